@@ -1,0 +1,92 @@
+"""Settings: read from the environment once, at the edge, and passed on as one frozen value.
+
+| variable | meaning | default |
+|---|---|---|
+| `HOLDFAST_HOME` | the folder of the embedded registry and store | `.holdfast/`, found upwards like `.git` |
+| `HOLDFAST_DATABASE_URL` | the registry's database | `registry.db` in the home |
+| `HOLDFAST_STORE_URL` | where bytes are kept | `store/` in the home |
+| `HOLDFAST_URL` | a Holdfast server, used instead of the embedded registry | none |
+| `HOLDFAST_TOKEN` | the identity shown to that server | none |
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from holdfast.errors import NoProject
+
+__all__ = ["HOME_NAME", "POLICY_NAME", "Settings"]
+
+HOME_NAME = ".holdfast"
+POLICY_NAME = "holdfast.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where this process finds its registry and store.
+
+    Attributes:
+        home: the `.holdfast/` folder.
+        project: the folder that holds it; paths in bundles and snapshots are relative to it.
+        database_url: SQLAlchemy URL of the registry.
+        store_url: a folder, or a URL of an object store.
+        url: a server, when one is used; None means embedded.
+        token: the identity shown to that server.
+    """
+
+    home: Path
+    project: Path
+    database_url: str
+    store_url: str
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def at(cls, home: Path, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings of the project whose home is `home`, whether it exists or not."""
+        home = home.absolute()
+        return cls(
+            home=home,
+            project=home.parent,
+            database_url=environment.get("HOLDFAST_DATABASE_URL") or f"sqlite:///{home / 'registry.db'}",
+            store_url=environment.get("HOLDFAST_STORE_URL") or str(home / "store"),
+            url=environment.get("HOLDFAST_URL") or None,
+            token=environment.get("HOLDFAST_TOKEN") or None,
+        )
+
+    @classmethod
+    def find(cls, start: Path, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings of the project around `start`.
+
+        Raises:
+            NoProject: no home here or above.
+        """
+        named = environment.get("HOLDFAST_HOME")
+        if named:
+            if not Path(named).is_dir():
+                raise NoProject(
+                    f"HOLDFAST_HOME names {named}, which is not a folder",
+                    hint="Unset it, or run: holdfast init",
+                )
+            return cls.at(Path(named), environment)
+        start = start.absolute()
+        for folder in (start, *start.parents):
+            if (folder / HOME_NAME).is_dir():
+                return cls.at(folder / HOME_NAME, environment)
+        raise NoProject(f"no {HOME_NAME}/ in {start} or above", hint="Make one here with: holdfast init")
+
+    @property
+    def policy_path(self) -> Path:
+        """The policy file of the project; it may be absent, and then the defaults hold."""
+        return self.project / POLICY_NAME
+
+    @property
+    def cache(self) -> Path:
+        """Rebuildable things: bundles checked out for serving, environments."""
+        return self.home / "cache"
+
+    @property
+    def scratch(self) -> Path:
+        """Folders of work in progress; what a crash leaves here is swept by the next run."""
+        return self.home / "tmp"

@@ -1,0 +1,210 @@
+"""Putting a bundle together, and letting it record its own outputs."""
+
+import platform
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from holdfast.canonical import Json
+from holdfast.digest import Digest, hash_bytes
+from holdfast.errors import UsageError
+from holdfast.evidence import Card, CodeState, Environment, Evidence, FeatureSchema, Holdout, Metrics, RunReference
+from holdfast.flow.bundle.card import card_stub
+from holdfast.flow.bundle.holdout import FrozenRows, read_rows
+from holdfast.flow.bundle.infer import groups_in, infer_schema
+from holdfast.flow.bundle.metrics import measure
+from holdfast.flow.bundle.preprocessing import write_preprocessing
+from holdfast.flow.bundle.threshold import threshold_part
+from holdfast.flow.bundle.weights import write_weights
+from holdfast.manifest import MANIFEST_NAME, FileEntry, Manifest
+from holdfast.names import ModelName, RelativePath
+from holdfast.parts import DataInput, DataSlice, EvalThreshold, Hyperparameters, Missing, Parts
+from holdfast.parts.data_slice import HOLDOUT
+from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.predictor import Predictor
+from holdfast.runtime.rows import write_table
+from holdfast.runtime.smoke import write_outputs
+
+__all__ = ["Ingredients", "Opener", "assemble"]
+
+Opener = Callable[[BundleFiles], AbstractContextManager[Predictor]]
+"""Starts a worker for a bundle, in the environment that the bundle names."""
+
+_LOCK = RelativePath("environment/requirements.lock")
+_PATCH = RelativePath("evidence/uncommitted.patch")
+_CARD = RelativePath("CARD.md")
+_ROWS = RelativePath("holdout/rows.json")
+_OUTPUTS = RelativePath("holdout/outputs.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    """All that a bundle is made of; what is None becomes a `Missing` with its reason.
+
+    Attributes:
+        name: the model that the version is to join.
+        project: the folder that relative paths and the project's modules are found in.
+        model: an estimator, or the path of a file of weights.
+        preprocessing: a function, a fitted transformer, `"file.py:function"`, `"none"`, or None.
+        threshold: a number, `"argmax"`, `"identity"`, an `EvalThreshold`, or None.
+        positive: the label that a cut-off answers at or above it; found from the holdout when None.
+        holdout: rows that the model was not trained on: a path, a frame, or `(rows, targets)`.
+        target: the holdout's column with the true answer.
+        metric: the metric that gates judge by.
+        groups: the holdout's columns whose groups a gate watches; None: flags and categories.
+        features: the raw columns that are features; None: all but the target.
+        schema: an edited schema; None: inferred from the holdout.
+        inputs: the snapshots that were read.
+        hyperparameters: every value that was logged or found.
+        environment: what was captured of the environment.
+        lock: the pinned requirements.
+        python: the interpreter's version.
+        code: the Git state of the project.
+        patch: the uncommitted difference, as `git apply` takes it.
+        run: the run that this came from.
+        holdout_snapshot: the snapshot that the holdout was read from.
+    """
+
+    name: ModelName
+    project: Path
+    model: Any = None
+    preprocessing: Any = None
+    threshold: float | str | EvalThreshold | None = None
+    positive: Json = None
+    holdout: Any = None
+    target: str | None = None
+    metric: str | None = None
+    groups: tuple[str, ...] | None = None
+    features: tuple[str, ...] | None = None
+    schema: FeatureSchema | None = None
+    inputs: tuple[DataInput, ...] = ()
+    hyperparameters: Hyperparameters | None = None
+    environment: Mapping[str, Json] = field(default_factory=dict)
+    lock: str | None = None
+    python: str = platform.python_version()
+    code: CodeState | Missing = field(default_factory=lambda: Missing("code", "the Git state was not captured"))
+    patch: bytes = b""
+    run: RunReference | Missing = field(default_factory=lambda: Missing("run", "registered outside a run"))
+    holdout_snapshot: Digest | None = None
+
+
+def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
+    """Write the bundle into the empty folder `folder`.
+
+    The outputs on the holdout are recorded by the bundle itself, opened in a fresh process: what is recorded is what
+    the bundle does, not what the training process remembers.
+
+    Raises:
+        CannotPackage: the model or its code cannot be carried.
+        BundleFailed: the assembled bundle cannot answer its own holdout.
+        UsageError: the ingredients contradict one another.
+    """
+    draft = _Draft(folder)
+    rows = None if given.holdout is None else read_rows(given.holdout, given.target, given.project)
+    weights, code, model = write_weights(given.model, given.preprocessing, given.project, draft.write)
+    preprocessing = write_preprocessing(
+        code, given.project, draft.write, commit=given.code.commit if isinstance(given.code, CodeState) else None
+    )
+    parts = Parts(
+        weights=weights,
+        data_slice=_data_slice(given.inputs),
+        preprocessing_code=preprocessing,
+        hyperparameters=given.hyperparameters or Missing("hyperparameters", "none were logged, given or found"),
+        eval_threshold=threshold_part(
+            given.threshold, positive=given.positive, metric=given.metric, model=model, rows=rows
+        ),
+    )
+    evidence = Evidence(
+        environment=_environment(given, draft),
+        schema=_schema(given, rows),
+        metrics=Missing("metrics", "there is no holdout with targets to measure on"),
+        holdout=Missing("holdout", "no holdout was given"),
+        run=given.run,
+        code=_code(given, draft),
+        card=Card(_CARD),
+    )
+    draft.write(_CARD, b"")
+    if rows is not None:
+        evidence = _record(given, draft, parts, evidence, rows=rows, opener=opener)
+    draft.write(_CARD, card_stub(given.name, parts, evidence).encode())
+    return draft.finish(Manifest(given.name, parts, evidence, draft.entries()))
+
+
+class _Draft:
+    """A bundle's folder while it is being filled."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._entries: dict[RelativePath, FileEntry] = {}
+
+    def write(self, path: RelativePath, data: bytes) -> None:
+        target = self._folder / str(path.portable())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        self._entries[path] = FileEntry(path, hash_bytes(data), len(data))
+
+    def entries(self) -> tuple[FileEntry, ...]:
+        return tuple(sorted(self._entries.values()))
+
+    def finish(self, manifest: Manifest) -> BundleFiles:
+        data = manifest.encode()
+        (self._folder / MANIFEST_NAME).write_bytes(data)
+        return BundleFiles(self._folder, manifest, hash_bytes(data))
+
+
+def _record(
+    given: Ingredients, draft: _Draft, parts: Parts, evidence: Evidence, *, rows: FrozenRows, opener: Opener
+) -> Evidence:
+    """The evidence with the holdout's outputs and metrics, as the bundle itself gives them."""
+    draft.write(_ROWS, write_table(rows.table))
+    draft.write(_OUTPUTS, b"")
+    groups = groups_in(rows.table, rows.target) if given.groups is None else given.groups
+    unknown = [name for name in groups if name not in (rows.table.names or ())]
+    if unknown:
+        raise UsageError(f"the holdout has no column {', '.join(unknown)}", hint="Name the holdout's own columns.")
+    holdout = Holdout(_ROWS, _OUTPUTS, rows.table.count, rows.target, groups, given.holdout_snapshot)
+    evidence = replace(evidence, holdout=holdout)
+    opens = [parts.weights, parts.preprocessing_code, parts.eval_threshold, evidence.schema]
+    if any(isinstance(part, Missing) for part in opens):
+        draft.write(_OUTPUTS, b"{}")
+        why = "the bundle cannot answer without its missing parts, so no outputs were recorded"
+        return replace(evidence, metrics=Missing("metrics", why), holdout=Missing("holdout", why))
+    with opener(draft.finish(Manifest(given.name, parts, evidence, draft.entries()))) as predictor:
+        answer = predictor.holdout()
+    draft.write(_OUTPUTS, write_outputs(answer))
+    metrics: Metrics | Missing = Missing("metrics", "the holdout has no target; name one")
+    targets = rows.targets()
+    if targets is not None and isinstance(parts.eval_threshold, EvalThreshold):
+        metrics = measure(targets, answer, parts.eval_threshold, primary=given.metric)
+    return replace(evidence, metrics=metrics)
+
+
+def _data_slice(inputs: tuple[DataInput, ...]) -> DataSlice | Missing:
+    if not any(item.role != HOLDOUT for item in inputs):
+        return Missing("data_slice", "no training data was frozen")
+    return DataSlice(inputs)
+
+
+def _environment(given: Ingredients, draft: _Draft) -> Environment | Missing:
+    if given.lock is None:
+        return Missing("environment", "no pinned requirements are known")
+    draft.write(_LOCK, given.lock.encode())
+    return Environment(given.python, _LOCK, given.environment)
+
+
+def _schema(given: Ingredients, rows: FrozenRows | None) -> FeatureSchema | Missing:
+    if given.schema is not None:
+        return given.schema
+    if rows is None:
+        return Missing("schema", "there are no rows to infer it from")
+    target = rows.target if rows.table.names and rows.target in rows.table.names else None
+    return infer_schema(rows.raw, target=target, features=given.features)
+
+
+def _code(given: Ingredients, draft: _Draft) -> CodeState | Missing:
+    if isinstance(given.code, Missing) or not given.patch:
+        return given.code
+    draft.write(_PATCH, given.patch)
+    return replace(given.code, patch=_PATCH)

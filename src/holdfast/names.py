@@ -1,0 +1,221 @@
+"""The names that people type, parsed once at the edge into types that cannot be wrong.
+
+    ModelName("churn")
+    StageName("production")
+    Reference.parse("churn@4")            a number
+    Reference.parse("churn@production")   whatever holds the stage
+    Reference.parse("churn@sha256:ab12…") a digest, whole or its first 8 or more digits
+    Reference.parse("models:/churn/4")    as MLflow writes it
+
+Law: `Reference.parse(str(reference)) == reference`.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import NewType
+
+from holdfast.errors import UsageError
+
+__all__ = [
+    "ByDigest",
+    "ByNumber",
+    "BySemver",
+    "ByStage",
+    "ModelName",
+    "Reference",
+    "RelativePath",
+    "StageName",
+    "VersionNumber",
+]
+
+_NAME_CHARACTERS_MAX = 128
+"""Long enough for team, model and variant joined by dots; short enough for every database index and file system."""
+
+_PATH_BYTES_MAX = 1024
+"""Twice what real projects use; below every platform's limit once a target folder stands in front of it."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
+_SEMVER = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\Z")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NUMBER = re.compile(r"[1-9]\d{0,8}\Z")
+_RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))}
+_NEVER = {"latest", "newest"}
+
+VersionNumber = NewType("VersionNumber", int)
+"""1, 2, 3 … inside one model; allocated by the database, never by code."""
+
+
+def _checked(kind: str, text: str) -> str:
+    if len(text) > _NAME_CHARACTERS_MAX or not _NAME.match(text) or text in _NEVER or text.isdigit():
+        reason = f"{text!r} is never a name: a stage must say what it promises" if text in _NEVER else ""
+        raise UsageError(
+            reason or f"{text[:_NAME_CHARACTERS_MAX]!r} cannot be the name of a {kind}",
+            hint=f"Use 1 to {_NAME_CHARACTERS_MAX} of a-z 0-9 . _ - and begin with a letter or digit; not only digits.",
+        )
+    return text
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class ModelName:
+    """The name of a model: a line of versions."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        _checked("model", self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class StageName:
+    """The name of a stage: a movable pointer to a version."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        _checked("stage", self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class ByNumber:
+    """The version with this number."""
+
+    number: VersionNumber
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class ByStage:
+    """The version that holds this stage."""
+
+    stage: StageName
+
+    def __str__(self) -> str:
+        return str(self.stage)
+
+
+@dataclass(frozen=True, slots=True)
+class ByDigest:
+    """The version whose digest begins so; `prefix` is `sha256:` and 8 to 64 digits."""
+
+    prefix: str
+
+    def __str__(self) -> str:
+        return self.prefix
+
+
+@dataclass(frozen=True, slots=True)
+class BySemver:
+    """The version that outsiders know by this semantic version."""
+
+    semver: str
+
+    def __str__(self) -> str:
+        return self.semver
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A version as a person writes it: a model and one way to choose among its versions."""
+
+    model: ModelName
+    choice: ByNumber | ByStage | ByDigest | BySemver
+
+    def __str__(self) -> str:
+        return f"{self.model}@{self.choice}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Reference":
+        """The reference that `text` writes.
+
+        Raises:
+            UsageError: none of the forms in the module's docstring.
+        """
+        if text.startswith("models:/"):
+            rest = text.removeprefix("models:/")
+            model, _, choice = rest.partition("@") if "@" in rest else rest.partition("/")
+        else:
+            model, _, choice = text.partition("@")
+        if not choice:
+            raise UsageError(
+                f"{text!r} names no version",
+                hint="Say which one: {0}@4, {0}@production or {0}@sha256:…".format(model or "churn"),
+            )
+        return cls(ModelName(model), _choice(choice))
+
+
+def _choice(text: str) -> ByNumber | ByStage | ByDigest | BySemver:
+    if _NUMBER.match(text):
+        return ByNumber(VersionNumber(int(text)))
+    if _DIGEST.match(text):
+        return ByDigest(text)
+    if _SEMVER.match(text):
+        return BySemver(text)
+    return ByStage(StageName(text))
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class RelativePath:
+    """A path inside a bundle or snapshot: forward slashes, relative, and safe to create below any folder.
+
+    `../x`, `/x`, a backslash, `.`, control characters and empty segments are refused wherever a path is read, so that
+    no manifest can make a checkout write outside its target.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        reason = _unsafe(self.text)
+        if reason:
+            raise UsageError(
+                f"the path {self.text[:80]!r} {reason}",
+                hint="Rename the file, or leave it out.",
+                path=self.text,
+            )
+
+    def __str__(self) -> str:
+        return self.text
+
+    def portable(self) -> "RelativePath":
+        """The same path, once it is known to mean the same file on every platform.
+
+        Raises:
+            UsageError: Windows device names, trailing dots or blanks, or not in Unicode's NFC form.
+        """
+        for segment in self.text.split("/"):
+            if segment.split(".")[0].lower() in _RESERVED or segment != segment.rstrip(" .") or ":" in segment:
+                raise UsageError(
+                    f"the path {self.text!r} does not exist on every platform",
+                    hint="Avoid device names such as CON, colons, and names that end in a dot or a blank.",
+                    path=self.text,
+                )
+        if unicodedata.normalize("NFC", self.text) != self.text:
+            raise UsageError(
+                f"the path {self.text!r} is not in Unicode's NFC form",
+                hint="Rename the file.",
+                path=self.text,
+            )
+        return self
+
+
+def _unsafe(text: str) -> str | None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return "is not valid Unicode"
+    if not text or size > _PATH_BYTES_MAX:
+        return f"is empty or longer than {_PATH_BYTES_MAX} bytes"
+    if "\\" in text or _CONTROL.search(text):
+        return "has a backslash or a control character"
+    if any(segment in {"", ".", ".."} for segment in text.split("/")):
+        return "is absolute, or leads out of its folder"
+    return None

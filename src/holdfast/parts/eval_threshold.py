@@ -1,0 +1,105 @@
+"""Eval threshold: how a score becomes an answer, and what that cut was chosen on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from holdfast.canonical import Json, JsonObject, Reader
+from holdfast.errors import UsageError
+
+__all__ = ["ARGMAX", "CUT_OFF", "IDENTITY", "EvalThreshold"]
+
+CUT_OFF = "cut_off"
+ARGMAX = "argmax"
+IDENTITY = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class EvalThreshold:
+    """The decision rule that turns scores into predictions; it lives in the bundle and nowhere else.
+
+    Attributes:
+        rule: `cut_off` (positive when the score reaches `value`), `argmax` (the class with the highest score, or
+            `negative` when that score stays below `value`), or `identity` (the score is the prediction).
+        value: the cut; required by `cut_off`, optional for `argmax`, absent for `identity`.
+        positive: the label at or above the cut (`cut_off` only).
+        negative: the label below the cut.
+        metric: the name of the metric that the cut was chosen by.
+        slice: the data it was chosen on.
+        extra: fields of a newer minor format.
+    """
+
+    rule: str
+    value: float | None = None
+    positive: Json = None
+    negative: Json = None
+    metric: str | None = None
+    slice: str | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.rule == CUT_OFF) != (self.value is not None) and self.rule != ARGMAX:
+            raise UsageError(
+                f"a threshold by {self.rule} {'needs' if self.rule == CUT_OFF else 'takes no'} value",
+                hint="Give a number for a cut-off, 'argmax' for the most likely class, 'identity' for a regression.",
+            )
+
+    def decide(self, scores: Sequence[Json], classes: Sequence[Json] | None) -> list[Json]:
+        """The predictions for `scores`.
+
+        Args:
+            scores: one number a row, or one list a row with a number for each class.
+            classes: the label of each column when rows are lists; None otherwise.
+
+        Raises:
+            UsageError: the rule does not fit scores of this shape.
+        """
+        if self.rule == IDENTITY:
+            return list(scores)
+        if self.rule == ARGMAX:
+            return [self._most_likely(row, classes) for row in scores]
+        cut = self.value if self.value is not None else 0.0
+        if classes is None:
+            return [self.positive if score >= cut else self.negative for score in scores]
+        column = self._positive_column(classes)
+        return [self.positive if row[column] >= cut else self.negative for row in scores]
+
+    def _positive_column(self, classes: Sequence[Json]) -> int:
+        if self.positive not in classes:
+            raise UsageError(
+                f"the threshold's positive label {self.positive!r} is none of the model's classes {list(classes)}",
+                hint="Name the positive label when you register the version.",
+            )
+        return list(classes).index(self.positive)
+
+    def _most_likely(self, row: Json, classes: Sequence[Json] | None) -> Json:
+        if classes is None:
+            raise UsageError(
+                "argmax needs a score for each class", hint="Use a cut-off or identity for this kind of model."
+            )
+        best = max(range(len(row)), key=row.__getitem__)
+        return self.negative if self.value is not None and row[best] < self.value else classes[best]
+
+    def to_json(self) -> JsonObject:
+        """The part as it stands in a manifest."""
+        return {
+            **self.extra,
+            "rule": self.rule,
+            "value": self.value,
+            "positive": self.positive,
+            "negative": self.negative,
+            "metric": self.metric,
+            "slice": self.slice,
+        }
+
+    @classmethod
+    def from_json(cls, reader: Reader) -> "EvalThreshold":
+        """The part that `to_json` wrote."""
+        return cls(
+            rule=reader.text("rule"),
+            value=reader.maybe_number("value"),
+            positive=reader.any("positive"),
+            negative=reader.any("negative"),
+            metric=reader.maybe_text("metric"),
+            slice=reader.maybe_text("slice"),
+            extra=reader.rest(),
+        )

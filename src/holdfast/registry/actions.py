@@ -1,0 +1,62 @@
+"""What an event can say happened: one vocabulary, no free text."""
+
+from enum import StrEnum
+
+__all__ = ["MOVES", "RECORDED", "Action"]
+
+
+class Action(StrEnum):
+    """The action of an event, written `source:subject:action`.
+
+    source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`.
+    subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `pointer`, `rollback`, `blob`.
+    action: what was done, as a verb in the imperative.
+
+    A word, once written into a log, keeps its meaning for ever; new ones are added.
+    """
+
+    MODEL_CREATE = "model:line:create"
+    """A model, a line of versions, was begun; its stages are in the details."""
+
+    VERSION_REGISTER = "model:version:register"
+    """A version was given its number."""
+
+    VERSION_ADOPT = "model:version:adopt"
+    """A version made elsewhere was given a number; what it lacks is in the details."""
+
+    VERSION_APPROVE = "model:version:approve"
+    """A person approved a version for a stage."""
+
+    VERSION_REJECT = "model:version:reject"
+    """A person rejected a version for a stage."""
+
+    GATE_REFUSE = "gate:verdict:refuse"
+    """A gate did not pass a version; nothing moved."""
+
+    STAGE_DEFINE = "stage:pointer:define"
+    """A stage was added to a model, empty."""
+
+    STAGE_PROMOTE = "stage:pointer:promote"
+    """A stage moved to a version through its gate."""
+
+    STAGE_ROLLBACK = "stage:pointer:rollback"
+    """A stage moved back to a version that had held it."""
+
+    STAGE_ADOPT = "stage:pointer:adopt"
+    """A stage took over what another system served, without a gate of ours."""
+
+    ROLLBACK_REHEARSE = "stage:rollback:rehearse"
+    """The way back was tried without taking it; the certificate is in the details."""
+
+    ROLLBACK_EXPLAIN = "stage:rollback:explain"
+    """A person said what had made a rollback necessary."""
+
+    BLOB_DAMAGE = "store:blob:damage"
+    """A check found bytes that do not match their digest."""
+
+
+MOVES = frozenset({Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT})
+"""The actions that move a stage; they are written together with the move, and in no other way."""
+
+RECORDED = frozenset({Action.GATE_REFUSE, Action.ROLLBACK_REHEARSE, Action.ROLLBACK_EXPLAIN, Action.BLOB_DAMAGE})
+"""The actions that change nothing but the log, and so may be recorded on their own."""

@@ -1,0 +1,200 @@
+"""The log: adding an event behind the last one, and reading events back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select
+
+from holdfast.canonical import JsonObject, decode, encode, plain
+from holdfast.database.times import from_text, to_text
+from holdfast.digest import hash_bytes
+from holdfast.errors import TooLarge, UsageError
+from holdfast.registry.actions import Action
+from holdfast.registry.interface import EVENTS_MAX
+from holdfast.registry.records import Event
+from holdfast.registry.tables import events
+
+__all__ = ["Entry", "append", "by_key", "load", "log", "stored"]
+
+_ACTOR_CHARACTERS_MAX = 256
+"""The longest e-mail address, with a little air."""
+
+_REASON_CHARACTERS_MAX = 4_000
+"""A page of text; what is longer belongs in a ticket that the reason names."""
+
+_DETAILS_BYTES_MAX = 64 * 1024
+"""Every audit reads every event: large evidence goes into a verdict or the store, and its digest in here."""
+
+_KEY_CHARACTERS_MAX = 200
+"""Room for several UUIDs; short enough for an index."""
+
+_LAST = select(events.c.index, events.c.time, events.c.hash).order_by(events.c.index.desc()).limit(1)
+
+_BY_KEY = select(events).where(events.c.idempotency_key == bindparam("key"))
+
+_INSERT = insert(events)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an event says before it has its place in the log."""
+
+    action: Action
+    model: str | None = None
+    stage: str | None = None
+    from_number: int | None = None
+    from_digest: str | None = None
+    to_number: int | None = None
+    to_digest: str | None = None
+    epoch: int | None = None
+    last_known_good: int | None = None
+    reason: str = ""
+    verdict: str | None = None
+    approvals: tuple[JsonObject, ...] = ()
+    idempotency_key: str | None = None
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> Event:
+    """Writes the entry behind the last event of the log.
+
+    Its time is `now`, or the last event's time when the clock stands behind that: the log never runs backwards, so that
+    "what was live at T" has one answer.
+
+    Raises:
+        UsageError: no actor.
+        TooLarge: the actor, the reason, the details or the idempotency key is past its limit.
+    """
+    details = plain(entry.details)
+    encoded = encode(details)
+    _check(entry, actor, len(encoded))
+    last = connection.execute(_LAST).one_or_none()
+    time = to_text(now)
+    event = Event(
+        index=0 if last is None else last.index + 1,
+        time=from_text(time if last is None else max(time, last.time)),
+        actor=actor,
+        action=str(entry.action),
+        model=entry.model,
+        stage=entry.stage,
+        from_number=entry.from_number,
+        from_digest=entry.from_digest,
+        to_number=entry.to_number,
+        to_digest=entry.to_digest,
+        epoch=entry.epoch,
+        last_known_good=entry.last_known_good,
+        reason=entry.reason,
+        verdict=entry.verdict,
+        approvals=entry.approvals,
+        idempotency_key=entry.idempotency_key,
+        details=details,
+        prev=None if last is None else last.hash,
+        hash="",
+    )
+    body = event.body()
+    event = replace(event, hash=str(hash_bytes(body)))
+    connection.execute(_INSERT, _columns(event, encoded.decode(), body))
+    return event
+
+
+def _columns(event: Event, details: str, body: bytes) -> dict[str, Any]:
+    return {
+        "index": event.index,
+        "time": to_text(event.time),
+        "actor": event.actor,
+        "action": event.action,
+        "model": event.model,
+        "stage": event.stage,
+        "from_number": event.from_number,
+        "from_digest": event.from_digest,
+        "to_number": event.to_number,
+        "to_digest": event.to_digest,
+        "epoch": event.epoch,
+        "last_known_good": event.last_known_good,
+        "reason": event.reason,
+        "verdict": event.verdict,
+        "approvals": encode(list(event.approvals)).decode(),
+        "idempotency_key": event.idempotency_key,
+        "details": details,
+        "prev": event.prev,
+        "hash": event.hash,
+        "body": body,
+    }
+
+
+def _check(entry: Entry, actor: str, details_bytes: int) -> None:
+    if not actor:
+        raise UsageError("nobody was named as the actor", hint="Say who asks: every event carries a name.")
+    for what, size, limit in (
+        ("the actor's name", len(actor), _ACTOR_CHARACTERS_MAX),
+        ("the reason", len(entry.reason), _REASON_CHARACTERS_MAX),
+        ("the idempotency key", len(entry.idempotency_key or ""), _KEY_CHARACTERS_MAX),
+        ("the details of the event", details_bytes, _DETAILS_BYTES_MAX),
+    ):
+        if size > limit:
+            raise TooLarge(
+                f"{what} has a size of {size}, and may have {limit}",
+                hint="Shorten it, and keep the long form where the short one can point to.",
+                limit=limit,
+            )
+
+
+def by_key(connection: Connection, key: str) -> Event | None:
+    """The event that an earlier request with this idempotency key caused."""
+    row = connection.execute(_BY_KEY, {"key": key}).one_or_none()
+    return None if row is None else load(row)
+
+
+def load(row: Row[Any]) -> Event:
+    """The event that a row holds, field by field; the stored body is not looked at."""
+    return Event(
+        index=row.index,
+        time=from_text(row.time),
+        actor=row.actor,
+        action=row.action,
+        model=row.model,
+        stage=row.stage,
+        from_number=row.from_number,
+        from_digest=row.from_digest,
+        to_number=row.to_number,
+        to_digest=row.to_digest,
+        epoch=row.epoch,
+        last_known_good=row.last_known_good,
+        reason=row.reason,
+        verdict=row.verdict,
+        approvals=tuple(decode(row.approvals, what=f"the approvals of event {row.index}")),
+        idempotency_key=row.idempotency_key,
+        details=decode(row.details, what=f"the details of event {row.index}"),
+        prev=row.prev,
+        hash=row.hash,
+    )
+
+
+def stored() -> Select[Any]:
+    """The statement that reads all events in the order of the log."""
+    return select(events).order_by(events.c.index)
+
+
+def log(
+    connection: Connection, model: str | None, *, since: datetime | None, before: int | None, limit: int
+) -> Sequence[Event]:
+    """The newest events that fit, newest first.
+
+    Raises:
+        UsageError: the limit is not 1 to `EVENTS_MAX`.
+    """
+    if not 1 <= limit <= EVENTS_MAX:
+        raise UsageError(
+            f"{limit} events cannot be asked for at once",
+            hint=f"Ask for 1 to {EVENTS_MAX}, and for the next page with the index of the last one.",
+        )
+    statement = select(events).order_by(events.c.index.desc()).limit(limit)
+    if model is not None:
+        statement = statement.where(events.c.model == model)
+    if since is not None:
+        statement = statement.where(events.c.time >= to_text(since))
+    if before is not None:
+        statement = statement.where(events.c.index < before)
+    return [load(row) for row in connection.execute(statement)]

@@ -1,0 +1,200 @@
+"""What a registry promises. `sql.py` keeps it; so will whatever speaks to a server. One contract suite holds them all."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from holdfast.digest import Digest
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
+from holdfast.registry.actions import Action
+from holdfast.registry.records import (
+    Approval,
+    Audit,
+    Event,
+    Live,
+    NewApproval,
+    NewEvent,
+    NewVerdict,
+    Verdict,
+)
+from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
+
+__all__ = ["EVENTS_MAX", "Registry"]
+
+EVENTS_MAX = 10_000
+"""Events in one answer of `log`: a few megabytes of JSON; more is read in pages."""
+
+
+class Registry(Protocol):
+    """Models, versions, stages, and the log of all that happened to them.
+
+    Every operation is all or nothing, and durable when it returns. `actor` is who asks: it goes into the event, and
+    nobody below checks it. Any operation may raise `Unavailable`, `NoSpace`, `IntegrityError` or `PermissionRefused`;
+    then the registry is as it was before.
+    """
+
+    def create_model(
+        self, name: ModelName, actor: str, *, description: str = "", stages: Sequence[StageName] = STAGES
+    ) -> Model:
+        """Begins a line of versions with its stages, empty.
+
+        Raises:
+            AlreadyExists: the model is there.
+        """
+
+    def ensure_model(self, name: ModelName, actor: str) -> Model:
+        """The model; made with the stages of a new model when it is not there."""
+
+    def models(self) -> tuple[Model, ...]:
+        """Every model, by name."""
+
+    def define_stage(self, model: ModelName, name: StageName, actor: str) -> Stage:
+        """Adds an empty stage to a model.
+
+        Raises:
+            NotFound: no such model.
+            AlreadyExists: the stage is there.
+            TooLarge: the model has as many stages as a model can have.
+        """
+
+    def register(
+        self, new: NewVersion, actor: str, reason: str = "", *, action: Action = Action.VERSION_REGISTER
+    ) -> Version:
+        """Gives a digest the next number of its model, with its event and its lineage; the one commit point.
+
+        Numbers are 1, 2, 3 … without a gap, in the order of the commits.
+
+        Raises:
+            NotFound: no such model.
+            AlreadyExists: the model has this digest, or this semver; the details give `version` and `digest`.
+            UsageError: the action is neither register nor adopt.
+        """
+
+    def resolve(self, reference: Reference) -> Version:
+        """The version that a person meant.
+
+        Raises:
+            NotFound: no such model, version or stage, or nothing holds the stage; the hint names what there is.
+            UsageError: more than one digest begins so; the details list them.
+        """
+
+    def versions(self, model: ModelName | None = None) -> tuple[Version, ...]:
+        """The versions of a model by number, or of all models.
+
+        Raises:
+            NotFound: no such model.
+        """
+
+    def stages(self, model: ModelName) -> tuple[Stage, ...]:
+        """The stages of a model, by name.
+
+        Raises:
+            NotFound: no such model.
+        """
+
+    def stage(self, model: ModelName, name: StageName) -> Stage:
+        """One stage as it stands; one statement.
+
+        Raises:
+            NotFound: no such model or stage.
+        """
+
+    def stage_epoch(self, model: ModelName, name: StageName) -> int:
+        """How often the stage has moved: the cheapest way to see that it has; one statement.
+
+        Raises:
+            NotFound: no such model or stage.
+        """
+
+    def move_stage(self, move: MoveStage, actor: str) -> Move:
+        """Moves a stage, provided that it still holds what the caller expects, together with the event that says so.
+
+        A promotion and an adoption make the version that they replace the last-known-good. A rollback goes to a
+        version that has held the stage, and makes the version that stood before that one the last-known-good;
+        `holdfast.registry.last_known_good` says exactly which.
+
+        Raises:
+            NotFound: no such model, stage, version, verdict or approval.
+            StageMoved: the stage holds another version; the details say `expected`, `found`, `moved_by`, `moved_at`,
+                `moved_from`, `moved_to` and `event`.
+            AlreadyExists: the version holds the stage already.
+            UsageError: the action moves no stage, a rollback to a version that never held it, an approval or a verdict
+                that is not for this version and stage, or another request under the same idempotency key.
+        """
+
+    def record(self, event: NewEvent, actor: str) -> Event:
+        """Writes down what changed nothing but the log.
+
+        Raises:
+            UsageError: the action is one that comes with a change.
+            NotFound: no such model, version or verdict.
+        """
+
+    def approve(self, new: NewApproval, actor: str) -> Approval:
+        """Writes down the actor's judgement of a version for a stage, with its event.
+
+        Raises:
+            NotFound: no such model, version, stage or verdict.
+            UsageError: the digest is not the version's, or the verdict is another version's.
+        """
+
+    def approvals(self, model: ModelName, number: VersionNumber) -> tuple[Approval, ...]:
+        """All judgements of a version, approvals and rejections, oldest first.
+
+        Raises:
+            NotFound: no such model or version.
+        """
+
+    def put_verdict(self, new: NewVerdict) -> Verdict:
+        """Keeps a verdict under its digest; keeping it again changes nothing.
+
+        Raises:
+            NotFound: no such model, version or stage.
+            AlreadyExists: the same body was kept for another version, stage or outcome.
+            TooLarge: the body is past what a verdict may hold.
+        """
+
+    def verdict(self, digest: Digest) -> Verdict:
+        """The verdict with this digest, its body checked against it.
+
+        Raises:
+            NotFound: no such verdict.
+            IntegrityError: the body is not what the digest names.
+        """
+
+    def lineage(self, kind: str, name: str) -> tuple[Edge, ...]:
+        """The edges that touch a thing, as child or as parent; empty when nobody knows it."""
+
+    def live(self, model: ModelName, at: datetime | None = None) -> Live:
+        """What held each stage at a moment, or now, read from the events alone.
+
+        Raises:
+            NotFound: no such model.
+        """
+
+    def log(
+        self,
+        model: ModelName | None = None,
+        *,
+        since: datetime | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> tuple[Event, ...]:
+        """Events, newest first: of one model or of all, not older than `since`, with an index below `before`.
+
+        Raises:
+            NotFound: no such model.
+            UsageError: the limit is not 1 to `EVENTS_MAX`.
+        """
+
+    def audit_verify(self) -> Audit:
+        """Recomputes every event from its fields, the chain, and what the registry must hold after it; changes nothing.
+
+        It is an answer and never an error that the log is bad.
+        """
+
+    def report(self, replica: Replica) -> Replica:
+        """Takes a replica's word on what it serves; `reported_at` becomes now."""
+
+    def live_replicas(self, model: ModelName, stage: StageName, max_age: timedelta) -> tuple[Replica, ...]:
+        """The replicas that follow a stage, have not stopped, and have spoken within `max_age`; by start, then id."""

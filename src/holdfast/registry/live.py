@@ -1,0 +1,51 @@
+"""What was live at a moment, from the events alone: the pointers are not asked, so that they can be doubted."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from holdfast.canonical import decode
+from holdfast.database.times import from_text, to_text
+from holdfast.digest import Digest
+from holdfast.names import ModelName, VersionNumber
+from holdfast.registry.actions import MOVES, Action
+from holdfast.registry.nearest import require_model
+from holdfast.registry.records import Holding, Live
+from holdfast.registry.tables import events
+
+__all__ = ["live"]
+
+
+def live(connection: Connection, model: ModelName, at: datetime | None) -> Live:
+    """What held each stage at a moment, the moment itself included; see `Registry.live`."""
+    require_model(connection, str(model))
+    until = [] if at is None else [events.c.time <= to_text(at)]
+    begun = select(events.c.action, events.c.stage, events.c.details).where(
+        events.c.model == str(model), events.c.action.in_((Action.MODEL_CREATE, Action.STAGE_DEFINE)), *until
+    )
+    names: set[str] = set()
+    for row in connection.execute(begun):
+        if row.action == Action.STAGE_DEFINE:
+            names.add(row.stage)
+        else:
+            names.update(decode(row.details, what=f"the beginning of {model}")["stages"])
+    last = select(events.c.index, events.c.time, events.c.actor, events.c.to_number, events.c.to_digest)
+    held: dict[str, Holding | None] = {}
+    for name in sorted(names):
+        move = last.where(
+            events.c.model == str(model), events.c.stage == name, events.c.action.in_(MOVES), *until
+        )
+        row_or_none = connection.execute(move.order_by(events.c.index.desc()).limit(1)).one_or_none()
+        held[name] = None if row_or_none is None else _holding(row_or_none)
+    return Live(model, at, held)
+
+
+def _holding(row: Row[Any]) -> Holding:
+    return Holding(
+        version=VersionNumber(row.to_number),
+        digest=Digest.parse(row.to_digest),
+        since=from_text(row.time),
+        by=row.actor,
+        event=row.index,
+    )

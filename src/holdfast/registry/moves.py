@@ -1,0 +1,216 @@
+"""Moving a stage: an update with its requirement, and its event, in one transaction.
+
+(1) the same request again; (2) the requirement: the stage holds what the caller expects; (3) the version, and for a
+rollback, that it has held the stage; (4) the verdict and the approvals; (5) the event; (6) the pointer. The database
+refuses (6) without (5), and a stage that does not stand where (5) says it stood.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+from sqlalchemy import Connection, Row, bindparam, exists, select, update
+
+from holdfast.canonical import JsonObject, plain
+from holdfast.database.times import to_text
+from holdfast.digest import Digest
+from holdfast.errors import AlreadyExists, NotFound, StageMoved, UsageError
+from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.registry.actions import MOVES, Action
+from holdfast.registry.events import Entry, append, by_key
+from holdfast.registry.judgements import for_move, require_verdict
+from holdfast.registry.last_known_good import MOVES_READ_MAX, last_known_good
+from holdfast.registry.nearest import unknown_stage, unknown_version
+from holdfast.registry.records import Event
+from holdfast.registry.tables import events, stages, versions
+from holdfast.registry.values import Move, MoveStage
+
+__all__ = ["move"]
+
+_target = versions.alias("target")
+_holder = versions.alias("holder")
+
+# Everything that the move depends on, in one statement: the stage, what holds it, and the version that shall.
+_GROUND = (
+    select(
+        stages.c.number,
+        stages.c.epoch,
+        stages.c.last_known_good,
+        stages.c.event,
+        _holder.c.digest.label("holder_digest"),
+        _target.c.digest.label("target_digest"),
+    )
+    .outerjoin(_holder, (_holder.c.model == stages.c.model) & (_holder.c.number == stages.c.number))
+    .outerjoin(_target, (_target.c.model == stages.c.model) & (_target.c.number == bindparam("to")))
+    .where(stages.c.model == bindparam("model"), stages.c.name == bindparam("stage"))
+)
+
+_MOVED = (events.c.model == bindparam("model")) & (events.c.stage == bindparam("stage")) & events.c.action.in_(MOVES)
+
+_HISTORY = (
+    select(events.c.action, events.c.from_number, events.c.to_number)
+    .where(_MOVED)
+    .order_by(events.c.index.desc())
+    .limit(MOVES_READ_MAX)
+)
+
+_HAS_HELD = select(exists().where(_MOVED, events.c.to_number == bindparam("to")))
+
+_POINT = (
+    update(stages)
+    .where(stages.c.model == bindparam("of_model"), stages.c.name == bindparam("of_stage"))
+    .values(
+        number=bindparam("number"),
+        epoch=bindparam("epoch"),
+        last_known_good=bindparam("last_known_good"),
+        event=bindparam("event"),
+        changed_at=bindparam("changed_at"),
+    )
+)
+
+
+def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) -> Move:
+    """Moves a stage together with its event; see `Registry.move_stage`."""
+    if asked.action not in MOVES:
+        raise UsageError(f"{asked.action} does not move a stage", hint="Promote, roll back, or adopt.")
+    # (1) The same request again.
+    if asked.idempotency_key is not None:
+        before = by_key(connection, asked.idempotency_key)
+        if before is not None:
+            return _again(before, asked, actor)
+    # (2) The requirement.
+    model, stage, to = str(asked.model), str(asked.stage), asked.to
+    ground = connection.execute(_GROUND, {"model": model, "stage": stage, "to": to}).one_or_none()
+    if ground is None:
+        raise unknown_stage(connection, model, stage)
+    if ground.number != asked.expect:
+        _lost(connection, asked, ground)
+    # (3) The version.
+    if ground.target_digest is None:
+        raise unknown_version(connection, model, str(to))
+    if ground.number == to:
+        raise AlreadyExists(
+            f"{model}@{to} holds {stage} already",
+            hint="Nothing needs to be done.",
+            model=model,
+            stage=stage,
+            version=to,
+            digest=ground.target_digest,
+        )
+    good = ground.number if asked.action is not Action.STAGE_ROLLBACK else _below(connection, asked, ground.number)
+    # (4) The evidence.
+    if asked.verdict is not None:
+        require_verdict(connection, asked.verdict, model, to)
+    approvals = for_move(connection, asked)
+    # (5) The event.
+    entry = Entry(
+        action=asked.action,
+        model=model,
+        stage=stage,
+        from_number=ground.number,
+        from_digest=ground.holder_digest,
+        to_number=to,
+        to_digest=ground.target_digest,
+        epoch=ground.epoch + 1,
+        last_known_good=good,
+        reason=asked.reason,
+        verdict=None if asked.verdict is None else str(asked.verdict),
+        approvals=approvals,
+        idempotency_key=asked.idempotency_key,
+        details=asked.details,
+    )
+    event = append(connection, entry, now, actor)
+    # (6) The pointer.
+    point = {
+        "of_model": model,
+        "of_stage": stage,
+        "number": to,
+        "epoch": event.epoch,
+        "last_known_good": good,
+        "event": event.index,
+        "changed_at": to_text(event.time),
+    }
+    connection.execute(_POINT, point)
+    return _done(event)
+
+
+def _below(connection: Connection, asked: MoveStage, held: int | None) -> int | None:
+    key = {"model": str(asked.model), "stage": str(asked.stage)}
+    if not connection.execute(_HAS_HELD, {**key, "to": asked.to}).scalar_one():
+        raise UsageError(
+            f"{asked.model}@{asked.to} has never held {asked.stage}: a rollback goes back",
+            hint=f"Promote it instead: holdfast promote {asked.model}@{asked.to} --to {asked.stage}",
+        )
+    history: list[tuple[str, int | None, int]] = [tuple(row) for row in connection.execute(_HISTORY, key)]
+    history.reverse()
+    return last_known_good([*history, (Action.STAGE_ROLLBACK, held, asked.to)])
+
+
+def _done(event: Event) -> Move:
+    return Move(
+        model=ModelName(str(event.model)),
+        stage=StageName(str(event.stage)),
+        action=Action(event.action),
+        from_number=None if event.from_number is None else VersionNumber(event.from_number),
+        to_number=VersionNumber(int(event.to_number or 0)),
+        to_digest=Digest.parse(str(event.to_digest)),
+        epoch=int(event.epoch or 0),
+        last_known_good=None if event.last_known_good is None else VersionNumber(event.last_known_good),
+        event=event.index,
+        time=event.time,
+        verdict=None if event.verdict is None else Digest.parse(event.verdict),
+    )
+
+
+def _again(before: Event, asked: MoveStage, actor: str) -> Move:
+    said = (
+        (before.action, str(asked.action)),
+        (before.model, str(asked.model)),
+        (before.stage, str(asked.stage)),
+        (before.from_number, asked.expect),
+        (before.to_number, asked.to),
+        (before.reason, asked.reason),
+        (before.verdict, None if asked.verdict is None else str(asked.verdict)),
+        (sorted(str(approval["id"]) for approval in before.approvals), sorted(set(asked.approvals))),
+        (before.details, plain(asked.details)),
+        (before.actor, actor),
+    )
+    if any(earlier != now for earlier, now in said):
+        raise UsageError(
+            f"the idempotency key {asked.idempotency_key!r} belongs to another request, event {before.index}",
+            hint="Take a new key for a new request.",
+            event=before.index,
+        )
+    return _done(before)
+
+
+def _lost(connection: Connection, asked: MoveStage, ground: Row[Any]) -> NoReturn:
+    mover = connection.execute(select(events).where(events.c.index == ground.event)).one()
+    moved = bool(ground.epoch)
+    expected, found = _holding(asked.expect), _holding(ground.number)
+    how = (
+        f"{mover.actor} moved it from {_holding(mover.from_number)} to {_holding(mover.to_number)} "
+        f"at {mover.time}, event {mover.index}"
+        if moved
+        else "nothing has ever held it"
+    )
+    details: JsonObject = {
+        "model": str(asked.model),
+        "stage": str(asked.stage),
+        "expected": asked.expect,
+        "found": ground.number,
+        "moved_by": mover.actor if moved else None,
+        "moved_at": mover.time if moved else None,
+        "moved_from": mover.from_number if moved else None,
+        "moved_to": mover.to_number if moved else None,
+        "event": mover.index if moved else None,
+    }
+    raise StageMoved(
+        f"{asked.stage} of {asked.model} has moved: expected {expected}, found {found}; {how}",
+        hint=f"Look at what holds it now, and decide again: holdfast live {asked.model}",
+        **details,
+    )
+
+
+def _holding(number: int | None) -> str:
+    return "nothing" if number is None else str(number)

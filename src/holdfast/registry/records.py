@@ -1,0 +1,290 @@
+"""The values that are evidence: events, approvals, verdicts, who was live when, and what an audit found. All frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from holdfast.canonical import JsonObject, encode
+from holdfast.database.times import to_text
+from holdfast.digest import Digest, hash_bytes
+from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.registry.actions import Action
+
+__all__ = [
+    "Approval",
+    "Audit",
+    "Event",
+    "Holding",
+    "Live",
+    "Meaning",
+    "NewApproval",
+    "NewEvent",
+    "NewVerdict",
+    "Verdict",
+]
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """Something that happened and that changed nothing but the log, such as a gate's refusal."""
+
+    action: Action
+    model: ModelName | None = None
+    stage: StageName | None = None
+    from_number: VersionNumber | None = None
+    to_number: VersionNumber | None = None
+    reason: str = ""
+    verdict: Digest | None = None
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the audit log; it names the entry before it by hash, and is named by its own.
+
+    Law: `event.hash == hash_bytes(event.body())`.
+
+    Attributes:
+        index: its place, counted from 0 without a gap.
+        time: when; never before the event in front of it, whatever the clocks say.
+        actor: who.
+        action: what.
+        model: the model that it concerns.
+        stage: the stage that it concerns.
+        from_number: the version before.
+        from_digest: of that version.
+        to_number: the version after, or the one version that it concerns.
+        to_digest: of that version.
+        epoch: the stage's epoch after the move.
+        last_known_good: the stage's last-known-good after the move.
+        reason: why, in a person's words.
+        verdict: the digest of the verdict that it rests on.
+        approvals: the approvals that it rests on.
+        idempotency_key: of the request that caused it.
+        details: what belongs to this action alone.
+        prev: the hash of the event in front of it; None for the first.
+        hash: SHA-256 of `body()`.
+    """
+
+    index: int
+    time: datetime
+    actor: str
+    action: str
+    model: str | None
+    stage: str | None
+    from_number: int | None
+    from_digest: str | None
+    to_number: int | None
+    to_digest: str | None
+    epoch: int | None
+    last_known_good: int | None
+    reason: str
+    verdict: str | None
+    approvals: tuple[JsonObject, ...]
+    idempotency_key: str | None
+    details: JsonObject
+    prev: str | None
+    hash: str
+
+    def to_json(self) -> JsonObject:
+        """One entry of `log`: everything that the hash covers, and the hash."""
+        return {
+            "index": self.index,
+            "time": to_text(self.time),
+            "actor": self.actor,
+            "action": self.action,
+            "model": self.model,
+            "stage": self.stage,
+            "from": self.from_number,
+            "from_digest": self.from_digest,
+            "to": self.to_number,
+            "to_digest": self.to_digest,
+            "epoch": self.epoch,
+            "last_known_good": self.last_known_good,
+            "reason": self.reason,
+            "verdict": self.verdict,
+            "approvals": list(self.approvals),
+            "idempotency_key": self.idempotency_key,
+            "details": self.details,
+            "prev": self.prev,
+            "hash": self.hash,
+        }
+
+    def body(self) -> bytes:
+        """The canonical JSON of all fields but the hash: the bytes that the hash is of."""
+        fields = self.to_json()
+        del fields["hash"]
+        return encode(fields)
+
+
+class Meaning(StrEnum):
+    """What a person's signature under a version means."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class NewApproval:
+    """A person's judgement of one version for one stage, about to be written down.
+
+    `digest` is what the person looked at; it must be the version's, so that no judgement lands on other content.
+    """
+
+    model: ModelName
+    number: VersionNumber
+    digest: Digest
+    stage: StageName
+    meaning: Meaning = Meaning.APPROVE
+    reason: str = ""
+    verdict: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's judgement of one version for one stage; bound to the digests of the version and of the verdict."""
+
+    id: str
+    model: ModelName
+    number: VersionNumber
+    digest: Digest
+    stage: StageName
+    meaning: Meaning
+    approver: str
+    reason: str
+    verdict: Digest | None
+    created_at: datetime
+
+    def to_json(self) -> JsonObject:
+        """The approval as events and `show` carry it."""
+        return {
+            "id": self.id,
+            "model": str(self.model),
+            "version": self.number,
+            "digest": str(self.digest),
+            "stage": str(self.stage),
+            "meaning": str(self.meaning),
+            "approver": self.approver,
+            "reason": self.reason,
+            "verdict": _text(self.verdict),
+            "created_at": to_text(self.created_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NewVerdict:
+    """A gate's results about to be kept; the digest of the canonical body will name them."""
+
+    model: ModelName
+    number: VersionNumber
+    stage: StageName
+    outcome: str
+    body: Mapping[str, object]
+
+    @property
+    def digest(self) -> Digest:
+        """The name that the verdict will have."""
+        return hash_bytes(encode(dict(self.body)))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A gate's results, with their inputs; replayable."""
+
+    digest: Digest
+    model: ModelName
+    number: VersionNumber
+    stage: StageName
+    outcome: str
+    body: JsonObject
+    created_at: datetime
+
+    def to_json(self) -> JsonObject:
+        """The verdict with its whole body."""
+        return {
+            "verdict": str(self.digest),
+            "model": str(self.model),
+            "version": self.number,
+            "stage": str(self.stage),
+            "outcome": self.outcome,
+            "body": self.body,
+            "created_at": to_text(self.created_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The version that held a stage at a moment: since when, by whose hand, by which event."""
+
+    version: VersionNumber
+    digest: Digest
+    since: datetime
+    by: str
+    event: int
+
+    def to_json(self) -> JsonObject:
+        """One stage of `live`."""
+        return {
+            "version": self.version,
+            "digest": str(self.digest),
+            "since": to_text(self.since),
+            "by": self.by,
+            "event": self.event,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What held each stage of a model at a moment, read from the events.
+
+    Attributes:
+        model: the model.
+        at: the moment; None for now.
+        stages: each stage that was defined then, with what held it; None where nothing did.
+    """
+
+    model: ModelName
+    at: datetime | None
+    stages: Mapping[str, Holding | None]
+
+    def to_json(self) -> JsonObject:
+        """What `live` prints; a stage that nothing held is null."""
+        return {
+            "model": str(self.model),
+            "at": None if self.at is None else to_text(self.at),
+            "stages": {name: None if held is None else held.to_json() for name, held in self.stages.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        ok: whether the log is whole, and the registry is as the log says.
+        size: the number of events.
+        root: the RFC 6962 tree hash over their bodies, `sha256:…`.
+        first_bad: the index of the first event that is not as it was written; None when every event is.
+        sentence: the finding in words.
+    """
+
+    ok: bool
+    size: int
+    root: Digest
+    first_bad: int | None
+    sentence: str
+
+    def to_json(self) -> JsonObject:
+        """What `audit verify` prints."""
+        return {
+            "ok": self.ok,
+            "size": self.size,
+            "root": str(self.root),
+            "first_bad": self.first_bad,
+            "sentence": self.sentence,
+        }

@@ -1,0 +1,167 @@
+"""The registry's tables as statements see them; the migrations make them, and a test compares the two."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+__all__ = [
+    "METADATA",
+    "approvals",
+    "events",
+    "lineage",
+    "models",
+    "replicas",
+    "stages",
+    "verdicts",
+    "version_counters",
+    "versions",
+]
+
+METADATA = MetaData()
+
+
+def _text(name: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=nullable)
+
+
+def _number(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, Integer, nullable=nullable)
+
+
+def _of_version(column: str = "number") -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["model", column], ["versions.model", "versions.number"])
+
+
+models = Table(
+    "models",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    _text("created_at"),
+    _text("created_by"),
+    _text("description"),
+)
+
+version_counters = Table(
+    "version_counters",
+    METADATA,
+    Column("model", Text, ForeignKey("models.name"), primary_key=True),
+    _number("value"),
+)
+
+versions = Table(
+    "versions",
+    METADATA,
+    Column("model", Text, ForeignKey("models.name"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    _text("digest"),
+    Column("complete", Boolean, nullable=False),
+    _text("missing"),
+    _text("run_id", nullable=True),
+    _text("semver", nullable=True),
+    _text("summary"),
+    _text("created_at"),
+    _text("created_by"),
+    UniqueConstraint("model", "digest"),
+    UniqueConstraint("model", "semver"),
+)
+
+verdicts = Table(
+    "verdicts",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    _text("model"),
+    _number("number"),
+    _text("stage"),
+    _text("outcome"),
+    Column("body", LargeBinary, nullable=False),
+    _text("created_at"),
+    _of_version(),
+)
+
+approvals = Table(
+    "approvals",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("model"),
+    _number("number"),
+    _text("digest"),
+    _text("stage"),
+    Column("verdict", Text, ForeignKey("verdicts.digest")),
+    _text("approver"),
+    _text("meaning"),
+    _text("reason"),
+    _text("created_at"),
+    _of_version(),
+)
+
+events = Table(
+    "events",
+    METADATA,
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    _text("time"),
+    _text("actor"),
+    _text("action"),
+    _text("model", nullable=True),
+    _text("stage", nullable=True),
+    _number("from_number", nullable=True),
+    _text("from_digest", nullable=True),
+    _number("to_number", nullable=True),
+    _text("to_digest", nullable=True),
+    _number("epoch", nullable=True),
+    _number("last_known_good", nullable=True),
+    _text("reason"),
+    Column("verdict", Text, ForeignKey("verdicts.digest")),
+    _text("approvals"),
+    Column("idempotency_key", Text, unique=True),
+    _text("details"),
+    _text("prev", nullable=True),
+    _text("hash"),
+    Column("body", LargeBinary, nullable=False),
+)
+
+stages = Table(
+    "stages",
+    METADATA,
+    Column("model", Text, ForeignKey("models.name"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    _number("number", nullable=True),
+    _number("epoch"),
+    _number("last_known_good", nullable=True),
+    Column("event", Integer, ForeignKey("events.index"), nullable=False),
+    _text("changed_at"),
+    _of_version(),
+    _of_version("last_known_good"),
+)
+
+lineage = Table(
+    "lineage",
+    METADATA,
+    *(Column(name, Text, primary_key=True) for name in ("child_kind", "child", "relation", "parent_kind", "parent")),
+)
+
+replicas = Table(
+    "replicas",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("model"),
+    _text("stage"),
+    _text("host"),
+    _number("pid"),
+    _text("url"),
+    _number("number", nullable=True),
+    _text("digest", nullable=True),
+    _number("epoch", nullable=True),
+    _text("state"),
+    _text("error", nullable=True),
+    _text("started_at"),
+    _text("reported_at"),
+)

@@ -1,0 +1,239 @@
+"""Models and versions: beginning a line, giving out numbers, finding what a person meant."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from holdfast.canonical import decode, encode, plain
+from holdfast.database.times import from_text, to_text
+from holdfast.digest import Digest, hash_bytes
+from holdfast.errors import AlreadyExists, NotFound, TooLarge, UsageError
+from holdfast.names import ByDigest, ByNumber, BySemver, ByStage, ModelName, Reference, StageName, VersionNumber
+from holdfast.registry.actions import Action
+from holdfast.registry.events import Entry, append
+from holdfast.registry.lineage import add
+from holdfast.registry.nearest import require_model, unknown_model, unknown_stage, unknown_version
+from holdfast.registry.stages import begin, stages_of
+from holdfast.registry.tables import models, stages, version_counters, versions
+from holdfast.registry.values import Model, NewVersion, Version
+
+__all__ = ["create_model", "every_model", "find_model", "load", "register", "resolve", "versions_of"]
+
+_SUMMARY_BYTES_MAX = 64 * 1024
+"""Lists read the summaries of every version; what is larger stands in the bundle."""
+
+_DESCRIPTION_CHARACTERS_MAX = 4_000
+"""A page of text; the model card says the rest."""
+
+_COUNT = (
+    update(version_counters)
+    .where(version_counters.c.model == bindparam("line"))
+    .values(value=version_counters.c.value + 1)
+    .returning(version_counters.c.value)
+)
+
+_BY_STAGE = (
+    select(versions)
+    .join(stages, (stages.c.model == versions.c.model) & (stages.c.number == versions.c.number))
+    .where(stages.c.model == bindparam("model"), stages.c.name == bindparam("stage"))
+)
+
+_BY_NUMBER = select(versions).where(versions.c.model == bindparam("model"), versions.c.number == bindparam("number"))
+
+_BY_SEMVER = select(versions).where(versions.c.model == bindparam("model"), versions.c.semver == bindparam("semver"))
+
+# `g` follows the last hexadecimal digit: everything from the prefix to there begins with the prefix.
+_BY_PREFIX = (
+    select(versions)
+    .where(
+        versions.c.model == bindparam("model"),
+        versions.c.digest >= bindparam("prefix"),
+        versions.c.digest < bindparam("end"),
+    )
+    .order_by(versions.c.number)
+    .limit(9)
+)
+
+
+def create_model(
+    connection: Connection, name: ModelName, description: str, names: Sequence[StageName], now: datetime, actor: str
+) -> Model:
+    """Begins a line of versions; see `Registry.create_model`."""
+    if len(description) > _DESCRIPTION_CHARACTERS_MAX:
+        raise TooLarge(
+            f"the description has {len(description)} characters, and may have {_DESCRIPTION_CHARACTERS_MAX}",
+            hint="Shorten it; the model card has room for the rest.",
+            limit=_DESCRIPTION_CHARACTERS_MAX,
+        )
+    if find_model(connection, name) is not None:
+        raise AlreadyExists(f"there is a model {name} already", hint="Register versions in it.", model=str(name))
+    details = {"description": description, "stages": sorted({str(stage) for stage in names})}
+    event = append(connection, Entry(Action.MODEL_CREATE, model=str(name), details=details), now, actor)
+    model = Model(name, description, event.time, actor)
+    connection.execute(
+        insert(models),
+        {"name": str(name), "created_at": to_text(event.time), "created_by": actor, "description": description},
+    )
+    connection.execute(insert(version_counters), {"model": str(name), "value": 0})
+    begin(connection, event, details["stages"])
+    return model
+
+
+def find_model(connection: Connection, name: ModelName) -> Model | None:
+    """The model, when it is there."""
+    row = connection.execute(select(models).where(models.c.name == str(name))).one_or_none()
+    return None if row is None else _model(row)
+
+
+def every_model(connection: Connection) -> tuple[Model, ...]:
+    """Every model, by name."""
+    return tuple(_model(row) for row in connection.execute(select(models).order_by(models.c.name)))
+
+
+def _model(row: Row[Any]) -> Model:
+    return Model(ModelName(row.name), row.description, from_text(row.created_at), row.created_by)
+
+
+def load(row: Row[Any]) -> Version:
+    """The version that a row holds."""
+    what = f"{row.model}@{row.number}"
+    return Version(
+        model=ModelName(row.model),
+        number=VersionNumber(row.number),
+        digest=Digest.parse(row.digest),
+        complete=row.complete,
+        missing=tuple(decode(row.missing, what=f"what {what} lacks")),
+        run_id=row.run_id,
+        semver=row.semver,
+        summary=decode(row.summary, what=f"the summary of {what}"),
+        created_at=from_text(row.created_at),
+        created_by=row.created_by,
+    )
+
+
+def register(
+    connection: Connection, new: NewVersion, action: Action, reason: str, now: datetime, actor: str
+) -> Version:
+    """Gives a digest its number; see `Registry.register`."""
+    if action not in {Action.VERSION_REGISTER, Action.VERSION_ADOPT}:
+        raise UsageError(f"{action} registers nothing", hint="Register, or adopt.")
+    model = str(new.model)
+    summary = encode(plain(new.summary))
+    if len(summary) > _SUMMARY_BYTES_MAX:
+        raise TooLarge(
+            f"the summary has {len(summary)} bytes, and may have {_SUMMARY_BYTES_MAX}",
+            hint="Keep in it what lists show; the bundle has the rest.",
+            limit=_SUMMARY_BYTES_MAX,
+        )
+    _refuse_again(connection, new)
+    number = connection.execute(_COUNT, {"line": model}).scalar_one_or_none()
+    if number is None:
+        raise unknown_model(connection, model)
+    said = {
+        "complete": new.complete,
+        "missing": list(new.missing),
+        "run": new.run_id,
+        "semver": new.semver,
+        "summary": str(hash_bytes(summary)),
+        "lineage": [edge.to_json() for edge in new.lineage],
+    }
+    entry = Entry(
+        action, model=model, to_number=number, to_digest=str(new.digest), reason=reason, details=said
+    )
+    event = append(connection, entry, now, actor)
+    connection.execute(
+        insert(versions),
+        {
+            "model": model,
+            "number": number,
+            "digest": str(new.digest),
+            "complete": new.complete,
+            "missing": encode(list(new.missing)).decode(),
+            "run_id": new.run_id,
+            "semver": new.semver,
+            "summary": summary.decode(),
+            "created_at": to_text(event.time),
+            "created_by": actor,
+        },
+    )
+    add(connection, new.lineage)
+    return _at(connection, model, number)
+
+
+def _refuse_again(connection: Connection, new: NewVersion) -> None:
+    same = versions.c.digest == str(new.digest)
+    if new.semver is not None:
+        same |= versions.c.semver == new.semver
+    row = connection.execute(select(versions).where(versions.c.model == str(new.model), same).limit(1)).one_or_none()
+    if row is None:
+        return
+    again = row.digest == str(new.digest)
+    raise AlreadyExists(
+        f"this content is {row.model}@{row.number} already" if again else f"{row.model}@{row.number} is {new.semver}",
+        hint=f"Use {row.model}@{row.number}." if again else "Choose another semantic version.",
+        model=row.model,
+        version=row.number,
+        digest=row.digest,
+    )
+
+
+def _at(connection: Connection, model: str, number: int) -> Version:
+    row = connection.execute(_BY_NUMBER, {"model": model, "number": number}).one_or_none()
+    if row is None:
+        raise unknown_version(connection, model, str(number))
+    return load(row)
+
+
+def resolve(connection: Connection, reference: Reference) -> Version:
+    """The version that a person meant; see `Registry.resolve`. One statement, unless it fails."""
+    model = str(reference.model)
+    match reference.choice:
+        case ByNumber(number):
+            return _at(connection, model, number)
+        case BySemver(semver):
+            row = connection.execute(_BY_SEMVER, {"model": model, "semver": semver}).one_or_none()
+        case ByDigest(prefix):
+            row = _by_prefix(connection, model, prefix)
+        case ByStage(stage):
+            row = connection.execute(_BY_STAGE, {"model": model, "stage": str(stage)}).one_or_none()
+            if row is None:
+                raise _empty_stage(connection, model, str(stage))
+    if row is None:
+        raise unknown_version(connection, model, str(reference.choice))
+    return load(row)
+
+
+def _by_prefix(connection: Connection, model: str, prefix: str) -> Row[Any] | None:
+    rows = connection.execute(_BY_PREFIX, {"model": model, "prefix": prefix, "end": prefix + "g"}).all()
+    if len(rows) > 1:
+        raise UsageError(
+            f"more than one version of {model} begins with {prefix}",
+            hint=f"Write more of the digest, or the number: {', '.join(f'{model}@{row.number}' for row in rows)}.",
+            model=model,
+            digests={str(row.number): row.digest for row in rows},
+        )
+    return rows[0] if rows else None
+
+
+def _empty_stage(connection: Connection, model: str, stage: str) -> NotFound:
+    if stage not in {str(found.name) for found in stages_of(connection, model)}:
+        return unknown_stage(connection, model, stage)
+    return NotFound(
+        f"nothing holds {stage} of {model} yet",
+        hint=f"Move a version there: holdfast promote {model}@NUMBER --to {stage}",
+        model=model,
+        stage=stage,
+    )
+
+
+def versions_of(connection: Connection, model: ModelName | None) -> tuple[Version, ...]:
+    """The versions of a model, or of all; see `Registry.versions`."""
+    statement = select(versions).order_by(versions.c.model, versions.c.number)
+    if model is not None:
+        statement = statement.where(versions.c.model == str(model))
+    found = tuple(load(row) for row in connection.execute(statement))
+    if model is not None and not found:
+        require_model(connection, str(model))
+    return found

@@ -1,0 +1,83 @@
+"""What crosses between a worker and its parent: frames of a JSON header and a body of bytes.
+
+    4 bytes  length of the header, big-endian
+    4 bytes  length of the body, big-endian
+    header   a JSON object
+    body     bytes; a request's or an answer's JSON as it came, so that the parent need not parse it
+
+One side never trusts the other's lengths: both are bounded before anything is read.
+"""
+
+import json
+import socket
+import struct
+
+from holdfast.canonical import JsonObject
+from holdfast.errors import TooLarge, Unavailable
+
+__all__ = ["BODY_BYTES_MAX", "HEADER_BYTES_MAX", "PREFIX", "pack", "receive", "unpack_prefix"]
+
+PREFIX = struct.Struct(">II")
+
+HEADER_BYTES_MAX = 1 << 20
+"""Headers carry an operation or an error; a megabyte holds the longest list of missing columns many times over."""
+
+BODY_BYTES_MAX = 256 << 20
+"""A million rows of thirty numbers as JSON; more belongs in a batch job."""
+
+
+def pack(header: JsonObject, body: bytes = b"") -> bytes:
+    """One frame.
+
+    Raises:
+        TooLarge: the body passes `BODY_BYTES_MAX`.
+    """
+    if len(body) > BODY_BYTES_MAX:
+        raise TooLarge(
+            f"{len(body)} bytes pass the limit of {BODY_BYTES_MAX} for one call",
+            hint="Send the rows in parts.",
+            limit=BODY_BYTES_MAX,
+        )
+    head = json.dumps(header, separators=(",", ":")).encode()
+    return PREFIX.pack(len(head), len(body)) + head + body
+
+
+def unpack_prefix(prefix: bytes) -> tuple[int, int]:
+    """The lengths of header and body.
+
+    Raises:
+        TooLarge: one of them is past its limit; the stream cannot be trusted any more.
+    """
+    head, body = PREFIX.unpack(prefix)
+    if head > HEADER_BYTES_MAX or body > BODY_BYTES_MAX:
+        raise TooLarge(f"a frame of {head} and {body} bytes passes the limits", hint="Send the rows in parts.")
+    return head, body
+
+
+def receive(connection: socket.socket) -> tuple[JsonObject, bytes]:
+    """The next frame from a blocking socket.
+
+    Raises:
+        Unavailable: the other side is gone, or did not answer within the socket's time-out.
+    """
+    head, body = unpack_prefix(_exactly(connection, PREFIX.size))
+    header: JsonObject = json.loads(_exactly(connection, head))
+    return header, _exactly(connection, body)
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    held = bytearray(size)
+    view, got = memoryview(held), 0
+    while got < size:
+        try:
+            count = connection.recv_into(view[got:])
+        except TimeoutError as error:
+            raise Unavailable(
+                "the bundle's process did not answer in time", hint="Try again; if it stays so, look at its log."
+            ) from error
+        except ConnectionError:
+            count = 0
+        if count == 0:
+            raise Unavailable("the bundle's process has ended", hint="Its standard error says why.")
+        got += count
+    return bytes(held)

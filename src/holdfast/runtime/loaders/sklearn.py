@@ -1,0 +1,69 @@
+"""scikit-learn estimators, written with joblib: a pickle, and marked as a format that can run code."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from holdfast.canonical import Json
+from holdfast.errors import BundleFailed, MissingExtra
+from holdfast.runtime.loaders.interface import Saved, Scorer
+
+__all__ = ["SklearnLoader"]
+
+_FILE = "model.joblib"
+
+
+class SklearnLoader:
+    """Anything that follows scikit-learn's estimator interface and pickles."""
+
+    name = "sklearn"
+
+    def recognises(self, model: object) -> bool:
+        """Whether a class of the model's ancestry comes from scikit-learn, or it has the interface."""
+        ancestry = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
+        return "sklearn" in ancestry or (hasattr(model, "fit") and hasattr(model, "predict"))
+
+    def save(self, model: Any, folder: Path) -> Saved:
+        """Write the estimator with joblib."""
+        _joblib().dump(model, folder / _FILE)
+        return Saved(format="joblib", executes_code=True, files=(_FILE,))
+
+    def load(self, files: Mapping[str, bytes], format_name: str) -> Scorer:
+        """The estimator in the one file of `files`; `pickle` and `joblib` are read alike."""
+        if len(files) != 1:
+            raise BundleFailed(
+                f"{len(files)} files of weights where {format_name} has one", hint="Register the one file of the model."
+            )
+        (data,) = files.values()
+        return _SklearnScorer(_joblib().load(io.BytesIO(data)))
+
+
+def _joblib() -> Any:
+    try:
+        import joblib
+    except ImportError as error:
+        raise MissingExtra("joblib is not installed", hint="Install it: pip install 'holdfast[gate]'") from error
+    return joblib
+
+
+class _SklearnScorer:
+    """Probabilities when the estimator has them, decision values next, predictions last."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.classes: list[Json] | None = None
+        known = getattr(model, "classes_", None)
+        if hasattr(model, "predict_proba"):
+            self._call = model.predict_proba
+            self.classes = None if known is None else known.tolist()
+        elif hasattr(model, "decision_function") and known is not None:
+            self._call = model.decision_function
+            self.classes = known.tolist() if len(known) > 2 else None  # noqa: PLR2004 - two classes share one value
+        else:
+            self._call = model.predict
+
+    def score(self, features: Any) -> list[Json]:
+        """One score a row."""
+        scores = self._call(features)
+        return scores.tolist() if hasattr(scores, "tolist") else list(scores)

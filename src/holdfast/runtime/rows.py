@@ -1,0 +1,187 @@
+"""Tables of raw rows, however a caller holds them: pandas, polars, Arrow, NumPy, records, or columns.
+
+No library is imported to find out what a value is: a frame is recognised by the module its class comes from.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.canonical import Json, JsonObject, Reader, decode, plain
+from holdfast.errors import InvalidInput, TooLarge, UnsupportedFormat
+
+__all__ = ["ROWS_MAX", "Table", "container_of", "read_table", "table_of", "write_table"]
+
+ROWS_MAX = 1_000_000
+"""Rows in one request or one holdout; larger evaluations belong in a batch job, and a holdout travels as JSON."""
+
+_FORMAT, _FORMAT_VERSION = "holdfast.rows", "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows by column.
+
+    Attributes:
+        names: the column names; None when the caller sent bare arrays, whose columns are known by position.
+        columns: one list of JSON values for each column, all of the same length; missing values are None.
+        count: the number of rows.
+    """
+
+    names: tuple[str, ...] | None
+    columns: tuple[list[Json], ...]
+    count: int
+
+    def column(self, name: str) -> list[Json]:
+        """The values of one named column.
+
+        Raises:
+            InvalidInput: there is no such column.
+        """
+        if self.names is None or name not in self.names:
+            raise InvalidInput(
+                f"the rows have no column {name!r}",
+                hint=f"They have: {', '.join(self.names or ('no names at all',))}",
+            )
+        return self.columns[self.names.index(name)]
+
+    def without(self, name: str | None) -> "Table":
+        """The table less one column; the same table when it is None or not there."""
+        if name is None or self.names is None or name not in self.names:
+            return self
+        place = self.names.index(name)
+        return Table(
+            self.names[:place] + self.names[place + 1 :],
+            self.columns[:place] + self.columns[place + 1 :],
+            self.count,
+        )
+
+    def row(self, index: int) -> "Table":
+        """The table of one row."""
+        return Table(self.names, tuple([column[index]] for column in self.columns), 1)
+
+    def to_json(self) -> JsonObject:
+        """The table as the worker takes it: `names` and `columns`."""
+        return {"names": None if self.names is None else list(self.names), "columns": list(self.columns)}
+
+    @classmethod
+    def from_json(cls, reader: Reader) -> "Table":
+        """The table that `to_json` wrote."""
+        names = reader.texts("names") if reader.has("names") else None
+        return cls.of_columns(names, reader.items("columns"))
+
+    @classmethod
+    def of_columns(cls, names: Sequence[str] | None, columns: Iterable[Any]) -> "Table":
+        """A table of columns.
+
+        Raises:
+            InvalidInput: ragged columns, a name twice, or names that do not match the columns.
+            TooLarge: more than `ROWS_MAX` rows.
+        """
+        held = tuple(column if isinstance(column, list) else list(column) for column in columns)
+        count = len(held[0]) if held else 0
+        if any(len(column) != count for column in held):
+            raise InvalidInput("the columns differ in length", hint="Send every column with the same number of values.")
+        if names is not None and (len(names) != len(held) or len(set(names)) != len(names)):
+            raise InvalidInput("the column names do not match the columns", hint="Name each column, each once.")
+        if count > ROWS_MAX:
+            raise TooLarge(f"{count} rows pass the limit of {ROWS_MAX}", hint="Send them in parts.", limit=ROWS_MAX)
+        return cls(None if names is None else tuple(names), held, count)
+
+    @classmethod
+    def of_records(cls, records: Sequence[Mapping[str, Json]]) -> "Table":
+        """A table of one mapping a row; a row that lacks a column has None there."""
+        names: dict[str, None] = {}
+        for record in records:
+            if not isinstance(record, Mapping):
+                raise InvalidInput("a row is not a JSON object", hint='Send rows such as {"age": 41, "plan": "basic"}.')
+            names.update(dict.fromkeys(record))
+        return cls.of_columns(tuple(names), [[record.get(name) for record in records] for name in names])
+
+    @classmethod
+    def of_arrays(cls, rows: Sequence[Sequence[Json]]) -> "Table":
+        """A table of one list a row, without names."""
+        width = len(rows[0]) if rows and isinstance(rows[0], list | tuple) else -1
+        if any(not isinstance(row, list | tuple) or len(row) != width for row in rows):
+            raise InvalidInput("the rows differ in length or are not lists", hint="Send rows of equal length.")
+        return cls.of_columns(None, [[row[place] for row in rows] for place in range(max(width, 0))])
+
+
+def container_of(rows: object) -> str:
+    """What the caller holds its rows in: `pandas`, `polars`, `numpy` or `rows`."""
+    module = type(rows).__module__.split(".")[0]
+    return module if module in {"pandas", "polars", "numpy"} else "rows"
+
+
+def table_of(rows: Any) -> Table:
+    """The table that any supported value holds: a frame, an array of two dimensions, records or columns.
+
+    Raises:
+        InvalidInput: none of these, or ragged.
+    """
+    module = type(rows).__module__.split(".")[0]
+    if module == "pandas":
+        if not hasattr(rows, "columns"):
+            rows = rows.to_frame()
+        return Table.of_columns([str(name) for name in rows.columns], [_pandas(rows[n]) for n in rows.columns])
+    if module == "polars":
+        return Table.of_columns(list(rows.columns), [_values(rows[name].to_list()) for name in rows.columns])
+    if module == "pyarrow":
+        return Table.of_columns(list(rows.column_names), [_values(column.to_pylist()) for column in rows.columns])
+    if module == "numpy" and getattr(rows, "ndim", 0) == 2:  # noqa: PLR2004 - rows by columns
+        return Table.of_columns(None, [_values(column) for column in rows.T.tolist()])
+    if isinstance(rows, Mapping):
+        return Table.of_columns([str(name) for name in rows], [_values(column) for column in rows.values()])
+    if isinstance(rows, list | tuple) and rows and isinstance(rows[0], Mapping):
+        return Table.of_records([{name: _value(value) for name, value in row.items()} for row in rows])
+    if isinstance(rows, list | tuple):
+        return Table.of_arrays([[_value(value) for value in row] for row in rows])
+    raise InvalidInput(
+        f"rows cannot be read from a {type(rows).__name__}",
+        hint="Give a data frame, a two-dimensional array, a list of dicts, or a dict of columns.",
+    )
+
+
+def _pandas(series: Any) -> list[Json]:
+    if str(series.dtype).startswith("datetime"):
+        return [None if value is None or value != value else value.isoformat() for value in series]  # noqa: PLR0124
+    return _values(series.tolist())
+
+
+def _values(values: Iterable[Any]) -> list[Json]:
+    return [_value(value) for value in values]
+
+
+def _value(value: Any) -> Json:
+    if type(value) in {int, str, bool}:
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None if math.isnan(value) else str(value)
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return None
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    return plain(value)
+
+
+def write_table(table: Table) -> bytes:
+    """The bytes of a frozen table: JSON by column, in one fixed form, exact for every float64."""
+    document = {"format": _FORMAT, "format_version": _FORMAT_VERSION, **table.to_json()}
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def read_table(data: bytes) -> Table:
+    """The table that `write_table` wrote.
+
+    Raises:
+        UnsupportedFormat: anything else.
+    """
+    reader = Reader(decode(data, what="the frozen rows"), "rows")
+    name, version = reader.text("format"), reader.text("format_version")
+    if name != _FORMAT or version.partition(".")[0] != _FORMAT_VERSION.partition(".")[0]:
+        raise UnsupportedFormat(
+            f"frozen rows of format {name[:40]} {version[:20]}", hint="Upgrade Holdfast: pip install --upgrade holdfast"
+        )
+    return Table.from_json(reader)

@@ -1,0 +1,83 @@
+"""The process that runs one bundle and answers frames on one socket.
+
+    python -P -m holdfast.runtime.worker FD BUNDLE DIGEST STAMP
+
+It opens the bundle (every byte verified on the way in), says hello or why it could not, and then answers one frame at a
+time, in order, until its parent closes the socket. What the bundle's code prints goes to standard error.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from holdfast.canonical import JsonObject
+from holdfast.digest import Digest
+from holdfast.errors import BundleFailed, HoldfastError, Unavailable, UsageError
+from holdfast.evidence import Holdout
+from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.frames import pack, receive
+from holdfast.runtime.pipeline import Pipeline
+from holdfast.runtime.rows import read_table
+from holdfast.runtime.shapes import SHAPES, TABLE, answer_body, table_in
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str]) -> None:
+    """Run the worker until the parent closes its end."""
+    handle, root, digest, stamp = arguments
+    connection = socket.socket(fileno=int(handle))
+    # The parent decides when a worker ends; a Ctrl-C at the terminal reaches the whole group and must not race it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(2, 1)
+    started = time.perf_counter()
+    try:
+        files = BundleFiles.open(Path(root), expected=Digest.parse(digest))
+        pipeline = Pipeline(files)
+    except HoldfastError as error:
+        traceback.print_exc()
+        connection.sendall(pack({"ok": False, "error": error.to_json()}))
+        return
+    seconds = time.perf_counter() - started
+    connection.sendall(pack({"ok": True, "digest": digest, "pid": os.getpid(), "open_seconds": seconds}))
+    _serve(connection, files, pipeline, json.loads(stamp))
+
+
+def _serve(connection: socket.socket, files: BundleFiles, pipeline: Pipeline, stamp: JsonObject) -> None:
+    while True:
+        try:
+            header, body = receive(connection)
+        except Unavailable:
+            return
+        try:
+            answer = _answer(header, body, files, pipeline, stamp)
+        except HoldfastError as error:
+            if isinstance(error, BundleFailed):
+                traceback.print_exc()
+            connection.sendall(pack({"ok": False, "error": error.to_json()}))
+        else:
+            connection.sendall(pack({"ok": True}, answer))
+
+
+def _answer(header: JsonObject, body: bytes, files: BundleFiles, pipeline: Pipeline, stamp: JsonObject) -> bytes:
+    match header:
+        case {"op": "predict", "shape": str(shape)} if shape in SHAPES:
+            table, request = table_in(shape, body)
+            return answer_body(shape, pipeline.predict(table), request, stamp)
+        case {"op": "holdout"}:
+            holdout = files.manifest.evidence.holdout
+            if not isinstance(holdout, Holdout):
+                raise UsageError("the bundle has no holdout", hint="Register the version with --holdout PATH.")
+            table = read_table(files.read(holdout.rows)).without(holdout.target)
+            return answer_body(TABLE, pipeline.predict(table), {}, stamp)
+        case _:
+            raise UsageError("the worker does not know this operation", hint="Parent and worker differ in version.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,223 @@
+"""What every store promises. `tests/contracts/test_store.py` holds each promise against every adapter.
+
+Five promises run through all of it:
+
+1. A digest names one sequence of bytes for ever. A store MUST NOT hand out, under a digest, bytes that it has not
+   hashed against that digest in the same call.
+2. A blob MUST NOT become visible (`has`, `digests`, any read) before all its bytes are durable.
+3. `commit` MUST return only when everything that was added is durable and visible, and MUST raise otherwise.
+4. A call that raises MUST leave every visible blob as it was. A full disk is `NoSpace`, a refusal of the operating
+   system is `PermissionRefused`, a disk that cannot read its own bytes is `IntegrityError`.
+5. A store MUST be usable from several threads and several processes at once. A writer belongs to one thread.
+
+How blobs are kept (one file each, packs of many, chunks shared between them) is each adapter's own affair and MUST NOT
+show through this interface.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from holdfast.canonical import INTEGER_MAX, JsonObject
+from holdfast.digest import Digest
+from holdfast.errors import UsageError
+from holdfast.names import RelativePath
+
+__all__ = ["MODES", "Entry", "Store", "StoreWriter", "Stored"]
+
+MODES = (0o644, 0o755)
+"""The two modes a frozen file can have: whether its owner may execute it is all that survives, as in Git."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The answer to adding some bytes.
+
+    Attributes:
+        digest: their name from now on.
+        size: how many they are.
+        new: whether neither the store nor this writer held them before. Two writers that add the same bytes at the same
+            time may both be told so.
+    """
+
+    digest: Digest
+    size: int
+    new: bool
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Entry:
+    """One file of a tree.
+
+    Attributes:
+        path: where it stands below the tree's root.
+        mode: 0o644, or 0o755 for a file that may be executed.
+        size: bytes.
+        digest: the name of its bytes.
+        extra: fields that a newer minor format wrote and this Holdfast does not know; kept and written back.
+
+    Raises:
+        UsageError: another mode, or a size that is negative or past what canonical JSON can carry.
+    """
+
+    path: RelativePath
+    mode: int
+    size: int
+    digest: Digest
+    extra: JsonObject = field(default_factory=dict, hash=False, compare=True)
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise UsageError(
+                f"{self.path} has mode {self.mode:o}; a frozen file has 644 or 755",
+                hint="Keep only whether the file may be executed.",
+                path=str(self.path),
+            )
+        if not 0 <= self.size <= INTEGER_MAX:
+            raise UsageError(
+                f"{self.path} has the impossible size {self.size}",
+                hint=f"A size is 0 to {INTEGER_MAX} bytes.",
+                path=str(self.path),
+            )
+
+
+class StoreWriter(Protocol):
+    """Adds blobs; nothing counts before `commit`.
+
+    An add that raises has added nothing, and the writer stays usable. A writer that was left, or whose commit raised,
+    MUST refuse every call with `UsageError`: after a failed sync nobody knows which bytes the disk still has, so they
+    are added again through a new writer.
+    """
+
+    def add_bytes(self, data: bytes) -> Stored:
+        """Add `data`.
+
+        Raises:
+            NoSpace, PermissionRefused: as promise 4 says.
+        """
+        ...
+
+    def add_file(self, path: Path) -> Stored:
+        """Add the bytes of a regular file, following a symbolic link.
+
+        They MUST be read once, and never all at once when the file is large. The adapter MUST compare device, inode,
+        size, modification and change time before and after reading, on the open file and by its path.
+
+        Raises:
+            SourceChanged: the file changed, or was replaced, while it was read.
+            NotFound: no such file.
+            UsageError: a folder, a device or anything else that is not a regular file.
+            NoSpace, PermissionRefused, IntegrityError: as promise 4 says.
+        """
+        ...
+
+    def add_files(self, paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> list[Stored]:
+        """Add many files, on more than one core; the answers stand in the order of `paths`.
+
+        Args:
+            paths: as for `add_file`.
+            progress: called with the number of bytes read since its last call, by one thread at a time.
+
+        Raises:
+            As `add_file`, for the first of the files that fails; the others may or may not have been added.
+        """
+        ...
+
+    def commit(self) -> None:
+        """Make everything added so far durable and visible; it MAY be called again after more was added.
+
+        A commit that raises MAY have made some of the blobs visible, each whole and durable.
+
+        Raises:
+            NoSpace, PermissionRefused: as promise 4 says.
+        """
+        ...
+
+
+class Store(Protocol):
+    """Bytes by digest."""
+
+    def writer(self) -> AbstractContextManager[StoreWriter]:
+        """A new writer. Leaving it without `commit` MUST drop what had not become visible.
+
+        Adding bytes whose blob is damaged, as far as their size or an earlier read has shown, MUST replace the blob.
+
+        Raises:
+            NoSpace, PermissionRefused: as promise 4 says.
+        """
+        ...
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the bytes are here and, as far as an earlier read has shown, undamaged. Nothing is hashed."""
+        ...
+
+    def missing(self, digests: Iterable[Digest]) -> set[Digest]:
+        """Those of `digests` for which `has` is false."""
+        ...
+
+    def size(self, digest: Digest) -> int:
+        """The number of bytes, without reading them.
+
+        Raises:
+            NotFound: the store does not hold the digest.
+        """
+        ...
+
+    def read(self, digest: Digest, *, bytes_max: int) -> bytes:
+        """The bytes, verified before they are returned.
+
+        Args:
+            digest: their name.
+            bytes_max: the most that the caller is ready to hold in memory.
+
+        Raises:
+            TooLarge: there are more; nothing was read.
+            IntegrityError: they do not match their digest; the details give `expected` and `found`.
+            NotFound: the store does not hold the digest.
+        """
+        ...
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """The bytes as a handle that can be read and sought; all of them MUST be verified before it is handed out.
+
+        Raises:
+            IntegrityError, NotFound: as `read`.
+        """
+        ...
+
+    def write_to(self, digest: Digest, sink: BinaryIO) -> int:
+        """Write the bytes into `sink`, verifying on the way; how many they were.
+
+        After an error the caller MUST discard what `sink` was given.
+
+        Raises:
+            IntegrityError, NotFound: as `read`.
+        """
+        ...
+
+    def copy_to(self, digest: Digest, target: Path, *, mode: int) -> None:
+        """Write the bytes into the file `target`, verifying on the way.
+
+        They MUST go into a temporary name beside it first: `target` appears whole and durable, or stays as it was. A
+        file that stood there is replaced; a symbolic link that stood there is replaced and MUST NOT be followed.
+
+        Raises:
+            UsageError: `target` is a folder.
+            IntegrityError, NotFound: as `read`; NotFound also when the folder of `target` does not exist.
+            NoSpace, PermissionRefused: as promise 4 says.
+        """
+        ...
+
+    def verify(self, digest: Digest) -> int:
+        """Read all the bytes and hash them; how many they are.
+
+        Raises:
+            IntegrityError, NotFound: as `read`.
+        """
+        ...
+
+    def digests(self) -> Iterator[Digest]:
+        """Every visible blob, in ascending order; what appears meanwhile may be left out."""
+        ...

@@ -1,0 +1,53 @@
+"""Importing Holdfast loads nothing heavy: counted by what is loaded, which a slow machine cannot falsify."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture.sources import SOURCE
+
+HEAVY = {
+    "alembic",
+    "asyncio",
+    "fastapi",
+    "httpx",
+    "joblib",
+    "numpy",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "pydantic",
+    "rich",
+    "scipy",
+    "sklearn",
+    "sqlalchemy",
+    "starlette",
+    "typer",
+    "uvicorn",
+}
+
+SAY_WHAT_IS_LOADED = "import json, sys; print(json.dumps(sorted(sys.modules)))"
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded after `statement`."""
+    answer = subprocess.run(
+        [sys.executable, "-c", f"{statement}; {SAY_WHAT_IS_LOADED}"],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return {name.partition(".")[0] for name in json.loads(answer.stdout)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("statement", ["import holdfast", "import holdfast.errors", "import holdfast.manifest"])
+def test_importing_loads_nothing_heavy(statement: str) -> None:
+    loaded = loaded_by(statement)
+    assert "holdfast" in loaded
+    assert loaded & HEAVY == set()
