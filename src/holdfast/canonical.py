@@ -60,7 +60,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(message)
 
 
-def plain(value: object, *, depth: int = 0) -> Json:  # noqa: PLR0911 - one return for each kind of value
+def plain(value: object, *, depth: int = 0) -> Json:
     """A JSON value that says as much as JSON can about any Python value.
 
     Used where values come from other people's code (hyperparameters, tags): NumPy scalars become numbers, integers past

@@ -16,7 +16,10 @@ from pathlib import Path
 
 from holdfast.errors import NoProject
 
-__all__ = ["HOME_NAME", "POLICY_NAME", "Settings"]
+__all__ = ["HOME_NAME", "POLICY_NAME", "VERSION", "Settings"]
+
+VERSION = "0.1.0"
+"""Of this Holdfast; the one place that says it."""
 
 HOME_NAME = ".holdfast"
 POLICY_NAME = "holdfast.toml"

@@ -31,7 +31,7 @@ MANIFEST_NAME = "holdfast.json"
 """The manifest's own file in a bundle directory; it is the one file that the manifest does not list."""
 
 MANIFEST_BYTES_MAX = 32 << 20
-"""Twenty times the largest manifest we make (10,000 files at 120 bytes, a wide schema); it is read whole into memory."""
+"""Twenty times the largest manifest we make (10,000 files at 120 bytes, a wide schema); read whole."""
 
 BUNDLE_FILES_MAX = 10_000
 """Weights come in at most hundreds of shards and code in hundreds of modules; data belongs in snapshots."""

@@ -1,7 +1,7 @@
 """Moments as text: ISO 8601, UTC, microseconds, `Z`. Text of one length, so that sorting it sorts the moments.
 
-    from_text(to_text(moment)) == moment
-    (to_text(a) < to_text(b)) == (a < b)
+from_text(to_text(moment)) == moment
+(to_text(a) < to_text(b)) == (a < b)
 """
 
 from datetime import UTC, datetime

@@ -1,1 +1,13 @@
-"""flow"""
+"""The verbs, in the order in which a version lives through them.
+
+    capture    what a training process did, without being asked
+    snapshot   data frozen into the store
+    bundle     five parts and the evidence in one directory that runs on its own
+    register   a number for it, once every byte is durable
+    gate       may this version have this stage? every answer is kept
+    promote    the stage moves, through the gate
+    rollback   the stage moves back to last-known-good
+
+A verb may import the verbs above it and never one below. `inventory` stands beside them: it looks at a project before
+any of this has begun. Nothing here prints, parses a command line, or knows which database or store it works on.
+"""

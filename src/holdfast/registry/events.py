@@ -30,7 +30,7 @@ _DETAILS_BYTES_MAX = 64 * 1024
 _KEY_CHARACTERS_MAX = 200
 """Room for several UUIDs; short enough for an index."""
 
-_LAST = select(events.c.index, events.c.time, events.c.hash).order_by(events.c.index.desc()).limit(1)
+_LAST = select(events.c.place, events.c.time, events.c.hash).order_by(events.c.place.desc()).limit(1)
 
 _BY_KEY = select(events).where(events.c.idempotency_key == bindparam("key"))
 
@@ -73,7 +73,7 @@ def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> E
     last = connection.execute(_LAST).one_or_none()
     time = to_text(now)
     event = Event(
-        index=0 if last is None else last.index + 1,
+        index=0 if last is None else last.place + 1,
         time=from_text(time if last is None else max(time, last.time)),
         actor=actor,
         action=str(entry.action),
@@ -101,7 +101,7 @@ def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> E
 
 def _columns(event: Event, details: str, body: bytes) -> dict[str, Any]:
     return {
-        "index": event.index,
+        "place": event.index,
         "time": to_text(event.time),
         "actor": event.actor,
         "action": event.action,
@@ -150,7 +150,7 @@ def by_key(connection: Connection, key: str) -> Event | None:
 def load(row: Row[Any]) -> Event:
     """The event that a row holds, field by field; the stored body is not looked at."""
     return Event(
-        index=row.index,
+        index=row.place,
         time=from_text(row.time),
         actor=row.actor,
         action=row.action,
@@ -164,9 +164,9 @@ def load(row: Row[Any]) -> Event:
         last_known_good=row.last_known_good,
         reason=row.reason,
         verdict=row.verdict,
-        approvals=tuple(decode(row.approvals, what=f"the approvals of event {row.index}")),
+        approvals=tuple(decode(row.approvals, what=f"the approvals of event {row.place}")),
         idempotency_key=row.idempotency_key,
-        details=decode(row.details, what=f"the details of event {row.index}"),
+        details=decode(row.details, what=f"the details of event {row.place}"),
         prev=row.prev,
         hash=row.hash,
     )
@@ -174,7 +174,7 @@ def load(row: Row[Any]) -> Event:
 
 def stored() -> Select[Any]:
     """The statement that reads all events in the order of the log."""
-    return select(events).order_by(events.c.index)
+    return select(events).order_by(events.c.place)
 
 
 def log(
@@ -190,11 +190,11 @@ def log(
             f"{limit} events cannot be asked for at once",
             hint=f"Ask for 1 to {EVENTS_MAX}, and for the next page with the index of the last one.",
         )
-    statement = select(events).order_by(events.c.index.desc()).limit(limit)
+    statement = select(events).order_by(events.c.place.desc()).limit(limit)
     if model is not None:
         statement = statement.where(events.c.model == model)
     if since is not None:
         statement = statement.where(events.c.time >= to_text(since))
     if before is not None:
-        statement = statement.where(events.c.index < before)
+        statement = statement.where(events.c.place < before)
     return [load(row) for row in connection.execute(statement)]

@@ -1,4 +1,4 @@
-"""What a registry promises. `sql.py` keeps it; so will whatever speaks to a server. One contract suite holds them all."""
+"""What a registry promises. `sql.py` keeps it, and one contract suite holds whatever keeps it."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -120,6 +120,12 @@ class Registry(Protocol):
             AlreadyExists: the version holds the stage already.
             UsageError: the action moves no stage, a rollback to a version that never held it, an approval or a verdict
                 that is not for this version and stage, or another request under the same idempotency key.
+        """
+
+    def move_of(self, idempotency_key: str) -> Move | None:
+        """The move that was made under this key; None when none was.
+
+        A caller whose preparation is dear (a gate) asks this first, and compares the move with what it wants.
         """
 
     def record(self, event: NewEvent, actor: str) -> Event:

@@ -30,22 +30,20 @@ def live(connection: Connection, model: ModelName, at: datetime | None) -> Live:
             names.add(row.stage)
         else:
             names.update(decode(row.details, what=f"the beginning of {model}")["stages"])
-    last = select(events.c.index, events.c.time, events.c.actor, events.c.to_number, events.c.to_digest)
+    last = select(events.c.place, events.c.time, events.c.actor, events.c.to_number, events.c.to_digest)
     held: dict[str, Holding | None] = {}
     for name in sorted(names):
-        move = last.where(
-            events.c.model == str(model), events.c.stage == name, events.c.action.in_(MOVES), *until
-        )
-        row_or_none = connection.execute(move.order_by(events.c.index.desc()).limit(1)).one_or_none()
+        move = last.where(events.c.model == str(model), events.c.stage == name, events.c.action.in_(MOVES), *until)
+        row_or_none = connection.execute(move.order_by(events.c.place.desc()).limit(1)).one_or_none()
         held[name] = None if row_or_none is None else _holding(row_or_none)
     return Live(model, at, held)
 
 
-def _holding(row: Row[Any]) -> Holding:
+def _holding(row: Row[*tuple[Any, ...]]) -> Holding:
     return Holding(
         version=VersionNumber(row.to_number),
         digest=Digest.parse(row.to_digest),
         since=from_text(row.time),
         by=row.actor,
-        event=row.index,
+        event=row.place,
     )

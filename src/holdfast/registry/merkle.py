@@ -1,8 +1,8 @@
 """The RFC 6962 tree hash (section 2.1) over a sequence of entries, in one pass and logarithmic memory.
 
-    root([]) == SHA-256 of nothing
-    root([a]) == SHA-256(0x00 a)
-    root(left + right) == SHA-256(0x01 root(left) root(right))      left: the largest power of two below the length
+root([]) == SHA-256 of nothing
+root([a]) == SHA-256(0x00 a)
+root(left + right) == SHA-256(0x01 root(left) root(right))      left: the largest power of two below the length
 """
 
 import hashlib

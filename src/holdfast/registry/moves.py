@@ -5,7 +5,6 @@ rollback, that it has held the stage; (4) the verdict and the approvals; (5) the
 refuses (6) without (5), and a stage that does not stand where (5) says it stood.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -14,7 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, exists, select, update
 from holdfast.canonical import JsonObject, plain
 from holdfast.database.times import to_text
 from holdfast.digest import Digest
-from holdfast.errors import AlreadyExists, NotFound, StageMoved, UsageError
+from holdfast.errors import AlreadyExists, StageMoved, UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import MOVES, Action
 from holdfast.registry.events import Entry, append, by_key
@@ -50,7 +49,7 @@ _MOVED = (events.c.model == bindparam("model")) & (events.c.stage == bindparam("
 _HISTORY = (
     select(events.c.action, events.c.from_number, events.c.to_number)
     .where(_MOVED)
-    .order_by(events.c.index.desc())
+    .order_by(events.c.place.desc())
     .limit(MOVES_READ_MAX)
 )
 
@@ -146,6 +145,12 @@ def _below(connection: Connection, asked: MoveStage, held: int | None) -> int | 
     return last_known_good([*history, (Action.STAGE_ROLLBACK, held, asked.to)])
 
 
+def move_of(connection: Connection, key: str) -> Move | None:
+    """The move that was made under an idempotency key; see `Registry.move_of`."""
+    event = by_key(connection, key)
+    return None if event is None else _done(event)
+
+
 def _done(event: Event) -> Move:
     return Move(
         model=ModelName(str(event.model)),
@@ -184,13 +189,13 @@ def _again(before: Event, asked: MoveStage, actor: str) -> Move:
     return _done(before)
 
 
-def _lost(connection: Connection, asked: MoveStage, ground: Row[Any]) -> NoReturn:
-    mover = connection.execute(select(events).where(events.c.index == ground.event)).one()
+def _lost(connection: Connection, asked: MoveStage, ground: Row[*tuple[Any, ...]]) -> NoReturn:
+    mover = connection.execute(select(events).where(events.c.place == ground.event)).one()
     moved = bool(ground.epoch)
     expected, found = _holding(asked.expect), _holding(ground.number)
     how = (
         f"{mover.actor} moved it from {_holding(mover.from_number)} to {_holding(mover.to_number)} "
-        f"at {mover.time}, event {mover.index}"
+        f"at {mover.time}, event {mover.place}"
         if moved
         else "nothing has ever held it"
     )
@@ -203,7 +208,7 @@ def _lost(connection: Connection, asked: MoveStage, ground: Row[Any]) -> NoRetur
         "moved_at": mover.time if moved else None,
         "moved_from": mover.from_number if moved else None,
         "moved_to": mover.to_number if moved else None,
-        "event": mover.index if moved else None,
+        "event": mover.place if moved else None,
     }
     raise StageMoved(
         f"{asked.stage} of {asked.model} has moved: expected {expected}, found {found}; {how}",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from holdfast.canonical import JsonObject, encode
+from holdfast.canonical import JsonObject, encode, plain
 from holdfast.database.times import to_text
 from holdfast.digest import Digest, hash_bytes
 from holdfast.names import ModelName, StageName, VersionNumber
@@ -189,7 +189,7 @@ class NewVerdict:
     @property
     def digest(self) -> Digest:
         """The name that the verdict will have."""
-        return hash_bytes(encode(dict(self.body)))
+        return hash_bytes(encode(plain(self.body)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Replicas: what each serving process says it serves. Mutable, and no part of the log."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ _UPDATE = (
 )
 
 
-def report(connection: Connection, replica: Replica, now: datetime) -> None:
+def report(connection: Connection, replica: Replica, now: datetime) -> Replica:
     """Takes a replica's word; see `Registry.report`."""
     row = {
         "model": str(replica.model),
@@ -42,6 +43,7 @@ def report(connection: Connection, replica: Replica, now: datetime) -> None:
     if connection.execute(_UPDATE, {**row, "of_id": replica.id}).rowcount == 0:
         connection.execute(delete(replicas).where(replicas.c.reported_at < to_text(now - _KEPT)))
         connection.execute(insert(replicas), {**row, "id": replica.id})
+    return replace(replica, reported_at=now)
 
 
 def live_replicas(connection: Connection, model: ModelName, stage: StageName, since: datetime) -> tuple[Replica, ...]:

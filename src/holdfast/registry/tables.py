@@ -106,7 +106,8 @@ approvals = Table(
 events = Table(
     "events",
     METADATA,
-    Column("index", Integer, primary_key=True, autoincrement=False),
+    # `place` to statements: a row is a tuple, and its `index` is the tuple's own.
+    Column("index", Integer, key="place", primary_key=True, autoincrement=False),
     _text("time"),
     _text("actor"),
     _text("action"),
@@ -136,7 +137,7 @@ stages = Table(
     _number("number", nullable=True),
     _number("epoch"),
     _number("last_known_good", nullable=True),
-    Column("event", Integer, ForeignKey("events.index"), nullable=False),
+    Column("event", Integer, ForeignKey("events.place"), nullable=False),
     _text("changed_at"),
     _of_version(),
     _of_version("last_known_good"),

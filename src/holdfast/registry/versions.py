@@ -58,7 +58,7 @@ _BY_PREFIX = (
 
 
 def create_model(
-    connection: Connection, name: ModelName, description: str, names: Sequence[StageName], now: datetime, actor: str
+    connection: Connection, name: ModelName, now: datetime, actor: str, *, description: str, names: Sequence[StageName]
 ) -> Model:
     """Begins a line of versions; see `Registry.create_model`."""
     if len(description) > _DESCRIPTION_CHARACTERS_MAX:
@@ -114,7 +114,7 @@ def load(row: Row[Any]) -> Version:
 
 
 def register(
-    connection: Connection, new: NewVersion, action: Action, reason: str, now: datetime, actor: str
+    connection: Connection, new: NewVersion, now: datetime, actor: str, *, action: Action, reason: str
 ) -> Version:
     """Gives a digest its number; see `Registry.register`."""
     if action not in {Action.VERSION_REGISTER, Action.VERSION_ADOPT}:
@@ -139,9 +139,7 @@ def register(
         "summary": str(hash_bytes(summary)),
         "lineage": [edge.to_json() for edge in new.lineage],
     }
-    entry = Entry(
-        action, model=model, to_number=number, to_digest=str(new.digest), reason=reason, details=said
-    )
+    entry = Entry(action, model=model, to_number=number, to_digest=str(new.digest), reason=reason, details=said)
     event = append(connection, entry, now, actor)
     connection.execute(
         insert(versions),

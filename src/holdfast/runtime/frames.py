@@ -42,7 +42,7 @@ def pack(header: JsonObject, body: bytes = b"") -> bytes:
     return PREFIX.pack(len(head), len(body)) + head + body
 
 
-def unpack_prefix(prefix: bytes) -> tuple[int, int]:
+def unpack_prefix(prefix: bytes | bytearray) -> tuple[int, int]:
     """The lengths of header and body.
 
     Raises:

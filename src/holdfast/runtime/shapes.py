@@ -15,7 +15,7 @@ from holdfast.errors import BundleFailed, InvalidInput
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table
 
-__all__ = ["INVOCATIONS", "SHAPES", "TABLE", "V2", "answer_body", "table_in"]
+__all__ = ["INVOCATIONS", "SHAPES", "TABLE", "V2", "answer_body", "outputs", "table_in"]
 
 TABLE = "table"
 INVOCATIONS = "invocations"
@@ -102,7 +102,7 @@ def _is_tensor(value: Json) -> bool:
 def _matrix(tensor: JsonObject) -> list[list[Json]]:
     rows, width = tensor["shape"]
     flat = _flat(tensor["data"])
-    if len(flat) != rows * width:
+    if width == 0 or len(flat) != rows * width:
         raise InvalidInput(
             f"{len(flat)} values do not fill the shape {tensor['shape']}", hint="Send rows times columns values."
         )
@@ -124,7 +124,7 @@ def answer_body(shape: str, answer: Answer, request: JsonObject, stamp: JsonObje
             "model_name": stamp["model"],
             "model_version": str(stamp["version"]),
             "parameters": {"digest": stamp["digest"]},
-            "outputs": _outputs(answer),
+            "outputs": outputs(answer),
         }
         if isinstance(request.get("id"), str):
             body["id"] = request["id"]
@@ -137,9 +137,10 @@ def answer_body(shape: str, answer: Answer, request: JsonObject, stamp: JsonObje
         ) from error
 
 
-def _outputs(answer: Answer) -> list[JsonObject]:
+def outputs(answer: Answer) -> list[JsonObject]:
+    """The tensors of an answer in the Open Inference Protocol: `predictions`, and `scores` where they differ."""
     count = len(answer.predictions)
-    outputs = [
+    tensors = [
         {
             "name": "predictions",
             "shape": [count],
@@ -149,8 +150,8 @@ def _outputs(answer: Answer) -> list[JsonObject]:
     ]
     if answer.scores and answer.scores != answer.predictions:
         width = [len(answer.scores[0])] if isinstance(answer.scores[0], list) else []
-        outputs.append({"name": "scores", "shape": [count, *width], "datatype": "FP64", "data": _flat(answer.scores)})
-    return outputs
+        tensors.append({"name": "scores", "shape": [count, *width], "datatype": "FP64", "data": _flat(answer.scores)})
+    return tensors
 
 
 def _datatype(values: list[Json]) -> str:

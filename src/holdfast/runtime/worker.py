@@ -52,16 +52,25 @@ def _serve(connection: socket.socket, files: BundleFiles, pipeline: Pipeline, st
     while True:
         try:
             header, body = receive(connection)
-        except Unavailable:
+            connection.sendall(_frame(header, body, files, pipeline, stamp))
+        except (Unavailable, ConnectionError):
             return
-        try:
-            answer = _answer(header, body, files, pipeline, stamp)
-        except HoldfastError as error:
-            if isinstance(error, BundleFailed):
-                traceback.print_exc()
-            connection.sendall(pack({"ok": False, "error": error.to_json()}))
-        else:
-            connection.sendall(pack({"ok": True}, answer))
+
+
+def _frame(header: JsonObject, body: bytes, files: BundleFiles, pipeline: Pipeline, stamp: JsonObject) -> bytes:
+    try:
+        return pack({"ok": True}, _answer(header, body, files, pipeline, stamp))
+    except HoldfastError as error:
+        if isinstance(error, BundleFailed):
+            traceback.print_exc()
+        return pack({"ok": False, "error": error.to_json()})
+    except Exception as error:  # noqa: BLE001 - the process's edge: one request must not end the one that answers all
+        traceback.print_exc()
+        failed = BundleFailed(
+            f"the request could not be answered: {type(error).__name__}",
+            hint="Send fewer rows and flat values; the log of the process has the details.",
+        )
+        return pack({"ok": False, "error": failed.to_json()})
 
 
 def _answer(header: JsonObject, body: bytes, files: BundleFiles, pipeline: Pipeline, stamp: JsonObject) -> bytes:

@@ -1,1 +1,12 @@
-"""serving"""
+"""Answers: a replica that follows a stage and scores requests with whatever version holds it.
+
+    source.py    where the stage points, read from the registry, and the report back to it
+    opening.py   from a version's digest to files and an interpreter that can run them
+    live.py      one open version: its worker process behind an asyncio pipe
+    route.py     who answers now; one immutable value, replaced in one assignment
+    replica.py   follows the stage: opens the next version beside the old one, smokes it, swaps, keeps last-known-good
+    confirm.py   the other side: waiting until every replica has reported a move
+
+A version is loaded and smoked before it may answer, so a version that fails to load never costs a request. Versions are
+never ordered here: only the stage decides what is served. Nothing here speaks HTTP; that is `holdfast.web.inference`.
+"""

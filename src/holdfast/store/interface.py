@@ -213,6 +213,8 @@ class Store(Protocol):
     def verify(self, digest: Digest) -> int:
         """Read all the bytes and hash them; how many they are.
 
+        A blob that an earlier read found damaged, and that is whole again, counts as here again.
+
         Raises:
             IntegrityError, NotFound: as `read`.
         """

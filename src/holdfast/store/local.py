@@ -113,7 +113,7 @@ class LocalStore:
             place(target, mode, lambda sink: sink.writelines(self._verified(handle, digest)))
 
     def verify(self, digest: Digest) -> int:
-        """See `Store.verify`; a blob that was marked as damaged and is whole again loses its mark."""
+        """See `Store.verify`."""
         with self._handle(digest) as handle:
             size = sum(len(piece) for piece in self._verified(handle, digest))
         self._layout.forget_damage(digest)

@@ -133,7 +133,6 @@ class LocalWriter:
         """
         known = self._is_known(digest, size)
         with self._lock:
-            self._shards.add(self._layout.shard(digest))
             known = known or digest in self._staged
             name = None if known else self._next_name()
             if name is not None:
@@ -145,6 +144,8 @@ class LocalWriter:
                 if name is not None:
                     del self._staged[digest]
             raise
+        with self._lock:
+            self._shards.add(self._layout.shard(digest))
 
     def _is_known(self, digest: Digest, size: int) -> bool:
         """Whether the blob is here with the right size, and not known to be damaged. Nothing is hashed."""

@@ -52,6 +52,7 @@ class MemoryStore:
         if found != digest:
             self._damaged.add(digest)
             raise damaged(digest, found)
+        self._damaged.discard(digest)
         return data
 
     def open(self, digest: Digest) -> BinaryIO:

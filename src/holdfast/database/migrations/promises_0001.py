@@ -128,10 +128,6 @@ def _runs() -> Iterator[str]:
     )
     yield _refuse("runs", "DELETE", "a run that has ended is never deleted", when="OLD.status <> 'running'")
     for table in ("run_params", "run_points", "run_metrics", "run_tags", "run_inputs"):
-        for change, row in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD")):
-            yield _refuse(
-                table,
-                change,
-                "a run that has ended is never changed",
-                when=f"(SELECT status FROM runs WHERE id = {row}.run) IS NOT 'running'",
-            )
+        for change, row in (("INSERT", "NEW.run"), ("UPDATE", "OLD.run"), ("DELETE", "OLD.run")):
+            ended = f"(SELECT status FROM runs WHERE id = {row}) IS NOT 'running'"  # noqa: S608 - constants of ours
+            yield _refuse(table, change, "a run that has ended is never changed", when=ended)

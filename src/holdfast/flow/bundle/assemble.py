@@ -4,6 +4,7 @@ import platform
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import UsageError
 from holdfast.evidence import Card, CodeState, Environment, Evidence, FeatureSchema, Holdout, Metrics, RunReference
 from holdfast.flow.bundle.card import card_stub
+from holdfast.flow.bundle.code import modules_in
 from holdfast.flow.bundle.holdout import FrozenRows, read_rows
 from holdfast.flow.bundle.infer import groups_in, infer_schema
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.bundle.preprocessing import write_preprocessing
 from holdfast.flow.bundle.threshold import threshold_part
 from holdfast.flow.bundle.weights import write_weights
+from holdfast.flow.capture.probe import used_distributions
 from holdfast.manifest import MANIFEST_NAME, FileEntry, Manifest
 from holdfast.names import ModelName, RelativePath
 from holdfast.parts import DataInput, DataSlice, EvalThreshold, Hyperparameters, Missing, Parts
@@ -117,7 +120,7 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
         ),
     )
     evidence = Evidence(
-        environment=_environment(given, draft),
+        environment=_environment(given, draft, model, code),
         schema=_schema(given, rows),
         metrics=Missing("metrics", "there is no holdout with targets to measure on"),
         holdout=Missing("holdout", "no holdout was given"),
@@ -187,11 +190,21 @@ def _data_slice(inputs: tuple[DataInput, ...]) -> DataSlice | Missing:
     return DataSlice(inputs)
 
 
-def _environment(given: Ingredients, draft: _Draft) -> Environment | Missing:
-    if given.lock is None:
-        return Missing("environment", "no pinned requirements are known")
-    draft.write(_LOCK, given.lock.encode())
-    return Environment(given.python, _LOCK, given.environment)
+def _environment(given: Ingredients, draft: _Draft, *carried: Any) -> Environment | Missing:
+    """The environment of the run; outside a run, that of this process, reduced to what model and code need."""
+    values, lock = given.environment, given.lock
+    if lock is None:
+        held = [value for value in carried if value is not None and not isinstance(value, str)]
+        if not held:
+            return Missing("environment", "no pinned requirements are known")
+        modules = {name.partition(".")[0] for value in held for name in modules_in(value)}
+        if isinstance(given.holdout, str | PathLike):
+            modules.add("pandas")
+        found = used_distributions(modules)
+        lock = "".join(f"{one.name}=={one.version}\n" for one in found)
+        values = {**values, "captured": "at registration, in the environment that registered, not while training"}
+    draft.write(_LOCK, lock.encode())
+    return Environment(given.python, _LOCK, values)
 
 
 def _schema(given: Ingredients, rows: FrozenRows | None) -> FeatureSchema | Missing:

@@ -12,7 +12,7 @@ from typing import Any
 from holdfast.errors import CannotPackage, NotFound, TooLarge, UsageError
 from holdfast.flow.bundle.carve import carve, check_importable
 
-__all__ = ["CodeFiles", "code_of_function", "code_of_path", "code_of_value"]
+__all__ = ["CodeFiles", "code_of_function", "code_of_path", "code_of_value", "modules_in"]
 
 _MODULES_MAX = 2_000
 """Preprocessing that drags in more modules than this is importing the whole application."""
@@ -84,7 +84,7 @@ def code_of_value(value: object, project: Path) -> CodeFiles:
     Raises:
         CannotPackage: it holds a class or function of the script itself, which a pickle cannot find again.
     """
-    modules = _modules_in(value)
+    modules = modules_in(value)
     if "__main__" in modules:
         raise CannotPackage(
             f"a {type(value).__name__} holds a class or function that is defined in the training script",
@@ -136,7 +136,12 @@ class _Nowhere:
         return len(data)
 
 
-def _modules_in(value: object) -> set[str]:
+def modules_in(value: object) -> set[str]:
+    """The modules that unpickling `value` will import.
+
+    Raises:
+        CannotPackage: it cannot be pickled.
+    """
     watcher = _Watcher()
     try:
         watcher.dump(value)

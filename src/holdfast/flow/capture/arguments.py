@@ -3,10 +3,10 @@
     parse_arguments(["python", "train.py", "--lr", "0.1", "--epochs=5", "--shuffle", "model.depth=3"])
     {"lr": 0.1, "epochs": 5, "shuffle": True, "model.depth": 3}
 
-Nobody knows what a program makes of its arguments but the program itself. The rules here are those that argparse, click,
-Typer and Hydra agree on: an option takes the word that follows it, unless that word is an option too; numbers that follow
-numbers belong to the same option; `name=value` sets a value; a repeated option is a list. A switch followed by a file name is
-therefore read as an option with a value, and the words stand in `argv` for whoever wants to check.
+Nobody knows what a program makes of its arguments but the program itself. The rules here are those that argparse,
+click, Typer and Hydra agree on: an option takes the word that follows it, unless that is an option too; numbers that
+follow numbers belong to the same option; `name=value` sets a value; a repeated option is a list. A switch followed by a
+file name is therefore read as an option with a value; the words stand in `argv` for whoever wants to check.
 """
 
 import math
@@ -102,4 +102,7 @@ def _add(found: JsonObject, name: str, value: Json) -> None:
         found[name] = value
         return
     before = found[name]
-    found[name] = [*(before if isinstance(before, list) else [before]), *(value if isinstance(value, list) else [value])]
+    found[name] = [
+        *(before if isinstance(before, list) else [before]),
+        *(value if isinstance(value, list) else [value]),
+    ]

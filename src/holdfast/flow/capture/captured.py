@@ -1,7 +1,7 @@
 """What was captured: one frozen value.
 
-Law: `Capture.from_json(capture.to_json()) == capture`. The JSON holds nothing that RFC 8785 cannot (times in nanoseconds
-are written as text), and no secret: whoever makes a `Capture` has redacted it.
+Law: `Capture.from_json(capture.to_json()) == capture`. The JSON holds nothing that RFC 8785 cannot (times in
+nanoseconds are written as text), and no secret: whoever makes a `Capture` has redacted it.
 """
 
 from collections.abc import Mapping
@@ -264,7 +264,7 @@ def requirements_lock(capture: Capture) -> str:
     """The distributions that the run used, pinned, in the format of a requirements file.
 
     What did not come from an index (an editable folder, a Git commit, a local file) stands as a comment: a pin of its
-    version would bring something else. Holdfast itself is left out: it brought the version, the version does not need it.
+    version would bring something else. Holdfast itself is left out: a version does not need it to score.
     """
     lines = []
     for one in sorted(capture.used, key=lambda one: one.name.lower()):

@@ -1,12 +1,12 @@
 """The state of the code under Git, read without touching the repository.
 
     state = code_state(Path("."))
-    state.state        "git", or why there is no commit to name: "not_a_repository", "git_missing", "no_commits", "unreadable"
+    state.state        "git"; else "not_a_repository", "git_missing", "no_commits" or "unreadable"
     state.commit       "9f2c…"; with `state.patch` applied to it, the code that ran
     state.dirty        True when anything differs from that commit
 
-Nothing here raises, and nothing waits for long: a training run must not fail because of the repository around it. Git is
-asked not to take its optional locks, not to run hooks, monitors, external diff programs or pagers.
+Nothing here raises, and nothing waits for long: a training run must not fail because of the repository around it. Git
+is asked not to take its optional locks, not to run hooks, monitors, external diff programs or pagers.
 """
 
 import os
@@ -27,7 +27,7 @@ from holdfast.flow.capture.redact import may_hold_secrets, redact_text
 __all__ = ["CodeState", "UntrackedFile", "code_state", "tracked_files"]
 
 _GIT_SECONDS_MAX = 10.0
-"""One call to Git in a repository of a million files takes a few seconds; past this the file system is not answering."""
+"""One call to Git in a repository of a million files takes a few seconds; past this the disk is not answering."""
 
 _LIST_BYTES_MAX = 64 * 1024 * 1024
 """The longest list of names that is read: about a million paths."""
@@ -39,7 +39,7 @@ _UNTRACKED_PATCH_BYTES_MAX = 1024 * 1024
 """An untracked file below this is taken to be code and goes into the patch whole, when it is text."""
 
 _UNTRACKED_HASH_BYTES_MAX = 32 * 1024 * 1024
-"""Untracked files up to this size are hashed: a tenth of a second; larger ones are data, which a snapshot hashes once."""
+"""Untracked files up to this size are hashed, in a few hundredths of a second; larger ones are data for a snapshot."""
 
 _UNTRACKED_FILES_MAX = 1_000
 """Untracked files listed; a folder of more of them is data that `.gitignore` does not name yet."""
@@ -186,7 +186,7 @@ def code_state(folder: Path) -> CodeState:
 
 
 def tracked_files(folder: Path) -> frozenset[str] | None:
-    """The files below `folder` that Git tracks, relative to it; None when there is no repository or it cannot be read."""
+    """The files below `folder` that Git tracks, relative to it; None without a repository that can be read."""
     try:
         listed = _git(folder, "ls-files", "-z", "--", ".")
     except (_GitFailed, OSError):
@@ -266,7 +266,9 @@ def _read_untracked(
             room -= size
         files.append(UntrackedFile(_shown(name), size, digest, in_patch))
     if len(names) > _UNTRACKED_FILES_MAX:
-        notes.append(f"{len(names) - _UNTRACKED_FILES_MAX} more untracked files are not listed; name their folder in .gitignore")
+        notes.append(
+            f"{len(names) - _UNTRACKED_FILES_MAX} more untracked files are not listed; name their folder in .gitignore"
+        )
     return tuple(files), additions
 
 
@@ -299,7 +301,7 @@ def _remote(root: Path, upstream: str) -> str | None:
         listed = _shown(_git(root, "config", "--null", "--get-regexp", r"^remote\..*\.url$"))
     except _GitFailed:
         return None  # Git's answer when there is no remote is a failure without words.
-    remotes = {}
+    remotes: dict[str, str] = {}
     for entry in listed.split("\0"):
         key, _, url = entry.partition("\n")
         remotes.setdefault(key.removeprefix("remote.").removesuffix(".url"), url)
@@ -331,7 +333,12 @@ def _git(folder: Path, *words: str, limit: int = _LIST_BYTES_MAX) -> bytes:
             stderr=words_of_git,
         )
         expired = threading.Event()
-        timer = threading.Timer(_GIT_SECONDS_MAX, lambda: (expired.set(), process.kill()))
+
+        def expire() -> None:
+            expired.set()
+            process.kill()
+
+        timer = threading.Timer(_GIT_SECONDS_MAX, expire)
         timer.start()
         try:
             with process:

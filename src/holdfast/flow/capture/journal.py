@@ -1,10 +1,11 @@
 """Reading what the captured processes wrote down, and putting it together.
 
-Each process leaves one file of JSON lines (see `hook/sitecustomize.py`). A line that cannot be read is the last line of a
-process that was killed while writing it; what stands before it counts.
+Each process leaves one file of JSON lines (see `hook/sitecustomize.py`). A line that cannot be read is the last line of
+a process that was killed while writing it; what stands before it counts.
 """
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from holdfast.flow.capture.opened import FILES_MAX
 __all__ = ["Files", "Process", "files_of", "read_processes"]
 
 _JOURNAL_BYTES_MAX = 64 * 1024 * 1024
-"""More than 20,000 events with the longest paths and 10,000 installed distributions; beyond it something else wrote there."""
+"""More than 20,000 events with long paths and 10,000 installed distributions; beyond it, something else wrote there."""
 
 _PROCESSES_MAX = 10_000
 """Journals read: a run that starts more Python processes than this is a cluster's work, not one capture's."""
@@ -62,7 +63,7 @@ class Files:
 
 
 def read_processes(folder: Path) -> list[Process]:
-    """The processes that left a journal in `folder`, those with a start line first, in the order in which they started."""
+    """The processes that left a journal in `folder`, in the order in which they started, forked children last."""
     found = [_read(path) for path in sorted(folder.glob("*.jsonl"))[:_PROCESSES_MAX]]
     return sorted(found, key=lambda process: (process.start is None, (process.start or {}).get("time_ns", 0)))
 
@@ -96,7 +97,7 @@ def files_of(events: Iterable[Sequence[Any]]) -> Files:
     """Inputs and outputs from the events of any number of processes."""
     inputs: dict[str, FileSeen] = {}
     written: set[str] = set()
-    notes = []
+    notes: list[str] = []
     for _, kind, path, third, mtime_ns in sorted(events, key=lambda event: int(event[0])):
         if kind == "read" and path not in written:
             inputs.setdefault(path, FileSeen(path, third, mtime_ns))
@@ -105,8 +106,12 @@ def files_of(events: Iterable[Sequence[Any]]) -> Files:
         elif kind == "move":
             written.discard(path)
             written.add(third)
-    for path in sorted(written & inputs.keys()):
-        notes.append(f"{_shown(path)} was read and then written: what was read is no longer there")
+        elif kind == "database":
+            notes.append(
+                f"{_shown(path)} is a database: SQLite reads it by itself, and which rows were read is not known"
+            )
+    again = sorted(written & inputs.keys())
+    notes.extend(f"{_shown(path)} was read and then written: what was read is no longer there" for path in again)
     outputs = [seen for path in sorted(written) if (seen := _seen(path)) is not None]
     nameless = [path for path in (*inputs, *(file.path for file in outputs)) if not _is_text(path)]
     notes.extend(f"{_shown(path)} is left out: its name is not UTF-8" for path in nameless)
@@ -134,4 +139,5 @@ def _is_text(path: str) -> bool:
 
 
 def _shown(path: str) -> str:
-    return path.encode("utf-8", "backslashreplace").decode()
+    """A path for reading: bytes that are not UTF-8 become escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,6 +1,6 @@
 """Lock files: which exact libraries the project says it wants.
 
-    lock_files(Path("."))       (LockFile(path="uv.lock", digest=Digest("…")), ...)
+lock_files(Path("."))       (LockFile(path="uv.lock", digest=Digest("…")), ...)
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class LockFile:
 
 
 def lock_files(folder: Path) -> tuple[LockFile, ...]:
-    """The lock files at the top of `folder`, by path. An unreadable one is left out; an empty one is a mutex, not a lock."""
+    """The lock files at the top of `folder`, by path; without unreadable ones, and empty ones, which are mutexes."""
     found = set()
     for pattern in _PATTERNS:
         for path in folder.glob(pattern):

@@ -1,7 +1,7 @@
 """The machine and the system that a run happens on.
 
-    system_facts()      {"system": "Linux", "kernel": "6.1.0", "libc": "glibc 2.36", ...}
-    hardware_facts()    {"cpu": "...", "cpu_count": 8, "memory_bytes": ..., "gpus": [...]}
+system_facts()      {"system": "Linux", "kernel": "6.1.0", "libc": "glibc 2.36", ...}
+hardware_facts()    {"cpu": "...", "cpu_count": 8, "memory_bytes": ..., "gpus": [...]}
 """
 
 import os

@@ -6,12 +6,15 @@ interpreter may be older (Python 3.8) and may not have Holdfast at all.
     opened = OpenedFiles(events.append)
     opened.start()
     ...                      # the training
-    opened.stop()            # an audit hook cannot be taken out; it can be told to look away
+    opened.stop()            # the hook cannot be taken out; with nobody to tell, it looks away
 
-What arrives is a tuple `(time_ns, kind, path, size, mtime_ns)`, once for each path and kind: `read` for a data file as it
-was when it was opened, `write` for a file opened for writing (size and mtime_ns are 0), `move` for a written file that was
-renamed (the fifth place holds the new path).
+What arrives is a tuple `(time_ns, kind, path, size, mtime_ns)`, once for each path and kind: `read` for a data file as
+it was when opened; `write` for a file opened for writing, with zeros for size and time; `move` for a written file
+that was renamed, the new path in the fourth place; `database` for an SQLite file, which SQLite then reads by itself.
 """
+
+# Importing pathlib would cost every process more than everything else here together.
+# ruff: noqa: PTH100, PTH116, PTH118, PTH120
 
 from __future__ import annotations
 
@@ -19,17 +22,20 @@ import os
 import stat
 import sys
 import time
-from typing import Any, Callable  # noqa: UP035 - Python 3.8, where this file also runs, knows it from here only
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing itself is never imported: that alone would take as long as everything else here
+    from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["FILES_MAX", "OpenedFiles", "is_data_path"]
 
 FILES_MAX = 20_000
-"""Paths remembered in one process: about 5 MB of memory, and more than that belongs into a snapshot of their folder."""
-
-Event = Any
-"""`(time_ns, kind, path, size or new path, mtime_ns)`; Any because the tuple differs by kind and 3.8 reads this file."""
+"""Paths remembered in one process: about 5 MB of memory; more belong into a snapshot."""
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+_EVENTS = {"open": "open", "os.rename": "move", "sqlite3.connect": "connect"}
 
 _CODE = (".py", ".pyc", ".pyi", ".pyo", ".pyx", ".so", ".pyd", ".dll", ".dylib", ".pth", ".egg-link", ".ipynb")
 _FONTS = (".ttf", ".otf", ".ttc", ".afm", ".pfb", ".pfm", ".woff", ".woff2")
@@ -81,7 +87,7 @@ _INTERPRETER = _interpreter_folders()
 
 
 def is_data_path(path: str) -> bool:
-    """Whether an absolute path can be the user's data: not code, not the interpreter's, the system's or a tool's file."""
+    """Whether an absolute path can be the user's data: not code, no file of the interpreter, the system or a tool."""
     if path.endswith(_NEVER_SUFFIX) or path.startswith(_SYSTEM) or path.startswith(_INTERPRETER):
         return False
     if any(folder in path for folder in _NEVER_FOLDER):
@@ -90,56 +96,70 @@ def is_data_path(path: str) -> bool:
     return name not in _NEVER_NAME and not name.startswith(".env.")
 
 
+_watching: list[OpenedFiles] = []
+_installed: list[bool] = []
+"""One hook for the life of the process, because Python cannot take one out; any number of watchers come and go."""
+
+
+def _hook(event: str, args: Any) -> None:
+    if not _watching:
+        return
+    kind = _EVENTS.get(event)
+    if kind is not None:
+        for watcher in tuple(_watching):
+            watcher.see(kind, args)
+
+
 class OpenedFiles:
     """Watches this process open files, and tells `sink` about each data file once.
 
     Args:
         sink: called with each event; what it raises is counted in `failures`, never passed on to the user's code.
-        ignore: a path that is never an event: the journal that the sink itself writes.
+        ignore: beginnings of paths that are never events, such as the folder that the sink itself writes to.
 
     Attributes:
         failures: how often looking failed.
         dropped: how many files were not remembered because of `FILES_MAX`.
     """
 
-    def __init__(self, sink: Callable[[Event], object], ignore: str = "") -> None:
+    def __init__(self, sink: Callable[[Any], object], ignore: tuple[str, ...] = ()) -> None:
         self.failures = 0
         self.dropped = 0
-        self.ignore = ignore
+        self._ignore = ignore
         self._sink = sink
-        self._on = False
-        self._installed = False
         self._read: set[str] = set()
         self._written: set[str] = set()
 
     def start(self) -> None:
-        """Begins to look. The hook itself is installed once and stays for the life of the process."""
-        self._on = True
-        if not self._installed:
-            self._installed = True
-            sys.addaudithook(self._hook)
+        """Begins to look."""
+        if not _installed:
+            _installed.append(True)
+            sys.addaudithook(_hook)
+        _watching.append(self)
 
     def stop(self) -> None:
-        """Looks away: each event then costs one attribute."""
-        self._on = False
+        """Looks away."""
+        if self in _watching:
+            _watching.remove(self)
 
-    def _hook(self, event: str, args: Any) -> None:
-        if not self._on:
-            return
+    def see(self, kind: str, args: Any) -> None:
+        """One event of the interpreter; never raises."""
         try:
-            if event == "open":
+            if kind == "open":
                 self._opened(args[0], args[2])
-            elif event == "os.rename":
+            elif kind == "move":
                 self._moved(args[0], args[1])
+            else:
+                self._connected(args[0])
         except Exception:  # noqa: BLE001 - the edge of the user's process: their open() must not fail because we looked
             self.failures += 1
 
     def _opened(self, path: Any, flags: Any) -> None:
         name = _text(path)
-        if name is None or name == self.ignore:
+        if name is None:
             return
         name = os.path.abspath(name)
-        if not is_data_path(name):
+        if not is_data_path(name) or name.startswith(self._ignore):
             return
         writing = bool(flags & _WRITES)
         # "r+" on a file that exists reads it as well; every other way of writing begins a new file or adds at the end.
@@ -167,6 +187,15 @@ class OpenedFiles:
         self._written.discard(before)
         self._written.add(after)
         self._sink((time.time_ns(), "move", before, after, 0))
+
+    def _connected(self, database: Any) -> None:
+        name = _text(database)
+        if not name or name == ":memory:":
+            return
+        name = os.path.abspath(name.partition("?")[0].replace("file:", "", 1) if name.startswith("file:") else name)
+        if is_data_path(name) and not name.startswith(self._ignore) and name not in self._read and self._room():
+            self._read.add(name)
+            self._sink((time.time_ns(), "database", name, 0, 0))
 
     def _room(self) -> bool:
         if len(self._read) + len(self._written) < FILES_MAX:

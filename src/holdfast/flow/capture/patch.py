@@ -1,6 +1,6 @@
-"""Patches that bring new files, in the format that `git apply` takes.
+r"""Patches that bring new files, in the format that `git apply` takes.
 
-    additions_patch([Addition(b"features.py", b"WINDOW = 7\\n")])
+    additions_patch([Addition(b"features.py", b"WINDOW = 7\n")])
 
 Made here, and not by adding the files to Git's index, because a capture must not touch the user's index, and a call to
 `git diff --no-index` for each file would take as long as the rest of the capture.
@@ -48,11 +48,22 @@ def _creates(addition: Addition) -> bytes:
         lines.pop()
     count = b"1" if len(lines) == 1 else b"1,%d" % len(lines)
     body = b"".join(b"+" + line + b"\n" for line in lines)
-    return head + b"--- /dev/null\n+++ " + after + b"\n@@ -0,0 +" + count + b" @@\n" + body + (b"" if ended else _NO_NEWLINE)
+    return (
+        head
+        + b"--- /dev/null\n+++ "
+        + after
+        + b"\n@@ -0,0 +"
+        + count
+        + b" @@\n"
+        + body
+        + (b"" if ended else _NO_NEWLINE)
+    )
 
 
 def _quoted(name: bytes) -> bytes:
     """A name as Git writes it: bytes that could be misread stand as octal escapes between quotes."""
     if _PLAIN_NAME.match(name):
         return name
-    return b'"' + b"".join(bytes([byte]) if _PLAIN_NAME.match(bytes([byte])) else b"\\%03o" % byte for byte in name) + b'"'
+    return (
+        b'"' + b"".join(bytes([byte]) if _PLAIN_NAME.match(bytes([byte])) else b"\\%03o" % byte for byte in name) + b'"'
+    )

@@ -7,9 +7,12 @@ interpreter may be older (Python 3.8) and may not have Holdfast at all.
     installed()                                   every distribution on the path
     used_distributions(["sklearn", "train"])      scikit-learn and what it requires
 
-Reads the installed-distribution records (`*.dist-info`, `*.egg-info`) itself: for a hundred distributions that takes a few
-milliseconds, where importing `importlib.metadata` and asking it takes more than a hundred.
+Reads the records of installed distributions (`*.dist-info`, `*.egg-info`) itself: for a hundred of them that takes a
+few milliseconds, where importing `importlib.metadata` and asking it takes more than a hundred.
 """
+
+# Importing pathlib would cost every process more than everything else here together.
+# ruff: noqa: PTH100, PTH112, PTH118, PTH119, PTH120, PTH123, PTH202, PTH208
 
 from __future__ import annotations
 
@@ -18,7 +21,11 @@ import os
 import re
 import sys
 import time
-from typing import Any, Iterable  # noqa: UP035 - Python 3.8, where this file also runs, knows it from here only
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing itself is never imported: that alone would take as long as everything else here
+    from collections.abc import Iterable
+    from typing import Any
 
 __all__ = ["Installed", "installed", "interpreter_facts", "json_line", "process_facts", "used_distributions"]
 
@@ -29,6 +36,10 @@ _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?"
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
 _FIRST_SEGMENT = re.compile(r"^([^/,\n]+)", re.MULTILINE)
 _STARTUP_MODULES = {"_distutils_hack", "__main__", "__mp_main__", "sitecustomize", "usercustomize"}
+
+_NATIVE_READERS = {"pyarrow", "polars", "h5py", "tables", "netCDF4", "cv2", "lmdb", "duckdb", "rasterio", "soundfile"}
+_NATIVE_READERS |= {"tensorflow", "torchvision", "torchaudio", "xgboost", "lightgbm", "catboost"}
+"""Libraries that can open files without Python, and so unseen."""
 
 
 class Installed:
@@ -76,7 +87,9 @@ class Installed:
             editable = bool((direct.get("dir_info") or {}).get("editable"))
             return f"{prefix}{direct.get('url', '')}{commit}", editable
         # A record beside the code itself, outside every installation folder: a development install of the old kind.
-        if os.path.basename(self.folder) not in {"site-packages", "dist-packages"} and self._record.endswith("egg-info"):
+        if os.path.basename(self.folder) not in {"site-packages", "dist-packages"} and self._record.endswith(
+            "egg-info"
+        ):
             return f"file://{self.folder}", True
         return "", False
 
@@ -104,7 +117,7 @@ def _key(name: str) -> str:
 
 
 def installed(path: list[str] | None = None) -> list[Installed]:
-    """The distributions on `path` (by default `sys.path`) by name; of two with one name, the first, which is imported."""
+    """The distributions on `path` (`sys.path` by default), by name; of two with one name, the one that is imported."""
     found: dict[str, Installed] = {}
     for folder in sys.path if path is None else path:
         try:
@@ -124,7 +137,7 @@ def used_distributions(
     """The distributions that bring these modules, and everything that they require and is installed.
 
     Markers are read conservatively: a requirement that is installed counts, whatever its marker says, except one that
-    belongs to an extra that nobody asked for. What only `leave_out` needs is left out, unless the project itself names it.
+    belongs to an extra that nobody asked for. What only `leave_out` needs is left out, unless the project names it too.
     """
     return _used({one.key: one for one in installed(path)}, module_names, leave_out)
 
@@ -192,7 +205,9 @@ def _named_by_project(tops: set[str], known: dict[str, Installed]) -> set[str]:
     named = set()
     for name, module in list(sys.modules.items()):
         file = _file(module)
-        if name.partition(".")[0] == "holdfast" or (file.startswith((*places, library)) or (not file and name != "__main__")):
+        if name.partition(".")[0] == "holdfast" or (
+            file.startswith((*places, library)) or (not file and name != "__main__")
+        ):
             continue
         for value in list(vars(module).values()):
             owner = value.__name__ if isinstance(value, type(sys)) else getattr(value, "__module__", None)
@@ -244,6 +259,7 @@ def process_facts(path: list[str] | None = None, modules: Iterable[str] | None =
         ],
         "used": [one.name for one in used],
         "frameworks": _torch_facts(),
+        "native_readers": sorted(_NATIVE_READERS & set(sys.modules)),
     }
 
 

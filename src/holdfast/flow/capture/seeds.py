@@ -15,7 +15,11 @@ A library that is imported later is wrapped when it arrives, and seeded then whe
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable  # noqa: UP035 - Python 3.8, where this file also runs, knows it from here only
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing itself is never imported: that alone would take as long as everything else here
+    from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["SeedWatch", "set_seeds"]
 
@@ -34,6 +38,18 @@ _TEXT_MAX = 200
 """Characters of a seed that is text: it is evidence to read, not data."""
 
 
+_SEED_NOTHING = {"NoneType", "Generator", "RandomState"}
+"""`default_rng()` of these is no seed: it draws one, or passes a generator on."""
+
+_LIBRARIES = ("site-packages", "dist-packages")
+
+
+def _by_library() -> bool:
+    """Whether the call being noted was made by a library: they make generators of their own all the time."""
+    frame = sys._getframe(3)  # noqa: SLF001 - the only way to a caller; 1 is note, 2 the wrapper, 3 who called it
+    return any(name in frame.f_code.co_filename for name in _LIBRARIES)
+
+
 def set_seeds(seed: int) -> list[str]:
     """Seeds every generator that is loaded already, and says which.
 
@@ -47,10 +63,10 @@ def _seed_module(name: str, seed: int) -> list[str]:
     if name == "random" and module is not None:
         module.seed(seed)
         return ["random.seed"]
-    if name == "numpy.random" and hasattr(module, "seed"):
+    if name == "numpy.random" and module is not None and hasattr(module, "seed"):
         module.seed(seed % _NUMPY_SEEDS)
         return ["numpy.random.seed"]
-    if name == "torch" and hasattr(module, "manual_seed"):
+    if name == "torch" and module is not None and hasattr(module, "manual_seed"):
         module.manual_seed(seed)
         return ["torch.manual_seed"]
     return []
@@ -108,7 +124,11 @@ class SeedWatch:
     def _arrived(self, module: Any) -> None:
         for name, told in _TARGETS[module.__name__].items():
             original = getattr(module, name, None)
-            if original is None or getattr(original, "_holdfast_watch", None) is self:
+            if original is None:
+                continue
+            if getattr(original, "_holdfast_watch", None) is self:
+                # Imported from a module whose function is wrapped already: only the way back is needed.
+                self._wrapped.append((module, name, original.__wrapped__, original))
                 continue
             wrapper = _wrap(original, self, told)
             setattr(module, name, wrapper)
@@ -124,8 +144,7 @@ class SeedWatch:
         """Remembers a call; never raises."""
         try:
             seed = args[0] if args else next(iter(keywords.values()), None)
-            # default_rng() and default_rng(generator) seed nothing: libraries call them all the time.
-            if told.endswith("default_rng") and (seed is None or type(seed).__name__ in {"Generator", "RandomState"}):
+            if told.endswith("default_rng") and (type(seed).__name__ in _SEED_NOTHING or _by_library()):
                 return
             self._order += 1
             times = self._calls.get(told, {}).get("times", 0) + 1
@@ -158,6 +177,7 @@ class _LaterImports:
     """A meta-path finder that finds nothing itself: it hears when a watched module has been executed."""
 
     def __init__(self, arrived: Callable[[Any], None]) -> None:
+        self.failures = 0
         self._arrived = arrived
         self._asking = False
 
@@ -191,8 +211,8 @@ class _LaterImports:
             original(module)
             try:
                 self._arrived(module)
-            except Exception:  # noqa: BLE001, S110 - the edge of the user's process: their import must not fail for us
-                pass
+            except Exception:  # noqa: BLE001 - the edge of the user's process: their import must not fail because of us
+                self.failures += 1
 
         try:
             loader.exec_module = exec_module

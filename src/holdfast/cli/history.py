@@ -1,0 +1,78 @@
+"""`live` and `log`: which version held which stage, when, by whose hand, and on what evidence."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from holdfast.canonical import JsonObject
+from holdfast.cli.options import AsJson, ModelArgument, here
+from holdfast.cli.output import Output, table
+from holdfast.errors import UsageError
+from holdfast.names import ModelName
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: holdfast live churn --at 2026-03-01T09:00")
+def live(
+    model: ModelArgument,
+    at: Annotated[
+        str | None, typer.Option("--at", help="A moment, ISO 8601; your time zone when it names none.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which version holds each stage, now or at any moment in the past."""
+    moment = None if at is None else _moment(at)
+    found = here().registry.live(ModelName(model), moment).to_json()
+    Output(as_json=as_json).result(found, _live(found))
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not a moment", hint="Write it as 2026-03-01T09:00 or with +02:00.") from error
+
+
+def _live(found: JsonObject) -> Iterator[str]:
+    rows = []
+    for stage, held in found["stages"].items():
+        if held is None:
+            rows.append((stage, "nothing", "", "", "", ""))
+            continue
+        who = (held["by"], held["event"], held["digest"][:19])
+        rows.append((stage, f"{found['model']}@{held['version']}", held["since"], *who))
+    yield from table(("stage", "version", "since", "by", "event", "digest"), rows)
+
+
+@app.command(epilog="Example: holdfast log churn")
+def log(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="One model; all by default.")] = None,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many events, the newest.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Print the audit log, the newest event first."""
+    events = [event.to_json() for event in here().registry.log(ModelName(model) if model else None, limit=limit)]
+    Output(as_json=as_json).result({"events": events}, _events(events))
+
+
+def _events(events: list[JsonObject]) -> Iterator[str]:
+    yield from table(
+        ("event", "time", "actor", "action", "stage", "from", "to", "reason", "hash"),
+        (
+            (
+                event["index"],
+                event["time"][:19].replace("T", " "),
+                event["actor"],
+                event["action"],
+                event["stage"],
+                event["from"],
+                event["to"],
+                event["reason"],
+                event["hash"][:19],
+            )
+            for event in events
+        ),
+    )

@@ -1,0 +1,164 @@
+"""`list`, `show` and `search`: what there is."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from holdfast.canonical import JsonObject
+from holdfast.cli.options import AsJson, ReferenceArgument, here
+from holdfast.cli.output import Output, bytes_text, table
+from holdfast.evidence import CodeState, Environment, Evidence, FeatureSchema, Holdout, Metrics, RunReference
+from holdfast.evidence import how_to_add as how_to_add_evidence
+from holdfast.flow.explain import Explained, explain
+from holdfast.names import ModelName, Reference
+from holdfast.parts import (
+    DataSlice,
+    EvalThreshold,
+    Hyperparameters,
+    Missing,
+    Part,
+    PreprocessingCode,
+    Weights,
+    how_to_add,
+)
+
+app = typer.Typer()
+
+
+@app.command("list", epilog="Example: holdfast list churn")
+def list_versions(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="One model; all by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the versions, and the stages that hold them."""
+    registry = here().registry
+    versions = registry.versions(ModelName(model) if model else None)
+    models = {version.model for version in versions}
+    held: dict[tuple[ModelName, int | None], list[str]] = {}
+    for name in models:
+        for stage in registry.stages(name):
+            held.setdefault((name, stage.number), []).append(str(stage.name))
+    rows = [{**version.to_json(), "stages": held.get((version.model, version.number), [])} for version in versions]
+    Output(as_json=as_json).result({"versions": rows}, _version_rows(rows))
+
+
+def _version_rows(rows: list[JsonObject]) -> Iterator[str]:
+    if not rows:
+        yield "no versions yet; register one with: holdfast register"
+        return
+    yield from table(
+        ("version", "stages", "complete", "metric", "registered", "by", "digest"),
+        (
+            (
+                f"{row['model']}@{row['version']}",
+                ", ".join(row["stages"]),
+                "yes" if row["complete"] else f"no: {', '.join(row['missing'])}",
+                _metric(row["summary"]),
+                row["created_at"][:19].replace("T", " "),
+                row["created_by"],
+                row["digest"][:19],
+            )
+            for row in rows
+        ),
+    )
+
+
+def _metric(summary: JsonObject) -> str:
+    name = summary.get("primary")
+    return "" if name is None else f"{name} {summary['metrics'][name]:.4f}"
+
+
+@app.command(epilog="Example: holdfast show churn@production")
+def show(reference: ReferenceArgument, as_json: AsJson = False) -> None:
+    """Show a version whole: its five parts, the evidence beside them, and the stages that hold it."""
+    project = here()
+    found = explain(Reference.parse(reference), project.registry, project.store)
+    Output(as_json=as_json).result(found.to_json(), _shown(found))
+
+
+def _shown(found: Explained) -> Iterator[str]:
+    version, manifest = found.version, found.manifest
+    held = f"  [{', '.join(found.stages)}]" if found.stages else ""
+    yield f"{version.model}@{version.number}{held}"
+    yield f"  digest              {version.digest}"
+    yield f"  registered          {version.to_json()['created_at']} by {version.created_by}"
+    yield f"  complete            {'yes' if version.complete else 'no'}"
+    yield "five parts"
+    for name, part in manifest.parts.by_name().items():
+        yield f"  {name:<19} {_part(part)}"
+        if isinstance(part, Missing):
+            yield f"  {'':<19} {how_to_add(name)}"
+    yield "evidence"
+    for name, sentence in _evidence(manifest.evidence):
+        yield f"  {name:<19} {sentence}"
+
+
+def _part(part: Part | Missing) -> str:
+    match part:
+        case Missing():
+            return f"MISSING: {part.why}"
+        case Weights():
+            risk = "; can run code on load" if part.executes_code else ""
+            return f"{part.model_class} as {part.format}{risk}"
+        case DataSlice():
+            return "; ".join(f"{i.role} {i.name} ({bytes_text(i.bytes)}, {i.digest.short})" for i in part.inputs)
+        case PreprocessingCode():
+            return f"{part.entry_point or part.kind}, {len(part.files)} file(s)"
+        case Hyperparameters():
+            seeds = f"; seeds {', '.join(f'{k}={v}' for k, v in part.seeds.items())}" if part.seeds else ""
+            shown = ", ".join(f"{name}={value}" for name, value in list(part.values.items())[:6])
+            more = f", {len(part.values) - 6} more" if len(part.values) > 6 else ""  # noqa: PLR2004 - a line of text
+            return f"{shown}{more}{seeds}"
+        case EvalThreshold():
+            cut = "" if part.value is None else f" at {part.value:g}"
+            chosen = f", chosen by {part.metric} on {part.slice}" if part.metric else ""
+            return f"{part.rule}{cut}{chosen}"
+
+
+def _evidence(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    pieces = (evidence.environment, evidence.schema, evidence.metrics, evidence.holdout, evidence.run, evidence.code)
+    for name, piece in zip(("environment", "schema", "metrics", "holdout", "run", "code"), pieces, strict=True):
+        match piece:
+            case Missing():
+                yield name, f"MISSING: {piece.why}. {how_to_add_evidence(name)}"
+            case Environment():
+                yield name, f"python {piece.python}, pinned in {piece.lock}"
+            case FeatureSchema():
+                yield name, f"{len(piece.columns)} columns, as {piece.container}"
+            case Metrics():
+                said = ", ".join(f"{key} {value:.4f}" for key, value in sorted(piece.values.items()))
+                yield name, f"{said} on {piece.rows} rows"
+            case Holdout():
+                groups = f", groups {', '.join(piece.groups)}" if piece.groups else ""
+                yield name, f"{piece.count} rows, target {piece.target}{groups}"
+            case RunReference():
+                yield name, f"{piece.id} {piece.values.get('name', '')}"
+            case CodeState():
+                dirty = " with uncommitted changes, kept as a patch" if piece.dirty else ""
+                yield name, f"{piece.commit or 'no commit'}{dirty}"
+
+
+@app.command(epilog='Example: holdfast search "metrics.recall > 0.9 and params.lr = 0.1"')
+def search(
+    query: Annotated[str, typer.Argument(metavar="FILTER", help="Such as: metrics.recall > 0.9")] = "",
+    order_by: Annotated[str, typer.Option("--order-by", help="Such as: metrics.recall desc")] = "",
+    limit: Annotated[int, typer.Option("--limit", help="At most so many runs.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Search the runs by their metrics, params, tags, model and status."""
+    runs = here().tracking.search(query, order_by=order_by, limit=limit)
+    rows = (
+        (
+            run.id[:12],
+            run.model,
+            run.name,
+            run.status,
+            run.to_json()["started_at"][:19].replace("T", " "),
+            ", ".join(f"{name}={value:g}" for name, value in list(run.metrics.items())[:4]),
+            ", ".join(f"{name}={value}" for name, value in list(run.params.items())[:4]),
+        )
+        for run in runs
+    )
+    heads = ("run", "model", "name", "status", "started", "metrics", "params")
+    Output(as_json=as_json).result({"runs": [run.to_json() for run in runs]}, table(heads, rows))

@@ -1,0 +1,139 @@
+"""`gate`, `approve`, `promote` and `rollback`: may a stage move, and the moves themselves."""
+
+import sys
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from holdfast.canonical import JsonObject
+from holdfast.cli.exit_codes import EXIT_CODES, SUCCESS
+from holdfast.cli.options import AsJson, Reason, ReferenceArgument, StageOption, WaitSeconds, here
+from holdfast.cli.output import Output
+from holdfast.errors import GateRefused
+from holdfast.flow.gate import GateRequest, Outcome
+from holdfast.flow.gate import gate as judge
+from holdfast.flow.promote import Promotion
+from holdfast.flow.promote import promote as move_forward
+from holdfast.flow.rollback import Rollback, explain_rollback, roll_back
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
+from holdfast.registry.records import Meaning, NewApproval
+from holdfast.registry.values import Move, Replica
+from holdfast.serving.confirm import wait_for_replicas
+from holdfast.wire import Project
+
+app = typer.Typer()
+
+To = Annotated[str, typer.Option("--to", help="The stage that shall hold it.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Return when every replica reports the version.")]
+Key = Annotated[str | None, typer.Option("--idempotency-key", help="The same key again moves nothing.")]
+
+
+@app.command(epilog="Example: holdfast gate churn@4 --to production")
+def gate(reference: ReferenceArgument, to: To = "production", as_json: AsJson = False) -> int:
+    """Ask whether a version may have a stage; moves nothing. The exit code is not 0 unless the outcome is `pass`."""
+    project = here()
+    verdict = judge(_request(project, reference, to), project.workbench, project.registry)
+    Output(as_json=as_json).result(verdict.to_json(), _findings(verdict.to_json()))
+    return SUCCESS if verdict.outcome is Outcome.PASS else EXIT_CODES[GateRefused.code]
+
+
+@app.command(epilog="Example: holdfast approve churn@4 --stage production")
+def approve(
+    reference: ReferenceArgument,
+    stage: StageOption = "production",
+    reject: Annotated[bool, typer.Option("--reject", help="Speak against it instead.")] = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Stand behind a version for a stage, by name; the approval is bound to the version's digest."""
+    project = here()
+    version = project.registry.resolve(Reference.parse(reference))
+    meaning = Meaning.REJECT if reject else Meaning.APPROVE
+    new = NewApproval(version.model, version.number, version.digest, StageName(stage), meaning, reason)
+    approval = project.registry.approve(new, project.actor)
+    said = "rejects" if reject else "approves"
+    Output(as_json=as_json).result(
+        approval.to_json(), [f"{approval.approver} {said} {version.model}@{version.number} for {stage}"]
+    )
+
+
+@app.command(epilog='Example: holdfast promote churn@4 --to production --reason "beats 3 on recall" --wait')
+def promote(
+    reference: ReferenceArgument,
+    to: To = "production",
+    reason: Reason = "",
+    expect: Annotated[int | None, typer.Option("--expect", help="The version that holds the stage now.")] = None,
+    idempotency_key: Key = None,
+    wait: Wait = False,
+    wait_seconds: WaitSeconds = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Move a stage to a version, through the stage's gate."""
+    project = here()
+    expected = None if expect is None else VersionNumber(expect)
+    promotion = Promotion(_request(project, reference, to), reason, expected, idempotency_key)
+    promoted = move_forward(promotion, project.workbench, project.registry)
+    replicas = _confirmed(project, promoted.move, wait=wait, seconds=wait_seconds)
+    value = {**promoted.to_json(), "replicas": [replica.to_json() for replica in replicas]}
+    Output(as_json=as_json).result(value, _moved(value))
+
+
+@app.command(epilog="Example: holdfast rollback churn --wait")
+def rollback(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
+    stage: StageOption = "production",
+    reason: Reason = "",
+    emergency: Annotated[bool, typer.Option("--emergency", help="Skip the smoke step; needs a reason.")] = False,
+    idempotency_key: Key = None,
+    wait: Wait = False,
+    wait_seconds: WaitSeconds = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Move a stage back to last-known-good: weights, preprocessing, threshold and environment together."""
+    project, output = here(), Output(as_json=as_json)
+    asked = Rollback(
+        ModelName(model), StageName(stage), project.actor, project.policy, reason, emergency, idempotency_key
+    )
+    back = roll_back(asked, project.workbench, project.registry)
+    # (5) every replica has picked it up
+    replicas = _confirmed(project, back.move, wait=wait, seconds=wait_seconds)
+    value = {**back.to_json(), "replicas": [replica.to_json() for replica in replicas]}
+    output.result(value, _moved(value))
+    # (7) why: asked once the stage is safe, and never of a program
+    if not reason and not as_json and sys.stdin.isatty():
+        said = typer.prompt("What made it necessary?", default="", show_default=False, err=True)
+        if said.strip():
+            explain_rollback(back.move, said.strip(), project.actor, project.registry)
+
+
+def _request(project: Project, reference: str, to: str) -> GateRequest:
+    return GateRequest(Reference.parse(reference), StageName(to), project.actor, project.policy)
+
+
+def _confirmed(project: Project, move: Move, *, wait: bool, seconds: float) -> list[Replica]:
+    if not wait:
+        return []
+    return list(
+        wait_for_replicas(project.registry, move.model, move.stage, move.epoch, move.to_digest, timeout_seconds=seconds)
+    )
+
+
+def _findings(value: JsonObject) -> Iterator[str]:
+    yield f"{value['outcome']}: {value['model']}@{value['version']} for {value['stage']}"
+    for finding in value["findings"]:
+        yield f"  {finding['outcome']:<13} {finding['rule']}: {finding['sentence']}"
+        if finding["hint"]:
+            yield f"  {'':<13} {finding['hint']}"
+    yield f"  verdict {value['verdict']}"
+
+
+def _moved(value: JsonObject) -> Iterator[str]:
+    before = f"@{value['from']}" if value["from"] is not None else "nothing"
+    yield f"{value['stage']} of {value['model']}: {before} -> @{value['to']}  (event {value['event']})"
+    for finding in value.get("findings", []):
+        yield f"  {finding['outcome']:<13} {finding['rule']}: {finding['sentence']}"
+    for replica in value["replicas"]:
+        yield f"  replica {replica['url']} serves @{replica['version']}"
+    if value["last_known_good"] is not None:
+        yield f"  last-known-good is @{value['last_known_good']}; back to it with: holdfast rollback {value['model']}"

@@ -1,0 +1,25 @@
+"""Options and arguments that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.config import Settings
+from holdfast.wire import Project, open_project
+
+__all__ = ["AsJson", "ModelArgument", "Reason", "ReferenceArgument", "StageOption", "WaitSeconds", "here"]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+ReferenceArgument = Annotated[
+    str, typer.Argument(metavar="VERSION", help="churn@4, churn@production or churn@sha256:…")
+]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")]
+StageOption = Annotated[str, typer.Option("--stage", help="The stage.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the log.")]
+WaitSeconds = Annotated[float, typer.Option("--wait-seconds", help="How long --wait waits for the replicas.")]
+
+
+def here() -> Project:
+    """The project around the current folder."""
+    return open_project(Settings.find(Path.cwd()))

@@ -1,0 +1,35 @@
+"""`init` and `inventory`: what is here, and a place for what is to come."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.options import AsJson
+from holdfast.cli.output import Output
+from holdfast.flow.inventory import inventory as take_inventory
+from holdfast.wire import create_project
+
+app = typer.Typer()
+
+Folder = Annotated[Path, typer.Argument(help="The project's folder.")]
+
+
+@app.command(epilog="Example: holdfast init")
+def init(folder: Folder = Path(), as_json: AsJson = False) -> None:
+    """Make a project: .holdfast/ for names and bytes, holdfast.toml for policy."""
+    settings = create_project(folder.absolute())
+    Output(as_json=as_json).result(
+        {"home": str(settings.home), "policy": str(settings.policy_path)},
+        [
+            f"made {settings.home} (ignored by Git) and {settings.policy_path.name} (commit it)",
+            "next: holdfast inventory",
+        ],
+    )
+
+
+@app.command(epilog="Example: holdfast inventory")
+def inventory(folder: Folder = Path(), as_json: AsJson = False) -> None:
+    """Look at a project as it stands: which of the five parts are there, and which gaps they have."""
+    found = take_inventory(folder.absolute())
+    Output(as_json=as_json).result(found.to_json(), found.lines())

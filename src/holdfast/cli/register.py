@@ -1,0 +1,193 @@
+"""`register` and `adopt`: a number for what a run made, or for what another system serves already."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.canonical import Json
+from holdfast.cli.options import AsJson, Reason, here
+from holdfast.cli.output import Output
+from holdfast.errors import UsageError
+from holdfast.flow.bundle import Ingredients
+from holdfast.flow.bundle.origin import data_input, gather, kept_capture
+from holdfast.flow.capture import Capture
+from holdfast.flow.capture.arguments import typed
+from holdfast.flow.promote import adopt_stage
+from holdfast.flow.register import Registered
+from holdfast.flow.register import register as register_version
+from holdfast.flow.snapshot import snapshot
+from holdfast.names import ModelName, StageName
+from holdfast.parts import DataInput, Hyperparameters
+from holdfast.parts.data_slice import TRAIN
+from holdfast.registry.actions import Action
+from holdfast.tracking.values import Run, RunStatus
+from holdfast.wire import Project
+
+app = typer.Typer()
+
+_RUNS_LOOKED_AT_MAX = 50
+"""A file of weights that none of the last fifty runs wrote was not trained lately; its run is named by hand."""
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model that gets a version.")]
+Weights = Annotated[Path | None, typer.Option("--weights", help="The file with the trained model.")]
+Preprocessing = Annotated[str | None, typer.Option("--preprocessing", help="features.py:featurise, or none.")]
+Threshold = Annotated[str | None, typer.Option("--threshold", help="A cut-off, argmax, or identity.")]
+Positive = Annotated[str | None, typer.Option("--positive", help="The label at or above the cut-off.")]
+HoldoutPath = Annotated[str | None, typer.Option("--holdout", help="Rows that the model was not trained on.")]
+Target = Annotated[str | None, typer.Option("--target", help="The holdout's column with the true answer.")]
+Metric = Annotated[str | None, typer.Option("--metric", help="The metric that gates judge by.")]
+Group = Annotated[list[str] | None, typer.Option("--group", help="A column whose groups are watched; repeatable.")]
+Feature = Annotated[list[str] | None, typer.Option("--feature", help="A raw feature; all but the target by default.")]
+Train = Annotated[list[Path] | None, typer.Option("--train", help="Data it was trained on; repeatable.")]
+Param = Annotated[list[str] | None, typer.Option("--param", help="A hyperparameter, name=value; repeatable.")]
+Lock = Annotated[Path | None, typer.Option("--lock", help="The pinned requirements, when no run captured them.")]
+RunId = Annotated[str | None, typer.Option("--run", help="The run that made it; by default the one that wrote it.")]
+Semver = Annotated[str | None, typer.Option("--semver", help="The semantic version for outsiders, such as 2.1.0.")]
+
+
+@app.command(
+    epilog="Example: holdfast register churn --weights model.joblib --holdout data/holdout.csv --target churned"
+)
+def register(
+    model: Model,
+    weights: Weights = None,
+    preprocessing: Preprocessing = None,
+    threshold: Threshold = None,
+    positive: Positive = None,
+    holdout: HoldoutPath = None,
+    target: Target = None,
+    metric: Metric = None,
+    group: Group = None,
+    feature: Feature = None,
+    train: Train = None,
+    param: Param = None,
+    lock: Lock = None,
+    run: RunId = None,
+    semver: Semver = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Freeze the five parts as the next version of a model; what is missing is named, and no gate lets it through."""
+    project, output = here(), Output(as_json=as_json)
+    given = Ingredients(
+        name=ModelName(model),
+        project=project.settings.project,
+        model=weights,
+        preprocessing=preprocessing,
+        threshold=threshold,
+        positive=_label(positive),
+        holdout=holdout,
+        target=target,
+        metric=metric,
+        groups=tuple(group) if group else None,
+        features=tuple(feature) if feature else None,
+        inputs=_inputs(project, train),
+        hyperparameters=_params(param),
+        lock=_text(lock),
+    )
+    found, capture = _run_of(project, run, weights, output)
+    ready = gather(given, found, capture, project.store)
+    registered = register_version(
+        ready, project.workshop, project.registry, actor=project.actor, reason=reason, semver=semver
+    )
+    output.result(registered.to_json(), _lines(registered))
+
+
+@app.command(epilog='Example: holdfast adopt churn --weights old.pkl --stage production --reason "serving since March"')
+def adopt(
+    model: Model,
+    weights: Weights = None,
+    preprocessing: Preprocessing = None,
+    threshold: Threshold = None,
+    positive: Positive = None,
+    holdout: HoldoutPath = None,
+    target: Target = None,
+    metric: Metric = None,
+    train: Train = None,
+    param: Param = None,
+    lock: Lock = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="The empty stage that it serves already.")] = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take over a model that is in service: what is known of its past is pinned, what is not is named."""
+    project, output = here(), Output(as_json=as_json)
+    given = Ingredients(
+        name=ModelName(model),
+        project=project.settings.project,
+        model=weights,
+        preprocessing=preprocessing,
+        threshold=threshold,
+        positive=_label(positive),
+        holdout=holdout,
+        target=target,
+        metric=metric,
+        inputs=_inputs(project, train),
+        hyperparameters=_params(param),
+        lock=_text(lock),
+    )
+    ready = gather(given, None, None, project.store)
+    registered = register_version(
+        ready, project.workshop, project.registry, actor=project.actor, reason=reason, action=Action.VERSION_ADOPT
+    )
+    value, lines = registered.to_json(), _lines(registered)
+    if stage is not None:
+        move = adopt_stage(registered.version, StageName(stage), project.registry, actor=project.actor, reason=reason)
+        value["move"] = move.to_json()
+        lines.append(f"{stage} holds it now, without a gate (event {move.event})")
+    output.result(value, lines)
+
+
+def _inputs(project: Project, train: list[Path] | None) -> tuple[DataInput, ...]:
+    frozen = [snapshot(project.store, path, root=project.settings.project) for path in train or []]
+    return tuple(data_input(one, TRAIN) for one in frozen)
+
+
+def _params(given: list[str] | None) -> Hyperparameters | None:
+    values: dict[str, Json] = {}
+    for item in given or []:
+        name, separator, text = item.partition("=")
+        if not separator or not name:
+            raise UsageError(f"{item!r} is no hyperparameter", hint="Write it as name=value, such as --param lr=0.1")
+        values[name] = typed(text)
+    return Hyperparameters(values) if values else None
+
+
+def _label(text: str | None) -> Json:
+    return None if text is None else typed(text)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else path.read_text(encoding="utf-8")
+
+
+def _run_of(
+    project: Project, run: str | None, weights: Path | None, output: Output
+) -> tuple[Run | None, Capture | None]:
+    """The run that a person named, or the newest that wrote this very file."""
+    if run is not None:
+        found = project.tracking.run(run)
+        return found, kept_capture(found, project.store)
+    if weights is None or not weights.is_file():
+        return None, None
+    for candidate in project.tracking.search(limit=_RUNS_LOOKED_AT_MAX):
+        capture = kept_capture(candidate, project.store)
+        if candidate.status is RunStatus.FINISHED and capture is not None and _wrote(capture, weights):
+            return candidate, capture
+    output.talk(f"no run is known to have written {weights}; train under: holdfast run -- python train.py")
+    return None, None
+
+
+def _wrote(capture: Capture, weights: Path) -> bool:
+    path = str(weights.resolve())
+    return any(str(Path(seen.path).resolve()) == path and seen.unchanged() for seen in capture.outputs)
+
+
+def _lines(registered: Registered) -> list[str]:
+    version = registered.version
+    lines = [f"{version.model}@{version.number}  {version.digest}"]
+    lines += [f"  missing {missing.name}: {missing.why}" for missing in registered.manifest.missing()]
+    if version.complete:
+        lines.append(f"  complete; next: holdfast promote {version.model}@{version.number} --to staging")
+    return lines

@@ -1,0 +1,80 @@
+"""`run`: an unchanged training script, captured."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.canonical import plain
+from holdfast.cli.options import AsJson, here
+from holdfast.cli.output import Output, bytes_text
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.flow.bundle.origin import keep_capture
+from holdfast.flow.capture import Capture, parse_arguments, run_command
+from holdfast.names import ModelName
+from holdfast.tracking.values import NewRun, Run, RunStatus
+from holdfast.wire import Project
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Example: holdfast run --model churn -- python train.py --lr 0.1",
+    context_settings={"allow_interspersed_args": False},
+)
+def run(
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="The command, after two dashes.")],
+    model: Annotated[str | None, typer.Option("--model", help="The model that it trains.")] = None,
+    name: Annotated[str, typer.Option("--name", help="What people call this run.")] = "",
+    seed: Annotated[int | None, typer.Option("--seed", help="Set in Python, NumPy and PyTorch as they load.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Run a command and capture it: code, data files, environment, seeds, arguments. Its exit code is ours."""
+    if not command:
+        raise UsageError(
+            "there is no command to run", hint="Write it after two dashes: holdfast run -- python train.py"
+        )
+    project, output = here(), Output(as_json=as_json)
+    new = NewRun(name or Path(command[-1]).name, ModelName(model) if model else None)
+    started = project.tracking.start_run(new, project.actor)
+    try:
+        capture = run_command(command, folder=Path.cwd(), run=started.id, seed=seed)
+    except HoldfastError as error:
+        project.tracking.finish_run(started.id, RunStatus.FAILED, notes=error.message)
+        raise
+    finished, notes = _keep(project, started.id, capture)
+    output.result(
+        {**finished.to_json(), "exit_code": capture.exit_code, "notes": [*capture.notes, *notes]},
+        _lines(finished, capture, notes),
+    )
+    sys.stdout.flush()
+    return capture.exit_code or 0
+
+
+def _keep(project: Project, run_id: str, capture: Capture) -> tuple[Run, tuple[str, ...]]:
+    """What the command left behind, put into its run; what the script logged itself comes first."""
+    tracking = project.tracking
+    notes = keep_capture(capture, run_id, project.store, tracking, project.settings.project)
+    logged = tracking.run(run_id).params
+    argued = {key: value for key, value in parse_arguments(capture.argv).items() if key not in logged}
+    tracking.log_params(run_id, plain(argued))
+    status = RunStatus.FINISHED if capture.exit_code == 0 else RunStatus.FAILED
+    if capture.killed_by is not None:
+        status = RunStatus.KILLED
+    return tracking.finish_run(run_id, status, notes="; ".join(notes)[:1000] or None), notes
+
+
+def _lines(run: Run, capture: Capture, notes: tuple[str, ...]) -> list[str]:
+    code = capture.code
+    where = f"{(code.commit or 'no commit')[:12]}{' with uncommitted changes' if code.dirty else ''}"
+    lines = [
+        f"run {run.id}  {run.status}  {capture.wall_seconds:.1f} s",
+        f"  code         {where if code.state == 'git' else code.reason}",
+        f"  environment  python {capture.interpreter.get('version', '?')}, {len(capture.used)} distributions used",
+        f"  params       {', '.join(f'{k}={v}' for k, v in run.params.items()) or 'none'}",
+        f"  seeds        {', '.join(f'{c.name}={c.value}' for c in capture.seeds.calls) or 'none were set'}",
+    ]
+    lines += [f"  data         {item.role} {item.name}, {bytes_text(item.bytes or 0)}" for item in run.inputs]
+    lines += [f"  note         {note}" for note in (*capture.notes, *notes)]
+    return lines

@@ -1,0 +1,81 @@
+"""`check`, `audit verify` and `doctor`: is everything still what it says it is?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from holdfast.canonical import JsonObject
+from holdfast.cli.exit_codes import EXIT_CODES, SUCCESS, UNEXPECTED
+from holdfast.cli.options import AsJson, here
+from holdfast.cli.output import Output, bytes_text
+from holdfast.config import Settings
+from holdfast.errors import HoldfastError, IntegrityError, NoProject
+from holdfast.upkeep.check import check as check_everything
+from holdfast.upkeep.doctor import Sign, examine_machine, examine_project
+
+app = typer.Typer()
+audit = typer.Typer(help="The audit log: who moved what, when and why.")
+app.add_typer(audit, name="audit")
+
+
+@app.command(epilog="Example: holdfast check")
+def check(as_json: AsJson = False) -> int:
+    """Re-hash every byte, name what is damaged, and say which versions that hurts."""
+    project, output = here(), Output(as_json=as_json)
+    with output.progress("checking") as progress:
+        found = check_everything(project.store, project.registry, progress)
+    value = found.to_json()
+    output.result(value, _checked(value))
+    return SUCCESS if value["ok"] else EXIT_CODES[IntegrityError.code]
+
+
+def _checked(value: JsonObject) -> Iterator[str]:
+    yield f"{'ok' if value['ok'] else 'DAMAGED'}: {value['blobs']} blobs, {bytes_text(value['bytes'])} re-hashed"
+    for one in value["damaged"]:
+        hurt = ", ".join(one["versions"]) or "no version"
+        yield f"  {one['digest']}  hurts {hurt}: {one['reason']}"
+
+
+@audit.command(epilog="Example: holdfast audit verify")
+def verify(as_json: AsJson = False) -> int:
+    """Recompute the whole log: every event, the chain, and every stage that it should have led to."""
+    found = here().registry.audit_verify()
+    Output(as_json=as_json).result(found.to_json(), [f"{'ok' if found.ok else 'BROKEN'}: {found.sentence}"])
+    return SUCCESS if found.ok else EXIT_CODES[IntegrityError.code]
+
+
+@audit.callback()
+def _audit() -> None:
+    """The audit log: who moved what, when and why."""
+
+
+@app.command(epilog="Example: holdfast doctor")
+def doctor(as_json: AsJson = False) -> int:
+    """Look at this machine and this project, and say what would stop them from working."""
+    signs = list(examine_machine(Path.cwd()))
+    try:
+        settings = Settings.find(Path.cwd())
+    except NoProject as error:
+        signs.append(Sign("project", ok=False, sentence=error.message, hint=error.hint, needed=False))
+    else:
+        signs += _project_signs(settings)
+    well = all(sign.ok or not sign.needed for sign in signs)
+    Output(as_json=as_json).result({"ok": well, "signs": [sign.to_json() for sign in signs]}, _signs(signs))
+    return SUCCESS if well else UNEXPECTED
+
+
+def _project_signs(settings: Settings) -> list[Sign]:
+    try:
+        project = here()
+    except HoldfastError as error:
+        return [Sign("project", ok=False, sentence=error.message, hint=error.hint)]
+    return list(examine_project(settings, project.store, project.registry))
+
+
+def _signs(signs: list[Sign]) -> Iterator[str]:
+    for sign in signs:
+        mark = "ok" if sign.ok else ("ILL" if sign.needed else "note")
+        yield f"{mark:<5} {sign.name:<13} {sign.sentence}"
+        if not sign.ok:
+            yield f"{'':<5} {'':<13} {sign.hint}"

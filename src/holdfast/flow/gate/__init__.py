@@ -1,0 +1,21 @@
+"""The verb *gate*: may this version have this stage? Every answer is evidence that is kept.
+
+    verdict = gate(request, bench, registry)
+    verdict.outcome                        pass, fail or inconclusive
+    verdict.findings[0].sentence           "all five parts and the required evidence are there"
+
+    policy.py    what a stage asks, from holdfast.toml
+    case.py      collecting everything that the rules look at; all I/O is here
+    rules.py     the rules, pure functions of a case; groups.py and latency.py are two of them
+    finding.py   findings and outcomes
+    judge.py     the gate itself
+
+A gate moves nothing; `flow.promote` does.
+"""
+
+from holdfast.flow.gate.case import Workbench
+from holdfast.flow.gate.finding import Finding, Outcome
+from holdfast.flow.gate.judge import GateRequest, GateVerdict, gate
+from holdfast.flow.gate.policy import Policy, StagePolicy
+
+__all__ = ["Finding", "GateRequest", "GateVerdict", "Outcome", "Policy", "StagePolicy", "Workbench", "gate"]

@@ -1,0 +1,109 @@
+"""The gate: collect the case, apply the rules, keep the verdict."""
+
+from dataclasses import dataclass
+
+from holdfast.canonical import JsonObject, plain
+from holdfast.config import VERSION
+from holdfast.digest import Digest
+from holdfast.flow.gate.case import Case, Workbench, examine
+from holdfast.flow.gate.finding import Finding, Outcome, overall
+from holdfast.flow.gate.policy import Policy
+from holdfast.flow.gate.rules import RULES
+from holdfast.names import Reference, StageName
+from holdfast.registry.interface import Registry
+from holdfast.registry.records import Meaning, NewVerdict
+from holdfast.registry.values import Stage, Version
+
+__all__ = ["GateRequest", "GateVerdict", "gate"]
+
+
+@dataclass(frozen=True, slots=True)
+class GateRequest:
+    """May this version have this stage?
+
+    Attributes:
+        reference: the version.
+        stage: the stage.
+        actor: who asks.
+        policy: what the project asks of its stages.
+    """
+
+    reference: Reference
+    stage: StageName
+    actor: str
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """What the gate said, and on what.
+
+    Attributes:
+        version: the version that was judged.
+        stage: the stage, as it stood when the judging began.
+        outcome: the worst of the findings.
+        findings: one for each rule, in the order of the steps.
+        digest: the name of the verdict as it is kept in the registry.
+        approvals: the ids of the approvals that it rests on.
+    """
+
+    version: Version
+    stage: Stage
+    outcome: Outcome
+    findings: tuple[Finding, ...]
+    digest: Digest
+    approvals: tuple[str, ...]
+
+    def to_json(self) -> JsonObject:
+        """What `gate` prints."""
+        return {
+            "model": str(self.version.model),
+            "version": self.version.number,
+            "digest": str(self.version.digest),
+            "stage": str(self.stage.name),
+            "against": self.stage.number,
+            "outcome": str(self.outcome),
+            "findings": [finding.to_json() for finding in self.findings],
+            "verdict": str(self.digest),
+        }
+
+
+def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerdict:
+    """Judge the version against the version that holds the stage now, and keep the verdict.
+
+    Raises:
+        NotFound: no such model, version or stage.
+        UsageError: policy asks for no rules.
+    """
+    # (1) resolve the reference to a version
+    version = registry.resolve(request.reference)
+    stage = registry.stage(version.model, request.stage)
+    baseline = None
+    if stage.number is not None and stage.number != version.number:
+        baseline = registry.resolve(Reference.parse(f"{version.model}@{stage.number}"))
+    policy = request.policy.for_stage(version.model, request.stage)
+    approvals = tuple(
+        approval
+        for approval in registry.approvals(version.model, version.number)
+        if approval.stage == request.stage and approval.digest == version.digest
+    )
+    # (2) to (6): completeness, bytes, formats, environment, smoke; (7) and (8) look at what these brought
+    case = examine(Case(version, request.stage, policy, request.actor, baseline=baseline, approvals=approvals), bench)
+    findings = tuple(RULES[name](case) for name in RULES if name in policy.rules)
+    outcome = overall(findings)
+    body = {
+        "format": "holdfast.verdict",
+        "format_version": "1.0",
+        "model": str(version.model),
+        "stage": str(request.stage),
+        "inputs": case.inputs(),
+        "policy": policy.to_json(),
+        "outcome": str(outcome),
+        "findings": [finding.to_json() for finding in findings],
+        "asked_by": request.actor,
+        "holdfast": VERSION,
+        "seconds": round(case.seconds, 3),
+    }
+    kept = registry.put_verdict(NewVerdict(version.model, version.number, request.stage, str(outcome), plain(body)))
+    used = tuple(approval.id for approval in approvals if approval.meaning is Meaning.APPROVE)
+    return GateVerdict(version, stage, outcome, findings, kept.digest, used)

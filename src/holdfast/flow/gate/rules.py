@@ -1,0 +1,243 @@
+"""The rules: pure functions from a case to a finding. Their names and order are `policy.RULE_NAMES`."""
+
+from collections.abc import Callable, Mapping
+
+from holdfast.canonical import Json
+from holdfast.evidence import Metrics
+from holdfast.evidence import how_to_add as how_to_add_evidence
+from holdfast.flow.bundle.metrics import DIRECTIONS
+from holdfast.flow.gate.case import Case
+from holdfast.flow.gate.finding import Finding, Outcome
+from holdfast.flow.gate.groups import groups
+from holdfast.flow.gate.latency import latency
+from holdfast.parts import PART_NAMES, Missing, PreprocessingCode, Weights, how_to_add
+from holdfast.registry.records import Meaning
+from holdfast.runtime.smoke import SCORE_TOLERANCE, compare
+
+__all__ = ["RULES"]
+
+_SHOWN_MAX = 5
+"""Damaged files named in one sentence; the verdict's values hold them all."""
+
+
+def completeness(case: Case) -> Finding:
+    """Step 2: all five parts, and the evidence without which nothing can be checked."""
+    if case.manifest is None:
+        return _undecided("completeness", case)
+    missing = case.manifest.missing()
+    values: Mapping[str, Json] = {"missing": [{"name": m.name, "why": m.why} for m in missing]}
+    if not missing:
+        return Finding("completeness", Outcome.PASS, "all five parts and the required evidence are there", "", values)
+    return Finding(
+        "completeness",
+        Outcome.FAIL,
+        f"missing: {'; '.join(f'{m.name} ({m.why})' for m in missing)}",
+        " ".join(f"{m.name}: {_how(m)}" for m in missing),
+        values,
+    )
+
+
+def _how(missing: Missing) -> str:
+    return how_to_add(missing.name) if missing.name in PART_NAMES else how_to_add_evidence(missing.name)
+
+
+def integrity(case: Case) -> Finding:
+    """Step 3: every byte of the bundle is what its digest says."""
+    if case.damage:
+        return Finding(
+            "integrity",
+            Outcome.FAIL,
+            f"{len(case.damage)} of the bundle's files damaged or lost: {'; '.join(case.damage[:_SHOWN_MAX])}",
+            "Find what else is damaged with: holdfast check; then register the version again from its run.",
+            {"damaged": list(case.damage)},
+        )
+    count = 0 if case.manifest is None else len(case.manifest.files)
+    return Finding("integrity", Outcome.PASS, f"{count} files match their digests", "", {"files": count})
+
+
+def formats(case: Case) -> Finding:
+    """Step 4: whether opening the bundle can run code that is hidden in its files."""
+    if case.manifest is None:
+        return _undecided("formats", case)
+    parts = case.manifest.parts
+    able = []
+    if isinstance(parts.weights, Weights) and parts.weights.executes_code:
+        able.append(f"weights ({parts.weights.format})")
+    if isinstance(parts.preprocessing_code, PreprocessingCode) and parts.preprocessing_code.executes_code:
+        able.append("preprocessing_code (joblib)")
+    values: Mapping[str, Json] = {"executes_code": able, "policy": case.policy.executes_code}
+    if able and case.policy.executes_code == "deny":
+        return Finding(
+            "formats",
+            Outcome.FAIL,
+            f"opening {', '.join(able)} can run hidden code, and policy denies that",
+            "Use a format that holds data only, or set executes_code = 'allow' for this stage.",
+            values,
+        )
+    sentence = f"{', '.join(able)} can run code on load; policy allows it" if able else "no format runs code on load"
+    return Finding("formats", Outcome.PASS, sentence, "", values)
+
+
+def opens(case: Case) -> Finding:
+    """Step 5: the bundle opens in its own environment and answers."""
+    if case.measured is not None:
+        return Finding("opens", Outcome.PASS, "the bundle opens in a process of its own, and answers")
+    if case.trouble is None:
+        return _undecided("opens", case)
+    return Finding("opens", Outcome.FAIL, case.trouble.message, case.trouble.hint, {"code": case.trouble.code})
+
+
+def smoke(case: Case) -> Finding:
+    """Step 6: on its frozen holdout the bundle answers what it answered when it was registered."""
+    if case.measured is None or case.recorded is None or case.manifest is None:
+        return _undecided("smoke", case)
+    found = compare(case.recorded, case.measured.answer)
+    drifted = _drifted(case.manifest.evidence.metrics, case.measured.metrics)
+    values: Mapping[str, Json] = {**found.to_json(), "metrics_changed": drifted}
+    if found.within_tolerance and not drifted:
+        sentence = f"{found.rows} frozen rows give the recorded outputs and metrics again"
+        return Finding("smoke", Outcome.PASS, sentence, "", values)
+    return Finding(
+        "smoke",
+        Outcome.FAIL,
+        f"{found}; metrics that changed: {', '.join(drifted) or 'none'}",
+        "The bundle does not do what it did when it was registered; compare the environments.",
+        values,
+    )
+
+
+def _drifted(recorded: Metrics | Missing, now: Metrics | None) -> list[str]:
+    if isinstance(recorded, Missing) or now is None:
+        return []
+    far = float("inf")
+    return [name for name, value in recorded.values.items() if abs(now.values.get(name, far) - value) > SCORE_TOLERANCE]
+
+
+def not_worse(case: Case) -> Finding:
+    """Step 7: the primary metric is not below that of the version that holds the stage, on the same rows."""
+    if case.baseline is None:
+        return Finding("not_worse", Outcome.PASS, f"nothing holds {case.stage} yet; there is nothing to lose to")
+    if case.measured is None or case.measured.metrics is None:
+        return _undecided("not_worse", case)
+    if case.against is None or case.against.metrics is None:
+        why = case.against_trouble.message if case.against_trouble is not None else "it could not be measured"
+        return Finding(
+            "not_worse",
+            Outcome.INCONCLUSIVE,
+            f"version {case.baseline.number} cannot be compared on these rows: {why}",
+            "Give a holdout that both versions can answer.",
+        )
+    mine, theirs = case.measured.metrics, case.against.metrics
+    name = mine.primary
+    gain = (mine.values[name] - theirs.values[name]) * (1.0 if DIRECTIONS[name] else -1.0)
+    values: Mapping[str, Json] = {
+        "metric": name,
+        "value": mine.values[name],
+        "baseline": theirs.values[name],
+        "gain": gain,
+        "margin": case.policy.margin,
+        "rows": mine.rows,
+    }
+    sentence = (
+        f"{name} {mine.values[name]:.4f} against {theirs.values[name]:.4f} of version {case.baseline.number} "
+        f"on the same {mine.rows} rows"
+    )
+    if mine.rows < case.policy.rows_min:
+        return Finding(
+            "not_worse",
+            Outcome.INCONCLUSIVE,
+            f"{sentence}, which are too few to decide; {case.policy.rows_min} are asked for",
+            "Register with a larger holdout.",
+            values,
+        )
+    if gain >= -case.policy.margin:
+        return Finding("not_worse", Outcome.PASS, sentence, "", values)
+    return Finding(
+        "not_worse",
+        Outcome.FAIL,
+        f"{sentence}: worse by {-gain:.4f}, and {case.policy.margin:g} is allowed",
+        "Look at the training data and the parameters: what changed since that version?",
+        values,
+    )
+
+
+def metrics_min(case: Case) -> Finding:
+    """Step 7: the metrics reach the floors that policy sets."""
+    floors = case.policy.metrics_min
+    if not floors:
+        return Finding("metrics_min", Outcome.PASS, "policy sets no floors")
+    if case.measured is None or case.measured.metrics is None:
+        return _undecided("metrics_min", case)
+    values = case.measured.metrics.values
+    unknown = [name for name in floors if name not in values]
+    if unknown:
+        return Finding(
+            "metrics_min",
+            Outcome.INCONCLUSIVE,
+            f"policy sets a floor for {', '.join(unknown)}, which is not measured for this version",
+            f"Use one of: {', '.join(sorted(values))}",
+        )
+    short = [name for name, floor in floors.items() if (values[name] - floor) * (1 if DIRECTIONS[name] else -1) < 0]
+    facts = {name: {"value": values[name], "floor": floor} for name, floor in floors.items()}
+    said = "; ".join(f"{name} {values[name]:.4f}, {floors[name]:g} asked" for name in floors)
+    if short:
+        return Finding("metrics_min", Outcome.FAIL, said, "Improve the model, or change the policy openly.", facts)
+    return Finding("metrics_min", Outcome.PASS, said, "", facts)
+
+
+def approver(case: Case) -> Finding:
+    """Step 8: enough people stand behind it, and where policy asks, one who did not register it."""
+    said = {approval.approver: approval for approval in case.approvals}  # oldest first: the last word counts
+    against = sorted(name for name, approval in said.items() if approval.meaning is Meaning.REJECT)
+    names = {name for name in said if name not in against}
+    author = case.candidate.created_by
+    if not case.policy.second_person and case.actor not in against:
+        names.add(case.actor)
+    counted = sorted(names - {author}) if case.policy.second_person else sorted(names)
+    values: Mapping[str, Json] = {
+        "approvers": counted,
+        "rejected_by": against,
+        "approvals_min": case.policy.approvals_min,
+        "second_person": case.policy.second_person,
+        "registered_by": author,
+    }
+    if against:
+        return Finding(
+            "approver", Outcome.FAIL, f"rejected by {', '.join(against)}", "Talk to them; they can approve it.", values
+        )
+    if len(counted) >= max(1, case.policy.approvals_min):
+        return Finding("approver", Outcome.PASS, f"approved by {', '.join(counted)}", "", values)
+    whom = f" by somebody else than {author}" if case.policy.second_person else ""
+    return Finding(
+        "approver",
+        Outcome.FAIL,
+        f"{len(counted)} of {max(1, case.policy.approvals_min)} approvals{whom}",
+        f"Another person runs: holdfast approve {case.candidate.model}@{case.candidate.number} --stage {case.stage}",
+        values,
+    )
+
+
+def _undecided(rule: str, case: Case) -> Finding:
+    if case.damage:
+        why = "the bundle is damaged"
+    elif case.trouble is not None:
+        why = case.trouble.message
+    elif case.manifest is not None and case.manifest.missing():
+        why = f"missing: {', '.join(missing.name for missing in case.manifest.missing())}"
+    else:
+        why = "the frozen rows have no targets"
+    return Finding(rule, Outcome.INCONCLUSIVE, f"not decided: {why}", "Mend what the other findings name first.")
+
+
+RULES: Mapping[str, Callable[[Case], Finding]] = {
+    "completeness": completeness,
+    "integrity": integrity,
+    "formats": formats,
+    "opens": opens,
+    "smoke": smoke,
+    "not_worse": not_worse,
+    "groups": groups,
+    "metrics_min": metrics_min,
+    "latency": latency,
+    "approver": approver,
+}

@@ -1,0 +1,192 @@
+"""The verb *promote*: a stage moves to a version through its gate, or does not move at all.
+
+The procedure has ten steps; `flow.gate` takes (1) to (8), this module (9), and whoever serves confirms (10).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.canonical import JsonObject
+from holdfast.errors import AlreadyExists, ApprovalRequired, GateRefused, StageMoved, UsageError
+from holdfast.flow.gate import GateRequest, GateVerdict, Outcome, Workbench, gate
+from holdfast.names import StageName, VersionNumber
+from holdfast.registry.actions import Action
+from holdfast.registry.interface import Registry
+from holdfast.registry.records import Meaning, NewApproval, NewEvent
+from holdfast.registry.values import Move, MoveStage, Version
+
+__all__ = ["Promoted", "Promotion", "adopt_stage", "promote", "same_request"]
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Move a stage to a version.
+
+    Attributes:
+        ask: the version, the stage, who asks, and under which policy.
+        reason: why, in the person's words.
+        expect: the version that the person believes to hold the stage; None: whatever holds it when the judging begins.
+        idempotency_key: the same key again gives the same answer and moves nothing.
+    """
+
+    ask: GateRequest
+    reason: str = ""
+    expect: VersionNumber | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """A move and the verdict that let it through; None when an earlier call with the same key had moved it."""
+
+    move: Move
+    verdict: GateVerdict | None
+
+    def to_json(self) -> JsonObject:
+        """What `promote` prints, but for the replicas."""
+        value: dict[str, Any] = {**self.move.to_json(), "outcome": str(Outcome.PASS)}
+        if self.verdict is not None:
+            value["findings"] = [finding.to_json() for finding in self.verdict.findings]
+        return value
+
+
+def promote(promotion: Promotion, bench: Workbench, registry: Registry) -> Promoted:
+    """Judge, and move the stage when the verdict is `pass`.
+
+    Raises:
+        NotFound: no such version or stage.
+        AlreadyExists: the version holds the stage already.
+        StageMoved: the stage holds another version than expected, or moved while the version was being judged.
+        ApprovalRequired: everything passed but the approvals.
+        GateRefused: the verdict is not `pass`; the refusal is in the log.
+    """
+    ask = promotion.ask
+    version = registry.resolve(ask.reference)
+    before = None if promotion.idempotency_key is None else registry.move_of(promotion.idempotency_key)
+    if before is not None:
+        same_request(before, Action.STAGE_PROMOTE, ask.stage, version)
+        return Promoted(before, None)
+    stage = registry.stage(version.model, ask.stage)
+    if stage.number == version.number:
+        raise AlreadyExists(
+            f"{version.model}@{version.number} holds {ask.stage} already",
+            hint=f"See since when with: holdfast live {version.model}",
+            version=version.number,
+            digest=str(version.digest),
+        )
+    if promotion.expect is not None and promotion.expect != stage.number:
+        raise StageMoved(
+            f"{ask.stage} holds {stage.number or 'nothing'}, and {promotion.expect} was expected",
+            hint=f"See who moved it with: holdfast log {version.model}; then decide again.",
+            expected=promotion.expect,
+            found=stage.number,
+            event=stage.event,
+        )
+    # (1) to (8)
+    verdict = gate(ask, bench, registry)
+    if verdict.outcome is not Outcome.PASS:
+        raise _refused(promotion, verdict, registry)
+    # (8) the person who promotes stands behind it by name, bound to this verdict
+    approval = registry.approve(
+        NewApproval(
+            version.model,
+            version.number,
+            version.digest,
+            ask.stage,
+            Meaning.APPROVE,
+            promotion.reason or "promoted it",
+            verdict.digest,
+        ),
+        ask.actor,
+    )
+    # (9) one transaction: the pointer, last-known-good, and the event that carries the verdict
+    move = registry.move_stage(
+        MoveStage(
+            model=version.model,
+            stage=ask.stage,
+            to=version.number,
+            expect=verdict.stage.number,
+            action=Action.STAGE_PROMOTE,
+            reason=promotion.reason,
+            verdict=verdict.digest,
+            approvals=(*verdict.approvals, approval.id),
+            idempotency_key=promotion.idempotency_key,
+        ),
+        ask.actor,
+    )
+    return Promoted(move, verdict)
+
+
+def same_request(before: Move, action: Action, stage: StageName, version: Version) -> None:
+    """Refuse an idempotency key that belongs to another request.
+
+    Raises:
+        UsageError: the earlier move was of another kind, of another stage, or to another version.
+    """
+    if (before.action, before.model, before.stage, before.to_number) != (action, version.model, stage, version.number):
+        raise UsageError(
+            f"the idempotency key belongs to another request, event {before.event}",
+            hint="Take a new key for a new request.",
+            event=before.event,
+        )
+
+
+def adopt_stage(version: Version, stage: StageName, registry: Registry, *, actor: str, reason: str) -> Move:
+    """Point an empty stage at a version that another system serves already.
+
+    This is the one move without a gate, so that a model that is in production today can be put under Holdfast before
+    its past is known. It is open only while the stage has never held anything, needs a reason, and its event says
+    `adopt`.
+
+    Raises:
+        UsageError: no reason was given.
+        StageMoved: the stage holds, or has held, a version.
+    """
+    if not reason.strip():
+        raise UsageError(
+            "adopting a stage needs a reason", hint='Say what serves it today: --reason "in service since March"'
+        )
+    held = registry.stage(version.model, stage)
+    if held.epoch > 0:
+        raise StageMoved(
+            f"{stage} has held a version before, so it moves through its gate only",
+            hint=f"Use: holdfast promote {version.model}@{version.number} --to {stage}",
+            expected=None,
+            found=held.number,
+            event=held.event,
+        )
+    move = MoveStage(
+        model=version.model,
+        stage=stage,
+        to=version.number,
+        expect=None,
+        action=Action.STAGE_ADOPT,
+        reason=reason,
+        details={"missing": list(version.missing)},
+    )
+    return registry.move_stage(move, actor)
+
+
+def _refused(promotion: Promotion, verdict: GateVerdict, registry: Registry) -> GateRefused | ApprovalRequired:
+    version, stage = verdict.version, verdict.stage
+    registry.record(
+        NewEvent(
+            Action.GATE_REFUSE,
+            model=version.model,
+            stage=stage.name,
+            from_number=stage.number,
+            to_number=version.number,
+            reason=promotion.reason,
+            verdict=verdict.digest,
+            details={"outcome": str(verdict.outcome)},
+        ),
+        promotion.ask.actor,
+    )
+    open_findings = [finding for finding in verdict.findings if finding.outcome is not Outcome.PASS]
+    kind = ApprovalRequired if [finding.rule for finding in open_findings] == ["approver"] else GateRefused
+    said = "; ".join(f"{finding.rule}: {finding.sentence}" for finding in open_findings)
+    return kind(
+        f"{version.model}@{version.number} may not have {stage.name}: {said}",
+        hint=open_findings[0].hint,
+        **verdict.to_json(),
+    )

@@ -1,0 +1,135 @@
+"""The verb *register*: a bundle gets its number, after every byte of it is durable and not before.
+
+registered = register(ingredients, workshop, registry, actor="ana", reason="first try")
+registered.version.number     1
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from holdfast.canonical import JsonObject
+from holdfast.errors import IntegrityError
+from holdfast.evidence import CodeState, Metrics, RunReference
+from holdfast.flow.bundle.assemble import Ingredients, Opener, assemble
+from holdfast.manifest import Manifest
+from holdfast.parts import DataSlice, Weights
+from holdfast.registry.actions import Action
+from holdfast.registry.interface import Registry
+from holdfast.registry.values import Edge, NewVersion, Version
+from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.store.interface import Store
+
+__all__ = ["Registered", "Workshop", "register"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where bundles are put together.
+
+    Attributes:
+        store: where their bytes go.
+        opener: starts a worker for a bundle.
+        scratch: a folder for work in progress; nothing in it outlives the call.
+        new_id: names for scratch folders.
+    """
+
+    store: Store
+    opener: Opener
+    scratch: Path
+    new_id: Callable[[], str] = lambda: uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A version and what it is."""
+
+    version: Version
+    manifest: Manifest
+
+    def to_json(self) -> JsonObject:
+        """What `register` prints."""
+        return self.version.to_json()
+
+
+def register(
+    given: Ingredients,
+    workshop: Workshop,
+    registry: Registry,
+    *,
+    actor: str,
+    reason: str = "",
+    semver: str | None = None,
+    action: Action = Action.VERSION_REGISTER,
+) -> Registered:
+    """Assemble the bundle, make it durable, and give it the next number of its model.
+
+    A crash before the last step leaves blobs that nothing refers to, and nothing else.
+
+    Raises:
+        CannotPackage, BundleFailed, UsageError, NotFound: the bundle could not be put together.
+        AlreadyExists: this model has this very bundle already; the details name the version.
+        NoSpace: the disk is full; nothing was registered.
+    """
+    folder = workshop.scratch / f"bundle-{workshop.new_id()}"
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        # (1) one directory with all parts, which has answered its own holdout
+        files = assemble(given, folder, workshop.opener)
+        # (2) every byte durable in the store
+        _keep(files, workshop.store)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    # (3) the version row: the only commit point
+    registry.ensure_model(given.name, actor)
+    version = registry.register(_new_version(files, semver), actor, reason, action=action)
+    return Registered(version, files.manifest)
+
+
+def _keep(files: BundleFiles, store: Store) -> None:
+    entries = files.manifest.files
+    with store.writer() as writer:
+        stored = writer.add_files([files.root / str(entry.path) for entry in entries])
+        for entry, found in zip(entries, stored, strict=True):
+            if found.digest != entry.digest:
+                raise IntegrityError(
+                    f"{entry.path} changed while the bundle was being registered",
+                    hint="Register again; nothing was recorded.",
+                    expected=str(entry.digest),
+                    found=str(found.digest),
+                )
+        writer.add_bytes(files.manifest.encode())
+        writer.commit()
+
+
+def _new_version(files: BundleFiles, semver: str | None) -> NewVersion:
+    manifest = files.manifest
+    parts, evidence = manifest.parts, manifest.evidence
+    name = str(files.digest)
+    edges = []
+    if isinstance(parts.data_slice, DataSlice):
+        edges = [
+            Edge("version", name, f"{item.role}_on", "snapshot", str(item.digest)) for item in parts.data_slice.inputs
+        ]
+    run = evidence.run if isinstance(evidence.run, RunReference) else None
+    if run is not None:
+        edges.append(Edge("version", name, "produced_by", "run", run.id))
+    if isinstance(evidence.code, CodeState) and evidence.code.commit is not None:
+        edges.append(Edge("version", name, "built_from", "commit", evidence.code.commit))
+    summary: JsonObject = {}
+    if isinstance(evidence.metrics, Metrics):
+        summary = {"primary": evidence.metrics.primary, "metrics": dict(evidence.metrics.values)}
+    if isinstance(parts.weights, Weights):
+        summary["weights"] = parts.weights.model_class
+    return NewVersion(
+        model=manifest.model,
+        digest=files.digest,
+        complete=manifest.complete,
+        missing=tuple(missing.name for missing in manifest.missing()),
+        run_id=None if run is None else run.id,
+        semver=semver,
+        summary=summary,
+        lineage=tuple(dict.fromkeys(edges)),
+    )

@@ -1,0 +1,121 @@
+"""The registry as the log says it must be: the events, played again one by one."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from holdfast.canonical import JsonObject
+from holdfast.database.times import to_text
+from holdfast.registry.actions import MOVES, Action
+from holdfast.registry.records import Event
+
+__all__ = ["Replay"]
+
+
+@dataclass(slots=True)
+class Replay:
+    """What the tables must hold after the events that were played; each row as a tuple of its columns.
+
+    Attributes:
+        models: name -> (created_at, created_by, description).
+        counters: model -> the last number that was given.
+        versions: (model, number) -> (digest, complete, missing, run, semver, digest of the summary, created_at,
+            created_by).
+        stages: (model, name) -> (number, epoch, last-known-good, event, changed_at).
+        approvals: id -> (model, number, digest, stage, meaning, approver, reason, verdict, created_at).
+        lineage: the edges.
+    """
+
+    models: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    versions: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
+    stages: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
+    approvals: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    lineage: set[tuple[str, ...]] = field(default_factory=set)
+
+    def play(self, event: Event) -> str | None:
+        """Plays one event; a sentence when it cannot follow from those before it."""
+        model = event.model or ""
+        if event.action == Action.MODEL_CREATE:
+            return self._begin(event, model)
+        if event.action == Action.STAGE_DEFINE:
+            return self._define(event, model, event.stage or "")
+        if event.action in {Action.VERSION_REGISTER, Action.VERSION_ADOPT}:
+            return self._register(event, model)
+        if event.action in {Action.VERSION_APPROVE, Action.VERSION_REJECT}:
+            return self._judge(event, model)
+        if event.action in MOVES:
+            return self._move(event, model, event.stage or "")
+        return None
+
+    def _begin(self, event: Event, model: str) -> str | None:
+        if model in self.models:
+            return f"it begins {model}, which was begun before"
+        self.models[model] = (to_text(event.time), event.actor, event.details.get("description"))
+        self.counters[model] = 0
+        for name in event.details.get("stages", ()):
+            self._define(event, model, name)
+        return None
+
+    def _define(self, event: Event, model: str, name: str) -> str | None:
+        if (model, name) in self.stages:
+            return f"it defines {name} of {model}, which was defined before"
+        self.stages[model, name] = (None, 0, None, event.index, to_text(event.time))
+        return None
+
+    def _register(self, event: Event, model: str) -> str | None:
+        number = event.to_number
+        if number is None or number != self.counters.get(model, -1) + 1:
+            return f"it registers {model}@{number} out of turn"
+        said = event.details
+        self.counters[model] = number
+        self.versions[model, number] = (
+            event.to_digest,
+            *(said.get(name) for name in ("complete", "missing", "run", "semver", "summary")),
+            to_text(event.time),
+            event.actor,
+        )
+        self.lineage.update(_edge(edge) for edge in said.get("lineage", ()))
+        return None
+
+    def _judge(self, event: Event, model: str) -> str | None:
+        if not self._holds(model, event.to_number, event.to_digest):
+            return f"it judges {model}@{event.to_number}, which was not registered so"
+        self.approvals[str(event.details.get("approval"))] = (
+            model,
+            event.to_number,
+            event.to_digest,
+            event.stage,
+            event.action.rpartition(":")[2],
+            event.actor,
+            event.reason,
+            event.verdict,
+            to_text(event.time),
+        )
+        return None
+
+    def _move(self, event: Event, model: str, stage: str) -> str | None:
+        number, epoch, *_ = self.stages.get((model, stage), (None, None))
+        if epoch is None:
+            return f"it moves {stage} of {model}, which was not defined"
+        if (event.from_number, event.epoch) != (number, epoch + 1):
+            return f"it moves {stage} of {model} from {event.from_number}, and {number} held it"
+        if not self._holds(model, event.to_number, event.to_digest):
+            return f"it moves {stage} to {model}@{event.to_number}, which was not registered so"
+        if event.action != Action.STAGE_ROLLBACK and event.last_known_good != number:
+            return f"its last-known-good is {event.last_known_good}, and it replaced {number}"
+        self.stages[model, stage] = (
+            event.to_number,
+            event.epoch,
+            event.last_known_good,
+            event.index,
+            to_text(event.time),
+        )
+        return None
+
+    def _holds(self, model: str, number: int | None, digest: str | None) -> bool:
+        return number is not None and self.versions.get((model, number), (None,))[0] == digest
+
+
+def _edge(edge: JsonObject) -> tuple[str, ...]:
+    child, parent = edge["child"], edge["parent"]
+    return (child["kind"], child["name"], edge["relation"], parent["kind"], parent["name"])

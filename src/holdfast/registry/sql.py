@@ -1,0 +1,204 @@
+"""The registry in an SQL database: which transaction each operation runs in. The work is done by the modules beside."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from holdfast.database.engine import Database
+from holdfast.digest import Digest
+from holdfast.errors import UsageError
+from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
+from holdfast.registry import audit, events, judgements, lineage, moves, replicas, stages, versions
+from holdfast.registry import live as moments
+from holdfast.registry.actions import RECORDED, Action
+from holdfast.registry.nearest import require_model
+from holdfast.registry.records import (
+    Approval,
+    Audit,
+    Event,
+    Live,
+    NewApproval,
+    NewEvent,
+    NewVerdict,
+    Verdict,
+)
+from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
+
+__all__ = ["SqlRegistry"]
+
+
+class SqlRegistry:
+    """A `Registry` in a database; it keeps no state of its own, so that any number may share one file.
+
+    Args:
+        database: at the schema of this Holdfast.
+        clock: gives the moment, in UTC.
+        new_id: gives an id that nobody has had, for approvals.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+
+    def create_model(
+        self, name: ModelName, actor: str, *, description: str = "", stages: Sequence[StageName] = STAGES
+    ) -> Model:
+        """See `Registry.create_model`."""
+        with self._database.write() as connection:
+            return versions.create_model(connection, name, self._clock(), actor, description=description, names=stages)
+
+    def ensure_model(self, name: ModelName, actor: str) -> Model:
+        """See `Registry.ensure_model`."""
+        with self._database.read() as connection:
+            found = versions.find_model(connection, name)
+        if found is not None:
+            return found
+        with self._database.write() as connection:
+            return versions.find_model(connection, name) or versions.create_model(
+                connection, name, self._clock(), actor, description="", names=STAGES
+            )
+
+    def models(self) -> tuple[Model, ...]:
+        """See `Registry.models`."""
+        with self._database.read() as connection:
+            return versions.every_model(connection)
+
+    def define_stage(self, model: ModelName, name: StageName, actor: str) -> Stage:
+        """See `Registry.define_stage`."""
+        with self._database.write() as connection:
+            return stages.define(connection, model, name, self._clock(), actor)
+
+    def register(
+        self, new: NewVersion, actor: str, reason: str = "", *, action: Action = Action.VERSION_REGISTER
+    ) -> Version:
+        """See `Registry.register`."""
+        with self._database.write() as connection:
+            return versions.register(connection, new, self._clock(), actor, action=action, reason=reason)
+
+    def resolve(self, reference: Reference) -> Version:
+        """See `Registry.resolve`."""
+        with self._database.read() as connection:
+            return versions.resolve(connection, reference)
+
+    def versions(self, model: ModelName | None = None) -> tuple[Version, ...]:
+        """See `Registry.versions`."""
+        with self._database.read() as connection:
+            return versions.versions_of(connection, model)
+
+    def stages(self, model: ModelName) -> tuple[Stage, ...]:
+        """See `Registry.stages`."""
+        with self._database.read() as connection:
+            return stages.stages_of(connection, str(model))
+
+    def stage(self, model: ModelName, name: StageName) -> Stage:
+        """See `Registry.stage`."""
+        with self._database.read() as connection:
+            return stages.find_stage(connection, model, name)
+
+    def stage_epoch(self, model: ModelName, name: StageName) -> int:
+        """See `Registry.stage_epoch`."""
+        with self._database.read() as connection:
+            return stages.epoch_of(connection, model, name)
+
+    def move_stage(self, move: MoveStage, actor: str) -> Move:
+        """See `Registry.move_stage`."""
+        with self._database.write() as connection:
+            return moves.move(connection, move, self._clock(), actor)
+
+    def move_of(self, idempotency_key: str) -> Move | None:
+        """See `Registry.move_of`."""
+        with self._database.read() as connection:
+            return moves.move_of(connection, idempotency_key)
+
+    def record(self, event: NewEvent, actor: str) -> Event:
+        """See `Registry.record`."""
+        if event.action not in RECORDED:
+            raise UsageError(
+                f"{event.action} is written together with what it does, and never alone",
+                hint="Ask for the operation itself.",
+            )
+        with self._database.write() as connection:
+            model = None if event.model is None else str(event.model)
+            if model is not None:
+                require_model(connection, model)
+            if event.verdict is not None:
+                judgements.require_verdict(connection, event.verdict, str(model), event.to_number or 0)
+            before, after = (
+                None
+                if event.model is None or number is None
+                else str(versions.resolve(connection, Reference(event.model, ByNumber(number))).digest)
+                for number in (event.from_number, event.to_number)
+            )
+            entry = events.Entry(
+                event.action,
+                model=model,
+                stage=None if event.stage is None else str(event.stage),
+                from_number=event.from_number,
+                from_digest=before,
+                to_number=event.to_number,
+                to_digest=after,
+                reason=event.reason,
+                verdict=None if event.verdict is None else str(event.verdict),
+                details=event.details,
+            )
+            return events.append(connection, entry, self._clock(), actor)
+
+    def approve(self, new: NewApproval, actor: str) -> Approval:
+        """See `Registry.approve`."""
+        with self._database.write() as connection:
+            return judgements.approve(connection, new, self._new_id(), self._clock(), actor)
+
+    def approvals(self, model: ModelName, number: VersionNumber) -> tuple[Approval, ...]:
+        """See `Registry.approvals`."""
+        with self._database.view() as connection:
+            return judgements.approvals_of(connection, model, number)
+
+    def put_verdict(self, new: NewVerdict) -> Verdict:
+        """See `Registry.put_verdict`."""
+        with self._database.write() as connection:
+            return judgements.keep(connection, new, self._clock())
+
+    def verdict(self, digest: Digest) -> Verdict:
+        """See `Registry.verdict`."""
+        with self._database.read() as connection:
+            return judgements.verdict_of(connection, digest)
+
+    def lineage(self, kind: str, name: str) -> tuple[Edge, ...]:
+        """See `Registry.lineage`."""
+        with self._database.read() as connection:
+            return lineage.touching(connection, kind, name)
+
+    def live(self, model: ModelName, at: datetime | None = None) -> Live:
+        """See `Registry.live`."""
+        with self._database.view() as connection:
+            return moments.live(connection, model, at)
+
+    def log(
+        self,
+        model: ModelName | None = None,
+        *,
+        since: datetime | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> tuple[Event, ...]:
+        """See `Registry.log`."""
+        with self._database.view() as connection:
+            if model is not None:
+                require_model(connection, str(model))
+            name = None if model is None else str(model)
+            return tuple(events.log(connection, name, since=since, before=before, limit=limit))
+
+    def audit_verify(self) -> Audit:
+        """See `Registry.audit_verify`."""
+        with self._database.view() as connection:
+            return audit.verify(connection)
+
+    def report(self, replica: Replica) -> Replica:
+        """See `Registry.report`."""
+        with self._database.write() as connection:
+            return replicas.report(connection, replica, self._clock())
+
+    def live_replicas(self, model: ModelName, stage: StageName, max_age: timedelta) -> tuple[Replica, ...]:
+        """See `Registry.live_replicas`."""
+        with self._database.read() as connection:
+            return replicas.live_replicas(connection, model, stage, self._clock() - max_age)

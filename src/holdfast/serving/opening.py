@@ -1,0 +1,36 @@
+"""From a version's digest to what can be started: its files, and an interpreter that satisfies their lock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from holdfast.digest import Digest
+from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.environment import Interpreter, interpreter_for
+from holdfast.runtime.materialise import materialise
+from holdfast.store.interface import Store
+
+__all__ = ["Opened", "Opener", "opener"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A bundle on this machine and the interpreter to run it with."""
+
+    files: BundleFiles
+    interpreter: Interpreter
+
+
+Opener: TypeAlias = Callable[[Digest], Opened]
+"""Fetches a version; called in a thread, and may take as long as a download and an installation."""
+
+
+def opener(store: Store, cache: Path) -> Opener:
+    """The opener that takes bundles from the store and keeps them, and their environments, in `cache`."""
+
+    def fetch(digest: Digest) -> Opened:
+        files = materialise(store, digest, cache)
+        return Opened(files, interpreter_for(files, cache))
+
+    return fetch

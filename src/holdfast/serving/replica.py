@@ -1,0 +1,379 @@
+"""A replica: one process that answers with the version that holds a stage, and follows the stage when it moves.
+
+    replica = Replica(RegistrySource(registry, model, stage), model=model, stage=stage, opener=opener(store, cache), …)
+    await replica.start()
+    route = replica.take()                      a request takes the route once …
+    await route.primary.predict(INVOCATIONS, body)
+    replica.leave(route)                        … and says when it is done
+
+Following the stage, numbered as below:
+
+    (1) see that the epoch has changed, and read where the stage points
+    (2) open that version beside the one that answers, unless it is open already
+    (3) smoke it: score its frozen holdout and compare with what was recorded
+    (4) swap: one assignment; requests in flight finish on the version they started on
+    (5) open last-known-good too and keep it warm, so that a rollback is (1) and (4) alone
+    (6) close what is neither, once nothing is in flight on it
+
+A step that fails leaves the route as it was: the old version goes on answering, and the replica says why. It tries
+again until the stage points elsewhere.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from holdfast.digest import Digest
+from holdfast.errors import BundleFailed, HoldfastError, IntegrityError, Unavailable
+from holdfast.names import ModelName, StageName
+from holdfast.registry import Replica as Report
+from holdfast.registry import ReplicaState
+from holdfast.serving.live import Live
+from holdfast.serving.opening import Opened, Opener
+from holdfast.serving.route import Route
+from holdfast.serving.source import Pointer, Pointers, StageSource
+
+__all__ = ["HEARTBEAT_SECONDS", "POLL_SECONDS", "Place", "Replica"]
+
+_LOG = logging.getLogger("holdfast.serving")
+
+POLL_SECONDS = 0.05
+"""How often the stage is looked at. One indexed read of a database in the same process takes a tenth of a millisecond;
+this keeps a rollback well below a tenth of a second at 0.2 % of a processor."""
+
+HEARTBEAT_SECONDS = 1.0
+"""How often a replica repeats itself; several fit into the time after which it counts as gone."""
+
+_RETRY_SECONDS_MIN = 1.0
+"""The first pause after a version could not be opened: a store that is away is often back at once."""
+
+_RETRY_SECONDS_MAX = 60.0
+"""The longest pause: a version that will never open costs one attempt a minute until somebody moves the stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a replica runs; goes into its reports.
+
+    Attributes:
+        url: where it answers.
+        host: the machine's name.
+        pid: the process.
+    """
+
+    url: str
+    host: str = field(default_factory=socket.gethostname)
+    pid: int = field(default_factory=os.getpid)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why the version that the stage points to is not the one that answers."""
+
+    epoch: int
+    error: HoldfastError
+
+
+class Replica:
+    """One model's stage, served by this process. Everything but the source and the opener runs on one event loop."""
+
+    def __init__(
+        self,
+        source: StageSource,
+        *,
+        model: ModelName,
+        stage: StageName,
+        opener: Opener,
+        place: Place,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.model = model
+        self.stage = stage
+        self.id = new_id()
+        self._source = source
+        self._opener = opener
+        self._place = place
+        self._started_at = clock()
+        self._clock = clock
+        self._route: Route | None = None
+        self._wanted: Pointers | None = None
+        self._failure: _Failure | None = None
+        self._unseen: HoldfastError | None = None
+        self._held: dict[Digest, Live] = {}
+        self._retired: set[Live] = set()
+        self._loading: asyncio.Task[None] | None = None
+        self._loops: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._stopped = False
+
+    @property
+    def route(self) -> Route | None:
+        """Who answers now; None before the first version is open."""
+        return self._route
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request that came now would be answered."""
+        return not self._stopped and self._route is not None and self._route.primary.up
+
+    def take(self) -> Route | None:
+        """The route for one request: its versions stay open until `leave`, whatever moves meanwhile."""
+        route = self._route
+        if route is not None:
+            for live in route.lives:
+                live.in_flight += 1
+        return route
+
+    def leave(self, route: Route | None) -> None:
+        """The request that took this route is finished."""
+        if route is not None:
+            for live in route.lives:
+                live.in_flight -= 1
+                if live in self._retired and live.in_flight == 0:
+                    self._close(live)
+
+    async def start(self) -> None:
+        """Begin to follow and to report; returns at once, while the first version is still being opened."""
+        self._for_ever(self._follow)
+        self._for_ever(self._repeat)
+
+    async def stop(self) -> None:
+        """Report that this replica is gone, and close every version; safe to call twice."""
+        if self._stopped:
+            return
+        self._stopped = True
+        going = [*self._loops, *([] if self._loading is None else [self._loading])]
+        for task in going:
+            task.cancel()
+        await asyncio.gather(*going, return_exceptions=True)
+        with suppress(HoldfastError):
+            await asyncio.to_thread(self._source.report, self.report())
+        for live in {*self._held.values(), *self._retired}:
+            self._close(live)
+        self._held.clear()
+        await asyncio.gather(*self._closing)
+        _LOG.info("%s@%s: stopped", self.model, self.stage)
+
+    def report(self) -> Report:
+        """What this replica serves at this moment.
+
+        `number` and `digest` are always the version that answers. `epoch` is the one it answers for, or, when the state
+        is `failed`, the one whose version it could not open.
+        """
+        route, state, error = self._route, ReplicaState.LOADING, self._trouble()
+        epoch = None if route is None else route.epoch
+        if self._stopped:
+            state = ReplicaState.STOPPED
+        elif self._failure is not None:
+            state, epoch = ReplicaState.FAILED, self._failure.epoch
+        elif self.ready and self._wanted is not None and epoch == self._wanted.epoch:
+            state = ReplicaState.READY
+        return Report(
+            id=self.id,
+            model=self.model,
+            stage=self.stage,
+            host=self._place.host,
+            pid=self._place.pid,
+            url=self._place.url,
+            number=None if route is None else route.primary.number,
+            digest=None if route is None else route.primary.digest,
+            epoch=epoch,
+            state=state,
+            error=error,
+            started_at=self._started_at,
+            reported_at=self._clock(),
+        )
+
+    def _trouble(self) -> str | None:
+        if self._failure is not None:
+            return f"{self._failure.error.code}: {self._failure.error.message}"
+        if self._route is not None and self._route.primary.error is not None:
+            return f"restarting: {self._route.primary.error.message}"
+        if self._wanted is not None and self._wanted.current is None:
+            return f"nothing holds {self.model}@{self.stage} yet"
+        return None if self._unseen is None else f"{self._unseen.code}: {self._unseen.message}"
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                # (1) The cheap question first; where the stage points is read only when the answer has changed.
+                epoch = await asyncio.to_thread(self._source.epoch)
+                if self._wanted is None or epoch != self._wanted.epoch:
+                    self._aim(await asyncio.to_thread(self._source.read))
+                self._unseen = None
+            except HoldfastError as error:
+                if self._unseen is None:
+                    _LOG.warning("%s@%s: cannot see the stage: %s", self.model, self.stage, error.message)
+                self._unseen = error
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _aim(self, wanted: Pointers) -> None:
+        why = "the replica started" if self._wanted is None else "the stage moved"
+        self._wanted, self._failure = wanted, None
+        if self._loading is not None:
+            # What is being opened may not be wanted any more; what is still wanted is opened again from the cache.
+            self._loading.cancel()
+        if wanted.current is None:
+            _LOG.info("%s@%s: epoch %s, nothing holds the stage", self.model, self.stage, wanted.epoch)
+            self._changed.set()
+            return
+        live = self._held.get(wanted.current.digest)
+        if live is not None and live.up:
+            self._swap(wanted, live, why)
+        self._loading = asyncio.create_task(self._load(wanted, wanted.current, why))
+        self._loading.add_done_callback(self._ended)
+        self._changed.set()
+
+    async def _load(self, wanted: Pointers, current: Pointer, why: str) -> None:
+        pause = _RETRY_SECONDS_MIN
+        while True:
+            try:
+                if self._route is None or self._route.epoch != wanted.epoch:
+                    self._swap(wanted, await self._hold(current), why)
+                # (5) Last-known-good is opened after the swap, never before it: the stage comes first.
+                if wanted.last_known_good is not None:
+                    standby = await self._hold(wanted.last_known_good)
+                    if self._route is not None and self._route.standby is not standby:
+                        self._route = replace(self._route, standby=standby)
+                        _LOG.info("%s@%s keeps %s warm as last-known-good", self.model, self.stage, standby)
+            except HoldfastError as error:
+                self._note(wanted, error)
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause, why = min(pause * 2, _RETRY_SECONDS_MAX), "another attempt succeeded"
+
+    def _note(self, wanted: Pointers, error: HoldfastError) -> None:
+        """Write down why a version is not open; only the one that the stage points to makes the replica `failed`."""
+        if self._route is not None and self._route.epoch == wanted.epoch:
+            _LOG.warning("%s@%s: last-known-good is not open: %s", self.model, self.stage, error.message)
+            return
+        self._failure = _Failure(wanted.epoch, error)
+        _LOG.error(
+            "%s@%s: epoch %s not served: %s; still answering: %s",
+            self.model,
+            self.stage,
+            wanted.epoch,
+            error.message,
+            "nothing" if self._route is None else self._route.primary,
+        )
+        self._changed.set()
+
+    async def _hold(self, version: Pointer) -> Live:
+        """The version, open and smoked; opened now when it is not held already."""
+        held = self._held.get(version.digest)
+        if held is not None:
+            await held.until_up()
+            return held
+        # (2) Beside the one that answers, and away from the event loop.
+        live = Live(self.model, version, await self._fetch(version), self._changed.set)
+        try:
+            await live.open()
+            await self._smoke(live)
+        except BaseException:
+            self._retired.add(live)
+            self._close(live)
+            raise
+        self._held[version.digest] = live
+        return live
+
+    async def _smoke(self, live: Live) -> None:
+        # (3) What was registered is what will answer, on this machine, in this environment.
+        differences = await live.smoke()
+        if differences is None:
+            _LOG.warning("%s@%s: %s has no holdout, so it was not smoked", self.model, self.stage, live)
+        elif not differences.within_tolerance:
+            raise BundleFailed(
+                f"{live} does not answer as it did when it was registered: {differences}",
+                hint="Compare the environments: the pinned requirements, the Python, the processor.",
+                differences=differences.to_json(),
+            )
+
+    async def _fetch(self, version: Pointer) -> Opened:
+        try:
+            opened = await asyncio.to_thread(self._opener, version.digest)
+        except OSError as error:
+            raise Unavailable(
+                f"version {version.number} could not be fetched: {error.strerror}",
+                hint="Look at the disk and the store of this machine.",
+            ) from error
+        if opened.files.digest != version.digest or opened.files.manifest.model != self.model:
+            raise IntegrityError(
+                f"what was fetched for version {version.number} is another bundle: {opened.files.digest}",
+                hint="Run: holdfast check",
+                expected=str(version.digest),
+                found=str(opened.files.digest),
+            )
+        return opened
+
+    def _swap(self, wanted: Pointers, primary: Live, why: str) -> None:
+        good = wanted.last_known_good
+        standby = None if good is None else self._held.get(good.digest)
+        # (4) The one assignment.
+        self._route = Route(wanted.epoch, primary, None if standby is primary else standby)
+        self._failure = None
+        _LOG.info(
+            "%s@%s serves %s, epoch %s, because %s; last-known-good %s",
+            self.model,
+            self.stage,
+            primary,
+            wanted.epoch,
+            why,
+            "none" if good is None else f"version {good.number}",
+        )
+        self._changed.set()
+        # (6) What is in neither place any more.
+        kept = {primary.digest} | ({good.digest} if good is not None else set())
+        for digest in [digest for digest in self._held if digest not in kept]:
+            live = self._held.pop(digest)
+            self._retired.add(live)
+            if live.in_flight == 0:
+                self._close(live)
+
+    def _close(self, live: Live) -> None:
+        self._retired.discard(live)
+        self._keep(self._closing, live.close())
+
+    async def _repeat(self) -> None:
+        """Say what is served: at once when it changes, and every second."""
+        unheard = False
+        while True:
+            self._changed.clear()
+            try:
+                await asyncio.to_thread(self._source.report, self.report())
+                unheard = False
+            except HoldfastError as error:
+                if not unheard:
+                    _LOG.warning("%s@%s: cannot report: %s", self.model, self.stage, error.message)
+                unheard = True
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await self._changed.wait()
+
+    def _keep(self, where: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        where.add(task)
+        task.add_done_callback(where.discard)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _for_ever(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A loop that ends by an unexpected error is begun again: a replica that no longer follows would look well."""
+
+        def again(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and not self._stopped:
+                asyncio.get_running_loop().call_later(HEARTBEAT_SECONDS, self._for_ever, work)
+
+        self._keep(self._loops, work()).add_done_callback(again)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.critical("%s@%s: an unexpected error", self.model, self.stage, exc_info=error)

@@ -1,0 +1,270 @@
+"""Tracking in an SQL database."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, text, update
+
+from holdfast.canonical import Json, encode, plain
+from holdfast.database.engine import Database
+from holdfast.database.times import to_text
+from holdfast.errors import AlreadyExists, NotFound, UsageError
+from holdfast.tracking import limits, reading
+from holdfast.tracking.grammar import parse_filter, parse_order
+from holdfast.tracking.interface import POINTS_MAX, RUNS_MAX
+from holdfast.tracking.search import statement
+from holdfast.tracking.tables import run_inputs, run_params, run_points, runs
+from holdfast.tracking.values import NewRun, Point, Run, RunInput, RunStatus
+
+__all__ = ["SqlTracking"]
+
+_STATUS = select(runs.c.status).where(runs.c.id == bindparam("run"))
+
+_ADD_POINTS = insert(run_points)
+
+# Valid on SQLite and PostgreSQL alike. The last point is that of the highest step, then of the latest time, then of the
+# latest call.
+_KEEP_LAST = text(
+    "INSERT INTO run_metrics (run, key, step, time, value) VALUES (:run, :key, :step, :time, :value) "
+    "ON CONFLICT (run, key) DO UPDATE SET step = excluded.step, time = excluded.time, value = excluded.value "
+    "WHERE (excluded.step, excluded.time) >= (run_metrics.step, run_metrics.time)"
+)
+
+_SET_TAG = text(
+    "INSERT INTO run_tags (run, key, value, text) VALUES (:run, :key, :value, :text) "
+    "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value, text = excluded.text"
+)
+
+
+class SqlTracking:
+    """A `Tracking` in a database; it keeps no state of its own, so that any number may share one file.
+
+    Args:
+        database: at the schema of this Holdfast.
+        clock: gives the moment, in UTC.
+        new_id: gives an id that no run has had.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+
+    def start_run(self, new: NewRun, actor: str) -> Run:
+        """See `Tracking.start_run`."""
+        if not actor:
+            raise UsageError("nobody was named as the actor", hint="Say who runs it: every run carries a name.")
+        limits.check_size("the name of who starts a run", len(actor), limits.NAME_CHARACTERS_MAX)
+        limits.check_size("the name of a run", len(new.name), limits.NAME_CHARACTERS_MAX)
+        limits.check_size("the notes of a run", len(new.notes), limits.NOTES_CHARACTERS_MAX)
+        run = self._new_id()
+        with self._database.write() as connection:
+            connection.execute(
+                insert(runs),
+                {
+                    "id": run,
+                    "model": None if new.model is None else str(new.model),
+                    "name": new.name,
+                    "status": str(RunStatus.RUNNING),
+                    "started_at": to_text(self._clock()),
+                    "actor": actor,
+                    "notes": new.notes,
+                },
+            )
+            _add_params(connection, run, new.params)
+            _set_tags(connection, run, new.tags)
+            return reading.one(connection, run)
+
+    def log_params(self, run: str, params: Mapping[str, Json]) -> None:
+        """See `Tracking.log_params`."""
+        with self._database.write() as connection:
+            _require_running(connection, run)
+            _add_params(connection, run, params)
+
+    def log_metrics(
+        self, run: str, values: Mapping[str, float], *, step: int = 0, time: datetime | None = None
+    ) -> None:
+        """See `Tracking.log_metrics`."""
+        self.log_points(run, (Point(name, value, step, time) for name, value in values.items()))
+
+    def log_points(self, run: str, points: Iterable[Point]) -> None:
+        """See `Tracking.log_points`."""
+        given = list(islice(points, POINTS_MAX + 1))
+        limits.check_count("points", len(given), POINTS_MAX)
+        now = self._clock()
+        rows = [_point(run, point, now) for point in given]
+        last: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            there = last.get(row["key"])
+            if there is None or (row["step"], row["time"]) >= (there["step"], there["time"]):
+                last[row["key"]] = row
+        with self._database.write() as connection:
+            _require_running(connection, run)
+            if rows:
+                connection.execute(_ADD_POINTS, rows)
+                connection.execute(_KEEP_LAST, list(last.values()))
+
+    def history(self, run: str, metric: str) -> tuple[Point, ...]:
+        """See `Tracking.history`."""
+        with self._database.view() as connection:
+            found = reading.history(connection, run, metric)
+            if not found:
+                _require(connection, run)
+            return found
+
+    def set_tags(self, run: str, tags: Mapping[str, str]) -> None:
+        """See `Tracking.set_tags`."""
+        with self._database.write() as connection:
+            _require_running(connection, run)
+            _set_tags(connection, run, tags)
+
+    def log_inputs(self, run: str, inputs: Iterable[RunInput]) -> None:
+        """See `Tracking.log_inputs`."""
+        given = list(islice(inputs, limits.KEYS_MAX + 1))
+        limits.check_count("inputs", len(given), limits.KEYS_MAX)
+        for one in given:
+            limits.check_input(one)
+        with self._database.write() as connection:
+            _require_running(connection, run)
+            _add_inputs(connection, run, given)
+
+    def finish_run(self, run: str, status: RunStatus, *, notes: str | None = None) -> Run:
+        """See `Tracking.finish_run`."""
+        if status is RunStatus.RUNNING:
+            raise UsageError("a run cannot end as running", hint="Say finished, failed or killed.")
+        limits.check_size("the notes of a run", len(notes or ""), limits.NOTES_CHARACTERS_MAX)
+        with self._database.write() as connection:
+            _require_running(connection, run)
+            change: dict[str, str] = {"status": str(status), "finished_at": to_text(self._clock())}
+            if notes is not None:
+                change["notes"] = notes
+            connection.execute(update(runs).where(runs.c.id == run).values(change))
+            return reading.one(connection, run)
+
+    def run(self, run: str) -> Run:
+        """See `Tracking.run`."""
+        with self._database.view() as connection:
+            _require(connection, run)
+            return reading.one(connection, run)
+
+    def search(self, filter: str = "", *, order_by: str = "", limit: int = 100) -> tuple[Run, ...]:  # noqa: A002
+        """See `Tracking.search`."""
+        if not 1 <= limit <= RUNS_MAX:
+            raise UsageError(f"{limit} runs cannot be asked for at once", hint=f"Ask for 1 to {RUNS_MAX}.", place=0)
+        wanted, orders = parse_filter(filter), parse_order(order_by)
+        with self._database.view() as connection:
+            return reading.many(connection, list(connection.scalars(statement(wanted, orders, limit))))
+
+
+def _require(connection: Connection, run: str) -> str:
+    status = connection.execute(_STATUS, {"run": run}).scalar_one_or_none()
+    if status is None:
+        raise NotFound(f"there is no run {run[:80]}", hint="Find it with: holdfast search", run=run)
+    return str(status)
+
+
+def _require_running(connection: Connection, run: str) -> None:
+    status = _require(connection, run)
+    if status != RunStatus.RUNNING:
+        raise UsageError(
+            f"the run {run} has ended as {status}, and is never changed again",
+            hint="Start another run.",
+            run=run,
+            status=status,
+        )
+
+
+def _add_params(connection: Connection, run: str, params: Mapping[str, Json]) -> None:
+    limits.check_count("params", len(params), limits.KEYS_MAX)
+    rows = {key: _param(run, key, value) for key, value in params.items()}
+    there: dict[str, str] = {}
+    if rows:
+        found = connection.execute(select(run_params.c.key, run_params.c.value).where(run_params.c.run == run))
+        there = {row.key: row.value for row in found}
+    for key in rows.keys() & there.keys():
+        if rows[key]["value"] != there[key]:
+            raise AlreadyExists(
+                f"the param {key} of run {run} is {there[key][:80]}, and {rows[key]['value'][:80]} was given",
+                hint="A param has one value in a run; log what changes as a metric.",
+                run=run,
+                key=key,
+                there=there[key],
+                given=rows[key]["value"],
+            )
+    fresh = [row for key, row in rows.items() if key not in there]
+    if fresh:
+        connection.execute(insert(run_params), fresh)
+
+
+def _param(run: str, key: str, value: Json) -> dict[str, Any]:
+    limits.check_key("param", key)
+    said = plain(value)
+    written = encode(said)
+    limits.check_size(f"the param {key}", len(written), limits.PARAM_BYTES_MAX)
+    number = float(said) if isinstance(said, int | float) and not isinstance(said, bool) else None
+    shown = said if isinstance(said, str) else written.decode()
+    return {
+        "run": run,
+        "key": key,
+        "value": written.decode(),
+        "number": number,
+        "text": shown[: limits.SEARCHED_CHARACTERS_MAX],
+    }
+
+
+def _set_tags(connection: Connection, run: str, tags: Mapping[str, str]) -> None:
+    limits.check_count("tags", len(tags), limits.KEYS_MAX)
+    rows = []
+    for key, value in tags.items():
+        limits.check_key("tag", key)
+        shown = str(value)
+        limits.check_size(f"the tag {key}", len(shown), limits.TAG_CHARACTERS_MAX)
+        rows.append({"run": run, "key": key, "value": shown, "text": shown[: limits.SEARCHED_CHARACTERS_MAX]})
+    if rows:
+        connection.execute(_SET_TAG, rows)
+
+
+def _point(run: str, point: Point, now: datetime) -> dict[str, Any]:
+    value = limits.check_point(point)
+    return {
+        "run": run,
+        "key": point.name,
+        "step": point.step,
+        "time": to_text(now if point.time is None else point.time),
+        "value": None if math.isnan(value) else value,
+    }
+
+
+def _add_inputs(connection: Connection, run: str, inputs: Iterable[RunInput]) -> None:
+    there = {(found.role, found.name): found for found in reading.inputs(connection, run)}
+    fresh: dict[tuple[str, str], RunInput] = {}
+    for one in inputs:
+        key = (one.role, one.name)
+        known = there.get(key) or fresh.get(key)
+        if known is None:
+            fresh[key] = one
+        elif known != one:
+            raise AlreadyExists(
+                f"the run {run} has read other data as {one.role} {one.name}",
+                hint="Give the second one another name.",
+                run=run,
+                role=one.role,
+                name=one.name,
+            )
+    if fresh:
+        rows = [
+            {
+                "run": run,
+                "role": one.role,
+                "name": one.name,
+                "digest": None if one.digest is None else str(one.digest),
+                "source": one.source,
+                "files": one.files,
+                "bytes": one.bytes,
+            }
+            for one in fresh.values()
+        ]
+        connection.execute(insert(run_inputs), rows)

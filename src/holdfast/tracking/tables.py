@@ -1,0 +1,75 @@
+"""The tables of tracking as statements see them; the migrations make them, and a test compares the two."""
+
+from sqlalchemy import Column, Double, ForeignKey, Integer, MetaData, Table, Text
+
+__all__ = ["METADATA", "run_inputs", "run_metrics", "run_params", "run_points", "run_tags", "runs"]
+
+METADATA = MetaData()
+
+
+def _text(name: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=nullable)
+
+
+def _run(*, primary_key: bool = True) -> Column[str]:
+    return Column("run", Text, ForeignKey("runs.id"), primary_key=primary_key, nullable=False)
+
+
+def _key(name: str = "key") -> Column[str]:
+    return Column(name, Text, primary_key=True)
+
+
+runs = Table(
+    "runs",
+    METADATA,
+    _key("id"),
+    _text("model", nullable=True),
+    _text("name"),
+    _text("status"),
+    _text("started_at"),
+    _text("finished_at", nullable=True),
+    _text("actor"),
+    _text("notes"),
+)
+
+# `number` and `text` are what a search compares with; `value` is the param itself, as JSON.
+run_params = Table(
+    "run_params", METADATA, _run(), _key(), _text("value"), Column("number", Double, nullable=True), _text("text")
+)
+
+# The history. A value that is not a number is null, since not every database can hold one.
+run_points = Table(
+    "run_points",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    _run(primary_key=False),
+    _text("key"),
+    Column("step", Integer, nullable=False),
+    _text("time"),
+    Column("value", Double, nullable=True),
+)
+
+# The last point of each metric, kept beside the history so that a search never reads the history.
+run_metrics = Table(
+    "run_metrics",
+    METADATA,
+    _run(),
+    _key(),
+    Column("step", Integer, nullable=False),
+    _text("time"),
+    Column("value", Double, nullable=True),
+)
+
+run_tags = Table("run_tags", METADATA, _run(), _key(), _text("value"), _text("text"))
+
+run_inputs = Table(
+    "run_inputs",
+    METADATA,
+    _run(),
+    _key("role"),
+    _key("name"),
+    _text("digest", nullable=True),
+    _text("source"),
+    Column("files", Integer, nullable=True),
+    Column("bytes", Integer, nullable=True),
+)

@@ -1,0 +1,96 @@
+"""`check`: re-hash everything, name what is damaged, and say which versions it hurts."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from holdfast.canonical import JsonObject
+from holdfast.digest import Digest
+from holdfast.errors import HoldfastError
+from holdfast.flow.snapshot import load_tree
+from holdfast.parts import DataSlice
+from holdfast.registry.interface import Registry
+from holdfast.registry.values import Version
+from holdfast.runtime.materialise import read_manifest
+from holdfast.store.check import check_store
+from holdfast.store.interface import Store
+
+__all__ = ["Checked", "Damaged", "check"]
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """One blob that is damaged or lost, and the versions that need it.
+
+    Attributes:
+        digest: the blob's name.
+        versions: the versions whose bundle or data it is part of, such as `churn@4`.
+        reason: what is wrong with it.
+    """
+
+    digest: Digest
+    versions: tuple[str, ...]
+    reason: str
+
+    def to_json(self) -> JsonObject:
+        """One entry of `damaged`."""
+        return {"digest": str(self.digest), "versions": list(self.versions), "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found.
+
+    Attributes:
+        blobs: how many were re-hashed.
+        bytes: how many bytes they hold.
+        damaged: those that are not what their name says, and those that a version needs and the store lacks.
+    """
+
+    blobs: int
+    bytes: int
+    damaged: tuple[Damaged, ...]
+
+    def to_json(self) -> JsonObject:
+        """What `check` prints."""
+        return {
+            "ok": not self.damaged,
+            "blobs": self.blobs,
+            "bytes": self.bytes,
+            "damaged": [one.to_json() for one in self.damaged],
+        }
+
+
+def check(store: Store, registry: Registry, progress: Callable[[int, int], None] | None = None) -> Checked:
+    """Re-hash every blob of the store, and look for every blob that a version needs."""
+    found = check_store(store, progress)
+    reasons = {one.digest: one.found for one in found.damaged}
+    users: dict[Digest, list[str]] = {}
+    for version in registry.versions():
+        name = f"{version.model}@{version.number}"
+        for digest in _needed(version, store, registry):
+            users.setdefault(digest, []).append(name)
+    for digest in store.missing(users):
+        reasons.setdefault(digest, "the store does not have it")
+    damaged = (Damaged(digest, tuple(users.get(digest, ())), reason) for digest, reason in sorted(reasons.items()))
+    return Checked(found.blobs, found.bytes, tuple(damaged))
+
+
+def _needed(version: Version, store: Store, registry: Registry) -> Iterator[Digest]:
+    """Every blob of a version's bundle and data; what cannot be read for damage is named all the same."""
+    yield version.digest
+    try:
+        manifest = read_manifest(store, version.digest)
+    except HoldfastError:
+        # The manifest itself is damaged: what it would have named is still known by lineage.
+        edges = registry.lineage("version", str(version.digest))
+        trees = [Digest.parse(edge.parent) for edge in edges if edge.parent_kind == "snapshot"]
+    else:
+        yield from (entry.digest for entry in manifest.files)
+        data = manifest.parts.data_slice
+        trees = [item.digest for item in data.inputs] if isinstance(data, DataSlice) else []
+    for tree in trees:
+        yield tree
+        try:
+            yield from (entry.digest for entry in load_tree(store, tree).entries)
+        except HoldfastError:
+            continue

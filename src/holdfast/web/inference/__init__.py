@@ -1,0 +1,15 @@
+"""The HTTP face of a replica.
+
+    app.py        the FastAPI application of one replica
+    endpoints.py  the routes: health, the Open Inference Protocol (V2), MLflow's `/invocations`
+    stamp.py      the route taken once for each request, and the headers that say who answered
+    bodies.py     reading a request's bytes up to a limit
+    server.py     the process: uvicorn with uvloop and httptools
+
+    replica = Replica(…)
+    with listen("127.0.0.1", 8081) as listening:
+        serve(replica_app(replica), listening)
+
+Every answer carries `X-Model-Version`, `X-Model-Digest`, `X-Route-Epoch` and `X-Route-Reason`, errors too. Rows and
+answers pass through as bytes: they are parsed and written by the worker that runs the version.
+"""

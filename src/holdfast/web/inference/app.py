@@ -1,0 +1,114 @@
+"""The FastAPI application of one replica: its routes, its errors, its start and its end."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from holdfast.canonical import JsonObject
+from holdfast.errors import HoldfastError, MissingExtra
+from holdfast.serving.pipe import RETRY_SECONDS
+from holdfast.serving.replica import Replica
+from holdfast.web.inference.endpoints import health_routes, scoring_routes, v2_routes
+from holdfast.web.inference.stamp import SCOPE_KEY, Stamp
+from holdfast.web.problems import HTTP_STATUS, UNEXPECTED, status_of
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+    from fastapi.responses import JSONResponse
+
+__all__ = ["replica_app"]
+
+_LOG = logging.getLogger("holdfast.serving")
+
+_MAY_SPEAK = {"unavailable", "not_confirmed"}
+"""Codes from 500 on whose sentences are ours alone; the others may quote a path or a bundle's own error."""
+
+_CODES = {404: "not_found", 405: "usage", 413: "too_large"}
+
+
+def replica_app(replica: Replica) -> "FastAPI":
+    """The application that serves `replica`; it starts it and stops it.
+
+    Raises:
+        MissingExtra: FastAPI is not installed.
+    """
+    try:
+        from fastapi import FastAPI
+        from starlette.exceptions import HTTPException
+    except ImportError as error:
+        raise MissingExtra("serving needs FastAPI", hint="Install it: pip install 'holdfast[serve]'") from error
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await replica.start()
+        try:
+            yield
+        finally:
+            await replica.stop()
+
+    app = FastAPI(
+        title=f"Holdfast replica of {replica.model}@{replica.stage}",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        redoc_url=None,
+        docs_url=None,
+    )
+    for routes in (scoring_routes(replica), v2_routes(replica), health_routes(replica)):
+        app.include_router(routes)
+    app.add_middleware(Stamp, replica=replica)
+    app.add_exception_handler(HoldfastError, _refused)
+    app.add_exception_handler(HTTPException, _unrouted)
+    app.add_exception_handler(Exception, _unexpected)
+    return app
+
+
+async def _refused(request: "Request", error: Exception) -> "JSONResponse":
+    assert isinstance(error, HoldfastError)  # noqa: S101 - it was registered for this class, for the type checker
+    status = status_of(error)
+    said = error.to_json()
+    if status >= UNEXPECTED and error.code not in _MAY_SPEAK:
+        _LOG.error("%s %s: %s: %s", request.method, request.url.path, error.code, error.message)
+        said = _silent(error.code)
+    headers = {}
+    if status == HTTP_STATUS["unavailable"]:
+        headers["retry-after"] = str(RETRY_SECONDS)
+    if error.code == "too_large":
+        headers["connection"] = "close"
+    return _answer(request, status, said, headers)
+
+
+async def _unrouted(request: "Request", error: Exception) -> "JSONResponse":
+    status = int(getattr(error, "status_code", UNEXPECTED))
+    said = {
+        "code": _CODES.get(status, "usage"),
+        "message": f"{request.method} {request.url.path[:200]} is not a route of this replica",
+        "hint": "Score with POST /invocations or POST /v2/models/{model}/infer; GET /openapi.json lists the rest.",
+    }
+    return _answer(request, status, said, dict(getattr(error, "headers", None) or {}))
+
+
+async def _unexpected(request: "Request", error: Exception) -> "JSONResponse":
+    _LOG.critical("%s %s: an unexpected error", request.method, request.url.path, exc_info=error)
+    # This answer is made outside the middleware that stamps all others, from the same route.
+    spoken = request.scope.get(SCOPE_KEY)
+    stamp = {} if spoken is None else {name.decode(): value.decode() for name, value in spoken.headers()}
+    return _answer(request, UNEXPECTED, _silent("unexpected"), stamp)
+
+
+def _silent(code: str) -> JsonObject:
+    """An error that says its kind and keeps the rest for the log: no path, query or stack leaves the process."""
+    message = (
+        "the version's own code failed on these rows" if code == "bundle_failed" else "the replica could not answer"
+    )
+    return {"code": code, "message": message, "hint": "The replica's log says why."}
+
+
+def _answer(request: "Request", status: int, said: JsonObject, headers: dict[str, str]) -> "JSONResponse":
+    """The V2 protocol wants a string under `error`; everywhere else it is the object of every Holdfast error."""
+    from fastapi.responses import JSONResponse
+
+    body: JsonObject = {"error": said}
+    if request.url.path.startswith("/v2"):
+        body = {**said, "error": said["message"]}
+    return JSONResponse(body, status, headers)

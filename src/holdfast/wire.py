@@ -1,0 +1,174 @@
+"""The composition root: the only module that names concrete adapters.
+
+    project = open_project(Settings.find(Path.cwd()))
+    project.registry, project.store, project.tracking
+
+Edges (commands, HTTP, Python) come here for a `Project` and hand its members to the verbs; nothing below knows which
+database or which store it works on.
+"""
+
+import getpass
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from uuid import uuid4
+
+from holdfast.config import HOME_NAME, Settings
+from holdfast.database.engine import Database
+from holdfast.errors import AlreadyExists, UsageError
+from holdfast.flow.bundle.assemble import Opener
+from holdfast.flow.gate import Policy, Workbench
+from holdfast.flow.register import Workshop
+from holdfast.registry.interface import Registry
+from holdfast.registry.sql import SqlRegistry
+from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.environment import interpreter_for
+from holdfast.runtime.predictor import Predictor
+from holdfast.store.interface import Store
+from holdfast.store.local import LocalStore
+from holdfast.tracking.interface import Tracking
+from holdfast.tracking.sql import SqlTracking
+
+__all__ = ["Project", "create_project", "open_project", "utc_now"]
+
+_GIT_SECONDS_MAX = 5.0
+"""Git answers who it is from a file or two; a slower answer is a broken network home, and the system user will do."""
+
+POLICY_STUB = """\
+# What each stage asks of a version. What stands here behind a # is the default.
+
+[stages]
+# names = ["staging", "production", "archived"]
+
+[gate.production]
+# margin = 0.0                  # how far the metric may fall below the version that holds the stage
+# group_margin = 0.05           # the same for each group of rows
+# group_rows_min = 20           # smaller groups are reported as untestable
+# latency_ms_p95_max = 100.0    # one row, measured in the bundle's own process
+# approvals_min = 1
+# second_person = false         # true: somebody else than the one who registered must approve
+# executes_code = "allow"       # "deny": no pickles
+"""
+
+
+def utc_now() -> datetime:
+    """The clock of this process."""
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return uuid4().hex
+
+
+@dataclass(frozen=True)
+class Project:
+    """One opened project: where its names and bytes are, and who is asking.
+
+    Attributes:
+        settings: where everything is.
+        store: bytes by digest.
+        registry: models, versions, stages, events.
+        tracking: runs.
+        policy: what the stages ask.
+        actor: who is asking: the Git identity, or the system user.
+    """
+
+    settings: Settings
+    store: Store
+    registry: Registry
+    tracking: Tracking
+    policy: Policy
+    actor: str
+
+    @cached_property
+    def workshop(self) -> Workshop:
+        """Where bundles are put together."""
+        return Workshop(self.store, self.opener, self.settings.scratch)
+
+    @cached_property
+    def workbench(self) -> Workbench:
+        """Where bundles are taken to be judged."""
+        return Workbench(self.store, self.settings.cache, self.opener)
+
+    @property
+    def opener(self) -> Opener:
+        """Starts a worker for a bundle, in the environment that the bundle names."""
+        return self._open
+
+    @contextmanager
+    def _open(self, files: BundleFiles) -> Iterator[Predictor]:
+        with Predictor.start(files, interpreter_for(files, self.settings.cache)) as predictor:
+            yield predictor
+
+
+def create_project(folder: Path) -> Settings:
+    """Make a project in `folder`: its home, an empty registry and store, and a policy file that says the defaults.
+
+    Raises:
+        AlreadyExists: there is one already.
+    """
+    settings = Settings.at(folder / HOME_NAME)
+    if settings.home.exists():
+        raise AlreadyExists(f"{settings.home} is there already", hint="Use it: holdfast list", home=str(settings.home))
+    settings.home.mkdir(parents=True, mode=0o700)
+    # The home ignores itself, so that nobody's own .gitignore needs editing.
+    (settings.home / ".gitignore").write_text("*\n", encoding="utf-8")
+    open_project(settings)
+    if not settings.policy_path.exists():
+        settings.policy_path.write_text(POLICY_STUB, encoding="utf-8")
+    return settings
+
+
+def open_project(settings: Settings) -> Project:
+    """The project that `settings` describe.
+
+    Raises:
+        UsageError: it needs something that this Holdfast cannot do yet.
+        UnsupportedFormat: it was written by a newer Holdfast.
+    """
+    if settings.url is not None:
+        raise UsageError(
+            "HOLDFAST_URL names a server, and this Holdfast works embedded only",
+            hint="Unset HOLDFAST_URL to use the registry in .holdfast/.",
+        )
+    if "://" in settings.store_url:
+        raise UsageError(
+            f"HOLDFAST_STORE_URL is {settings.store_url}, and this Holdfast keeps bytes in a local folder only",
+            hint="Unset it, or set it to a folder.",
+        )
+    database = Database.open(settings.database_url)
+    return Project(
+        settings=settings,
+        store=LocalStore(Path(settings.store_url)),
+        registry=SqlRegistry(database, utc_now, _new_id),
+        tracking=SqlTracking(database, utc_now, _new_id),
+        policy=Policy.read(settings.policy_path),
+        actor=_actor(settings.project),
+    )
+
+
+def _actor(folder: Path) -> str:
+    """Who is asking: `ana <ana@example.org>` as Git has it, or the system user."""
+    name = os.environ.get("GIT_AUTHOR_NAME") or _git_config(folder, "user.name")
+    email = os.environ.get("GIT_AUTHOR_EMAIL") or _git_config(folder, "user.email")
+    return f"{name} <{email}>" if name and email else name or email or getpass.getuser()
+
+
+def _git_config(folder: Path, key: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "config", "--get", key],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS_MAX,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()

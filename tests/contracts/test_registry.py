@@ -1,0 +1,606 @@
+"""What every registry keeps: one file, and one file behind two handles that know nothing of each other."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from holdfast.canonical import encode
+from holdfast.database.engine import Database
+from holdfast.database.times import to_text
+from holdfast.digest import Digest, hash_bytes
+from holdfast.errors import AlreadyExists, HoldfastError, NotFound, StageMoved, TooLarge, UsageError
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
+from holdfast.registry import (
+    EVENTS_MAX,
+    RECORDED,
+    STAGES,
+    Action,
+    Edge,
+    Meaning,
+    Move,
+    MoveStage,
+    NewApproval,
+    NewEvent,
+    NewVerdict,
+    NewVersion,
+    Registry,
+    Replica,
+    ReplicaState,
+    Version,
+)
+from holdfast.registry.sql import SqlRegistry
+
+CHURN = ModelName("churn")
+PRODUCTION = StageName("production")
+STAGING = StageName("staging")
+
+
+class InTurns:
+    """Gives each call to the next of several registries, so that nothing can rest on what one process remembers."""
+
+    def __init__(self, *registries: Registry) -> None:
+        self._turns = itertools.cycle(registries)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(next(self._turns), name)
+
+
+@pytest.fixture(params=["one handle", "two handles"])
+def registry(request: pytest.FixtureRequest, database_path: Path, clock: Callable[[], datetime]) -> Iterator[Registry]:
+    ids = itertools.count(1)
+    count = 1 if request.param == "one handle" else 2
+    databases = [Database.open(f"sqlite:///{database_path}") for _ in range(count)]
+    registries = [SqlRegistry(database, clock, lambda: f"approval-{next(ids)}") for database in databases]
+    yield cast("Registry", InTurns(*registries))
+    for database in databases:
+        database.close()
+
+
+def number(value: int) -> VersionNumber:
+    return VersionNumber(value)
+
+
+def digest(text: object) -> Digest:
+    return hash_bytes(str(text).encode())
+
+
+def register(registry: Registry, count: int = 1, model: ModelName = CHURN) -> list[Version]:
+    registry.ensure_model(model, "ana")
+    there = len(registry.versions(model))
+    return [registry.register(NewVersion(model, digest(there + n), complete=True), "ana") for n in range(1, count + 1)]
+
+
+def move(registry: Registry, to: int, expect: int | None, action: Action = Action.STAGE_PROMOTE, **more: Any) -> Move:
+    actor = more.pop("actor", "ana")
+    asked = MoveStage(CHURN, PRODUCTION, number(to), None if expect is None else number(expect), action, **more)
+    return registry.move_stage(asked, actor)
+
+
+def resolve(registry: Registry, text: str) -> Version:
+    return registry.resolve(Reference.parse(text))
+
+
+def test_a_model_is_made_once_with_its_stages_empty(registry: Registry) -> None:
+    model = registry.create_model(CHURN, "ana", description="who leaves")
+    assert (model.name, model.created_by, model.description) == (CHURN, "ana", "who leaves")
+    assert registry.models() == (model,)
+    assert registry.ensure_model(CHURN, "bob") == model
+    assert [stage.name for stage in registry.stages(CHURN)] == sorted(STAGES)
+    assert all(stage.number is None and stage.epoch == 0 and stage.event is None for stage in registry.stages(CHURN))
+    with pytest.raises(AlreadyExists):
+        registry.create_model(CHURN, "bob")
+
+
+def test_stage_names_are_data(registry: Registry) -> None:
+    registry.create_model(CHURN, "ana", stages=[StageName("blue")])
+    registry.define_stage(CHURN, StageName("green"), "ana")
+    assert [str(stage.name) for stage in registry.stages(CHURN)] == ["blue", "green"]
+    with pytest.raises(AlreadyExists):
+        registry.define_stage(CHURN, StageName("green"), "ana")
+    with pytest.raises(NotFound):
+        registry.define_stage(ModelName("other"), StageName("green"), "ana")
+
+
+def test_a_model_has_so_many_stages_and_no_more(registry: Registry) -> None:
+    registry.create_model(CHURN, "ana", stages=[StageName(f"s{n}") for n in range(64)])
+    with pytest.raises(TooLarge):
+        registry.define_stage(CHURN, StageName("one-more"), "ana")
+    assert len(registry.stages(CHURN)) == 64
+    assert registry.audit_verify().ok
+
+
+def test_numbers_begin_at_one_in_each_model(registry: Registry) -> None:
+    assert [version.number for version in register(registry, 3)] == [1, 2, 3]
+    assert [version.number for version in register(registry, 2, ModelName("other"))] == [1, 2]
+    assert [str(version.model) for version in registry.versions()] == ["churn"] * 3 + ["other"] * 2
+    assert [version.number for version in registry.versions(CHURN)] == [1, 2, 3]
+
+
+def test_a_version_is_read_back_as_it_was_registered(registry: Registry) -> None:
+    registry.ensure_model(CHURN, "ana")
+    edge = Edge("version", str(digest("x")), "trained_on", "snapshot", str(digest("data")))
+    new = NewVersion(
+        CHURN,
+        digest("x"),
+        complete=False,
+        missing=("eval_threshold",),
+        run_id="run-1",
+        semver="2.1.0",
+        summary={"metrics": {"recall": 0.91}, "note": "naïve"},
+        lineage=(edge,),
+    )
+    version = registry.register(new, "ana", "first", action=Action.VERSION_ADOPT)
+    assert resolve(registry, "churn@1") == version
+    assert resolve(registry, "churn@2.1.0") == version
+    assert resolve(registry, f"churn@{digest('x')}") == version
+    assert version.summary == {"metrics": {"recall": 0.91}, "note": "naïve"}
+    assert version.to_json() == {
+        "model": "churn",
+        "version": 1,
+        "digest": str(digest("x")),
+        "complete": False,
+        "missing": ["eval_threshold"],
+        "run": "run-1",
+        "semver": "2.1.0",
+        "summary": version.summary,
+        "created_at": to_text(version.created_at),
+        "created_by": "ana",
+    }
+    assert registry.lineage("version", str(digest("x"))) == (edge,)
+    assert registry.lineage("snapshot", str(digest("data"))) == (edge,)
+    assert registry.lineage("snapshot", "unknown") == ()
+
+
+def test_the_same_content_is_not_registered_twice_and_costs_no_number(registry: Registry) -> None:
+    first, _ = register(registry, 2)
+    with pytest.raises(AlreadyExists) as raised:
+        registry.register(NewVersion(CHURN, first.digest, complete=True), "bob")
+    assert raised.value.details["version"] == 1
+    assert raised.value.details["digest"] == str(first.digest)
+    assert register(registry)[0].number == 3
+
+
+def test_a_semver_belongs_to_one_version_of_a_model(registry: Registry) -> None:
+    registry.ensure_model(CHURN, "ana")
+    registry.register(NewVersion(CHURN, digest(1), complete=True, semver="1.0.0"), "ana")
+    with pytest.raises(AlreadyExists, match=r"churn@1 is 1\.0\.0"):
+        registry.register(NewVersion(CHURN, digest(2), complete=True, semver="1.0.0"), "ana")
+    assert len(registry.versions(CHURN)) == 1
+
+
+def test_the_same_content_may_be_a_version_of_two_models(registry: Registry) -> None:
+    for name in ("churn", "churn-eu"):
+        registry.ensure_model(ModelName(name), "ana")
+        assert registry.register(NewVersion(ModelName(name), digest("x"), complete=True), "ana").number == 1
+
+
+def test_registering_needs_its_model_and_the_right_action(registry: Registry) -> None:
+    with pytest.raises(NotFound):
+        registry.register(NewVersion(CHURN, digest(1), complete=True), "ana")
+    registry.ensure_model(CHURN, "ana")
+    with pytest.raises(UsageError):
+        registry.register(NewVersion(CHURN, digest(1), complete=True), "ana", action=Action.STAGE_PROMOTE)
+    with pytest.raises(UsageError, match="actor"):
+        registry.register(NewVersion(CHURN, digest(1), complete=True), "")
+    assert registry.versions(CHURN) == ()
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        NewVersion(CHURN, digest(1), complete=True, summary={"x": "y" * 70_000}),
+        NewVersion(CHURN, digest(1), complete=True, lineage=tuple(Edge("a", "b", "c", "d", str(n)) for n in range(200))),
+        NewVersion(CHURN, digest(1), complete=True, missing=tuple("x" * 100 for _ in range(1_000))),
+    ],
+)
+def test_what_is_too_large_is_refused_and_nothing_is_registered(registry: Registry, new: NewVersion) -> None:
+    registry.ensure_model(CHURN, "ana")
+    with pytest.raises(TooLarge) as raised:
+        registry.register(new, "ana")
+    assert raised.value.details["limit"]
+    assert registry.versions(CHURN) == ()
+    assert register(registry)[0].number == 1
+
+
+def test_an_unknown_name_comes_with_the_nearest_and_with_what_there_is(registry: Registry) -> None:
+    with pytest.raises(NotFound, match="no model churn") as nothing:
+        resolve(registry, "churn@1")
+    assert "No model" in nothing.value.hint
+    register(registry, 2)
+    with pytest.raises(NotFound, match="no model chrun") as model:
+        resolve(registry, "chrun@1")
+    assert "churn" in model.value.hint
+    assert model.value.details["nearest"] == ["churn"]
+    with pytest.raises(NotFound, match="no version 9") as version:
+        resolve(registry, "churn@9")
+    assert "1 to 2" in version.value.hint
+    with pytest.raises(NotFound, match="no stage prod") as stage:
+        resolve(registry, "churn@prod")
+    assert "production" in stage.value.hint
+    with pytest.raises(NotFound, match="no version sha256"):
+        resolve(registry, "churn@sha256:00000000")
+    with pytest.raises(NotFound, match=r"no version 7\.7\.7"):
+        resolve(registry, "churn@7.7.7")
+
+
+def test_an_empty_stage_says_so(registry: Registry) -> None:
+    register(registry)
+    with pytest.raises(NotFound, match="nothing holds production of churn yet") as raised:
+        resolve(registry, "churn@production")
+    assert "holdfast promote" in raised.value.hint
+
+
+def test_a_digest_that_is_too_short_says_which_versions_it_could_be(registry: Registry) -> None:
+    registry.ensure_model(CHURN, "ana")
+    for end in ("a", "b"):
+        registry.register(NewVersion(CHURN, Digest("12345678" + end * 56), complete=True), "ana")
+    assert resolve(registry, "churn@sha256:12345678a").number == 1
+    with pytest.raises(UsageError, match="more than one") as raised:
+        resolve(registry, "churn@sha256:12345678")
+    assert set(raised.value.details["digests"]) == {"1", "2"}
+
+
+@pytest.mark.parametrize("ask", ["versions", "stages", "stage", "stage_epoch", "live", "log", "approvals"])
+def test_every_question_about_an_unknown_model_is_not_found(registry: Registry, ask: str) -> None:
+    more: dict[str, tuple[Any, ...]] = {"stage": (PRODUCTION,), "stage_epoch": (PRODUCTION,), "approvals": (number(1),)}
+    with pytest.raises(NotFound):
+        getattr(registry, ask)(CHURN, *more.get(ask, ()))
+
+
+def test_a_promotion_makes_the_version_it_replaces_last_known_good(registry: Registry) -> None:
+    register(registry, 3)
+    first = move(registry, 1, None, reason="begin")
+    assert (first.from_number, first.to_number, first.epoch, first.last_known_good) == (None, 1, 1, None)
+    second = move(registry, 3, 1)
+    assert (second.from_number, second.to_number, second.epoch, second.last_known_good) == (1, 3, 2, 1)
+    stage = registry.stage(CHURN, PRODUCTION)
+    assert (stage.number, stage.last_known_good, stage.epoch, stage.event) == (3, 1, 2, second.event)
+    assert stage.digest == second.to_digest == digest(3)
+    assert registry.stage_epoch(CHURN, PRODUCTION) == 2
+    assert resolve(registry, "churn@production").number == 3
+    assert registry.stage(CHURN, STAGING).number is None
+
+
+def test_rollbacks_go_back_and_never_bounce(registry: Registry) -> None:
+    register(registry, 4)
+    for before, to in itertools.pairwise((None, 1, 2, 3)):
+        assert to is not None
+        move(registry, to, before)
+    back = move(registry, 2, 3, Action.STAGE_ROLLBACK)
+    assert back.last_known_good == 1
+    again = move(registry, 1, 2, Action.STAGE_ROLLBACK)
+    assert again.last_known_good is None
+    forward = move(registry, 4, 1)
+    assert forward.last_known_good == 1
+
+
+def test_a_rollback_goes_only_to_a_version_that_has_held_the_stage(registry: Registry) -> None:
+    register(registry, 3)
+    move(registry, 1, None)
+    move(registry, 2, 1)
+    with pytest.raises(UsageError, match="never held"):
+        move(registry, 3, 2, Action.STAGE_ROLLBACK)
+    assert registry.stage_epoch(CHURN, PRODUCTION) == 2
+
+
+def test_who_loses_the_race_is_told_everything(registry: Registry) -> None:
+    register(registry, 3)
+    move(registry, 1, None)
+    won = move(registry, 2, 1, actor="bob")
+    with pytest.raises(StageMoved) as raised:
+        move(registry, 3, 1)
+    assert raised.value.details == {
+        "model": "churn",
+        "stage": "production",
+        "expected": 1,
+        "found": 2,
+        "moved_by": "bob",
+        "moved_at": to_text(won.time),
+        "moved_from": 1,
+        "moved_to": 2,
+        "event": won.event,
+    }
+    for word in ("expected 1", "found 2", "bob", "from 1 to 2", to_text(won.time), f"event {won.event}"):
+        assert word in raised.value.message
+    assert registry.stage(CHURN, PRODUCTION).event == won.event
+
+
+def test_a_stage_that_never_moved_says_so_to_who_expected_something(registry: Registry) -> None:
+    register(registry, 2)
+    with pytest.raises(StageMoved, match="nothing has ever held it") as raised:
+        move(registry, 2, 1)
+    assert raised.value.details["moved_by"] is None
+
+
+def test_a_version_that_holds_the_stage_is_not_moved_there_again(registry: Registry) -> None:
+    register(registry)
+    move(registry, 1, None)
+    with pytest.raises(AlreadyExists, match="holds production already"):
+        move(registry, 1, 1)
+    assert registry.stage_epoch(CHURN, PRODUCTION) == 1
+
+
+def test_a_move_needs_its_model_stage_version_and_action(registry: Registry) -> None:
+    with pytest.raises(NotFound, match="no model"):
+        move(registry, 1, None)
+    register(registry)
+    with pytest.raises(NotFound, match="no version 7"):
+        move(registry, 7, None)
+    with pytest.raises(NotFound, match="no stage blue"):
+        registry.move_stage(MoveStage(CHURN, StageName("blue"), number(1), None, Action.STAGE_PROMOTE), "ana")
+    with pytest.raises(UsageError, match="does not move"):
+        move(registry, 1, None, Action.STAGE_DEFINE)
+    assert len(registry.log(CHURN)) == 2
+
+
+def test_the_same_key_gives_the_same_move_and_moves_nothing(registry: Registry) -> None:
+    register(registry, 2)
+    verdict = registry.put_verdict(NewVerdict(CHURN, number(1), PRODUCTION, "pass", {"n": 1}))
+    approval = registry.approve(NewApproval(CHURN, number(1), digest(1), PRODUCTION), "bob")
+    more = {"verdict": verdict.digest, "approvals": (approval.id,), "details": {"ticket": "T-1", "n": 1.5}}
+    first = move(registry, 1, None, idempotency_key="k", reason="go", **more)
+    assert move(registry, 1, None, idempotency_key="k", reason="go", **more) == first
+    move(registry, 2, 1)
+    assert move(registry, 1, None, idempotency_key="k", reason="go", **more) == first
+    assert resolve(registry, "churn@production").number == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"to": 2},
+        {"expect": 2},
+        {"action": Action.STAGE_ADOPT},
+        {"reason": "other"},
+        {"details": {"x": 1}},
+        {"actor": "bob"},
+    ],
+)
+def test_another_request_under_the_same_key_is_refused(registry: Registry, change: dict[str, Any]) -> None:
+    register(registry, 2)
+    asked: dict[str, Any] = {"to": 1, "expect": None, "reason": "go", "idempotency_key": "k"}
+    move(registry, **asked)
+    with pytest.raises(UsageError, match="another request"):
+        move(registry, **{**asked, **change})
+    assert registry.stage_epoch(CHURN, PRODUCTION) == 1
+
+
+def test_the_event_of_a_move_carries_its_evidence(registry: Registry) -> None:
+    register(registry)
+    verdict = registry.put_verdict(NewVerdict(CHURN, number(1), PRODUCTION, "pass", {"findings": []}))
+    approval = registry.approve(
+        NewApproval(CHURN, number(1), digest(1), PRODUCTION, reason="read it", verdict=verdict.digest), "bob"
+    )
+    done = move(registry, 1, None, reason="better", verdict=verdict.digest, approvals=(approval.id,))
+    event = registry.log(CHURN, limit=1)[0]
+    assert event.index == done.event
+    assert event.verdict == str(verdict.digest)
+    assert event.approvals == (approval.to_json(),)
+    assert event.to_digest == str(digest(1))
+    shown = event.to_json()
+    for key in ("index", "time", "actor", "action", "from", "to", "reason", "verdict", "hash"):
+        assert key in shown
+    assert shown["action"] == "stage:pointer:promote"
+
+
+def test_evidence_for_something_else_is_refused(registry: Registry) -> None:
+    register(registry, 2)
+    other = registry.put_verdict(NewVerdict(CHURN, number(2), PRODUCTION, "pass", {"n": 2}))
+    with pytest.raises(UsageError, match="not of churn@1"):
+        move(registry, 1, None, verdict=other.digest)
+    with pytest.raises(NotFound, match="no verdict"):
+        move(registry, 1, None, verdict=digest("never"))
+    with pytest.raises(NotFound, match="no approval"):
+        move(registry, 1, None, approvals=("never",))
+    wrong = [
+        registry.approve(NewApproval(CHURN, number(2), digest(2), PRODUCTION), "bob"),
+        registry.approve(NewApproval(CHURN, number(1), digest(1), STAGING), "bob"),
+        registry.approve(NewApproval(CHURN, number(1), digest(1), PRODUCTION, Meaning.REJECT), "bob"),
+    ]
+    first = registry.put_verdict(NewVerdict(CHURN, number(1), PRODUCTION, "pass", {"n": 1}))
+    wrong.append(
+        registry.approve(NewApproval(CHURN, number(1), digest(1), PRODUCTION, verdict=first.digest), "bob")
+    )
+    for approval in wrong:
+        with pytest.raises(UsageError, match="does not approve"):
+            move(registry, 1, None, approvals=(approval.id,))
+    assert registry.stage_epoch(CHURN, PRODUCTION) == 0
+
+
+def test_a_judgement_is_bound_to_the_content_that_was_judged(registry: Registry) -> None:
+    register(registry)
+    with pytest.raises(UsageError, match="was judged"):
+        registry.approve(NewApproval(CHURN, number(1), digest("other"), PRODUCTION), "bob")
+    with pytest.raises(NotFound):
+        registry.approve(NewApproval(CHURN, number(9), digest(1), PRODUCTION), "bob")
+    with pytest.raises(NotFound):
+        registry.approve(NewApproval(CHURN, number(1), digest(1), StageName("blue")), "bob")
+    assert registry.approvals(CHURN, number(1)) == ()
+
+
+def test_judgements_are_kept_in_order_with_their_events(registry: Registry) -> None:
+    register(registry)
+    no = registry.approve(NewApproval(CHURN, number(1), digest(1), PRODUCTION, Meaning.REJECT, "too slow"), "bob")
+    yes = registry.approve(NewApproval(CHURN, number(1), digest(1), PRODUCTION, reason="fixed"), "eve")
+    assert registry.approvals(CHURN, number(1)) == (no, yes)
+    assert [event.action for event in registry.log(CHURN, limit=2)] == ["model:version:approve", "model:version:reject"]
+    assert no.to_json()["meaning"] == "reject"
+
+
+def test_a_verdict_is_named_by_its_body_and_kept_once(registry: Registry) -> None:
+    register(registry)
+    new = NewVerdict(CHURN, number(1), PRODUCTION, "fail", {"outcome": "fail", "findings": [{"rule": "smoke"}]})
+    kept = registry.put_verdict(new)
+    assert kept.digest == new.digest == hash_bytes(encode(kept.body))
+    assert registry.put_verdict(new) == kept
+    assert registry.verdict(kept.digest) == kept
+    with pytest.raises(AlreadyExists, match="kept for churn@1"):
+        registry.put_verdict(NewVerdict(CHURN, number(1), STAGING, "fail", new.body))
+    with pytest.raises(NotFound):
+        registry.verdict(digest("never"))
+    with pytest.raises(TooLarge):
+        registry.put_verdict(NewVerdict(CHURN, number(1), PRODUCTION, "fail", {"x": "y" * 5_000_000}))
+
+
+def test_a_refusal_is_recorded_and_moves_nothing(registry: Registry) -> None:
+    register(registry)
+    verdict = registry.put_verdict(NewVerdict(CHURN, number(1), PRODUCTION, "fail", {"n": 1}))
+    event = registry.record(
+        NewEvent(
+            Action.GATE_REFUSE, CHURN, PRODUCTION, to_number=number(1), reason="recall fell", verdict=verdict.digest
+        ),
+        "ana",
+    )
+    assert registry.log(CHURN, limit=1) == (event,)
+    assert event.to_digest == str(digest(1))
+    assert registry.stage_epoch(CHURN, PRODUCTION) == 0
+    assert registry.live(CHURN).stages["production"] is None
+
+
+@pytest.mark.parametrize("action", sorted(set(Action) - RECORDED))
+def test_what_comes_with_a_change_is_never_recorded_alone(registry: Registry, action: Action) -> None:
+    register(registry)
+    with pytest.raises(UsageError, match="never alone"):
+        registry.record(NewEvent(action, CHURN, PRODUCTION, to_number=number(1)), "ana")
+
+
+@pytest.mark.parametrize(
+    ("event", "actor"),
+    [
+        (NewEvent(Action.GATE_REFUSE, reason="x" * 5_000), "ana"),
+        (NewEvent(Action.GATE_REFUSE, details={"x": "y" * 70_000}), "ana"),
+        (NewEvent(Action.GATE_REFUSE), "a" * 300),
+    ],
+)
+def test_an_event_has_its_limits(registry: Registry, event: NewEvent, actor: str) -> None:
+    with pytest.raises(TooLarge):
+        registry.record(event, actor)
+    assert registry.log() == ()
+
+
+def test_live_answers_for_now_and_for_any_moment(registry: Registry, clock: Any) -> None:
+    register(registry, 2)
+    before = clock.now
+    one = move(registry, 1, None, actor="bob")
+    two = move(registry, 2, 1)
+    back = move(registry, 1, 2, Action.STAGE_ROLLBACK)
+
+    def held(at: datetime | None) -> tuple[int, int] | None:
+        found = registry.live(CHURN, at).stages["production"]
+        return None if found is None else (found.version, found.event)
+
+    assert held(before) is None
+    assert held(one.time) == (1, one.event)
+    assert held(two.time - timedelta(microseconds=1)) == (1, one.event)
+    assert held(two.time) == (2, two.event)
+    assert held(None) == held(datetime(2100, 1, 1, tzinfo=UTC)) == (1, back.event)
+    assert registry.live(CHURN, datetime(2000, 1, 1, tzinfo=UTC)).stages == {}
+    assert registry.live(CHURN, one.time).to_json() == {
+        "model": "churn",
+        "at": to_text(one.time),
+        "stages": {
+            "archived": None,
+            "production": {
+                "version": 1,
+                "digest": str(digest(1)),
+                "since": to_text(one.time),
+                "by": "bob",
+                "event": one.event,
+            },
+            "staging": None,
+        },
+    }
+
+
+def test_a_moment_without_a_time_zone_is_no_moment(registry: Registry) -> None:
+    register(registry)
+    with pytest.raises(UsageError, match="time zone"):
+        registry.live(CHURN, datetime(2026, 3, 1))  # noqa: DTZ001 - the point of the test
+
+
+def test_time_never_runs_backwards_in_the_log(registry: Registry, clock: Any) -> None:
+    register(registry)
+    clock.now -= timedelta(days=1)
+    moved = move(registry, 1, None)
+    times = [event.time for event in registry.log()]
+    assert times == sorted(times, reverse=True)
+    assert registry.live(CHURN, moved.time).stages["production"] is not None
+    assert registry.audit_verify().ok
+
+
+def test_the_log_is_read_newest_first_and_in_pages(registry: Registry) -> None:
+    register(registry, 3)
+    register(registry, 1, ModelName("other"))
+    assert [event.index for event in registry.log()] == [5, 4, 3, 2, 1, 0]
+    assert [event.index for event in registry.log(CHURN)] == [3, 2, 1, 0]
+    assert [event.index for event in registry.log(before=4, limit=2)] == [3, 2]
+    since = registry.log(before=4, limit=1)[0].time
+    assert [event.index for event in registry.log(since=since)] == [5, 4, 3]
+    for limit in (0, -1, EVENTS_MAX + 1):
+        with pytest.raises(UsageError):
+            registry.log(limit=limit)
+
+
+def test_an_audit_of_a_good_registry_says_so(registry: Registry) -> None:
+    empty = registry.audit_verify()
+    assert (empty.ok, empty.size, empty.first_bad) == (True, 0, None)
+    assert empty.root == hash_bytes(b"")
+    register(registry, 2)
+    move(registry, 1, None)
+    audit = registry.audit_verify()
+    assert {key: audit.to_json()[key] for key in ("ok", "size", "first_bad")} == {
+        "ok": True,
+        "size": 4,
+        "first_bad": None,
+    }
+    assert str(audit.root).startswith("sha256:")
+
+
+def test_replicas_are_what_spoke_lately_and_has_not_stopped(registry: Registry, clock: Any) -> None:
+    register(registry)
+
+    def replica(id_: str, state: ReplicaState = ReplicaState.READY, **more: Any) -> Replica:
+        said: dict[str, Any] = {
+            "host": "h1",
+            "pid": 7,
+            "url": "http://127.0.0.1:8081",
+            "number": number(1),
+            "digest": digest(1),
+            "epoch": 1,
+            "error": None,
+            "started_at": datetime(2026, 1, 1, tzinfo=UTC),
+            "reported_at": datetime(1999, 1, 1, tzinfo=UTC),
+        }
+        return Replica(id=id_, model=CHURN, stage=PRODUCTION, state=state, **{**said, **more})
+
+    spoke = registry.report(replica("a"))
+    assert spoke.reported_at == clock.now
+    loading = registry.report(replica("b", ReplicaState.LOADING, number=None, digest=None, epoch=None))
+    registry.report(replica("c", ReplicaState.STOPPED))
+    assert registry.live_replicas(CHURN, PRODUCTION, timedelta(minutes=1)) == (spoke, loading)
+    failed = registry.report(replica("b", ReplicaState.FAILED, error="cannot open the bundle"))
+    assert registry.live_replicas(CHURN, PRODUCTION, timedelta(minutes=1)) == (spoke, failed)
+    assert failed.to_json()["error"] == "cannot open the bundle"
+    clock.now += timedelta(minutes=2)
+    assert registry.live_replicas(CHURN, PRODUCTION, timedelta(minutes=1)) == ()
+    assert registry.live_replicas(CHURN, STAGING, timedelta(days=1)) == ()
+
+
+def test_every_error_speaks_to_a_person_and_to_a_program(registry: Registry) -> None:
+    register(registry)
+    asks: list[Callable[[], object]] = [
+        lambda: resolve(registry, "churn@9"),
+        lambda: move(registry, 1, 1),
+        lambda: registry.log(limit=0),
+        lambda: registry.create_model(CHURN, "ana"),
+    ]
+    for ask in asks:
+        with pytest.raises(HoldfastError) as raised:
+            ask()
+        assert raised.value.message
+        assert raised.value.hint
+        encode(raised.value.to_json())

@@ -1,0 +1,113 @@
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from holdfast.database.engine import Database
+from holdfast.digest import hash_bytes
+from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.registry import Action, Edge, MoveStage, NewApproval, NewEvent, NewVerdict, NewVersion
+from holdfast.registry.sql import SqlRegistry
+
+START = datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+
+class Clock:
+    """Begins at a known moment and goes one second further each time it is read."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+def counted(prefix: str) -> Callable[[], str]:
+    numbers = itertools.count(1)
+    return lambda: f"{prefix}{next(numbers)}"
+
+
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "registry.db"
+    Database.open(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def database_path(empty_file: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(empty_file, tmp_path / "registry.db"))
+
+
+@pytest.fixture
+def database(database_path: Path) -> Iterator[Database]:
+    database = Database.open(f"sqlite:///{database_path}")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def registry(database: Database, clock: Clock) -> SqlRegistry:
+    return SqlRegistry(database, clock, counted("approval-"))
+
+
+@pytest.fixture
+def filled(registry: SqlRegistry) -> SqlRegistry:
+    fill(registry)
+    return registry
+
+
+@pytest.fixture(scope="session")
+def filled_file(empty_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = Path(shutil.copy(empty_file, tmp_path_factory.mktemp("filled") / "registry.db"))
+    database = Database.open(f"sqlite:///{path}")
+    fill(SqlRegistry(database, Clock(), counted("approval-")))
+    database.close()
+    return path
+
+
+def fill(registry: SqlRegistry) -> None:
+    """Something of every kind: three versions, two moves and a rollback, evidence, lineage."""
+    churn, production = ModelName("churn"), StageName("production")
+    registry.create_model(churn, "ana", description="who leaves")
+    registry.define_stage(churn, StageName("canary"), "ana")
+    for count in (1, 2, 3):
+        digest = hash_bytes(str(count).encode())
+        edge = Edge("version", str(digest), "trained_on", "snapshot", str(hash_bytes(b"data")))
+        registry.register(
+            NewVersion(churn, digest, complete=True, run_id=f"r{count}", summary={"recall": 0.9}, lineage=(edge,)),
+            "ana",
+            f"try {count}",
+        )
+    one, two = VersionNumber(1), VersionNumber(2)
+    registry.move_stage(MoveStage(churn, production, one, None, Action.STAGE_ADOPT, "what was there"), "ana")
+    said = {"outcome": "pass", "model": "churn", "version": 2, "stage": "production"}
+    verdict = registry.put_verdict(NewVerdict(churn, two, production, "pass", said))
+    judged = NewApproval(churn, two, hash_bytes(b"2"), production, reason="looked at it", verdict=verdict.digest)
+    approval = registry.approve(judged, "bob")
+    registry.move_stage(
+        MoveStage(
+            churn,
+            production,
+            two,
+            one,
+            Action.STAGE_PROMOTE,
+            "better",
+            verdict.digest,
+            (approval.id,),
+            "key-1",
+            {"ticket": "T-1"},
+        ),
+        "ana",
+    )
+    registry.move_stage(MoveStage(churn, production, one, two, Action.STAGE_ROLLBACK, "latency"), "bob")
+    registry.record(NewEvent(Action.ROLLBACK_EXPLAIN, churn, production, reason="a slow index"), "bob")

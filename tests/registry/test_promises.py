@@ -1,0 +1,173 @@
+"""What the database itself refuses, whoever writes to it and with whatever program."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.registry.sql import SqlRegistry
+
+
+@pytest.fixture
+def raw(filled: SqlRegistry, database_path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(database_path, isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def refused(raw: sqlite3.Connection, *statements: str, why: str) -> None:
+    before = list(raw.iterdump())
+    with pytest.raises(sqlite3.IntegrityError, match=why):
+        for statement in statements:
+            raw.execute(statement)
+    if raw.in_transaction:
+        raw.execute("ROLLBACK")
+    assert list(raw.iterdump()) == before
+
+
+EVERY_ROW = ["models", "versions", "events", "verdicts", "approvals", "lineage"]
+
+
+@pytest.mark.parametrize("table", EVERY_ROW)
+def test_a_row_is_never_deleted(raw: sqlite3.Connection, table: str) -> None:
+    refused(raw, f"DELETE FROM {table}", why="never changed or deleted")
+
+
+@pytest.mark.parametrize("table", EVERY_ROW)
+def test_no_column_of_a_row_is_ever_updated(raw: sqlite3.Connection, table: str) -> None:
+    columns = [row[1] for row in raw.execute(f"PRAGMA table_info({table})")]
+    assert columns
+    for column in columns:
+        refused(raw, f'UPDATE {table} SET "{column}" = "{column}"', why="never changed or deleted")
+
+
+@pytest.mark.parametrize("table", ["models", "versions", "events", "verdicts", "approvals", "stages", "version_counters"])
+def test_a_row_is_never_replaced_by_an_insert(raw: sqlite3.Connection, table: str) -> None:
+    refused(raw, f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}", why=".")
+
+
+def test_a_stage_is_never_deleted(raw: sqlite3.Connection) -> None:
+    refused(raw, "DELETE FROM stages", why="never deleted")
+
+
+def test_a_stage_does_not_move_without_an_event(raw: sqlite3.Connection) -> None:
+    for change in (
+        "number = 3",
+        "number = 3, epoch = epoch + 1",
+        "number = 3, epoch = epoch + 1, event = event + 1",
+        "number = 3, epoch = epoch + 1, event = 999",
+        "last_known_good = 3",
+        "changed_at = '2000-01-01T00:00:00.000000Z'",
+        "name = 'other'",
+        "model = 'other'",
+        "number = NULL, epoch = epoch + 1",
+    ):
+        refused(raw, f"UPDATE stages SET {change} WHERE name = 'production'", why="no stage moves without its event")
+
+
+def event(raw: sqlite3.Connection, **change: object) -> str:
+    """An insertion of a well-chained event that promotes churn@3, with some of its columns changed."""
+    index, prev, time = raw.execute('SELECT "index", hash, time FROM events ORDER BY "index" DESC LIMIT 1').fetchone()
+    digest = raw.execute("SELECT digest FROM versions WHERE number = 3").fetchone()[0]
+    columns = {
+        "index": index + 1,
+        "time": time,
+        "actor": "eve",
+        "action": "stage:pointer:promote",
+        "model": "churn",
+        "stage": "production",
+        "from_number": 1,
+        "to_number": 3,
+        "to_digest": digest,
+        "epoch": 4,
+        "last_known_good": 1,
+        "reason": "",
+        "approvals": "[]",
+        "details": "{}",
+        "prev": prev,
+        "hash": "sha256:x",
+        "body": "",
+        **change,
+    }
+    names = ", ".join(f'"{name}"' for name in columns)
+    values = ", ".join("NULL" if value is None else repr(value) for value in columns.values())
+    return f"INSERT INTO events ({names}) VALUES ({values})"
+
+
+MOVE = (
+    "UPDATE stages SET number = 3, epoch = 4, last_known_good = 1, event = (SELECT MAX(\"index\") FROM events), "
+    "changed_at = (SELECT MAX(time) FROM events) WHERE model = 'churn' AND name = 'production'"
+)
+
+
+def test_a_stage_moves_with_an_event_that_says_exactly_that(raw: sqlite3.Connection) -> None:
+    raw.execute("BEGIN")
+    raw.execute(event(raw))
+    assert raw.execute(MOVE).rowcount == 1
+    raw.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "other"},
+        {"stage": "staging"},
+        {"from_number": 2},
+        {"from_number": None},
+        {"to_number": 2},
+        {"epoch": 5},
+        {"last_known_good": 2},
+        {"action": "gate:verdict:refuse"},
+        {"action": "stage:pointer:define"},
+        {"time": "2030-01-01T00:00:00.000000Z"},
+    ],
+)
+def test_a_stage_does_not_move_with_an_event_that_says_something_else(
+    raw: sqlite3.Connection, change: dict[str, object]
+) -> None:
+    moved = MOVE.replace("(SELECT MAX(time) FROM events)", "(SELECT changed_at FROM stages WHERE name = 'production')")
+    refused(raw, "BEGIN", event(raw, **change), moved if "time" in change else MOVE, why="no stage moves")
+
+
+@pytest.mark.parametrize(
+    "change", [{"index": 99}, {"index": 3}, {"prev": "sha256:y"}, {"prev": None}, {"time": "2000-01-01T00:00:00.000000Z"}]
+)
+def test_an_event_joins_the_log_only_behind_its_last_one(raw: sqlite3.Connection, change: dict[str, object]) -> None:
+    refused(raw, event(raw, **change), why="only behind its last one")
+
+
+def test_an_idempotency_key_belongs_to_one_event(raw: sqlite3.Connection) -> None:
+    refused(raw, event(raw, idempotency_key="key-1"), why=".")
+
+
+def test_a_version_has_its_event_and_the_number_that_was_counted(raw: sqlite3.Connection) -> None:
+    row = "INSERT INTO versions SELECT model, {0}, 'sha256:new', 1, missing, run_id, NULL, summary, created_at, 'eve' "
+    insert = row + "FROM versions WHERE number = 3"
+    refused(raw, insert.format(4), why="needs its event")
+    refused(raw, insert.format(9), why="needs its event")
+    refused(raw, "BEGIN", "UPDATE version_counters SET value = 4", insert.format(4), why="needs its event")
+    registered = event(raw, action="model:version:register", to_number=4, to_digest="sha256:new")
+    refused(raw, "BEGIN", registered, insert.format(4), why="needs its event")
+
+
+@pytest.mark.parametrize("value", [2, 3, 5, "value + 2", "NULL"])
+def test_a_version_number_goes_up_by_one(raw: sqlite3.Connection, value: object) -> None:
+    refused(raw, f"UPDATE version_counters SET value = {value}", why="go up by one")
+
+
+def test_a_counter_is_never_deleted(raw: sqlite3.Connection) -> None:
+    refused(raw, "DELETE FROM version_counters", why="never given again")
+
+
+def test_a_model_and_a_stage_have_their_event(raw: sqlite3.Connection) -> None:
+    refused(raw, "INSERT INTO models VALUES ('other', '', 'eve', '')", why="needs its event")
+    blue = "INSERT INTO stages VALUES ('churn', 'blue', {}, {}, NULL, {}, '2026-03-01T09:00:01.000000Z')"
+    refused(raw, blue.format("NULL", 0, 5), why="with its event")
+    refused(raw, blue.format("1", 0, 0), why="begins empty")
+    refused(raw, blue.format("NULL", 3, 0), why="begins empty")
+
+
+def test_an_approval_has_its_event(raw: sqlite3.Connection) -> None:
+    row = "INSERT INTO approvals SELECT 'new', model, number, digest, stage, verdict, 'eve', meaning, reason, created_at "
+    refused(raw, row + "FROM approvals", why="needs its event")

@@ -1,0 +1,176 @@
+"""Small real bundles, put together by hand, so that the tests of serving need no verb of the flow.
+
+Two flavours differ in weights, preprocessing and threshold at once: an answer that mixed two of them would be an answer
+that neither version gives.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import joblib
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from holdfast.digest import Digest, hash_bytes
+from holdfast.evidence import CodeState, Column, Environment, Evidence, FeatureSchema, Holdout, Metrics
+from holdfast.manifest import MANIFEST_NAME, FileEntry, Manifest
+from holdfast.names import ModelName, RelativePath
+from holdfast.parts import (
+    DataInput,
+    DataSlice,
+    EvalThreshold,
+    Hyperparameters,
+    Missing,
+    Parts,
+    PreprocessingCode,
+    Weights,
+)
+from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.environment import Interpreter
+from holdfast.runtime.pipeline import Answer
+from holdfast.runtime.predictor import Predictor
+from holdfast.runtime.rows import Table, write_table
+from holdfast.runtime.smoke import read_outputs, write_outputs
+
+MODEL = ModelName("churn")
+
+CODE = """
+import os
+import signal
+import time
+
+import numpy as np
+
+FACTOR = {factor}
+
+
+def featurise(rows):
+    seconds = max(row["sleep"] for row in rows) if rows else 0.0
+    if seconds > 0:
+        time.sleep(seconds)
+    if any(row["plan"] == "die" for row in rows):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if any(row["plan"] == "raise" for row in rows):
+        raise RuntimeError("cannot read /srv/secret/plans.csv")
+    return np.array([[row["age"] * FACTOR, row["calls"], row["plan"] == "basic"] for row in rows], dtype=float)
+"""
+
+SCHEMA = FeatureSchema(
+    container="rows",
+    columns=(
+        Column("age", "float64", minimum=0.0, maximum=150.0),
+        Column("calls", "int64", minimum=0, maximum=100, enforce=True),
+        Column("plan", "string", nullable=True),
+        Column("sleep", "float64"),
+    ),
+)
+
+ROWS = [
+    {"age": 18.0 + 1.7 * index, "calls": index % 7, "plan": "basic" if index % 3 else "plus", "sleep": 0.0}
+    for index in range(40)
+]
+
+
+def here() -> Interpreter:
+    """This interpreter, with the source of this checkout."""
+    return Interpreter(Path(sys.executable), {"PYTHONPATH": str(Path(__file__).parents[2] / "src")})
+
+
+@dataclass(frozen=True)
+class Built:
+    """A bundle in a directory, and what it answered on its holdout when it was made."""
+
+    files: BundleFiles
+    outputs: Answer
+
+    @property
+    def digest(self) -> Digest:
+        return self.files.digest
+
+
+def build(
+    folder: Path,
+    flavour: int,
+    *,
+    code: str = CODE,
+    change: Callable[[Manifest], Manifest] = lambda manifest: manifest,
+    tamper: Callable[[Answer], Answer] = lambda answer: answer,
+) -> Built:
+    """A bundle of one flavour in `folder`; `tamper` changes what is recorded as its outputs."""
+    table = Table.of_records(ROWS)
+    contents = {
+        "code/features.py": code.replace("{factor}", str(float(flavour))).encode(),
+        "holdout/outputs.json": b"{}",
+        "holdout/rows.json": write_table(table),
+        "requirements.lock": b"",
+        "weights/model.joblib": _weights(folder, flavour),
+    }
+    _write(folder, contents, flavour, change)
+    with Predictor.start(BundleFiles.open(folder), here()) as predictor:
+        outputs = predictor.holdout()
+    contents["holdout/outputs.json"] = write_outputs(tamper(outputs))
+    _write(folder, contents, flavour, change)
+    files = BundleFiles.open(folder)
+    assert read_outputs(files.read(RelativePath("holdout/outputs.json"))) == tamper(outputs)
+    return Built(files, outputs)
+
+
+def _weights(folder: Path, flavour: int) -> bytes:
+    ages = np.linspace(0.0, 150.0 * flavour, 60)
+    features = np.column_stack([ages, np.arange(60) % 7, np.arange(60) % 2])
+    model = LogisticRegression(C=10.0**-flavour, max_iter=5000)
+    old = ages + 3 * flavour * (np.arange(60) % 5) > 60.0 * flavour
+    model.fit(features, np.where(old, flavour * 10 + 1, flavour * 10))
+    folder.mkdir(parents=True, exist_ok=True)
+    joblib.dump(model, folder / "spare.joblib")
+    data = (folder / "spare.joblib").read_bytes()
+    (folder / "spare.joblib").unlink()
+    return data
+
+
+def _write(folder: Path, contents: dict[str, bytes], flavour: int, change: Callable[[Manifest], Manifest]) -> None:
+    for path, data in contents.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    entries = tuple(
+        FileEntry(RelativePath(path), hash_bytes(data), len(data)) for path, data in sorted(contents.items())
+    )
+    manifest = change(Manifest(MODEL, _parts(flavour), _evidence(), entries))
+    (folder / MANIFEST_NAME).write_bytes(manifest.encode())
+
+
+def _parts(flavour: int) -> Parts:
+    return Parts(
+        weights=Weights(
+            "joblib", "sklearn", "sklearn.LogisticRegression", True, (RelativePath("weights/model.joblib"),)
+        ),
+        data_slice=DataSlice((DataInput("train", "calls.csv", hash_bytes(b"rows"), 1, 4),)),
+        preprocessing_code=PreprocessingCode(
+            "function", entry_point="features:featurise", files=(RelativePath("code/features.py"),)
+        ),
+        hyperparameters=Hyperparameters({"C": 10.0**-flavour}),
+        eval_threshold=EvalThreshold(
+            "cut_off", value=0.2 + 0.2 * flavour, positive=flavour * 10 + 1, negative=flavour * 10
+        ),
+    )
+
+
+def _evidence() -> Evidence:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    return Evidence(
+        environment=Environment(version, RelativePath("requirements.lock")),
+        schema=SCHEMA,
+        metrics=Metrics("accuracy", {"accuracy": 0.9}, {"accuracy": True}, len(ROWS), 0.4),
+        holdout=Holdout(RelativePath("holdout/rows.json"), RelativePath("holdout/outputs.json"), len(ROWS)),
+        run=Missing("run", "built by hand"),
+        code=CodeState(None, dirty=False),
+        card=Missing("card", "built by hand"),
+    )
+
+
+def without_holdout(manifest: Manifest) -> Manifest:
+    return replace(
+        manifest, evidence=replace(manifest.evidence, holdout=Missing("holdout", "nobody froze any rows"))
+    )

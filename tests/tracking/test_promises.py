@@ -1,0 +1,55 @@
+"""What the database itself refuses, whoever writes to it."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from holdfast.database.engine import Database
+from holdfast.tracking import NewRun, RunInput, RunStatus
+from holdfast.tracking.sql import SqlTracking
+
+
+@pytest.fixture
+def ended(database: Database, database_path: Path, clock: object) -> sqlite3.Connection:
+    tracking = SqlTracking(database, clock, lambda: "r1")  # type: ignore[arg-type]
+    run = tracking.start_run(NewRun("one", params={"a": 1}, tags={"b": "c"}), "ana")
+    tracking.log_metrics(run.id, {"m": 1.0})
+    tracking.log_inputs(run.id, [RunInput("train", "rows")])
+    tracking.finish_run(run.id, RunStatus.FINISHED)
+    return sqlite3.connect(database_path, isolation_level=None)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE runs SET name = 'x'",
+        "UPDATE runs SET status = 'running'",
+        "UPDATE runs SET notes = 'x', finished_at = NULL",
+        "DELETE FROM runs",
+        "INSERT OR REPLACE INTO runs SELECT id, model, 'x', 'running', started_at, NULL, actor, notes FROM runs",
+        "UPDATE run_params SET value = '2'",
+        "DELETE FROM run_params",
+        "INSERT INTO run_params VALUES ('r1', 'z', '1', 1, '1')",
+        "INSERT OR REPLACE INTO run_params VALUES ('r1', 'a', '2', 2, '2')",
+        "UPDATE run_points SET value = 2",
+        "DELETE FROM run_points",
+        "INSERT INTO run_points (run, key, step, time, value) VALUES ('r1', 'm', 9, '', 1)",
+        "UPDATE run_metrics SET value = 2",
+        "DELETE FROM run_metrics",
+        "INSERT INTO run_metrics VALUES ('r1', 'z', 0, '', 1)",
+        "UPDATE run_tags SET value = 'x'",
+        "DELETE FROM run_tags",
+        "INSERT INTO run_tags VALUES ('r1', 'z', 'x', 'x')",
+        "UPDATE run_inputs SET digest = 'x'",
+        "DELETE FROM run_inputs",
+        "INSERT INTO run_inputs VALUES ('r1', 'train', 'z', NULL, '', NULL, NULL)",
+        "INSERT INTO run_tags VALUES ('nobody', 'z', 'x', 'x')",
+    ],
+)
+def test_a_run_that_has_ended_is_never_changed_by_anybody(ended: sqlite3.Connection, statement: str) -> None:
+    before = list(ended.iterdump())
+    with pytest.raises(sqlite3.IntegrityError):
+        ended.execute(statement)
+    assert list(ended.iterdump()) == before
+    ended.close()
