@@ -193,7 +193,9 @@ def test_registering_needs_its_model_and_the_right_action(registry: Registry) ->
     "new",
     [
         NewVersion(CHURN, digest(1), complete=True, summary={"x": "y" * 70_000}),
-        NewVersion(CHURN, digest(1), complete=True, lineage=tuple(Edge("a", "b", "c", "d", str(n)) for n in range(200))),
+        NewVersion(
+            CHURN, digest(1), complete=True, lineage=tuple(Edge("a", "b", "c", "d", str(n)) for n in range(200))
+        ),
         NewVersion(CHURN, digest(1), complete=True, missing=tuple("x" * 100 for _ in range(1_000))),
     ],
 )
@@ -341,7 +343,11 @@ def test_the_same_key_gives_the_same_move_and_moves_nothing(registry: Registry) 
     register(registry, 2)
     verdict = registry.put_verdict(NewVerdict(CHURN, number(1), PRODUCTION, "pass", {"n": 1}))
     approval = registry.approve(NewApproval(CHURN, number(1), digest(1), PRODUCTION), "bob")
-    more = {"verdict": verdict.digest, "approvals": (approval.id,), "details": {"ticket": "T-1", "n": 1.5}}
+    more: dict[str, Any] = {
+        "verdict": verdict.digest,
+        "approvals": (approval.id,),
+        "details": {"ticket": "T-1", "n": 1.5},
+    }
     first = move(registry, 1, None, idempotency_key="k", reason="go", **more)
     assert move(registry, 1, None, idempotency_key="k", reason="go", **more) == first
     move(registry, 2, 1)
@@ -402,9 +408,7 @@ def test_evidence_for_something_else_is_refused(registry: Registry) -> None:
         registry.approve(NewApproval(CHURN, number(1), digest(1), PRODUCTION, Meaning.REJECT), "bob"),
     ]
     first = registry.put_verdict(NewVerdict(CHURN, number(1), PRODUCTION, "pass", {"n": 1}))
-    wrong.append(
-        registry.approve(NewApproval(CHURN, number(1), digest(1), PRODUCTION, verdict=first.digest), "bob")
-    )
+    wrong.append(registry.approve(NewApproval(CHURN, number(1), digest(1), PRODUCTION, verdict=first.digest), "bob"))
     for approval in wrong:
         with pytest.raises(UsageError, match="does not approve"):
             move(registry, 1, None, approvals=(approval.id,))

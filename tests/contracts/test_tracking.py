@@ -34,7 +34,9 @@ def tracking(request: pytest.FixtureRequest, database_path: Path, clock: Callabl
     ids = itertools.count(1)
     count = 1 if request.param == "one handle" else 2
     databases = [Database.open(f"sqlite:///{database_path}") for _ in range(count)]
-    yield cast("Tracking", InTurns(*(SqlTracking(database, clock, lambda: f"run-{next(ids)}") for database in databases)))
+    yield cast(
+        "Tracking", InTurns(*(SqlTracking(database, clock, lambda: f"run-{next(ids)}") for database in databases))
+    )
     for database in databases:
         database.close()
 
@@ -250,7 +252,7 @@ def test_a_search_finds_by_metrics_params_tags_and_attributes(tracking: Tracking
     assert found("params.lr = '0.1'") == [second.id, first.id]
     assert found("params.lr != 0.2") == [first.id]
     assert found("tags.team = 'it''s'") == [second.id]
-    assert found('metrics."val/loss" <= 0.2 or tags.team != \'x\'') == [second.id, first.id]
+    assert found("metrics.\"val/loss\" <= 0.2 or tags.team != 'x'") == [second.id, first.id]
     assert found("metrics.accuracy != 0") == [first.id]
     assert found("name like 'TWO%' AND (tags.team = 'x' OR status = 'running')") == [third.id, second.id]
     assert found("model != 'churn'") == []

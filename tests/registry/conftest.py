@@ -111,3 +111,17 @@ def fill(registry: SqlRegistry) -> None:
     )
     registry.move_stage(MoveStage(churn, production, one, two, Action.STAGE_ROLLBACK, "latency"), "bob")
     registry.record(NewEvent(Action.ROLLBACK_EXPLAIN, churn, production, reason="a slow index"), "bob")
+
+
+@pytest.fixture
+def registry_at() -> Iterator[Callable[[Path], SqlRegistry]]:
+    """Opens registries by path, with the real clock, and closes their databases at the end."""
+    opened: list[Database] = []
+
+    def at(path: Path) -> SqlRegistry:
+        opened.append(Database.open(f"sqlite:///{path}"))
+        return SqlRegistry(opened[-1], lambda: datetime.now(UTC), counted("approval-"))
+
+    yield at
+    for database in opened:
+        database.close()

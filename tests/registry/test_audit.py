@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together from constants: these tests reach around the registry.
 """What is done behind the log's back is found. The triggers are taken away first: an owner of the file can do that."""
 
 import json

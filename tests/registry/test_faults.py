@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,16 +43,13 @@ held = registry.stage(model, stage).number
 event.listen(database.engine, names[moment], die)
 for to in [1, 2] * 200:
     if to != held:
-        move = registry.move_stage(
-            MoveStage(model, stage, VersionNumber(to), held, Action.STAGE_PROMOTE, idempotency_key=f"k{to}{count}"), "ana"
+        asked = MoveStage(
+            model, stage, VersionNumber(to), held, Action.STAGE_PROMOTE, idempotency_key=f"k{to}{count}"
         )
+        move = registry.move_stage(asked, "ana")
         held = move.to_number
         print(move.event, flush=True)
 """
-
-
-def registry_at(path: Path) -> SqlRegistry:
-    return SqlRegistry(Database.open(f"sqlite:///{path}"), lambda: datetime.now(UTC), lambda: "unused")
 
 
 def with_versions(registry: SqlRegistry, count: int) -> None:
@@ -67,7 +64,7 @@ def with_versions(registry: SqlRegistry, count: int) -> None:
     [*(("statement", n) for n in range(7)), *(("answer", n) for n in range(7)), ("commit", 0), ("commit", 1)],
 )
 def test_a_kill_in_the_middle_of_a_move_leaves_the_state_before_or_after(
-    database_path: Path, moment: str, after: int
+    registry_at: Callable[[Path], SqlRegistry], database_path: Path, moment: str, after: int
 ) -> None:
     registry = registry_at(database_path)
     with_versions(registry, 2)

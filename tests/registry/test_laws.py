@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,9 +97,7 @@ def test_what_was_live_is_what_a_plain_reading_of_the_moves_says(
 
 @settings(max_examples=60, deadline=None)
 @given(turns=st.lists(st.tuples(st.integers(0, 1), st.booleans(), st.integers(1, 4)), max_size=24))
-def test_of_two_writers_each_moves_only_what_it_has_seen(
-    empty_file: Path, turns: list[tuple[int, bool, int]]
-) -> None:
+def test_of_two_writers_each_moves_only_what_it_has_seen(empty_file: Path, turns: list[tuple[int, bool, int]]) -> None:
     """Each turn, one of two writers looks at the stage or moves it from what it saw when it last looked."""
     with registries(empty_file, 2, Clock()) as writers:
         seen: list[int | None] = [None, None]
@@ -108,15 +107,16 @@ def test_of_two_writers_each_moves_only_what_it_has_seen(
                 seen[who] = writers[who].stage(CHURN, StageName("production")).number
                 assert seen[who] == truth[-1]
                 continue
-            try:
-                move = writers[who].move_stage(ask("production", to, seen[who], Action.STAGE_PROMOTE), f"writer {who}")
-            except StageMoved as error:
-                assert seen[who] != truth[-1]
-                assert (error.details["expected"], error.details["found"]) == (seen[who], truth[-1])
-            except AlreadyExists:
-                assert seen[who] == truth[-1] == to
+            asked = ask("production", to, seen[who], Action.STAGE_PROMOTE)
+            if seen[who] != truth[-1]:
+                with pytest.raises(StageMoved) as raised:
+                    writers[who].move_stage(asked, f"writer {who}")
+                assert (raised.value.details["expected"], raised.value.details["found"]) == (seen[who], truth[-1])
+            elif to == truth[-1]:
+                with pytest.raises(AlreadyExists):
+                    writers[who].move_stage(asked, f"writer {who}")
             else:
-                assert seen[who] == truth[-1]
+                move = writers[who].move_stage(asked, f"writer {who}")
                 assert (move.from_number, move.epoch) == (truth[-1], len(truth))
                 truth.append(to)
                 seen[who] = to

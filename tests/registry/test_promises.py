@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together from constants: these tests reach around the registry.
 """What the database itself refuses, whoever writes to it and with whatever program."""
 
 import sqlite3
@@ -16,11 +17,15 @@ def raw(filled: SqlRegistry, database_path: Path) -> Iterator[sqlite3.Connection
     connection.close()
 
 
+def execute(raw: sqlite3.Connection, *statements: str) -> None:
+    for statement in statements:
+        raw.execute(statement)
+
+
 def refused(raw: sqlite3.Connection, *statements: str, why: str) -> None:
     before = list(raw.iterdump())
     with pytest.raises(sqlite3.IntegrityError, match=why):
-        for statement in statements:
-            raw.execute(statement)
+        execute(raw, *statements)
     if raw.in_transaction:
         raw.execute("ROLLBACK")
     assert list(raw.iterdump()) == before
@@ -42,7 +47,9 @@ def test_no_column_of_a_row_is_ever_updated(raw: sqlite3.Connection, table: str)
         refused(raw, f'UPDATE {table} SET "{column}" = "{column}"', why="never changed or deleted")
 
 
-@pytest.mark.parametrize("table", ["models", "versions", "events", "verdicts", "approvals", "stages", "version_counters"])
+@pytest.mark.parametrize(
+    "table", ["models", "versions", "events", "verdicts", "approvals", "stages", "version_counters"]
+)
 def test_a_row_is_never_replaced_by_an_insert(raw: sqlite3.Connection, table: str) -> None:
     refused(raw, f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}", why=".")
 
@@ -96,7 +103,7 @@ def event(raw: sqlite3.Connection, **change: object) -> str:
 
 
 MOVE = (
-    "UPDATE stages SET number = 3, epoch = 4, last_known_good = 1, event = (SELECT MAX(\"index\") FROM events), "
+    'UPDATE stages SET number = 3, epoch = 4, last_known_good = 1, event = (SELECT MAX("index") FROM events), '
     "changed_at = (SELECT MAX(time) FROM events) WHERE model = 'churn' AND name = 'production'"
 )
 
@@ -131,7 +138,8 @@ def test_a_stage_does_not_move_with_an_event_that_says_something_else(
 
 
 @pytest.mark.parametrize(
-    "change", [{"index": 99}, {"index": 3}, {"prev": "sha256:y"}, {"prev": None}, {"time": "2000-01-01T00:00:00.000000Z"}]
+    "change",
+    [{"index": 99}, {"index": 3}, {"prev": "sha256:y"}, {"prev": None}, {"time": "2000-01-01T00:00:00.000000Z"}],
 )
 def test_an_event_joins_the_log_only_behind_its_last_one(raw: sqlite3.Connection, change: dict[str, object]) -> None:
     refused(raw, event(raw, **change), why="only behind its last one")
@@ -169,5 +177,7 @@ def test_a_model_and_a_stage_have_their_event(raw: sqlite3.Connection) -> None:
 
 
 def test_an_approval_has_its_event(raw: sqlite3.Connection) -> None:
-    row = "INSERT INTO approvals SELECT 'new', model, number, digest, stage, verdict, 'eve', meaning, reason, created_at "
+    row = (
+        "INSERT INTO approvals SELECT 'new', model, number, digest, stage, verdict, 'eve', meaning, reason, created_at "
+    )
     refused(raw, row + "FROM approvals", why="needs its event")

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -118,11 +118,14 @@ async def until_epoch(replica: Replica, epoch: int) -> None:
     )
 
 
+async def until_failed(replica: Replica, epoch: int) -> None:
+    await until(
+        lambda: replica.report().epoch == epoch and replica.report().state is ReplicaState.FAILED,
+        f"epoch {epoch} fails",
+    )
+
+
 def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a test's coroutine on the event loop that serves for real."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work())
-
-
-async def finished(answers: list[Awaitable[bytes]]) -> list[bytes | BaseException]:
-    return list(await asyncio.gather(*answers, return_exceptions=True))

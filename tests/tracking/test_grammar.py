@@ -19,9 +19,12 @@ def test_and_binds_closer_than_or() -> None:
         ("metrics.acc < -1e-3", Compare(Field("metric", "acc"), "<", -0.001)),
         ("params.model.layers-2/x = 3", Compare(Field("param", "model.layers-2/x"), "=", 3.0)),
         ("params.`two words` = 'a''b'", Compare(Field("param", "two words"), "=", "a'b")),
-        ('tags."and" like \'%x_\'', Compare(Field("tag", "and"), "like", "%x_")),
+        ("tags.\"and\" like '%x_'", Compare(Field("tag", "and"), "like", "%x_")),
         ("name != ''", Compare(Field("attribute", "name"), "!=", "")),
-        ("finished_at <= '2026-03-01T10:00+01:00'", Compare(Field("attribute", "finished_at"), "<=", "2026-03-01T09:00:00.000000Z")),
+        (
+            "finished_at <= '2026-03-01T10:00+01:00'",
+            Compare(Field("attribute", "finished_at"), "<=", "2026-03-01T09:00:00.000000Z"),
+        ),
         ("", Every(())),
         ("   ", Every(())),
     ],
@@ -50,7 +53,7 @@ def test_a_filter_is_read_as_it_is_written(text: str, expected: object) -> None:
         "tags.team = x",
         "tags.team = 3",
         "tags.team = 'x",
-        "tags.team = \"x\"",
+        'tags.team = "x"',
         "tags.team like 3",
         "params.x like 3",
         "params.x between 3",
@@ -94,7 +97,24 @@ def test_what_is_no_order_is_refused(text: str) -> None:
 
 
 _WORDS = st.sampled_from(
-    ["metrics.a", "params.b", "tags.`c d`", "name", "=", "!=", ">=", "like", "1.5", "'x'", "and", "or", "(", ")", ",", "'"]
+    [
+        "metrics.a",
+        "params.b",
+        "tags.`c d`",
+        "name",
+        "=",
+        "!=",
+        ">=",
+        "like",
+        "1.5",
+        "'x'",
+        "and",
+        "or",
+        "(",
+        ")",
+        ",",
+        "'",
+    ]
 )
 
 

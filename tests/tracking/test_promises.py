@@ -1,6 +1,8 @@
 """What the database itself refuses, whoever writes to it."""
 
 import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,15 @@ from holdfast.tracking.sql import SqlTracking
 
 
 @pytest.fixture
-def ended(database: Database, database_path: Path, clock: object) -> sqlite3.Connection:
-    tracking = SqlTracking(database, clock, lambda: "r1")  # type: ignore[arg-type]
+def ended(database: Database, database_path: Path, clock: Callable[[], datetime]) -> Iterator[sqlite3.Connection]:
+    tracking = SqlTracking(database, clock, lambda: "r1")
     run = tracking.start_run(NewRun("one", params={"a": 1}, tags={"b": "c"}), "ana")
     tracking.log_metrics(run.id, {"m": 1.0})
     tracking.log_inputs(run.id, [RunInput("train", "rows")])
     tracking.finish_run(run.id, RunStatus.FINISHED)
-    return sqlite3.connect(database_path, isolation_level=None)
+    connection = sqlite3.connect(database_path, isolation_level=None)
+    yield connection
+    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -52,4 +56,3 @@ def test_a_run_that_has_ended_is_never_changed_by_anybody(ended: sqlite3.Connect
     with pytest.raises(sqlite3.IntegrityError):
         ended.execute(statement)
     assert list(ended.iterdump()) == before
-    ended.close()

@@ -60,7 +60,11 @@ def _fits(run: Run, wanted: Compare) -> bool:
         return False
     param = run.params[wanted.field.key]
     if isinstance(literal, str):
-        shown = {True: "true", False: "false", None: "null"}.get(param, str(param)) if not isinstance(param, float) else None
+        shown = (
+            {True: "true", False: "false", None: "null"}.get(param, str(param))
+            if not isinstance(param, float)
+            else None
+        )
         return shown is not None and compare(shown, literal)
     return isinstance(param, int | float) and not isinstance(param, bool) and compare(param, literal)
 
@@ -80,7 +84,9 @@ _OPERATORS = st.sampled_from(sorted(_COMPARE))
 _COMPARISONS = st.one_of(
     st.builds("metrics.{} {} {}".format, _KEYS, _OPERATORS, st.sampled_from([-1.5, 0.5, 1.5])),
     st.builds("params.{} {} {}".format, _KEYS, _OPERATORS, st.sampled_from([0.5, 1.5])),
-    st.builds("params.{} {} '{}'".format, _KEYS, st.sampled_from(["=", ">", "<="]), st.sampled_from(["x", "true", "1"])),
+    st.builds(
+        "params.{} {} '{}'".format, _KEYS, st.sampled_from(["=", ">", "<="]), st.sampled_from(["x", "true", "1"])
+    ),
     st.builds("tags.{} {} '{}'".format, _KEYS, _OPERATORS, _TEXTS),
 )
 _FILTERS = st.recursive(

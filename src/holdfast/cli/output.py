@@ -32,6 +32,10 @@ class Output:
         for line in lines:
             print(line)
 
+    def line(self, text: str) -> None:
+        """One line of an answer that is told while it comes about; never with `--json`."""
+        print(text, flush=True)
+
     def talk(self, text: str) -> None:
         """Something worth saying that is not the answer."""
         print(text, file=sys.stderr)

@@ -1,6 +1,7 @@
 """`run`: an unchanged training script, captured."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from holdfast.cli.options import AsJson, here
 from holdfast.cli.output import Output, bytes_text
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.bundle.origin import keep_capture
-from holdfast.flow.capture import Capture, parse_arguments, run_command
+from holdfast.flow.capture import Capture, parse_arguments, redact_argv, run_command
 from holdfast.names import ModelName
 from holdfast.tracking.values import NewRun, Run, RunStatus
 from holdfast.wire import Project
@@ -36,8 +37,9 @@ def run(
             "there is no command to run", hint="Write it after two dashes: holdfast run -- python train.py"
         )
     project, output = here(), Output(as_json=as_json)
-    new = NewRun(name or Path(command[-1]).name, ModelName(model) if model else None)
+    new = NewRun(name or _name(redact_argv(command)), ModelName(model) if model else None)
     started = project.tracking.start_run(new, project.actor)
+    sys.stdout.flush()
     try:
         capture = run_command(command, folder=Path.cwd(), run=started.id, seed=seed)
     except HoldfastError as error:
@@ -50,6 +52,12 @@ def run(
     )
     sys.stdout.flush()
     return capture.exit_code or 0
+
+
+def _name(command: Sequence[str]) -> str:
+    """The script's name, or the program's where there is no script."""
+    scripts = [word for word in command if word.endswith((".py", ".ipynb", ".sh"))]
+    return Path((scripts or list(command))[0]).name
 
 
 def _keep(project: Project, run_id: str, capture: Capture) -> tuple[Run, tuple[str, ...]]:

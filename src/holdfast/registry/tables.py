@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 
 __all__ = [
-    "METADATA",
+    "TABLES",
     "approvals",
     "events",
     "lineage",
@@ -26,7 +26,7 @@ __all__ = [
     "versions",
 ]
 
-METADATA = MetaData()
+TABLES = MetaData()
 
 
 def _text(name: str, *, nullable: bool = False) -> Column[str]:
@@ -43,7 +43,7 @@ def _of_version(column: str = "number") -> ForeignKeyConstraint:
 
 models = Table(
     "models",
-    METADATA,
+    TABLES,
     Column("name", Text, primary_key=True),
     _text("created_at"),
     _text("created_by"),
@@ -52,14 +52,14 @@ models = Table(
 
 version_counters = Table(
     "version_counters",
-    METADATA,
+    TABLES,
     Column("model", Text, ForeignKey("models.name"), primary_key=True),
     _number("value"),
 )
 
 versions = Table(
     "versions",
-    METADATA,
+    TABLES,
     Column("model", Text, ForeignKey("models.name"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     _text("digest"),
@@ -76,7 +76,7 @@ versions = Table(
 
 verdicts = Table(
     "verdicts",
-    METADATA,
+    TABLES,
     Column("digest", Text, primary_key=True),
     _text("model"),
     _number("number"),
@@ -89,7 +89,7 @@ verdicts = Table(
 
 approvals = Table(
     "approvals",
-    METADATA,
+    TABLES,
     Column("id", Text, primary_key=True),
     _text("model"),
     _number("number"),
@@ -105,7 +105,7 @@ approvals = Table(
 
 events = Table(
     "events",
-    METADATA,
+    TABLES,
     # `place` to statements: a row is a tuple, and its `index` is the tuple's own.
     Column("index", Integer, key="place", primary_key=True, autoincrement=False),
     _text("time"),
@@ -131,7 +131,7 @@ events = Table(
 
 stages = Table(
     "stages",
-    METADATA,
+    TABLES,
     Column("model", Text, ForeignKey("models.name"), primary_key=True),
     Column("name", Text, primary_key=True),
     _number("number", nullable=True),
@@ -145,13 +145,13 @@ stages = Table(
 
 lineage = Table(
     "lineage",
-    METADATA,
+    TABLES,
     *(Column(name, Text, primary_key=True) for name in ("child_kind", "child", "relation", "parent_kind", "parent")),
 )
 
 replicas = Table(
     "replicas",
-    METADATA,
+    TABLES,
     Column("id", Text, primary_key=True),
     _text("model"),
     _text("stage"),

@@ -54,12 +54,16 @@ def spawn(files: BundleFiles, interpreter: Interpreter, stamp: JsonObject) -> Sp
         arguments = [str(theirs.fileno()), str(files.root), str(files.digest), json.dumps(stamp)]
         environment = {**os.environ, **interpreter.variables}
         environment.pop("HOLDFAST_CAPTURE", None)
-        process = subprocess.Popen(
-            [str(interpreter.executable), "-P", "-m", "holdfast.runtime.worker", *arguments],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env=environment,
-        )
+        try:
+            process = subprocess.Popen(
+                [str(interpreter.executable), "-P", "-m", "holdfast.runtime.worker", *arguments],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=environment,
+            )
+        except OSError:
+            ours.close()
+            raise
     return Spawned(process, ours)
 
 

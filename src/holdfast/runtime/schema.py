@@ -1,5 +1,6 @@
 """Checking raw rows against the feature schema, and handing them over in the container the code was written for."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,7 +49,9 @@ def _checked(column: Column, values: list[Json]) -> list[Json]:
                 raise _refused(column, row, "a value was expected, none was sent")
         elif type(value) not in kinds:
             raise _refused(column, row, f"{_EXPECTED[family]} was expected, {value!r:.40} was sent")
-        elif family == "integer" and value != int(value):
+        elif type(value) is float and math.isinf(value):
+            raise _refused(column, row, "a finite number was expected, infinity was sent")
+        elif family == "integer" and type(value) is float and not value.is_integer():
             raise _refused(column, row, f"a whole number was expected, {value!r} was sent")
         elif column.enforce:
             _enforce(column, row, value)

@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from holdfast.canonical import JsonObject
@@ -44,17 +45,19 @@ def main(arguments: list[str]) -> None:
         connection.sendall(pack({"ok": False, "error": error.to_json()}))
         return
     seconds = time.perf_counter() - started
-    connection.sendall(pack({"ok": True, "digest": digest, "pid": os.getpid(), "open_seconds": seconds}))
-    _serve(connection, files, pipeline, json.loads(stamp))
+    # A parent that has closed its end, at any moment, no longer wants this process.
+    with suppress(ConnectionError):
+        connection.sendall(pack({"ok": True, "digest": digest, "pid": os.getpid(), "open_seconds": seconds}))
+        _serve(connection, files, pipeline, json.loads(stamp))
 
 
 def _serve(connection: socket.socket, files: BundleFiles, pipeline: Pipeline, stamp: JsonObject) -> None:
     while True:
         try:
             header, body = receive(connection)
-            connection.sendall(_frame(header, body, files, pipeline, stamp))
-        except (Unavailable, ConnectionError):
+        except Unavailable:
             return
+        connection.sendall(_frame(header, body, files, pipeline, stamp))
 
 
 def _frame(header: JsonObject, body: bytes, files: BundleFiles, pipeline: Pipeline, stamp: JsonObject) -> bytes:

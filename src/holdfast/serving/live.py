@@ -36,8 +36,8 @@ _RESTART_SECONDS_MAX = 10.0
 _STEADY_SECONDS = 30.0
 """A worker that has lived this long did not die of starting; the next restart is immediate again."""
 
-_END_SECONDS_MAX = 5.0
-"""A worker that has lost its socket has nothing left to do; past this it is killed."""
+_END_SECONDS_MAX = 1.0
+"""A worker that has lost its socket has nothing left to do but its one open request; past this it is killed."""
 
 _HEADERS = {shape: encode({"op": "predict", "shape": shape}) for shape in (INVOCATIONS, V2)}
 _HOLDOUT = encode({"op": "holdout"})

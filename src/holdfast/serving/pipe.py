@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
+from typing import cast
 
 from holdfast.errors import BundleFailed, HoldfastError, TooLarge, Unavailable, from_json
 from holdfast.runtime.frames import BODY_BYTES_MAX, PREFIX, unpack_prefix
@@ -65,8 +66,8 @@ class Pipe(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio hands over the transport."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's own promise, for the type checker
-        self._transport = transport
+        # A stream's transport by asyncio's own promise; uvloop's classes are no subclasses of it.
+        self._transport = cast("asyncio.Transport", transport)
 
     @property
     def open(self) -> bool:

@@ -18,9 +18,9 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import TooLarge, UnsupportedFormat, UsageError
 from holdfast.names import RelativePath
 from holdfast.store.formats import accepted_version
-from holdfast.store.interface import Entry
+from holdfast.store.interface import Entry, Store
 
-__all__ = ["ENTRIES_MAX", "TREE_BYTES_MAX", "TREE_FORMAT", "Tree", "parse_tree", "write_tree"]
+__all__ = ["ENTRIES_MAX", "TREE_BYTES_MAX", "TREE_FORMAT", "Tree", "load_tree", "parse_tree", "write_tree"]
 
 TREE_FORMAT = "holdfast.tree"
 _MAJOR = 1
@@ -120,6 +120,17 @@ def parse_tree(data: bytes) -> Tree:
     if again != data:
         raise _malformed("it is not in canonical form")
     return tree
+
+
+def load_tree(store: Store, digest: Digest) -> Tree:
+    """The tree of the snapshot that `digest` names.
+
+    Raises:
+        NotFound: the store does not hold it.
+        UnsupportedFormat: the digest names something that is not a tree.
+        IntegrityError: its bytes are damaged.
+    """
+    return parse_tree(store.read(digest, bytes_max=TREE_BYTES_MAX))
 
 
 def _parse_entry(line: bytes, number: int) -> Entry:

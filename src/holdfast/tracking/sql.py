@@ -25,8 +25,8 @@ _STATUS = select(runs.c.status).where(runs.c.id == bindparam("run"))
 
 _ADD_POINTS = insert(run_points)
 
-# Valid on SQLite and PostgreSQL alike. The last point is that of the highest step, then of the latest time, then of the
-# latest call.
+# Valid on SQLite and PostgreSQL alike. The last point is that of the highest step; within a step, of the highest
+# time; within a time, the one that was logged last.
 _KEEP_LAST = text(
     "INSERT INTO run_metrics (run, key, step, time, value) VALUES (:run, :key, :step, :time, :value) "
     "ON CONFLICT (run, key) DO UPDATE SET step = excluded.step, time = excluded.time, value = excluded.value "

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Column, Double, ForeignKey, Integer, MetaData, Table, Text
 
-__all__ = ["METADATA", "run_inputs", "run_metrics", "run_params", "run_points", "run_tags", "runs"]
+__all__ = ["TABLES", "run_inputs", "run_metrics", "run_params", "run_points", "run_tags", "runs"]
 
-METADATA = MetaData()
+TABLES = MetaData()
 
 
 def _text(name: str, *, nullable: bool = False) -> Column[str]:
@@ -21,7 +21,7 @@ def _key(name: str = "key") -> Column[str]:
 
 runs = Table(
     "runs",
-    METADATA,
+    TABLES,
     _key("id"),
     _text("model", nullable=True),
     _text("name"),
@@ -34,13 +34,13 @@ runs = Table(
 
 # `number` and `text` are what a search compares with; `value` is the param itself, as JSON.
 run_params = Table(
-    "run_params", METADATA, _run(), _key(), _text("value"), Column("number", Double, nullable=True), _text("text")
+    "run_params", TABLES, _run(), _key(), _text("value"), Column("number", Double, nullable=True), _text("text")
 )
 
 # The history. A value that is not a number is null, since not every database can hold one.
 run_points = Table(
     "run_points",
-    METADATA,
+    TABLES,
     Column("id", Integer, primary_key=True, autoincrement=True),
     _run(primary_key=False),
     _text("key"),
@@ -52,7 +52,7 @@ run_points = Table(
 # The last point of each metric, kept beside the history so that a search never reads the history.
 run_metrics = Table(
     "run_metrics",
-    METADATA,
+    TABLES,
     _run(),
     _key(),
     Column("step", Integer, nullable=False),
@@ -60,11 +60,11 @@ run_metrics = Table(
     Column("value", Double, nullable=True),
 )
 
-run_tags = Table("run_tags", METADATA, _run(), _key(), _text("value"), _text("text"))
+run_tags = Table("run_tags", TABLES, _run(), _key(), _text("value"), _text("text"))
 
 run_inputs = Table(
     "run_inputs",
-    METADATA,
+    TABLES,
     _run(),
     _key("role"),
     _key("name"),

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import HoldfastError
-from holdfast.flow.snapshot import load_tree
 from holdfast.parts import DataSlice
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import Version
 from holdfast.runtime.materialise import read_manifest
 from holdfast.store.check import check_store
 from holdfast.store.interface import Store
+from holdfast.store.tree import load_tree
 
 __all__ = ["Checked", "Damaged", "check"]
 

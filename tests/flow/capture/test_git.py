@@ -284,4 +284,4 @@ def test_json_is_a_round_trip(repository: Path) -> None:
 
 def test_tracked_files_are_those_below_the_folder(repository: Path) -> None:
     (repository / "loose.py").write_text("x\n")
-    assert tracked_files(repository) == {"train.py", "binary.bin"}
+    assert tracked_files(repository) == frozenset({"train.py", "binary.bin"})

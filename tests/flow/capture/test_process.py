@@ -15,6 +15,7 @@ import pytest
 from holdfast.canonical import encode
 from holdfast.errors import UsageError
 from holdfast.flow.capture import Capture, requirements_lock, run_command
+from holdfast.flow.capture import process as process_module
 from holdfast.flow.capture.process import HOOK_FOLDER
 
 pytestmark = pytest.mark.slow
@@ -97,18 +98,35 @@ def test_a_killed_process_leaves_what_it_saw(tmp_path: Path) -> None:
     assert (capture.used, capture.processes) == ((), 1)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "import os\nif os.fork() == 0:\n    open('a.csv')\n    os._exit(0)\nos.wait()",
-        "import multiprocessing as m\np = m.get_context('fork').Process(target=open, args=('a.csv',))\np.start(); p.join()",
-        "import multiprocessing as m\nwith m.get_context('fork').Pool(1) as p:\n    p.map(len, ['x'])\n    p.apply(exec, "
-        "('open(\"a.csv\").close()',))",
-        "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'open(\"a.csv\")'], check=True)",
-        "import os, sys\nos.execv(sys.executable, [sys.executable, '-c', 'open(\"a.csv\")'])",
-    ],
-    ids=["fork", "process", "pool", "child", "exec"],
-)
+FORK = """
+    import os
+    if os.fork() == 0:
+        open("a.csv")
+        os._exit(0)
+    os.wait()
+"""
+PROCESS = """
+    import multiprocessing
+    process = multiprocessing.get_context("fork").Process(target=open, args=("a.csv",))
+    process.start()
+    process.join()
+"""
+POOL = """
+    import multiprocessing
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        pool.apply(exec, ("open('a.csv').close()",))
+"""
+CHILD = """
+    import subprocess, sys
+    subprocess.run([sys.executable, "-c", "open('a.csv')"], check=True)
+"""
+EXEC = """
+    import os, sys
+    os.execv(sys.executable, [sys.executable, "-c", "open('a.csv')"])
+"""
+
+
+@pytest.mark.parametrize("text", [FORK, PROCESS, POOL, CHILD, EXEC], ids=["fork", "process", "pool", "child", "exec"])
 def test_processes_that_python_starts_tell_too(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.csv").touch()
     capture = run_command(script(tmp_path, text), folder=tmp_path)
@@ -293,13 +311,21 @@ def test_signals_to_us_reach_the_command(tmp_path: Path, number: signal.Signals)
     assert process.returncode == 0
 
 
+def test_a_signal_before_the_command_is_there_reaches_it_then(tmp_path: Path) -> None:
+    child = process_module._Child()
+    child.pass_on(signal.SIGTERM, None)
+    with subprocess.Popen(["sleep", "20"]) as process:
+        child.started(process)
+    assert process.returncode == -signal.SIGTERM
+
+
 def test_the_terminals_interrupt_reaches_the_command_once(tmp_path: Path) -> None:
     script(tmp_path, PATIENT, "child.py")
     argv = script(tmp_path, DRIVER.format(sources=str(SOURCES)), "driver.py")
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(tmp_path)
-        os.execv(argv[0], argv)
+        os.execv(argv[0], argv)  # noqa: S606 - the child of a terminal of our own
     said = b""
     until = time.monotonic() + 20
     while b"captured 6 None" not in said and time.monotonic() < until:
@@ -314,8 +340,9 @@ def test_the_terminals_interrupt_reaches_the_command_once(tmp_path: Path) -> Non
     assert b"captured 6 None" in said
 
 
-def test_a_script_that_is_interrupted_ends_as_python_ends(tmp_path: Path) -> None:
-    script(tmp_path, "print('ready', flush=True)\nimport time\ntime.sleep(20)", "child.py")
+@pytest.mark.parametrize("first", ["", "import json, re\n"])
+def test_a_script_that_is_interrupted_ends_as_python_ends(tmp_path: Path, first: str) -> None:
+    script(tmp_path, f"{first}print('ready', flush=True)\nimport time\ntime.sleep(20)", "child.py")
     argv = script(tmp_path, DRIVER.format(sources=str(SOURCES)), "driver.py")
     with subprocess.Popen(
         argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -15,6 +15,7 @@ from holdfast.evidence import Card, CodeState, Environment, Evidence, FeatureSch
 from holdfast.flow.bundle.card import card_stub
 from holdfast.flow.bundle.code import modules_in
 from holdfast.flow.bundle.holdout import FrozenRows, read_rows
+from holdfast.flow.bundle.hyperparameters import with_estimator
 from holdfast.flow.bundle.infer import groups_in, infer_schema
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.bundle.preprocessing import write_preprocessing
@@ -114,7 +115,7 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
         weights=weights,
         data_slice=_data_slice(given.inputs),
         preprocessing_code=preprocessing,
-        hyperparameters=given.hyperparameters or Missing("hyperparameters", "none were logged, given or found"),
+        hyperparameters=with_estimator(given.hyperparameters, model, code),
         eval_threshold=threshold_part(
             given.threshold, positive=given.positive, metric=given.metric, model=model, rows=rows
         ),

@@ -1,19 +1,19 @@
 """From what was captured of a run to what a bundle says about where it came from."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from holdfast.canonical import Json, JsonObject, decode, encode, plain
+from holdfast.canonical import JsonObject, decode, encode, plain
 from holdfast.digest import Digest
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.evidence import CodeState, RunReference
 from holdfast.flow.bundle.assemble import Ingredients
-from holdfast.flow.capture import Capture, FileSeen, parse_arguments, requirements_lock
+from holdfast.flow.bundle.hyperparameters import known_hyperparameters
+from holdfast.flow.capture import Capture, FileSeen, requirements_lock
 from holdfast.flow.snapshot import Snapshot, snapshot
-from holdfast.parts import DataInput, Hyperparameters, Missing
+from holdfast.parts import DataInput, Missing
 from holdfast.parts.data_slice import HOLDOUT
 from holdfast.store.interface import Store
 from holdfast.tracking.interface import Tracking
@@ -26,8 +26,6 @@ INPUT = "input"
 
 _FROZEN_BYTES_MAX = 64 << 30
 """Files opened by a run are frozen without being asked up to this size together; beyond it a person decides."""
-
-_SEED_NAMES = ("seed", "random_state", "random_seed")
 
 
 _CAPTURE_TAG = "holdfast.capture"
@@ -94,7 +92,7 @@ def gather(given: Ingredients, run: Run | None, capture: Capture | None, store: 
     given = replace(
         given,
         inputs=tuple({(item.role, item.digest, item.source): item for item in inputs}.values()),
-        hyperparameters=hyperparameters(params, capture, given.model),
+        hyperparameters=known_hyperparameters(params, capture),
     )
     if run is not None:
         given = replace(given, run=_reference(run))
@@ -120,36 +118,6 @@ def _reference(run: Run) -> RunReference:
     known = run.to_json()
     kept = ("name", "status", "started_at", "actor", "metrics", "tags")
     return RunReference(run.id, plain({key: known[key] for key in kept}))
-
-
-def hyperparameters(params: Mapping[str, Any], capture: Capture | None, model: Any) -> Hyperparameters | None:
-    """Every value that shaped the training, with where it came from; None when there is not one.
-
-    What a person logged comes first, then what stood on the command line, then what the estimator says of itself.
-    """
-    values: dict[str, Json] = {}
-    sources: dict[str, str] = {}
-    seeds: dict[str, Json] = {}
-    argued = parse_arguments(capture.argv) if capture is not None else {}
-    said = {f"estimator.{name}": value for name, value in _estimator_params(model).items()}
-    for source, found in (("run", params), ("arguments", argued), ("estimator", said)):
-        for name, value in found.items():
-            if name not in values:
-                values[name], sources[name] = plain(value), source
-    seeds |= {
-        name: seed for name, seed in values.items() if name.rpartition(".")[2] in _SEED_NAMES and seed is not None
-    }
-    if capture is not None:
-        seeds |= {call.name: call.value for call in capture.seeds.calls}
-        if capture.seeds.asked is not None:
-            seeds["run"] = capture.seeds.asked
-    return Hyperparameters(values, sources, plain(seeds)) if values else None
-
-
-def _estimator_params(model: Any) -> Mapping[str, Any]:
-    if not callable(getattr(model, "get_params", None)) or isinstance(model, type):
-        return {}
-    return {name: value for name, value in model.get_params(deep=True).items() if not hasattr(value, "get_params")}
 
 
 def data_input(frozen: Snapshot, role: str) -> DataInput:

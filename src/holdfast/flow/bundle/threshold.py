@@ -24,7 +24,8 @@ def threshold_part(
     """The decision rule.
 
     Args:
-        given: a number, `"argmax"`, `"identity"`, a whole rule, or None.
+        given: a number, `"argmax"`, `"argmax:0.6"` (no answer, null, below that score), `"identity"`, a whole rule, or
+            None.
         positive: the label at or above a cut-off; None: found, see below.
         metric: the metric that the cut was chosen by.
         model: the estimator, if one is in memory; its `classes_` name the labels.
@@ -41,9 +42,12 @@ def threshold_part(
     chosen_on = HOLDOUT if rows is not None else None
     if isinstance(given, EvalThreshold):
         return replace(given, metric=given.metric or metric, slice=given.slice or chosen_on)
-    if given in {ARGMAX, IDENTITY}:
-        return EvalThreshold(str(given), metric=metric, slice=chosen_on)
+    rule, _, least = str(given).partition(":")
+    if given == IDENTITY:
+        return EvalThreshold(IDENTITY, metric=metric, slice=chosen_on)
     try:
+        if rule == ARGMAX:
+            return EvalThreshold(ARGMAX, float(least) if least else None, metric=metric, slice=chosen_on)
         value = float(given)
     except ValueError as error:
         raise UsageError(

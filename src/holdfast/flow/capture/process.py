@@ -116,29 +116,47 @@ def _run(argv: Sequence[str], folder: Path, environment: Mapping[str, str]) -> i
                 f"{argv[0]} cannot be started: {error.strerror}",
                 hint="Check the command that follows the two dashes; a shell's own words need: sh -c '…'",
             ) from error
-        child.append(process)
+        child.started(process)
         return process.wait()
 
 
+class _Child:
+    """Where signals go: to the process once it is there, and to it as soon as it is for those that came before."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+
+    def started(self, process: "subprocess.Popen[bytes]") -> None:
+        """The process is there."""
+        self._process = process
+        for number in self._early:
+            process.send_signal(number)
+
+    def pass_on(self, number: int, _frame: FrameType | None) -> None:
+        """A signal handler."""
+        if number in _BY_TERMINAL and _in_foreground():
+            return
+        if self._process is None:
+            self._early.append(number)
+        else:
+            self._process.send_signal(number)
+
+
 @contextmanager
-def _signals_passed_on() -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """While this lasts, signals to this process reach the child instead; the list takes the child once it exists.
+def _signals_passed_on() -> Iterator[_Child]:
+    """While this lasts, signals to this process reach the child instead.
 
     Handlers, not "ignore": a handler becomes the default again in the child, while an ignored signal stays ignored.
     """
-    child: list[subprocess.Popen[bytes]] = []
+    child = _Child()
     if threading.current_thread() is not threading.main_thread():
         yield child  # only the main thread may set handlers; a caller elsewhere has its own way to stop a run
         return
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        if child and not (number in _BY_TERMINAL and _in_foreground()):
-            child[0].send_signal(number)
-
     before = {number: signal.getsignal(number) for number in _PASSED_ON}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # as under nohup: whoever ignored it meant the child as well
-            signal.signal(number, pass_on)
+            signal.signal(number, child.pass_on)
     try:
         yield child
     finally:

@@ -6,8 +6,8 @@
     found.parts["eval_threshold"].gaps      "the threshold lives in the service: app.py:12"
     found.next                              ("holdfast init", "holdfast run -- python train.py", ...)
 
-It only reads: file names, Python syntax, small configuration files, and the state of Git. It imports and runs nothing of
-the project, opens no weights and no data.
+It only reads: file names, Python syntax, small configuration files, and the state of Git. It imports and runs nothing
+of the project, opens no weights and no data.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ from holdfast.flow.inventory.formats import Kind, is_holdout, kind_of
 from holdfast.flow.inventory.judging import Project, judge_parts
 from holdfast.flow.inventory.report import PARTS, Evidence, Found, Gap, Inventory, PartReport
 from holdfast.flow.inventory.sources import Source, Topic, read_source
-from holdfast.flow.inventory.walk import ENTRIES_MAX, File, Walk, walk
+from holdfast.flow.inventory.walking import ENTRIES_MAX, File, Walk, walk
 
 __all__ = ["PARTS", "Evidence", "Found", "Gap", "Inventory", "PartReport", "inventory"]
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from holdfast.flow.inventory.formats import Kind, is_holdout, kind_of
 from holdfast.flow.inventory.sources import Source, Topic
-from holdfast.flow.inventory.walk import File
+from holdfast.flow.inventory.walking import File
 
 __all__ = ["Commands", "quoted", "suggest", "training_scripts"]
 
@@ -68,7 +68,7 @@ def suggest(folder: str, files: Sequence[File], sources: Sequence[Source]) -> Co
         script=next(iter(training_scripts(sources)), None),
         weights=max(weights, key=lambda file: file.size).path if weights else None,
         preprocessing=functions[0] if len(functions) == 1 else None,
-        holdout=sorted(holdouts, key=lambda path: ("holdout" not in path, path))[0] if holdouts else None,
+        holdout=min(holdouts, key=lambda path: ("holdout" not in path, path), default=None),
     )
 
 
@@ -84,4 +84,4 @@ def training_scripts(sources: Sequence[Source]) -> list[str]:
 
 def quoted(path: str) -> str:
     """The path as a shell takes it."""
-    return path if re.fullmatch(r"[\w./@+=,-]+", path) else "'" + path.replace("'", "'\\''") + "'"
+    return path if re.fullmatch(r"[\w./@+=:,-]+", path) else "'" + path.replace("'", "'\\''") + "'"

@@ -8,7 +8,7 @@ from holdfast.flow.inventory.commands import Commands, quoted
 from holdfast.flow.inventory.formats import Kind, executes_code, is_holdout, kind_of
 from holdfast.flow.inventory.report import Found, Gap, PartReport
 from holdfast.flow.inventory.sources import Source, Topic
-from holdfast.flow.inventory.walk import File
+from holdfast.flow.inventory.walking import File
 
 __all__ = ["Project", "judge_parts"]
 
@@ -115,9 +115,8 @@ def _data(project: Project) -> PartReport:
         )
         if not pinned:
             loose.append(file)
-    found.extend(
-        Found(f"{pin}", "data, pinned by DVC, not here now") for pin in sorted(by_dvc - {file.path for file in files})
-    )
+    absent = [pin for pin in sorted(by_dvc) if not any(f"{file.path}/".startswith(f"{pin}/") for file in project.files)]
+    found.extend(Found(pin, "data, pinned by DVC, not here now") for pin in absent)
     images = _image_folders(project)
     found.extend(images)
     gaps = []
@@ -204,7 +203,7 @@ def _preprocessing(project: Project) -> PartReport:
             gaps.extend(
                 Gap(
                     f"{sight.text} is written twice, in {source.path} and in {path}: they will drift apart",
-                    "holdfast register",
+                    project.commands.register(),
                 )
                 for path in sorted(twins)
             )
@@ -254,9 +253,7 @@ def _threshold(project: Project) -> PartReport:
         told = ", ".join(f"{value:g} in {place}" for value, place in sorted(values.items()))
         gaps.append(Gap(f"there is more than one threshold: {told}", command))
     if not found:
-        gaps.append(
-            Gap("no decision threshold was found: a default of 0.5 is a choice that nobody made", "holdfast register")
-        )
+        gaps.append(Gap("no decision threshold was found: a default of 0.5 is a choice that nobody made", command))
     return PartReport(_bounded(found), tuple(gaps))
 
 

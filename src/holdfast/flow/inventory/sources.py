@@ -77,6 +77,9 @@ _ARGUMENTS = {"add_argument", "option", "Option"}
 _SERVERS = {"fastapi", "flask", "starlette", "bentoml", "litserve", "django", "aiohttp", "sanic", "falcon", "tornado"}
 _SERVERS |= {"grpc", "kserve", "mlserver", "gradio", "streamlit", "ray.serve", "bottle", "quart"}
 _ESTIMATORS = {"sklearn", "xgboost", "lightgbm", "catboost", "torch", "keras", "tensorflow", "imblearn", "statsmodels"}
+_QUALITY = re.compile(r"acc|auc|f1|recall|precision|loss|p_?value|error|drift|(?:^|_)ratio")
+"""Compared with a number, these are judgements of a model, not decisions by one."""
+
 _TEXT_MAX = 120
 """Characters of code shown for one place: one line of a terminal."""
 
@@ -138,7 +141,7 @@ class _Reader:
                 yield from _named_value(node.lineno, _last_name(target), value)
             case ast.Compare(ops=[ast.Gt() | ast.GtE() | ast.Lt() | ast.LtE()], comparators=[right]) if self._scores:
                 number = _number(right)
-                if number is not None and 0 < number < 1:
+                if number is not None and 0 < number < 1 and not _QUALITY.search(ast.unparse(node.left).lower()):
                     yield Sight(node.lineno, Topic.THRESHOLD, _short(node), number)
 
     def _call(self, node: ast.Call, *, inside: bool) -> Iterator[Sight]:

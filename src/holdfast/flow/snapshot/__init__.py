@@ -9,6 +9,7 @@ read is refused, and then nothing is recorded. This package does not point at da
 knows neither runs nor versions.
 """
 
-from holdfast.flow.snapshot.freeze import Snapshot, load_tree, snapshot
+from holdfast.flow.snapshot.freeze import Snapshot, snapshot
+from holdfast.store.tree import load_tree
 
 __all__ = ["Snapshot", "load_tree", "snapshot"]

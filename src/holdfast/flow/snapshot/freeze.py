@@ -20,9 +20,9 @@ from holdfast.store.disk import refusing
 from holdfast.store.interface import Entry, Store, Stored
 from holdfast.store.parallel import batches, on_all_workers
 from holdfast.store.steady import hash_steady
-from holdfast.store.tree import TREE_BYTES_MAX, Tree, parse_tree
+from holdfast.store.tree import Tree
 
-__all__ = ["Snapshot", "load_tree", "snapshot"]
+__all__ = ["Snapshot", "snapshot"]
 
 _RACY_NS = 2_000_000_000
 """A file touched this recently can be rewritten once more without its times showing it: clocks of file systems tick
@@ -117,17 +117,6 @@ def snapshot(
         progress=progress,
         racy_after_ns=now_ns() - _RACY_NS,
     )
-
-
-def load_tree(store: Store, digest: Digest) -> Tree:
-    """The tree of the snapshot that `digest` names.
-
-    Raises:
-        NotFound: the store does not hold it.
-        UnsupportedFormat: the digest names something that is not a tree.
-        IntegrityError: its bytes are damaged.
-    """
-    return parse_tree(store.read(digest, bytes_max=TREE_BYTES_MAX))
 
 
 def _freeze_table(store: Store, table: Any, name: str, progress: Progress | None) -> Snapshot:

@@ -32,7 +32,19 @@ _SKIPPED |= {
     ".ipynb_checkpoints",
     ".idea",
 }
-_SKIPPED |= {".vscode", ".eggs", "dist", "build", "mlruns", "wandb", ".cache", ".github", ".gitlab", "lightning_logs"}
+_SKIPPED |= {
+    ".vscode",
+    ".eggs",
+    "dist",
+    "build",
+    "mlruns",
+    "wandb",
+    ".cache",
+    ".github",
+    ".gitlab",
+    ".dvc",
+    "lightning_logs",
+}
 
 _TRACES = {
     ".dvc": "dvc",

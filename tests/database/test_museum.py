@@ -1,0 +1,107 @@
+"""Databases of every schema that ever was are upgraded, and still say what they said."""
+
+import math
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from holdfast.database.engine import Database
+from holdfast.digest import Digest, hash_bytes
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
+from holdfast.registry import Action, Meaning, MoveStage, NewVersion, ReplicaState
+from holdfast.registry.sql import SqlRegistry
+from holdfast.tracking import RunInput, RunStatus
+from holdfast.tracking.sql import SqlTracking
+
+MUSEUM = Path(__file__).parents[1] / "museum"
+EXHIBITS = sorted(MUSEUM.glob("v*/registry.sql"))
+CHURN, PRODUCTION = ModelName("churn"), StageName("production")
+ROOT = "550fb8b9996ec0aa34f4236d83f57a6df20d08812147fb084005d0128227b27c"
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def clock() -> datetime:
+    return NOW
+
+
+@pytest.fixture(params=EXHIBITS, ids=lambda path: path.parent.name)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    path = tmp_path / "registry.db"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.executescript(request.param.read_text(encoding="utf-8"))
+    database = Database.open(f"sqlite:///{path}")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def registry(database: Database) -> SqlRegistry:
+    return SqlRegistry(database, clock, lambda: "approval-9")
+
+
+def test_there_is_an_exhibit_of_every_schema() -> None:
+    assert [path.parent.name for path in EXHIBITS] == ["v1"]
+
+
+def test_its_log_is_whole_and_its_root_is_the_one_it_had(registry: SqlRegistry) -> None:
+    audit = registry.audit_verify()
+    assert audit.ok, audit.sentence
+    assert audit.size == 10
+    assert audit.root == Digest(ROOT)
+
+
+def test_its_names_mean_what_they_meant(registry: SqlRegistry) -> None:
+    assert [str(stage.name) for stage in registry.stages(CHURN)] == ["archived", "canary", "production", "staging"]
+    stage = registry.stage(CHURN, PRODUCTION)
+    assert (stage.number, stage.epoch, stage.last_known_good, stage.event) == (1, 3, None, 8)
+    version = registry.resolve(Reference.parse("churn@production"))
+    assert (version.number, version.digest, version.run_id) == (1, hash_bytes(b"1"), "r1")
+    assert version.summary == {"recall": 0.9}
+    assert len(registry.versions(CHURN)) == 3
+    [approval] = registry.approvals(CHURN, VersionNumber(2))
+    assert (approval.approver, approval.meaning) == ("bob", Meaning.APPROVE)
+    assert approval.verdict is not None
+    assert registry.verdict(approval.verdict).outcome == "pass"
+    assert len(registry.lineage("snapshot", str(hash_bytes(b"data")))) == 3
+    [replica] = registry.live_replicas(CHURN, PRODUCTION, timedelta(days=10_000))
+    assert replica.state is ReplicaState.READY
+
+
+def test_what_was_live_then_is_still_known(registry: SqlRegistry) -> None:
+    held = {
+        event.index: registry.live(CHURN, event.time).stages.get("production")
+        for event in registry.log(CHURN, limit=50)
+    }
+    found = {index: None if holding is None else holding.version for index, holding in held.items()}
+    assert found == {0: None, 1: None, 2: None, 3: None, 4: None, 5: 1, 6: 1, 7: 2, 8: 1, 9: 1}
+
+
+def test_its_runs_are_read(database: Database) -> None:
+    tracking = SqlTracking(database, clock, lambda: "r9")
+    alive, ended = tracking.search()
+    assert (alive.name, alive.status) == ("still alive", RunStatus.RUNNING)
+    assert (ended.name, ended.status, ended.notes) == ("baseline", RunStatus.FINISHED, "first")
+    assert ended.params == {"lr": 0.1, "layers": [64, 32], "name": "it's"}
+    assert ended.metrics["recall"] == 0.75
+    assert math.isnan(ended.metrics["loss"])
+    assert ended.inputs == (RunInput("train", "rows", hash_bytes(b"rows"), "data/train.parquet", 1, 4),)
+    assert [point.value for point in tracking.history(ended.id, "recall")] == [0.5, 0.75]
+    assert tracking.search("params.lr = 0.1 and metrics.recall > 0.7") == (ended,)
+
+
+def test_it_goes_on_from_there(registry: SqlRegistry) -> None:
+    steps: list[Callable[[], object]] = [
+        lambda: registry.register(NewVersion(CHURN, hash_bytes(b"4"), complete=True), "ana"),
+        lambda: registry.move_stage(
+            MoveStage(CHURN, PRODUCTION, VersionNumber(4), VersionNumber(1), Action.STAGE_PROMOTE), "ana"
+        ),
+    ]
+    for step in steps:
+        step()
+    audit = registry.audit_verify()
+    assert audit.ok, audit.sentence
+    assert registry.stage(CHURN, PRODUCTION).last_known_good == 1
