@@ -39,20 +39,25 @@ DEFERRABLE = {
 
 DEFERRED_IN: dict[str, str] = {
     "__init__.py": "gives out the public names lazily, so that a training script pays for what it uses",
+    "cli/__init__.py": "answers --version before it loads a single command",
 }
 """Modules that may import Holdfast's own modules inside a function, and why. Hiding a cycle is no reason."""
 
 CATCH_ALL: dict[str, str] = {
     "flow/capture/hook/sitecustomize.py:_Watcher.end": "the user's process ends as it would have ended",
     "flow/capture/hook/sitecustomize.py:_begin": "the user's process starts as it would have started",
-    "flow/capture/opened.py:OpenedFiles._hook": "the user's open() does not fail because we looked",
+    "cli/app.py:run": "the edge of the command's process: whatever gets here is a defect of ours, and is told as one",
+    "flow/capture/gathering.py:quietly": "the user's training does not fail because we looked",
+    "flow/capture/opened.py:OpenedFiles.see": "the user's open() does not fail because we looked",
     "flow/capture/seeds.py:SeedWatch.note": "the user's seeding does not fail because we looked",
     "flow/capture/seeds.py:_LaterImports._listen.exec_module": "the user's import does not fail because we looked",
+    "runtime/worker.py:_frame": "the edge of the worker's process: one bad answer must not end it",
     "runtime/pipeline.py:_guarded": "a bundle's own code may raise anything; all of it becomes BundleFailed",
 }
 """`place:function` that may catch every exception, and why: one at the edge of each process. The code says it too."""
 
 PRINTS = {
+    "cli/__init__.py": "answers --version before it loads output.py",
     "cli/output.py": "the one place that prints",
     "flow/capture/probe.py": "run as a script by another interpreter, it answers on standard output",
 }

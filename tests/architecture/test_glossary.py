@@ -42,7 +42,10 @@ ALLOWED: list[Allowed] = [
     Allowed("alias", "alias", "flow/bundle/c*.py", "the other name in `import x as y`, as Python's grammar calls it"),
     Allowed("package", "package", "flow/bundle/code.py", "a Python package"),
     Allowed("label", "*label*", "flow/bundle/metrics.py", "the label of a class"),
-    Allowed("metadata", "METADATA", "registry/tables.py", "SQLAlchemy's name for a set of tables"),
+    Allowed("label", "*label*", "flow/bundle/threshold.py", "the label of a class"),
+    Allowed("label", "*label*", "flow/gate/groups.py", "the label of a class"),
+    Allowed("label", "*label*", "cli/register.py", "the label of a class"),
+    Allowed("package", "packages", "flow/capture/captured.py", "Python packages, as their installer calls them"),
     Allowed("revision", "*revision", "database/migrations/steps/*", "Alembic reads this variable by its name"),
     Allowed("label", "branch_labels", "database/migrations/steps/*", "Alembic reads this variable by its name"),
 ]

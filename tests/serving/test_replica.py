@@ -179,7 +179,7 @@ def test_a_version_that_does_not_open_leaves_the_old_one_answering_and_says_so_a
 
     liar = build(tmp_path / "liar", 2, tamper=shifted)
     broken = with_code(build(tmp_path / "broken", 2), "import nothing_of_this_name")
-    damaged = build(tmp_path / "damaged", 2)
+    damaged = build(tmp_path / "damaged", 3)
     flip(tmp_path / "damaged" / "weights" / "model.joblib")
 
     async def work() -> None:
@@ -188,7 +188,7 @@ def test_a_version_that_does_not_open_leaves_the_old_one_answering_and_says_so_a
         stage.move(pointer(1, first))
         async with running(stage, shelf) as replica:
             await until_epoch(replica, 1)
-            load = Load(replica, {str(first.digest): first})
+            load = Load(replica, {str(built.digest): built for built in (first, second)})
             sender = asyncio.create_task(load.send())
             for bad, code in (
                 (liar, "bundle_failed"),

@@ -1,6 +1,5 @@
 """The list of commands, and the edge of the process."""
 
-import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
@@ -90,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
         return exit_code_of(refused)
     except BrokenPipeError:
         # Whoever read our output has read enough, as `holdfast log | head` does.
-        sys.stderr.close()
+        output.close()
         return SUCCESS
     except Exception as error:  # noqa: BLE001 - the one edge of this process: whatever gets here is a defect of ours
         output.unexpected(error, traceback.format_exc())

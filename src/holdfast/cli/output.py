@@ -36,6 +36,15 @@ class Output:
         """One line of an answer that is told while it comes about; never with `--json`."""
         print(text, flush=True)
 
+    def flush(self) -> None:
+        """Let go of what was printed, before another process writes to the same place."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Say no more: whoever read has gone."""
+        sys.stderr.close()
+
     def talk(self, text: str) -> None:
         """Something worth saying that is not the answer."""
         print(text, file=sys.stderr)

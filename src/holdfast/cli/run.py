@@ -1,6 +1,5 @@
 """`run`: an unchanged training script, captured."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +38,7 @@ def run(
     project, output = here(), Output(as_json=as_json)
     new = NewRun(name or _name(redact_argv(command)), ModelName(model) if model else None)
     started = project.tracking.start_run(new, project.actor)
-    sys.stdout.flush()
+    output.flush()
     try:
         capture = run_command(command, folder=Path.cwd(), run=started.id, seed=seed)
     except HoldfastError as error:
@@ -50,7 +49,7 @@ def run(
         {**finished.to_json(), "exit_code": capture.exit_code, "notes": [*capture.notes, *notes]},
         _lines(finished, capture, notes),
     )
-    sys.stdout.flush()
+    output.flush()
     return capture.exit_code or 0
 
 

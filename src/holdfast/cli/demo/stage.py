@@ -23,7 +23,7 @@ _SERVER_SECONDS_MAX = 60.0
 _END_SECONDS_MAX = 30.0
 """What a server gets to finish its last requests."""
 
-_LINES_MAX = 24
+_LINES_MAX = 40
 """Of a command's output that the story shows; the command itself prints all of it."""
 
 
