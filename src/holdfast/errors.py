@@ -74,6 +74,10 @@ class HoldfastError(Exception):
         self.hint = hint
         self.details: Mapping[str, Any] = details
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is pickled by its positional arguments alone, and these have a keyword that is required.
+        return _again, (type(self), self.message, self.hint, dict(self.details))
+
     def to_json(self) -> dict[str, Any]:
         """The value of `error` in the JSON answer of a command or a server."""
         return {**self.details, "code": self.code, "message": self.message, "hint": self.hint}
@@ -201,9 +205,13 @@ class PermissionRefused(HoldfastError):
 
 def from_json(value: Mapping[str, Any]) -> HoldfastError:
     """The error that another process described with `to_json`; an unknown code gives the base class."""
-    details = {key: item for key, item in value.items() if key not in {"code", "message", "hint"}}
+    details = {key: item for key, item in value.items() if key not in {"code", "message", "hint", "self"}}
     kind = _by_code(HoldfastError).get(str(value.get("code")), HoldfastError)
     return kind(str(value.get("message", "")), hint=str(value.get("hint", "")), **details)
+
+
+def _again(kind: type[HoldfastError], message: str, hint: str, details: dict[str, Any]) -> HoldfastError:
+    return kind(message, hint=hint, **details)
 
 
 def _by_code(base: type[HoldfastError]) -> dict[str, type[HoldfastError]]:

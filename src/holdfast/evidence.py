@@ -14,15 +14,15 @@ The first four are required by every gate: without them nothing can be opened, c
 Law: `Evidence.from_json(evidence.to_json()) == evidence`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from holdfast.canonical import Json, JsonObject, Reader
 from holdfast.digest import Digest
-from holdfast.errors import NotFound
+from holdfast.errors import NotFound, UsageError
 from holdfast.names import RelativePath
-from holdfast.parts import Missing
+from holdfast.parts import Missing, present_or_missing
 
 __all__ = [
     "EVIDENCE_NAMES",
@@ -38,8 +38,6 @@ __all__ = [
     "RunReference",
     "how_to_add",
 ]
-
-P = TypeVar("P")
 
 EVIDENCE_NAMES = ("environment", "schema", "metrics", "holdout", "run", "code", "card")
 
@@ -104,6 +102,8 @@ class Column:
         maximum: the largest.
         categories: the values seen, for categories and booleans; empty otherwise.
         enforce: whether a value outside the range or the categories is refused; by default it is let through.
+        native: the container's own name for the dtype, such as `Int64`, `object` or `datetime64[us, UTC]`, where
+            `dtype` alone does not say it; the code is handed what it was written for, whatever values a request holds.
     """
 
     name: str
@@ -113,6 +113,7 @@ class Column:
     maximum: float | None = None
     categories: tuple[Json, ...] = ()
     enforce: bool = False
+    native: str | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
@@ -126,6 +127,7 @@ class Column:
             "maximum": self.maximum,
             "categories": list(self.categories),
             "enforce": self.enforce,
+            **({} if self.native is None else {"native": self.native}),
         }
 
     @classmethod
@@ -139,6 +141,7 @@ class Column:
             maximum=reader.maybe_number("maximum"),
             categories=tuple(reader.items("categories")),
             enforce=reader.flag("enforce"),
+            native=reader.text("native") if reader.has("native") else None,
             extra=reader.rest(),
         )
 
@@ -155,6 +158,12 @@ class FeatureSchema:
     container: str
     columns: tuple[Column, ...]
     extra: Mapping[str, Json] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise UsageError(f"the schema names {', '.join(twice)} twice", hint="Give each column a name of its own.")
 
     def column(self, name: str) -> Column:
         """The column of this name.
@@ -222,11 +231,10 @@ class Metrics:
     @classmethod
     def from_json(cls, reader: Reader) -> "Metrics":
         """The metrics that `to_json` wrote."""
-        values, better = reader.mapping("values"), reader.mapping("higher_is_better")
         return cls(
             primary=reader.text("primary"),
-            values={name: float(value) for name, value in values.items()},
-            higher_is_better={name: bool(value) for name, value in better.items()},
+            values=reader.numbers("values"),
+            higher_is_better=reader.flags("higher_is_better"),
             rows=reader.integer("rows"),
             threshold=reader.maybe_number("threshold"),
             extra=reader.rest(),
@@ -379,19 +387,12 @@ class Evidence:
     def from_json(cls, reader: Reader) -> "Evidence":
         """The evidence that `to_json` wrote."""
         return cls(
-            environment=_read(reader, "environment", Environment.from_json),
-            schema=_read(reader, "schema", FeatureSchema.from_json),
-            metrics=_read(reader, "metrics", Metrics.from_json),
-            holdout=_read(reader, "holdout", Holdout.from_json),
-            run=_read(reader, "run", RunReference.from_json),
-            code=_read(reader, "code", CodeState.from_json),
-            card=_read(reader, "card", Card.from_json),
+            environment=present_or_missing(reader, "environment", Environment.from_json),
+            schema=present_or_missing(reader, "schema", FeatureSchema.from_json),
+            metrics=present_or_missing(reader, "metrics", Metrics.from_json),
+            holdout=present_or_missing(reader, "holdout", Holdout.from_json),
+            run=present_or_missing(reader, "run", RunReference.from_json),
+            code=present_or_missing(reader, "code", CodeState.from_json),
+            card=present_or_missing(reader, "card", Card.from_json),
             extra=reader.rest(),
         )
-
-
-def _read(reader: Reader, name: str, read: Callable[[Reader], P]) -> P | Missing:
-    piece = reader.reader(name)
-    if piece.has("missing"):
-        return Missing(name, piece.text("missing"), piece.rest())
-    return read(piece)

@@ -10,11 +10,13 @@ The format is described in docs/FORMAT.md. A document of an unknown major format
 format added are kept. Nothing here does any I/O.
 """
 
+import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from holdfast.canonical import Json, JsonObject, Reader, decode, encode
+from holdfast.canonical import INTEGER_MAX, Json, JsonObject, Reader, decode, encode
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, NotFound, TooLarge, UnsupportedFormat, UsageError
 from holdfast.evidence import Card, CodeState, Environment, Evidence, Holdout
@@ -26,6 +28,8 @@ __all__ = ["BUNDLE_FILES_MAX", "MANIFEST_BYTES_MAX", "MANIFEST_NAME", "FileEntry
 FORMAT = "holdfast.manifest"
 FORMAT_MAJOR = 1
 FORMAT_MINOR = 0
+
+_MINOR = re.compile(r"(0|[1-9][0-9]{0,5})\Z")
 
 MANIFEST_NAME = "holdfast.json"
 """The manifest's own file in a bundle directory; it is the one file that the manifest does not list."""
@@ -45,15 +49,17 @@ class FileEntry:
         path: where it lies in the bundle.
         digest: the SHA-256 of its bytes.
         size: its length in bytes.
+        extra: fields of a newer minor format.
     """
 
     path: RelativePath
     digest: Digest
     size: int
+    extra: Mapping[str, Json] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> JsonObject:
         """The entry as it stands in a manifest."""
-        return {"path": str(self.path), "digest": str(self.digest), "size": self.size}
+        return {**self.extra, "path": str(self.path), "digest": str(self.digest), "size": self.size}
 
     @classmethod
     def from_json(cls, reader: Reader) -> "FileEntry":
@@ -62,6 +68,7 @@ class FileEntry:
             path=RelativePath(reader.text("path")).portable(),
             digest=Digest.parse(reader.text("digest")),
             size=reader.integer("size"),
+            extra=reader.rest(),
         )
 
 
@@ -110,14 +117,19 @@ class Manifest:
         Raises:
             NotFound: the bundle has no such file.
         """
-        for entry in self.files:
-            if entry.path == path:
-                return entry
+        place = bisect_left(self.files, path, key=lambda entry: entry.path)
+        if place < len(self.files) and self.files[place].path == path:
+            return self.files[place]
         raise NotFound(f"the bundle has no file {path}", hint=f"List its files with: holdfast show {self.model}@…")
 
     def encode(self) -> bytes:
-        """The canonical bytes."""
-        return encode(self.to_json())
+        """The canonical bytes.
+
+        Raises:
+            TooLarge: more than `MANIFEST_BYTES_MAX`, which nobody would read again.
+            UsageError: a value that canonical JSON cannot carry.
+        """
+        return _bounded(encode(self.to_json()))
 
     @property
     def digest(self) -> Digest:
@@ -146,15 +158,11 @@ class Manifest:
 
         Raises:
             IntegrityError: the bytes do not match `expected`.
-            UnsupportedFormat: not a manifest, an unknown major format, or not in canonical form.
-            TooLarge: more than `MANIFEST_BYTES_MAX`.
+            UnsupportedFormat: not a manifest, an unknown major format, a value that cannot be (a path that leads out of
+                the bundle, a digest that is none), or not in canonical form.
+            TooLarge: more than `MANIFEST_BYTES_MAX`, or more files than `BUNDLE_FILES_MAX`.
         """
-        if len(data) > MANIFEST_BYTES_MAX:
-            raise TooLarge(
-                f"a manifest of {len(data)} bytes passes the limit of {MANIFEST_BYTES_MAX}",
-                hint="Keep data in snapshots and long lists in files of the bundle.",
-                limit=MANIFEST_BYTES_MAX,
-            )
+        _bounded(data)
         if expected is not None and (found := hash_bytes(data)) != expected:
             raise IntegrityError(
                 f"the manifest named {expected} has the digest {found}",
@@ -162,8 +170,16 @@ class Manifest:
                 expected=str(expected),
                 found=str(found),
             )
-        manifest = cls._from_json(Reader(decode(data, what="the manifest"), "manifest"))
-        if manifest.encode() != data:
+        try:
+            manifest = cls._from_json(Reader(decode(data, what="the manifest"), "manifest"))
+            canonical = manifest.encode() == data
+        except UsageError as error:
+            raise UnsupportedFormat(
+                f"the manifest cannot be: {error.message}",
+                hint="It was not written by Holdfast, or has been edited.",
+                **error.details,
+            ) from error
+        if not canonical:
             raise UnsupportedFormat(
                 "the manifest is not in canonical form (RFC 8785)",
                 hint="It has been edited or reformatted; take it from the store again with: holdfast checkout",
@@ -186,9 +202,19 @@ class Manifest:
         )
 
 
+def _bounded(data: bytes) -> bytes:
+    if len(data) > MANIFEST_BYTES_MAX:
+        raise TooLarge(
+            f"a manifest of {len(data)} bytes passes the limit of {MANIFEST_BYTES_MAX}",
+            hint="Keep data in snapshots and long lists in files of the bundle.",
+            limit=MANIFEST_BYTES_MAX,
+        )
+    return data
+
+
 def _minor(name: str, version: str) -> int:
     major, _, minor = version.partition(".")
-    if name != FORMAT or major != str(FORMAT_MAJOR) or not minor.isdigit():
+    if name != FORMAT or major != str(FORMAT_MAJOR) or not _MINOR.match(minor):
         raise UnsupportedFormat(
             f"a document of format {name[:40]} {version[:20]}; this Holdfast reads {FORMAT} {FORMAT_MAJOR}.x",
             hint="Upgrade Holdfast: pip install --upgrade holdfast",
@@ -213,6 +239,7 @@ def _check_files(files: tuple[FileEntry, ...]) -> None:
             "the files of a bundle are sorted by path, each once", hint="Write the manifest with Holdfast."
         )
     folded: dict[str, str] = {MANIFEST_NAME: MANIFEST_NAME}
+    folders: dict[str, str] = {}
     for entry in files:
         key = unicodedata.normalize("NFC", str(entry.path.portable())).casefold()
         if key in folded:
@@ -221,8 +248,14 @@ def _check_files(files: tuple[FileEntry, ...]) -> None:
                 hint="Rename one of them.",
             )
         folded[key] = str(entry.path)
-        if entry.size < 0:
-            raise UsageError(f"{entry.path} has a negative size", hint="Write the manifest with Holdfast.")
+        steps = key.split("/")
+        folders.update({"/".join(steps[:count]): str(entry.path) for count in range(1, len(steps))})
+        if not 0 <= entry.size <= INTEGER_MAX:
+            raise UsageError(f"{entry.path} has an impossible size", hint="Write the manifest with Holdfast.")
+    for key in folders.keys() & folded.keys():
+        raise UsageError(
+            f"{folded[key]} is a file, and {folders[key]} wants it to be a folder", hint="Rename one of them."
+        )
 
 
 def _named_files(parts: Parts, evidence: Evidence) -> Iterator[RelativePath]:

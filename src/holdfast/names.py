@@ -32,15 +32,22 @@ __all__ = [
 _NAME_CHARACTERS_MAX = 128
 """Long enough for team, model and variant joined by dots; short enough for every database index and file system."""
 
+_SEGMENT_BYTES_MAX = 255
+"""The longest name of one file on the usual file systems of every platform."""
+
 _PATH_BYTES_MAX = 1024
 """Twice what real projects use; below every platform's limit once a target folder stands in front of it."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
-_SEMVER = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\Z")
+_SEMVER = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_NUMBER = re.compile(r"[1-9]\d{0,8}\Z")
-_RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))}
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z")
+_WINDOWS = re.compile(r'[<>:"|?*]')
+_RESERVED = {
+    "con", "prn", "aux", "nul", "conin$", "conout$",
+    *(f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"),
+}  # fmt: skip
 _NEVER = {"latest", "newest"}
 
 VersionNumber = NewType("VersionNumber", int)
@@ -55,6 +62,11 @@ def _checked(kind: str, text: str) -> str:
             hint=f"Use 1 to {_NAME_CHARACTERS_MAX} of a-z 0-9 . _ - and begin with a letter or digit; not only digits.",
         )
     return text
+
+
+def _refuse_unless(pattern: re.Pattern[str], text: str, kind: str) -> None:
+    if not pattern.match(text):
+        raise UsageError(f"{text[:100]!r} is not {kind}", hint="Write churn@4, churn@sha256:ab12cd34 or churn@2.1.0.")
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -78,6 +90,11 @@ class StageName:
 
     def __post_init__(self) -> None:
         _checked("stage", self.text)
+        if _SEMVER.match(self.text):
+            raise UsageError(
+                f"{self.text!r} cannot be the name of a stage: it reads as a semantic version",
+                hint="Use a word that says what the stage promises.",
+            )
 
     def __str__(self) -> str:
         return self.text
@@ -88,6 +105,9 @@ class ByNumber:
     """The version with this number."""
 
     number: VersionNumber
+
+    def __post_init__(self) -> None:
+        _refuse_unless(_NUMBER, str(self.number), "a version number")
 
     def __str__(self) -> str:
         return str(self.number)
@@ -109,6 +129,9 @@ class ByDigest:
 
     prefix: str
 
+    def __post_init__(self) -> None:
+        _refuse_unless(_DIGEST, str(self.prefix), "a digest")
+
     def __str__(self) -> str:
         return self.prefix
 
@@ -118,6 +141,9 @@ class BySemver:
     """The version that outsiders know by this semantic version."""
 
     semver: str
+
+    def __post_init__(self) -> None:
+        _refuse_unless(_SEMVER, str(self.semver), "a semantic version")
 
     def __str__(self) -> str:
         return self.semver
@@ -189,13 +215,20 @@ class RelativePath:
         """The same path, once it is known to mean the same file on every platform.
 
         Raises:
-            UsageError: Windows device names, trailing dots or blanks, or not in Unicode's NFC form.
+            UsageError: Windows device names and characters, trailing dots or blanks, a name past 255 bytes, or not in
+                Unicode's NFC form.
         """
         for segment in self.text.split("/"):
-            if segment.split(".")[0].lower() in _RESERVED or segment != segment.rstrip(" .") or ":" in segment:
+            if (
+                segment.partition(".")[0].rstrip(" ").lower() in _RESERVED
+                or segment != segment.rstrip(" .")
+                or _WINDOWS.search(segment)
+                or len(segment.encode()) > _SEGMENT_BYTES_MAX
+            ):
                 raise UsageError(
-                    f"the path {self.text!r} does not exist on every platform",
-                    hint="Avoid device names such as CON, colons, and names that end in a dot or a blank.",
+                    f"the path {self.text[:80]!r} does not exist on every platform",
+                    hint='Avoid device names such as CON, the characters < > : " | ? *, names that end in a dot or a '
+                    f"blank, and names longer than {_SEGMENT_BYTES_MAX} bytes.",
                     path=self.text,
                 )
         if unicodedata.normalize("NFC", self.text) != self.text:

@@ -1,7 +1,7 @@
 """The composition root: the only module that names concrete adapters.
 
-    project = open_project(Settings.find(Path.cwd()))
-    project.registry, project.store, project.tracking
+    with open_project(Settings.find(Path.cwd())) as project:
+        project.registry, project.store, project.tracking
 
 Edges (commands, HTTP, Python) come here for a `Project` and hand its members to the verbs; nothing below knows which
 database or which store it works on.
@@ -10,12 +10,14 @@ database or which store it works on.
 import getpass
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from uuid import uuid4
 
 from holdfast.config import HOME_NAME, Settings
@@ -29,6 +31,7 @@ from holdfast.registry.sql import SqlRegistry
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.environment import interpreter_for
 from holdfast.runtime.predictor import Predictor
+from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
 from holdfast.store.local import LocalStore
 from holdfast.tracking.interface import Tracking
@@ -66,8 +69,10 @@ def _new_id() -> str:
 
 
 @dataclass(frozen=True)
-class Project:
+class Project(AbstractContextManager["Project"]):
     """One opened project: where its names and bytes are, and who is asking.
+
+    What it holds open is let go of with `close()`, with the `with` block, or when nobody has the project any more.
 
     Attributes:
         settings: where everything is.
@@ -76,6 +81,7 @@ class Project:
         tracking: runs.
         policy: what the stages ask.
         actor: who is asking: the Git identity, or the system user.
+        let_go: lets go of the database's connections; it may be used again afterwards.
     """
 
     settings: Settings
@@ -84,6 +90,19 @@ class Project:
     tracking: Tracking
     policy: Policy
     actor: str
+    let_go: Callable[[], None]
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, self.let_go)
+
+    def close(self) -> None:
+        """Let go of the database; safe to call twice."""
+        self.let_go()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     @cached_property
     def workshop(self) -> Workshop:
@@ -111,16 +130,26 @@ def create_project(folder: Path) -> Settings:
 
     Raises:
         AlreadyExists: there is one already.
+        UsageError: the environment or the policy file asks for something that cannot be; nothing was made.
+        NoSpace, PermissionRefused: the operating system refused.
     """
     settings = Settings.at(folder / HOME_NAME)
-    if settings.home.exists():
-        raise AlreadyExists(f"{settings.home} is there already", hint="Use it: holdfast list", home=str(settings.home))
-    settings.home.mkdir(parents=True, mode=0o700)
-    # The home ignores itself, so that nobody's own .gitignore needs editing.
-    (settings.home / ".gitignore").write_text("*\n", encoding="utf-8")
-    open_project(settings)
+    _refuse_what_is_not_built(settings)
+    Policy.read(settings.policy_path)
+    with refusing(settings.home):
+        settings.home.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            settings.home.mkdir(mode=0o700)
+        except FileExistsError as error:
+            raise AlreadyExists(
+                f"{settings.home} is there already", hint="Use it: holdfast list", home=str(settings.home)
+            ) from error
+        # The home ignores itself, so that nobody's own .gitignore needs editing.
+        (settings.home / ".gitignore").write_text("*\n", encoding="utf-8")
+    open_project(settings).close()
     if not settings.policy_path.exists():
-        settings.policy_path.write_text(POLICY_STUB, encoding="utf-8")
+        with refusing(settings.policy_path):
+            settings.policy_path.write_text(POLICY_STUB, encoding="utf-8")
     return settings
 
 
@@ -128,35 +157,50 @@ def open_project(settings: Settings) -> Project:
     """The project that `settings` describe.
 
     Raises:
-        UsageError: it needs something that this Holdfast cannot do yet.
+        UsageError: it needs something that this Holdfast cannot do yet, or its policy is not valid.
         UnsupportedFormat: it was written by a newer Holdfast.
     """
+    _refuse_what_is_not_built(settings)
+    policy, store = Policy.read(settings.policy_path), LocalStore(Path(settings.store_url))
+    database = Database.open(settings.database_url)
+    return Project(
+        settings=settings,
+        store=store,
+        registry=SqlRegistry(database, utc_now, _new_id),
+        tracking=SqlTracking(database, utc_now, _new_id),
+        policy=policy,
+        actor=_actor(settings.project),
+        let_go=database.close,
+    )
+
+
+def _refuse_what_is_not_built(settings: Settings) -> None:
     if settings.url is not None:
         raise UsageError(
             "HOLDFAST_URL names a server, and this Holdfast works embedded only",
             hint="Unset HOLDFAST_URL to use the registry in .holdfast/.",
         )
-    if "://" in settings.store_url:
+    scheme, separator, _ = settings.store_url.partition("://")
+    if separator:
+        # Only the scheme: the rest of such a URL may hold a password.
         raise UsageError(
-            f"HOLDFAST_STORE_URL is {settings.store_url}, and this Holdfast keeps bytes in a local folder only",
+            f"HOLDFAST_STORE_URL begins with {scheme}://, and this Holdfast keeps bytes in a local folder only",
             hint="Unset it, or set it to a folder.",
         )
-    database = Database.open(settings.database_url)
-    return Project(
-        settings=settings,
-        store=LocalStore(Path(settings.store_url)),
-        registry=SqlRegistry(database, utc_now, _new_id),
-        tracking=SqlTracking(database, utc_now, _new_id),
-        policy=Policy.read(settings.policy_path),
-        actor=_actor(settings.project),
-    )
 
 
 def _actor(folder: Path) -> str:
     """Who is asking: `ana <ana@example.org>` as Git has it, or the system user."""
     name = os.environ.get("GIT_AUTHOR_NAME") or _git_config(folder, "user.name")
     email = os.environ.get("GIT_AUTHOR_EMAIL") or _git_config(folder, "user.email")
-    return f"{name} <{email}>" if name and email else name or email or getpass.getuser()
+    return f"{name} <{email}>" if name and email else name or email or _system_user()
+
+
+def _system_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, ImportError, OSError):
+        return f"uid {os.getuid()}"  # a container often runs as a number that no list of users names
 
 
 def _git_config(folder: Path, key: str) -> str:

@@ -1,6 +1,6 @@
 """Golden files: bytes and digests that a change of code must not change.
 
-    pytest tests/goldens --update-goldens      rewrites them; look at the difference before it is committed
+    pytest --update-goldens tests/goldens      rewrites them; look at the difference before it is committed
 
 A difference is a change of format, and needs a line under "Changes" in docs/FORMAT.md.
 """
@@ -16,13 +16,9 @@ Golden = Callable[[str, bytes], None]
 """`golden(name, data)`: `data` is what the golden file `name` holds."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-goldens", action="store_true", help="write the golden files instead of comparing")
-
-
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
-    update = request.config.getoption("--update-goldens", default=False)
+    update = request.config.getoption("--update-goldens")
 
     def compare(name: str, data: bytes) -> None:
         path = FOLDER / name

@@ -29,7 +29,12 @@ def test_a_frame_that_arrives_byte_by_byte_is_whole() -> None:
     with ours, theirs:
         theirs.settimeout(10)
         data = frames.pack({"op": "predict"}, b"rows")
-        sender = threading.Thread(target=lambda: [ours.sendall(data[n : n + 1]) for n in range(len(data))])
+
+        def drip() -> None:
+            for place in range(len(data)):
+                ours.sendall(data[place : place + 1])
+
+        sender = threading.Thread(target=drip)
         sender.start()
         assert frames.receive(theirs) == ({"op": "predict"}, b"rows")
         sender.join()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.database import Database
+from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.errors import NotConfirmed
 from holdfast.names import ModelName, StageName, VersionNumber

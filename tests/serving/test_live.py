@@ -96,7 +96,7 @@ HOSTILE: dict[str, tuple[bytes, type[HoldfastError]]] = {
     "another type": (body(row(calls="many")), InvalidInput),
     "out of range": (body(row(calls=101)), InvalidInput),
     "infinite": (body(row(calls=1e400)), InvalidInput),
-    "a number of a thousand digits": (body(row(age=10**1000)), BundleFailed),
+    "a number of a thousand digits": (body(row(age=10**1000)), InvalidInput),
     "not JSON": (b"{", InvalidInput),
     "deep": (b"[" * 100_000, InvalidInput),
     "a deep value": (b'{"dataframe_records": [{"age": ' + b"[" * 900 + b"]" * 900 + b"}]}", HoldfastError),

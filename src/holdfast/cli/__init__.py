@@ -10,6 +10,7 @@ One file for each group of commands; a command is a few lines over one call. Wha
 (JSON with `--json`); what it says beside goes to standard error.
 """
 
+import io
 import sys
 
 from holdfast.config import VERSION
@@ -26,4 +27,8 @@ def main() -> None:
         return
     from holdfast.cli.app import run
 
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal cannot show is shown escaped: no answer is lost for a character.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(arguments))

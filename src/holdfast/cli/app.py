@@ -1,14 +1,18 @@
 """The list of commands, and the edge of the process."""
 
+import errno
+import os
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 import typer
 
-from holdfast.cli.exit_codes import INTERRUPTED, SUCCESS, UNEXPECTED, exit_code_of
+from holdfast.cli.exit_codes import EXIT_CODES, INTERRUPTED, SUCCESS, UNEXPECTED, exit_code_of
 from holdfast.cli.output import Output
 from holdfast.errors import HoldfastError, UsageError
+from holdfast.store.disk import refusal
 
 __all__ = ["COMMANDS", "build", "run"]
 
@@ -37,6 +41,12 @@ COMMANDS: dict[str, str] = {
 }
 """Each command and the module that holds it, in the order in which a person meets them."""
 
+_COMPLETING = "_HOLDFAST_COMPLETE"
+"""The shell's completion sets it, and then wants Typer's own answer."""
+
+_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+"""What the machine may say to any read or write, and which is no defect of ours."""
+
 
 def build(asked: str | None = None) -> typer.Typer:
     """The command line with the one command that was asked for, or with all of them for the help.
@@ -45,7 +55,6 @@ def build(asked: str | None = None) -> typer.Typer:
     """
     app = typer.Typer(
         name="holdfast",
-        no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -74,29 +83,54 @@ def run(arguments: Sequence[str]) -> int:
     ours = list(arguments[: arguments.index("--")]) if "--" in arguments else list(arguments)
     output = Output(as_json="--json" in ours)
     try:
-        app = build(next((word for word in ours if not word.startswith("-")), None))
-        result = app(args=list(arguments), prog_name="holdfast", standalone_mode=False)
+        if not arguments:
+            _invoke(["-h"], None)
+            return EXIT_CODES[UsageError.code]
+        return _invoke(arguments, next((word for word in ours if not word.startswith("-")), None))
     except HoldfastError as error:
-        output.error(error)
-        return exit_code_of(error)
+        return _refused(output, error)
     except (KeyboardInterrupt, typer.Abort):
-        output.talk("interrupted")
+        output.interrupted()
         return INTERRUPTED
     except typer.TyperException as error:
-        said = str(getattr(error, "message", "")) or str(error)
-        refused = UsageError(said or "a command is missing", hint=_usage_hint(error))
-        output.error(refused)
-        return exit_code_of(refused)
-    except BrokenPipeError:
-        # Whoever read our output has read enough, as `holdfast log | head` does.
-        output.close()
-        return SUCCESS
+        return _refused(output, _usage(error))
     except Exception as error:  # noqa: BLE001 - the one edge of this process: whatever gets here is a defect of ours
+        told = _of_the_machine(error)
+        if told is not None:
+            return _refused(output, told)
         output.unexpected(error, traceback.format_exc())
         return UNEXPECTED
+
+
+def _invoke(arguments: Sequence[str], asked: str | None) -> int:
+    """Parse and call, as Typer would on its own, but without its answers to Ctrl-C and to a closed pipe."""
+    app = build(asked)
+    if _COMPLETING in os.environ:
+        app(prog_name="holdfast")
+    try:
+        with typer.main.get_command(app).make_context("holdfast", list(arguments)) as context:
+            result = context.command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
     return result if isinstance(result, int) else SUCCESS
 
 
-def _usage_hint(error: Exception) -> str:
+def _refused(output: Output, error: HoldfastError) -> int:
+    output.error(error)
+    return exit_code_of(error)
+
+
+def _usage(error: typer.TyperException) -> UsageError:
+    said = error.format_message()
     context = getattr(error, "ctx", None)
-    return f"See: {context.command_path} -h" if context is not None else "See: holdfast -h"
+    path = "holdfast" if context is None else str(context.command_path)
+    if path == "holdfast" and "--json" in said:
+        return UsageError(said, hint="It stands behind the command: holdfast list --json")
+    return UsageError(said, hint=f"See: {path} -h")
+
+
+def _of_the_machine(error: Exception) -> HoldfastError | None:
+    """A full disk or a refused permission, met where nobody expected it: told as what it is."""
+    if not isinstance(error, OSError) or error.errno not in _MACHINE:
+        return None
+    return refusal(error, Path(error.filename or "what was being written"))

@@ -6,7 +6,7 @@ each; a test compares it with this table.
 
 from holdfast.errors import HoldfastError
 
-__all__ = ["EXIT_CODES", "INTERRUPTED", "SUCCESS", "UNEXPECTED", "exit_code_of"]
+__all__ = ["ENDINGS", "EXIT_CODES", "INTERRUPTED", "SUCCESS", "UNEXPECTED", "epilog", "exit_code_of"]
 
 SUCCESS = 0
 
@@ -51,3 +51,48 @@ def exit_code_of(error: BaseException) -> int:
         case KeyboardInterrupt():
             return INTERRUPTED
     return UNEXPECTED
+
+
+_OPENING = (
+    *("usage", "not_found", "integrity", "unavailable", "no_space"),
+    *("unsupported_format", "permission_refused", "no_project"),
+)
+"""How any command may end that opens a project, whatever it does there."""
+
+_BUNDLING = ("already_exists", "too_large", "source_changed", "bundle_failed", "cannot_package", "missing_extra")
+"""What may go wrong while a bundle is put together."""
+
+_MOVING = ("gate_refused", "stage_moved", "not_confirmed")
+"""What may keep a stage from moving, or a replica from following."""
+
+ENDINGS: dict[str, tuple[str, ...]] = {
+    "init": ("usage", "not_found", "already_exists", "unavailable", "no_space", "permission_refused"),
+    "inventory": ("usage", "not_found", "permission_refused"),
+    "run": _OPENING,
+    "snapshot": (*_OPENING, "too_large", "source_changed"),
+    "register": (*_OPENING, *_BUNDLING, "invalid_input"),
+    "adopt": (*_OPENING, *_BUNDLING, "invalid_input", "stage_moved"),
+    "list": _OPENING,
+    "show": _OPENING,
+    "search": _OPENING,
+    "gate": (*_OPENING, "gate_refused"),
+    "approve": _OPENING,
+    "promote": (*_OPENING, *_MOVING, "approval_required", "already_exists"),
+    "rollback": (*_OPENING, *_MOVING, "incomplete_version", "already_exists"),
+    "live": _OPENING,
+    "log": _OPENING,
+    "serve": (*_OPENING, "bundle_failed", "missing_extra"),
+    "checkout": (*_OPENING, "already_exists"),
+    "check": _OPENING,
+    "audit verify": _OPENING,
+    "doctor": ("usage",),
+    "demo": ("usage", "integrity", "unavailable", "no_space", "missing_extra", "permission_refused"),
+}
+"""The error codes that each command can end with. Beside them any command may be interrupted, or meet a defect."""
+
+
+def epilog(command: str, example: str) -> str:
+    """The end of a command's help: an example, and the exit codes that a script may meet."""
+    codes = sorted((EXIT_CODES[code], code) for code in (*ENDINGS[command], "unexpected", "interrupted"))
+    said = ", ".join(f"{number} {code}" for number, code in codes)
+    return f"Example: {example}\n\nExit codes: 0 done, {said}. docs/ERRORS.md explains each."

@@ -7,15 +7,17 @@ from typing import Annotated
 import typer
 
 from holdfast.canonical import JsonObject
+from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, ModelArgument, here
 from holdfast.cli.output import Output, table
 from holdfast.errors import UsageError
 from holdfast.names import ModelName
+from holdfast.wire import utc_now
 
 app = typer.Typer()
 
 
-@app.command(epilog="Example: holdfast live churn --at 2026-03-01T09:00")
+@app.command(epilog=epilog("live", "holdfast live churn --at 2026-03-01T09:00"))
 def live(
     model: ModelArgument,
     at: Annotated[
@@ -31,12 +33,18 @@ def live(
 
 def _moment(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as error:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise UsageError(f"{text!r} is not a moment", hint="Write it as 2026-03-01T09:00 or with +02:00.") from error
+    if moment > utc_now():
+        raise UsageError(f"{text} has not come yet", hint="Leave --at out to ask about now.")
+    return moment
 
 
 def _live(found: JsonObject) -> Iterator[str]:
+    if not found["stages"]:
+        yield f"{found['model']} had no stages yet"
+        return
     rows = []
     for stage, held in found["stages"].items():
         if held is None:
@@ -47,14 +55,16 @@ def _live(found: JsonObject) -> Iterator[str]:
     yield from table(("stage", "version", "since", "by", "event", "digest"), rows)
 
 
-@app.command(epilog="Example: holdfast log churn")
+@app.command(epilog=epilog("log", "holdfast log churn"))
 def log(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="One model; all by default.")] = None,
     limit: Annotated[int, typer.Option("--limit", help="At most so many events, the newest.")] = 50,
+    before: Annotated[int | None, typer.Option("--before", help="Only events before this one: the next page.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the audit log, the newest event first."""
-    events = [event.to_json() for event in here().registry.log(ModelName(model) if model else None, limit=limit)]
+    found = here().registry.log(None if model is None else ModelName(model), before=before, limit=limit)
+    events = [event.to_json() for event in found]
     Output(as_json=as_json).result({"events": events}, _events(events))
 
 

@@ -1,11 +1,12 @@
 """`list`, `show` and `search`: what there is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
 from holdfast.canonical import JsonObject
+from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, ReferenceArgument, here
 from holdfast.cli.output import Output, bytes_text, table
 from holdfast.evidence import CodeState, Environment, Evidence, FeatureSchema, Holdout, Metrics, RunReference
@@ -22,24 +23,27 @@ from holdfast.parts import (
     Weights,
     how_to_add,
 )
+from holdfast.tracking.values import Run
 
 app = typer.Typer()
 
 
-@app.command("list", epilog="Example: holdfast list churn")
+@app.command("list", epilog=epilog("list", "holdfast list churn"))
 def list_versions(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="One model; all by default.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the versions, and the stages that hold them."""
     registry = here().registry
-    versions = registry.versions(ModelName(model) if model else None)
-    models = {version.model for version in versions}
-    held: dict[tuple[ModelName, int | None], list[str]] = {}
-    for name in models:
-        for stage in registry.stages(name):
-            held.setdefault((name, stage.number), []).append(str(stage.name))
-    rows = [{**version.to_json(), "stages": held.get((version.model, version.number), [])} for version in versions]
+    versions = registry.versions(None if model is None else ModelName(model))
+    held = {name: registry.stages(name) for name in {version.model for version in versions}}
+    rows = [
+        {
+            **version.to_json(),
+            "stages": [str(stage.name) for stage in held[version.model] if stage.number == version.number],
+        }
+        for version in versions
+    ]
     Output(as_json=as_json).result({"versions": rows}, _version_rows(rows))
 
 
@@ -66,10 +70,11 @@ def _version_rows(rows: list[JsonObject]) -> Iterator[str]:
 
 def _metric(summary: JsonObject) -> str:
     name = summary.get("primary")
-    return "" if name is None else f"{name} {summary['metrics'][name]:.4f}"
+    value = None if name is None else summary["metrics"].get(name)
+    return "" if value is None else f"{name} {value:.4f}"
 
 
-@app.command(epilog="Example: holdfast show churn@production")
+@app.command(epilog=epilog("show", "holdfast show churn@production"))
 def show(reference: ReferenceArgument, as_json: AsJson = False) -> None:
     """Show a version whole: its five parts, the evidence beside them, and the stages that hold it."""
     project = here()
@@ -139,7 +144,7 @@ def _evidence(evidence: Evidence) -> Iterator[tuple[str, str]]:
                 yield name, f"{piece.commit or 'no commit'}{dirty}"
 
 
-@app.command(epilog='Example: holdfast search "metrics.recall > 0.9 and params.lr = 0.1"')
+@app.command(epilog=epilog("search", 'holdfast search "metrics.recall > 0.9 and params.lr = 0.1"'))
 def search(
     query: Annotated[str, typer.Argument(metavar="FILTER", help="Such as: metrics.recall > 0.9")] = "",
     order_by: Annotated[str, typer.Option("--order-by", help="Such as: metrics.recall desc")] = "",
@@ -148,17 +153,22 @@ def search(
 ) -> None:
     """Search the runs by their metrics, params, tags, model and status."""
     runs = here().tracking.search(query, order_by=order_by, limit=limit)
-    rows = (
+    Output(as_json=as_json).result({"runs": [run.to_json() for run in runs]}, _run_rows(runs))
+
+
+def _run_rows(runs: Sequence[Run]) -> Iterator[str]:
+    yield from table(
+        ("run", "model", "name", "status", "started", "metrics", "params"),
         (
-            run.id[:12],
-            run.model,
-            run.name,
-            run.status,
-            run.to_json()["started_at"][:19].replace("T", " "),
-            ", ".join(f"{name}={value:g}" for name, value in list(run.metrics.items())[:4]),
-            ", ".join(f"{name}={value}" for name, value in list(run.params.items())[:4]),
-        )
-        for run in runs
+            (
+                run.id[:12],
+                run.model,
+                run.name,
+                run.status,
+                run.to_json()["started_at"][:19].replace("T", " "),
+                ", ".join(f"{name}={value:g}" for name, value in list(run.metrics.items())[:4]),
+                ", ".join(f"{name}={value}" for name, value in list(run.params.items())[:4]),
+            )
+            for run in runs
+        ),
     )
-    heads = ("run", "model", "name", "status", "started", "metrics", "params")
-    Output(as_json=as_json).result({"runs": [run.to_json() for run in runs]}, table(heads, rows))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from holdfast.canonical import JsonObject
-from holdfast.cli.exit_codes import EXIT_CODES, SUCCESS
+from holdfast.cli.exit_codes import EXIT_CODES, SUCCESS, epilog
 from holdfast.cli.options import AsJson, Reason, ReferenceArgument, StageOption, WaitSeconds, here
 from holdfast.cli.output import Output
 from holdfast.errors import GateRefused
@@ -29,7 +29,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Return when every replica re
 Key = Annotated[str | None, typer.Option("--idempotency-key", help="The same key again moves nothing.")]
 
 
-@app.command(epilog="Example: holdfast gate churn@4 --to production")
+@app.command(epilog=epilog("gate", "holdfast gate churn@4 --to production"))
 def gate(reference: ReferenceArgument, to: To = "production", as_json: AsJson = False) -> int:
     """Ask whether a version may have a stage; moves nothing. The exit code is not 0 unless the outcome is `pass`."""
     project = here()
@@ -38,7 +38,7 @@ def gate(reference: ReferenceArgument, to: To = "production", as_json: AsJson = 
     return SUCCESS if verdict.outcome is Outcome.PASS else EXIT_CODES[GateRefused.code]
 
 
-@app.command(epilog="Example: holdfast approve churn@4 --stage production")
+@app.command(epilog=epilog("approve", "holdfast approve churn@4 --stage production"))
 def approve(
     reference: ReferenceArgument,
     stage: StageOption = "production",
@@ -58,7 +58,7 @@ def approve(
     )
 
 
-@app.command(epilog='Example: holdfast promote churn@4 --to production --reason "beats 3 on recall" --wait')
+@app.command(epilog=epilog("promote", 'holdfast promote churn@4 --to production --reason "beats 3 on recall" --wait'))
 def promote(
     reference: ReferenceArgument,
     to: To = "production",
@@ -79,7 +79,7 @@ def promote(
     Output(as_json=as_json).result(value, _moved(value))
 
 
-@app.command(epilog="Example: holdfast rollback churn --wait")
+@app.command(epilog=epilog("rollback", "holdfast rollback churn --wait"))
 def rollback(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
     stage: StageOption = "production",
@@ -91,7 +91,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Move a stage back to last-known-good: weights, preprocessing, threshold and environment together."""
-    project, output = here(), Output(as_json=as_json)
+    project = here()
     asked = Rollback(
         ModelName(model), StageName(stage), project.actor, project.policy, reason, emergency, idempotency_key
     )
@@ -99,12 +99,21 @@ def rollback(
     # (5) every replica has picked it up
     replicas = _confirmed(project, back.move, wait=wait, seconds=wait_seconds)
     value = {**back.to_json(), "replicas": [replica.to_json() for replica in replicas]}
-    output.result(value, _moved(value))
+    Output(as_json=as_json).result(value, _moved(value))
     # (7) why: asked once the stage is safe, and never of a program
-    if not reason and not as_json and sys.stdin.isatty():
-        said = typer.prompt("What made it necessary?", default="", show_default=False, err=True)
-        if said.strip():
-            explain_rollback(back.move, said.strip(), project.actor, project.registry)
+    if not reason and not as_json:
+        _ask_why(project, back.move)
+
+
+def _ask_why(project: Project, move: Move) -> None:
+    if sys.stdin is None or not sys.stdin.isatty():
+        return
+    try:
+        said = typer.prompt("What made it necessary?", default="", show_default=False, err=True).strip()
+    except typer.Abort:
+        return  # the stage has moved: Ctrl-C is no answer, and no failure either
+    if said:
+        explain_rollback(move, said, project.actor, project.registry)
 
 
 def _request(project: Project, reference: str, to: str) -> GateRequest:

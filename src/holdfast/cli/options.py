@@ -17,7 +17,7 @@ ReferenceArgument = Annotated[
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")]
 StageOption = Annotated[str, typer.Option("--stage", help="The stage.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the log.")]
-WaitSeconds = Annotated[float, typer.Option("--wait-seconds", help="How long --wait waits for the replicas.")]
+WaitSeconds = Annotated[float, typer.Option("--wait-seconds", min=0.0, help="How long --wait waits for replicas.")]
 
 
 def here() -> Project:

@@ -1,10 +1,11 @@
 """The only place that prints. Standard output is data; standard error is talk."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 from holdfast.canonical import JsonObject
 from holdfast.errors import HoldfastError
@@ -13,9 +14,14 @@ __all__ = ["Output", "bytes_text", "table"]
 
 Progress = Callable[[int, int], None]
 
+_AGAIN = "Run the command again; whatever had not been committed is as it was."
+
 
 class Output:
     """Presents results, errors and progress, for people or for programs.
+
+    Whoever reads may go away in the middle, as `head` does. Then nothing more is said, and the command goes on to its
+    end and to its own exit code: what it does matters more than who listens.
 
     Args:
         as_json: whether results and errors are one JSON value on standard output.
@@ -26,50 +32,59 @@ class Output:
 
     def result(self, value: JsonObject, lines: Iterable[str]) -> None:
         """The answer of a command: `value` for a program, `lines` for a person."""
-        if self.as_json:
-            print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
-            return
-        for line in lines:
-            print(line)
+        _print(sys.stdout, [_json(value)] if self.as_json else lines)
+
+    def report(self, value: JsonObject, lines: Iterable[str]) -> None:
+        """An answer beside another program's output: standard output is that program's, so a person is talked to."""
+        _print(*((sys.stdout, [_json(value)]) if self.as_json else (sys.stderr, lines)))
 
     def line(self, text: str) -> None:
         """One line of an answer that is told while it comes about; never with `--json`."""
-        print(text, flush=True)
+        _print(sys.stdout, [text])
 
     def flush(self) -> None:
         """Let go of what was printed, before another process writes to the same place."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-
-    def close(self) -> None:
-        """Say no more: whoever read has gone."""
-        sys.stderr.close()
+        for stream in (sys.stdout, sys.stderr):
+            _print(stream, [])
 
     def talk(self, text: str) -> None:
         """Something worth saying that is not the answer."""
-        print(text, file=sys.stderr)
+        _print(sys.stderr, [text])
 
     def error(self, error: HoldfastError) -> None:
         """An error: its sentence and what to do."""
         if self.as_json:
-            print(json.dumps({"error": error.to_json()}, ensure_ascii=False, default=str))
+            self._problem(error.to_json())
             return
         self.talk(f"error: {error.message}")
         for finding in error.details.get("findings", []):
             self.talk(f"  {finding['outcome']:<13} {finding['rule']}: {finding['sentence']}")
         self.talk(f"hint: {error.hint}")
 
+    def interrupted(self) -> None:
+        """Somebody pressed Ctrl-C."""
+        if self.as_json:
+            self._problem({"code": "interrupted", "message": "interrupted", "hint": _AGAIN})
+        self.talk("interrupted")
+
     def unexpected(self, error: Exception, trace: str) -> None:
         """A defect of ours: all of it, for a report."""
         if self.as_json:
             hint = "This is a defect of Holdfast; the trace is on standard error."
-            print(json.dumps({"error": {"code": "unexpected", "message": str(error), "hint": hint}}))
+            self._problem({"code": "unexpected", "message": str(error), "hint": hint})
         self.talk(f"{trace}\nThis is a defect of Holdfast, not of your project. Nothing was left half done.")
+
+    def _problem(self, value: JsonObject) -> None:
+        try:
+            _print(sys.stdout, [_json({"error": value})])
+        except OSError:
+            # Standard output is what failed, as on a full disk: the other stream is left.
+            self.talk(_json({"error": value}))
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
         """A bar for anything that may take more than a second; silent where nobody is watching."""
-        if self.as_json or not sys.stderr.isatty():
+        if self.as_json or sys.stderr is None or not sys.stderr.isatty():
             yield lambda _done, _total: None
             return
         from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -81,6 +96,34 @@ class Output:
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(title, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print(stream: TextIO | None, lines: Iterable[str]) -> None:
+    """Every line, at once; a stream that was closed before this process began, or is closed meanwhile, takes none."""
+    if stream is None:
+        return
+    try:
+        for line in lines:
+            print(line, file=stream)
+        stream.flush()
+    except BrokenPipeError:
+        _forget(stream)
+
+
+def _forget(stream: TextIO) -> None:
+    """Lead the stream nowhere, so that what it still holds does not fail again when the process ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError):
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _json(value: JsonObject) -> str:
+    stream = sys.stdout
+    for_person = stream is not None and stream.isatty()
+    # JSON can name any character in ASCII; where the terminal's encoding cannot, it does.
+    ascii_only = stream is None or (stream.encoding or "ascii").lower().replace("_", "-") not in {"utf-8", "utf8"}
+    return json.dumps(value, ensure_ascii=ascii_only, indent=2 if for_person else None, default=str)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson
 from holdfast.cli.output import Output
 from holdfast.flow.inventory import inventory as take_inventory
@@ -12,10 +13,10 @@ from holdfast.wire import create_project
 
 app = typer.Typer()
 
-Folder = Annotated[Path, typer.Argument(help="The project's folder.")]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The project's folder.")]
 
 
-@app.command(epilog="Example: holdfast init")
+@app.command(epilog=epilog("init", "holdfast init"))
 def init(folder: Folder = Path(), as_json: AsJson = False) -> None:
     """Make a project: .holdfast/ for names and bytes, holdfast.toml for policy."""
     settings = create_project(folder.absolute())
@@ -28,7 +29,7 @@ def init(folder: Folder = Path(), as_json: AsJson = False) -> None:
     )
 
 
-@app.command(epilog="Example: holdfast inventory")
+@app.command(epilog=epilog("inventory", "holdfast inventory"))
 def inventory(folder: Folder = Path(), as_json: AsJson = False) -> None:
     """Look at a project as it stands: which of the five parts are there, and which gaps they have."""
     found = take_inventory(folder.absolute())

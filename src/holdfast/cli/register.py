@@ -1,11 +1,13 @@
 """`register` and `adopt`: a number for what a run made, or for what another system serves already."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from holdfast.canonical import Json
+from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, Reason, here
 from holdfast.cli.output import Output
 from holdfast.errors import UsageError
@@ -21,6 +23,7 @@ from holdfast.names import ModelName, StageName
 from holdfast.parts import DataInput, Hyperparameters
 from holdfast.parts.data_slice import TRAIN
 from holdfast.registry.actions import Action
+from holdfast.store.disk import refusing
 from holdfast.tracking.values import Run, RunStatus
 from holdfast.wire import Project
 
@@ -47,7 +50,11 @@ Semver = Annotated[str | None, typer.Option("--semver", help="The semantic versi
 
 
 @app.command(
-    epilog="Example: holdfast register churn --weights model.joblib --holdout data/holdout.csv --target churned"
+    epilog=epilog(
+        "register",
+        "holdfast register churn --weights model.joblib --preprocessing features.py:featurise --threshold 0.42 "
+        "--holdout data/holdout.csv --target churned --metric recall",
+    )
 )
 def register(
     model: Model,
@@ -70,22 +77,8 @@ def register(
 ) -> None:
     """Freeze the five parts as the next version of a model; what is missing is named, and no gate lets it through."""
     project, output = here(), Output(as_json=as_json)
-    given = Ingredients(
-        name=ModelName(model),
-        project=project.settings.project,
-        model=weights,
-        preprocessing=preprocessing,
-        threshold=threshold,
-        positive=_label(positive),
-        holdout=holdout,
-        target=target,
-        metric=metric,
-        groups=tuple(group) if group else None,
-        features=tuple(feature) if feature else None,
-        inputs=_inputs(project, train),
-        hyperparameters=_params(param),
-        lock=_text(lock),
-    )
+    said = _Said(model, weights, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
+    given = replace(said.ingredients(project), groups=_names(group), features=_names(feature))
     found, capture = _run_of(project, run, weights, output)
     ready = gather(given, found, capture, project.store)
     registered = register_version(
@@ -94,7 +87,9 @@ def register(
     output.result(registered.to_json(), _lines(registered))
 
 
-@app.command(epilog='Example: holdfast adopt churn --weights old.pkl --stage production --reason "serving since March"')
+@app.command(
+    epilog=epilog("adopt", 'holdfast adopt churn --weights old.pkl --stage production --reason "serving since March"')
+)
 def adopt(
     model: Model,
     weights: Weights = None,
@@ -112,22 +107,9 @@ def adopt(
     as_json: AsJson = False,
 ) -> None:
     """Take over a model that is in service: what is known of its past is pinned, what is not is named."""
-    project, output = here(), Output(as_json=as_json)
-    given = Ingredients(
-        name=ModelName(model),
-        project=project.settings.project,
-        model=weights,
-        preprocessing=preprocessing,
-        threshold=threshold,
-        positive=_label(positive),
-        holdout=holdout,
-        target=target,
-        metric=metric,
-        inputs=_inputs(project, train),
-        hyperparameters=_params(param),
-        lock=_text(lock),
-    )
-    ready = gather(given, None, None, project.store)
+    project = here()
+    said = _Said(model, weights, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
+    ready = gather(said.ingredients(project), None, None, project.store)
     registered = register_version(
         ready, project.workshop, project.registry, actor=project.actor, reason=reason, action=Action.VERSION_ADOPT
     )
@@ -136,7 +118,55 @@ def adopt(
         move = adopt_stage(registered.version, StageName(stage), project.registry, actor=project.actor, reason=reason)
         value["move"] = move.to_json()
         lines.append(f"{stage} holds it now, without a gate (event {move.event})")
-    output.result(value, lines)
+    Output(as_json=as_json).result(value, lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What both commands are told about a version, option by option."""
+
+    model: str
+    weights: Path | None
+    preprocessing: str | None
+    threshold: str | None
+    positive: str | None
+    holdout: str | None
+    target: str | None
+    metric: str | None
+    train: list[Path] | None
+    param: list[str] | None
+    lock: Path | None
+
+    def ingredients(self, project: Project) -> Ingredients:
+        """The same, parsed; the training data is frozen on the way, once everything else has been understood."""
+        name, hyperparameters, lock = ModelName(self.model), _params(self.param), _text(self.lock)
+        return Ingredients(
+            name=name,
+            project=project.settings.project,
+            model=None if self.weights is None else self.weights.absolute(),
+            preprocessing=None if self.preprocessing is None else _module(project, self.preprocessing),
+            threshold=self.threshold,
+            positive=None if self.positive is None else typed(self.positive),
+            holdout=None if self.holdout is None else str(Path(self.holdout).absolute()),
+            target=self.target,
+            metric=self.metric,
+            inputs=_inputs(project, self.train),
+            hyperparameters=hyperparameters,
+            lock=lock,
+        )
+
+
+def _module(project: Project, text: str) -> str:
+    """`file.py:function`, found from here as a shell completes it, and written as the project sees it."""
+    file, separator, function = text.rpartition(":")
+    path = Path(file).absolute()
+    if not separator or not path.is_relative_to(project.settings.project):
+        return text
+    return f"{path.relative_to(project.settings.project)}:{function}"
+
+
+def _names(given: list[str] | None) -> tuple[str, ...] | None:
+    return tuple(given) if given else None
 
 
 def _inputs(project: Project, train: list[Path] | None) -> tuple[DataInput, ...]:
@@ -154,12 +184,14 @@ def _params(given: list[str] | None) -> Hyperparameters | None:
     return Hyperparameters(values) if values else None
 
 
-def _label(text: str | None) -> Json:
-    return None if text is None else typed(text)
-
-
 def _text(path: Path | None) -> str | None:
-    return None if path is None else path.read_text(encoding="utf-8")
+    if path is None:
+        return None
+    try:
+        with refusing(path):
+            return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not text", hint="Give a file such as requirements.txt.") from error
 
 
 def _run_of(

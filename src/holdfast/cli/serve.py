@@ -1,12 +1,16 @@
 """`serve`: a replica that answers with whatever holds a stage, and follows the stage when it moves."""
 
 import logging
+import os
 from typing import Annotated
 from uuid import uuid4
 
 import typer
 
-from holdfast.cli.options import ModelArgument, StageOption, here
+from holdfast.canonical import JsonObject
+from holdfast.cli.exit_codes import epilog
+from holdfast.cli.options import AsJson, ModelArgument, StageOption, here
+from holdfast.cli.output import Output
 from holdfast.errors import NotFound
 from holdfast.names import ModelName, StageName
 from holdfast.serving.opening import opener
@@ -15,35 +19,48 @@ from holdfast.serving.source import RegistrySource
 from holdfast.web.inference.app import replica_app
 from holdfast.web.inference.server import address_of, listen
 from holdfast.web.inference.server import serve as serve_app
-from holdfast.wire import utc_now
+from holdfast.wire import Project, utc_now
 
 app = typer.Typer()
 
 
-@app.command(epilog="Example: holdfast serve churn --stage production --port 8081")
+@app.command(epilog=epilog("serve", "holdfast serve churn --stage production --port 8081"))
 def serve(
     model: ModelArgument,
     stage: StageOption = "production",
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.")] = 8081,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8081,
+    as_json: AsJson = False,
 ) -> None:
     """Answer predictions over HTTP: /invocations, the Open Inference Protocol at /v2, /healthz, /readyz."""
-    project = here()
+    project, output = here(), Output(as_json=as_json)
     name, pointer = ModelName(model), StageName(stage)
-    if project.registry.stage(name, pointer).number is None:
+    _require_holder(project, name, pointer)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    listening = listen(host, port)
+    url = address_of(listening)
+    served = replica_app(_replica(project, name, pointer, url))
+    # Said before the first version is loaded: a request that comes until then waits in the socket.
+    value: JsonObject = {"model": model, "stage": stage, "url": url, "pid": os.getpid()}
+    output.result(value, [f"{model}@{stage} at {url}"])
+    serve_app(served, listening)
+
+
+def _require_holder(project: Project, model: ModelName, stage: StageName) -> None:
+    if project.registry.stage(model, stage).number is None:
         raise NotFound(
             f"nothing holds {stage} of {model}",
             hint=f"Promote a version first: holdfast promote {model}@1 --to {stage}",
         )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    listening = listen(host, port)
-    replica = Replica(
-        RegistrySource(project.registry, name, pointer),
-        model=name,
-        stage=pointer,
+
+
+def _replica(project: Project, model: ModelName, stage: StageName, url: str) -> Replica:
+    return Replica(
+        RegistrySource(project.registry, model, stage),
+        model=model,
+        stage=stage,
         opener=opener(project.store, project.settings.cache),
-        place=Place(address_of(listening)),
+        place=Place(url),
         clock=utc_now,
         new_id=lambda: uuid4().hex,
     )
-    serve_app(replica_app(replica), listening)

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from holdfast.canonical import JsonObject
-from holdfast.cli.exit_codes import EXIT_CODES, SUCCESS, UNEXPECTED
+from holdfast.cli.exit_codes import EXIT_CODES, SUCCESS, UNEXPECTED, epilog
 from holdfast.cli.options import AsJson, here
 from holdfast.cli.output import Output, bytes_text
 from holdfast.config import Settings
@@ -19,7 +19,7 @@ audit = typer.Typer(help="The audit log: who moved what, when and why.")
 app.add_typer(audit, name="audit")
 
 
-@app.command(epilog="Example: holdfast check")
+@app.command(epilog=epilog("check", "holdfast check"))
 def check(as_json: AsJson = False) -> int:
     """Re-hash every byte, name what is damaged, and say which versions that hurts."""
     project, output = here(), Output(as_json=as_json)
@@ -37,7 +37,7 @@ def _checked(value: JsonObject) -> Iterator[str]:
         yield f"  {one['digest']}  hurts {hurt}: {one['reason']}"
 
 
-@audit.command(epilog="Example: holdfast audit verify")
+@audit.command(epilog=epilog("audit verify", "holdfast audit verify"))
 def verify(as_json: AsJson = False) -> int:
     """Recompute the whole log: every event, the chain, and every stage that it should have led to."""
     found = here().registry.audit_verify()
@@ -50,7 +50,7 @@ def _audit() -> None:
     """The audit log: who moved what, when and why."""
 
 
-@app.command(epilog="Example: holdfast doctor")
+@app.command(epilog=epilog("doctor", "holdfast doctor"))
 def doctor(as_json: AsJson = False) -> int:
     """Look at this machine and this project, and say what would stop them from working."""
     signs = list(examine_machine(Path.cwd()))

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from holdfast.canonical import JsonObject
+from holdfast.flow.gate.case import manifest_of
 from holdfast.manifest import Manifest
 from holdfast.names import Reference
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import Version
-from holdfast.runtime.materialise import read_manifest
 from holdfast.store.interface import Store
 
 __all__ = ["Explained", "explain"]
@@ -37,9 +37,9 @@ def explain(reference: Reference, registry: Registry, store: Store) -> Explained
 
     Raises:
         NotFound: no such version.
-        IntegrityError: its manifest is damaged.
+        IntegrityError: its manifest is damaged or lost.
     """
     version = registry.resolve(reference)
-    manifest = read_manifest(store, version.digest)
+    manifest = manifest_of(store, version)
     held = tuple(str(stage.name) for stage in registry.stages(version.model) if stage.number == version.number)
     return Explained(version, manifest, held)

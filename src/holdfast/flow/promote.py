@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.canonical import JsonObject
+from holdfast.database.times import to_text
 from holdfast.errors import AlreadyExists, ApprovalRequired, GateRefused, StageMoved, UsageError
 from holdfast.flow.gate import GateRequest, GateVerdict, Outcome, Workbench, gate
-from holdfast.names import StageName, VersionNumber
+from holdfast.flow.gate.judge import stage_of
+from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Meaning, NewApproval, NewEvent
-from holdfast.registry.values import Move, MoveStage, Version
+from holdfast.registry.values import Move, MoveStage, Stage, Version
 
 __all__ = ["Promoted", "Promotion", "adopt_stage", "promote", "same_request"]
 
@@ -59,14 +61,14 @@ def promote(promotion: Promotion, bench: Workbench, registry: Registry) -> Promo
         StageMoved: the stage holds another version than expected, or moved while the version was being judged.
         ApprovalRequired: everything passed but the approvals.
         GateRefused: the verdict is not `pass`; the refusal is in the log.
+        UsageError: the idempotency key belongs to another request.
     """
     ask = promotion.ask
     version = registry.resolve(ask.reference)
-    before = None if promotion.idempotency_key is None else registry.move_of(promotion.idempotency_key)
+    before = _moved_before(promotion, version, registry)
     if before is not None:
-        same_request(before, Action.STAGE_PROMOTE, ask.stage, version)
-        return Promoted(before, None)
-    stage = registry.stage(version.model, ask.stage)
+        return before
+    stage = stage_of(version.model, ask, registry)
     if stage.number == version.number:
         raise AlreadyExists(
             f"{version.model}@{version.number} holds {ask.stage} already",
@@ -75,17 +77,18 @@ def promote(promotion: Promotion, bench: Workbench, registry: Registry) -> Promo
             digest=str(version.digest),
         )
     if promotion.expect is not None and promotion.expect != stage.number:
-        raise StageMoved(
-            f"{ask.stage} holds {stage.number or 'nothing'}, and {promotion.expect} was expected",
-            hint=f"See who moved it with: holdfast log {version.model}; then decide again.",
-            expected=promotion.expect,
-            found=stage.number,
-            event=stage.event,
-        )
+        raise _moved_by_somebody(stage, promotion.expect, registry)
     # (1) to (8)
     verdict = gate(ask, bench, registry)
     if verdict.outcome is not Outcome.PASS:
         raise _refused(promotion, verdict, registry)
+    # The judging takes seconds: whoever lost the race meanwhile is told so before anything is written down.
+    before = _moved_before(promotion, version, registry)
+    if before is not None:
+        return before
+    now = registry.stage(version.model, ask.stage)
+    if now.number != verdict.stage.number:
+        raise _moved_by_somebody(now, verdict.stage.number, registry)
     # (8) the person who promotes stands behind it by name, bound to this verdict
     approval = registry.approve(
         NewApproval(
@@ -100,32 +103,77 @@ def promote(promotion: Promotion, bench: Workbench, registry: Registry) -> Promo
         ask.actor,
     )
     # (9) one transaction: the pointer, last-known-good, and the event that carries the verdict
-    move = registry.move_stage(
-        MoveStage(
-            model=version.model,
-            stage=ask.stage,
-            to=version.number,
-            expect=verdict.stage.number,
-            action=Action.STAGE_PROMOTE,
-            reason=promotion.reason,
-            verdict=verdict.digest,
-            approvals=(*verdict.approvals, approval.id),
-            idempotency_key=promotion.idempotency_key,
-        ),
-        ask.actor,
+    asked = MoveStage(
+        model=version.model,
+        stage=ask.stage,
+        to=version.number,
+        expect=verdict.stage.number,
+        action=Action.STAGE_PROMOTE,
+        reason=promotion.reason,
+        verdict=verdict.digest,
+        approvals=(*verdict.approvals, approval.id),
+        idempotency_key=promotion.idempotency_key,
     )
-    return Promoted(move, verdict)
+    try:
+        return Promoted(registry.move_stage(asked, ask.actor), verdict)
+    except UsageError:
+        # The same request, sent twice at once, is judged twice; the registry lets one of the two verdicts through.
+        before = _moved_before(promotion, version, registry)
+        if before is None:
+            raise
+        return before
 
 
-def same_request(before: Move, action: Action, stage: StageName, version: Version) -> None:
+def _moved_before(promotion: Promotion, version: Version, registry: Registry) -> Promoted | None:
+    """What an earlier request with the same key has done; None when there was none."""
+    if promotion.idempotency_key is None:
+        return None
+    before = registry.move_of(promotion.idempotency_key)
+    if before is None:
+        return None
+    same_request(before, Action.STAGE_PROMOTE, version.model, promotion.ask.stage, version.number)
+    return Promoted(before, None)
+
+
+def _moved_by_somebody(stage: Stage, expected: VersionNumber | None, registry: Registry) -> StageMoved:
+    """The error for a stage that does not hold what was expected: who moved it, when, from what to what."""
+    mover = None
+    if stage.event is not None:
+        mover = next(iter(registry.log(stage.model, before=stage.event + 1, limit=1)), None)
+    there, wanted, how = stage.number or "nothing", expected or "nothing", "nothing has ever held it"
+    if mover is not None:
+        how = (
+            f"{mover.actor} moved it from {mover.from_number or 'nothing'} to {mover.to_number} "
+            f"at {to_text(mover.time)}, event {mover.index}"
+        )
+    return StageMoved(
+        f"{stage.name} of {stage.model} holds {there}, and {wanted} was expected; {how}",
+        hint=f"See what happened with: holdfast log {stage.model}; then decide again.",
+        model=str(stage.model),
+        stage=str(stage.name),
+        expected=expected,
+        found=stage.number,
+        moved_by=None if mover is None else mover.actor,
+        moved_at=None if mover is None else to_text(mover.time),
+        moved_from=None if mover is None else mover.from_number,
+        moved_to=None if mover is None else mover.to_number,
+        event=stage.event,
+    )
+
+
+def same_request(
+    before: Move, action: Action, model: ModelName, stage: StageName, number: VersionNumber | None = None
+) -> None:
     """Refuse an idempotency key that belongs to another request.
 
     Raises:
         UsageError: the earlier move was of another kind, of another stage, or to another version.
     """
-    if (before.action, before.model, before.stage, before.to_number) != (action, version.model, stage, version.number):
+    asked = (action, model, stage, before.to_number if number is None else number)
+    if (before.action, before.model, before.stage, before.to_number) != asked:
         raise UsageError(
-            f"the idempotency key belongs to another request, event {before.event}",
+            f"the idempotency key belongs to another request, event {before.event}: "
+            f"{before.action} of {before.stage} to {before.model}@{before.to_number}",
             hint="Take a new key for a new request.",
             event=before.event,
         )
@@ -148,12 +196,11 @@ def adopt_stage(version: Version, stage: StageName, registry: Registry, *, actor
         )
     held = registry.stage(version.model, stage)
     if held.epoch > 0:
+        moved = _moved_by_somebody(held, None, registry)
         raise StageMoved(
-            f"{stage} has held a version before, so it moves through its gate only",
+            f"{stage} has held a version before, so it moves through its gate only: {moved.message}",
             hint=f"Use: holdfast promote {version.model}@{version.number} --to {stage}",
-            expected=None,
-            found=held.number,
-            event=held.event,
+            **moved.details,
         )
     move = MoveStage(
         model=version.model,
@@ -184,6 +231,8 @@ def _refused(promotion: Promotion, verdict: GateVerdict, registry: Registry) -> 
     )
     open_findings = [finding for finding in verdict.findings if finding.outcome is not Outcome.PASS]
     kind = ApprovalRequired if [finding.rule for finding in open_findings] == ["approver"] else GateRefused
+    # What failed is said first, and alone: what could not be decided is most often so because of it.
+    open_findings = [finding for finding in open_findings if finding.outcome is Outcome.FAIL] or open_findings
     said = "; ".join(f"{finding.rule}: {finding.sentence}" for finding in open_findings)
     return kind(
         f"{version.model}@{version.number} may not have {stage.name}: {said}",

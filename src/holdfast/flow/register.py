@@ -15,11 +15,13 @@ from holdfast.errors import IntegrityError
 from holdfast.evidence import CodeState, Metrics, RunReference
 from holdfast.flow.bundle.assemble import Ingredients, Opener, assemble
 from holdfast.manifest import Manifest
+from holdfast.names import BySemver
 from holdfast.parts import DataSlice, Weights
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import Edge, NewVersion, Version
 from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.store.disk import refusal
 from holdfast.store.interface import Store
 
 __all__ = ["Registered", "Workshop", "register"]
@@ -71,15 +73,19 @@ def register(
     Raises:
         CannotPackage, BundleFailed, UsageError, NotFound: the bundle could not be put together.
         AlreadyExists: this model has this very bundle already; the details name the version.
-        NoSpace: the disk is full; nothing was registered.
+        NoSpace, PermissionRefused: the disk is full or read-only; nothing was registered.
     """
+    if semver is not None:
+        BySemver(semver)
     folder = workshop.scratch / f"bundle-{workshop.new_id()}"
-    folder.mkdir(parents=True, mode=0o700)
     try:
+        folder.mkdir(parents=True, mode=0o700)
         # (1) one directory with all parts, which has answered its own holdout
         files = assemble(given, folder, workshop.opener)
         # (2) every byte durable in the store
         _keep(files, workshop.store)
+    except OSError as error:
+        raise refusal(error, Path(error.filename or folder)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     # (3) the version row: the only commit point

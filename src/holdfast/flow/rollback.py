@@ -5,18 +5,19 @@ The procedure has seven steps. This module takes (1) to (4) and (7); whoever ser
 
 from dataclasses import dataclass, replace
 
-from holdfast.canonical import JsonObject
-from holdfast.errors import GateRefused, Incomplete, IntegrityError, NotFound, UsageError
-from holdfast.flow.gate.case import Case, Workbench, bundle_is_whole, examine
-from holdfast.flow.gate.finding import Finding, Outcome
+from holdfast.canonical import JsonObject, plain
+from holdfast.config import VERSION
+from holdfast.errors import GateRefused, HoldfastError, Incomplete, IntegrityError, NotFound, UsageError
+from holdfast.flow.gate.case import Case, Workbench, damaged, examine, manifest_of
+from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.rules import RULES
 from holdfast.flow.promote import same_request
 from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
-from holdfast.registry.records import Event, NewEvent, NewVerdict
-from holdfast.registry.values import Move, MoveStage, Version
+from holdfast.registry.records import Event, NewEvent, NewVerdict, Verdict
+from holdfast.registry.values import Move, MoveStage, Stage, Version
 
 __all__ = ["Rollback", "RolledBack", "explain_rollback", "roll_back"]
 
@@ -33,7 +34,7 @@ class Rollback:
         model: whose stage.
         stage: which one.
         actor: who asks.
-        policy: the project's policy, for the formats it allows to be opened.
+        policy: the project's policy; it names the metric to measure by, and cannot add to or take from what is asked.
         reason: what made it necessary; required in an emergency, may be added later otherwise.
         emergency: skip the smoke step; recorded in the event.
         idempotency_key: the same key again gives the same answer and moves nothing.
@@ -71,68 +72,118 @@ def roll_back(rollback: Rollback, bench: Workbench, registry: Registry) -> Rolle
         NotFound: there is nothing to go back to.
         Incomplete: last-known-good lacks a part.
         IntegrityError: its bytes are damaged.
-        GateRefused: it no longer does what it did; an emergency skips this.
+        GateRefused: it no longer does what it did; the refusal is in the log. An emergency skips this.
         StageMoved: somebody moved the stage meanwhile.
+        UsageError: an emergency without a reason, or an idempotency key that belongs to another request.
     """
     if rollback.emergency and not rollback.reason.strip():
         raise UsageError("an emergency rollback needs a reason", hint='Say why: --emergency --reason "error rate 30 %"')
-    before = None if rollback.idempotency_key is None else registry.move_of(rollback.idempotency_key)
+    before = _moved_before(rollback, registry)
     if before is not None:
-        moved = registry.resolve(Reference.parse(f"{rollback.model}@{before.to_number}"))
-        same_request(before, Action.STAGE_ROLLBACK, rollback.stage, moved)
-        return RolledBack(before, ())
+        return before
     # (1) find last-known-good
     stage = registry.stage(rollback.model, rollback.stage)
     if stage.last_known_good is None:
         raise NotFound(
-            f"{rollback.stage} of {rollback.model} has no last-known-good: nothing was replaced there yet",
-            hint=f"Choose a version with: holdfast list {rollback.model}; move to it with: holdfast promote",
+            f"{rollback.stage} of {rollback.model} has nothing to go back to: no earlier version there is known good",
+            hint=f"Choose one from: holdfast list {rollback.model}; then: "
+            f"holdfast promote {rollback.model}@NUMBER --to {rollback.stage}",
         )
     version = registry.resolve(Reference.parse(f"{rollback.model}@{stage.last_known_good}"))
     # (2) all parts, by digest
     _require_whole(version, bench)
     # (3) smoke
     findings = () if rollback.emergency else _smoke(rollback, version, bench)
-    outcome = "skipped" if rollback.emergency else str(Outcome.PASS)
-    verdict = registry.put_verdict(
-        NewVerdict(
-            version.model,
-            version.number,
-            rollback.stage,
-            outcome,
-            {
-                "format": "holdfast.verdict",
-                "format_version": "1.0",
-                "purpose": "rollback",
-                "model": str(version.model),
-                "stage": str(rollback.stage),
-                "inputs": {"candidate": {"version": version.number, "digest": str(version.digest)}},
-                "outcome": outcome,
-                "findings": [finding.to_json() for finding in findings],
-                "asked_by": rollback.actor,
-            },
-        )
-    )
+    verdict = _keep(rollback, version, findings, registry)
+    if any(finding.outcome is not Outcome.PASS for finding in findings):
+        raise _refused(rollback, stage, verdict, findings, registry)
     # (4) the pointer, with what it was seen to hold
-    move = registry.move_stage(
-        MoveStage(
-            model=version.model,
-            stage=rollback.stage,
-            to=version.number,
-            expect=stage.number,
-            action=Action.STAGE_ROLLBACK,
+    asked = MoveStage(
+        model=version.model,
+        stage=rollback.stage,
+        to=version.number,
+        expect=stage.number,
+        action=Action.STAGE_ROLLBACK,
+        reason=rollback.reason,
+        verdict=verdict.digest,
+        idempotency_key=rollback.idempotency_key,
+        details={"emergency": rollback.emergency},
+    )
+    try:
+        return RolledBack(registry.move_stage(asked, rollback.actor), findings)
+    except HoldfastError:
+        # The same request, sent twice at once: the other one has moved it.
+        before = _moved_before(rollback, registry)
+        if before is None:
+            raise
+        return before
+
+
+def _moved_before(rollback: Rollback, registry: Registry) -> RolledBack | None:
+    """What an earlier request with the same key has done; None when there was none."""
+    before = None if rollback.idempotency_key is None else registry.move_of(rollback.idempotency_key)
+    if before is None:
+        return None
+    same_request(before, Action.STAGE_ROLLBACK, rollback.model, rollback.stage)
+    return RolledBack(before, ())
+
+
+def _keep(rollback: Rollback, version: Version, findings: tuple[Finding, ...], registry: Registry) -> Verdict:
+    outcome = str(overall(findings)) if findings else "skipped"
+    body = {
+        "format": "holdfast.verdict",
+        "format_version": "1.0",
+        "purpose": "rollback",
+        "model": str(version.model),
+        "stage": str(rollback.stage),
+        "inputs": {"candidate": {"version": version.number, "digest": str(version.digest)}},
+        "outcome": outcome,
+        "findings": [finding.to_json() for finding in findings],
+        "asked_by": rollback.actor,
+        "holdfast": VERSION,
+    }
+    return registry.put_verdict(NewVerdict(version.model, version.number, rollback.stage, outcome, plain(body)))
+
+
+def _refused(
+    rollback: Rollback, stage: Stage, verdict: Verdict, findings: tuple[Finding, ...], registry: Registry
+) -> GateRefused:
+    registry.record(
+        NewEvent(
+            Action.GATE_REFUSE,
+            model=verdict.model,
+            stage=verdict.stage,
+            from_number=stage.number,
+            to_number=verdict.number,
             reason=rollback.reason,
             verdict=verdict.digest,
-            idempotency_key=rollback.idempotency_key,
-            details={"emergency": rollback.emergency},
+            details={"outcome": verdict.outcome, "purpose": "rollback"},
         ),
         rollback.actor,
     )
-    return RolledBack(move, findings)
+    bad = [finding for finding in findings if finding.outcome is not Outcome.PASS]
+    return GateRefused(
+        f"last-known-good, version {verdict.number}, no longer works: {bad[0].sentence}",
+        hint=f'{bad[0].hint} To move anyway: --emergency --reason "…"',
+        model=str(verdict.model),
+        version=verdict.number,
+        stage=str(verdict.stage),
+        outcome=verdict.outcome,
+        findings=[finding.to_json() for finding in findings],
+        verdict=str(verdict.digest),
+    )
 
 
 def explain_rollback(move: Move, reason: str, actor: str, registry: Registry) -> Event:
-    """(7) what made it necessary, as a person says it once the fire is out."""
+    """(7) what made it necessary, as a person says it once the fire is out.
+
+    Raises:
+        UsageError: nothing was said, or the move was no rollback.
+    """
+    if not reason.strip():
+        raise UsageError("an explanation needs words", hint="Say what made the rollback necessary.")
+    if move.action is not Action.STAGE_ROLLBACK:
+        raise UsageError(f"event {move.event} is no rollback", hint=f"Find it with: holdfast log {move.model}")
     return registry.record(
         NewEvent(
             Action.ROLLBACK_EXPLAIN,
@@ -148,13 +199,13 @@ def explain_rollback(move: Move, reason: str, actor: str, registry: Registry) ->
 
 
 def _require_whole(version: Version, bench: Workbench) -> None:
-    manifest, damage = bundle_is_whole(bench.store, version.digest)
+    try:
+        manifest = manifest_of(bench.store, version)
+        damage = list(damaged(bench.store, manifest))
+    except HoldfastError as error:
+        raise _damaged(version, [error.message]) from error
     if damage:
-        raise IntegrityError(
-            f"last-known-good, version {version.number}, is damaged: {damage[0]}",
-            hint="Heal it with: holdfast check; or promote another version that is whole.",
-            damaged=list(damage),
-        )
+        raise _damaged(version, damage)
     if not manifest.complete:
         names = [missing.name for missing in manifest.missing()]
         raise Incomplete(
@@ -164,15 +215,17 @@ def _require_whole(version: Version, bench: Workbench) -> None:
         )
 
 
+def _damaged(version: Version, damage: list[str]) -> IntegrityError:
+    return IntegrityError(
+        f"last-known-good, version {version.number}, is damaged: {damage[0]}",
+        hint="Find what else is damaged with: holdfast check; or promote another version, one that is whole.",
+        model=str(version.model),
+        version=version.number,
+        damaged=damage,
+    )
+
+
 def _smoke(rollback: Rollback, version: Version, bench: Workbench) -> tuple[Finding, ...]:
     policy = rollback.policy.for_stage(version.model, rollback.stage)
     case = examine(Case(version, rollback.stage, replace(policy, rules=_SMOKE), rollback.actor), bench)
-    findings = tuple(RULES[name](case) for name in _SMOKE)
-    bad = [finding for finding in findings if finding.outcome is not Outcome.PASS]
-    if bad:
-        raise GateRefused(
-            f"last-known-good, version {version.number}, no longer works: {bad[0].sentence}",
-            hint=f'{bad[0].hint} To move anyway: --emergency --reason "…"',
-            findings=[finding.to_json() for finding in findings],
-        )
-    return findings
+    return tuple(RULES[name](case) for name in _SMOKE)

@@ -36,6 +36,7 @@ __all__ = [
     "PreprocessingCode",
     "Weights",
     "how_to_add",
+    "present_or_missing",
 ]
 
 P = TypeVar("P")
@@ -109,16 +110,17 @@ class Parts:
     def from_json(cls, reader: Reader) -> "Parts":
         """The parts that `to_json` wrote."""
         return cls(
-            weights=_read(reader, "weights", Weights.from_json),
-            data_slice=_read(reader, "data_slice", DataSlice.from_json),
-            preprocessing_code=_read(reader, "preprocessing_code", PreprocessingCode.from_json),
-            hyperparameters=_read(reader, "hyperparameters", Hyperparameters.from_json),
-            eval_threshold=_read(reader, "eval_threshold", EvalThreshold.from_json),
+            weights=present_or_missing(reader, "weights", Weights.from_json),
+            data_slice=present_or_missing(reader, "data_slice", DataSlice.from_json),
+            preprocessing_code=present_or_missing(reader, "preprocessing_code", PreprocessingCode.from_json),
+            hyperparameters=present_or_missing(reader, "hyperparameters", Hyperparameters.from_json),
+            eval_threshold=present_or_missing(reader, "eval_threshold", EvalThreshold.from_json),
             extra=reader.rest(),
         )
 
 
-def _read(reader: Reader, name: str, read: Callable[[Reader], P]) -> P | Missing:
+def present_or_missing(reader: Reader, name: str, read: Callable[[Reader], P]) -> P | Missing:
+    """What stands in the field `name`: the value that `read` takes apart, or its absence."""
     part = reader.reader(name)
     if part.has("missing"):
         return Missing(name, part.text("missing"), part.rest())

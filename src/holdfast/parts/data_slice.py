@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from holdfast.canonical import Json, JsonObject, Reader
 from holdfast.digest import Digest
+from holdfast.errors import UsageError
 
 __all__ = ["HOLDOUT", "TRAIN", "DataInput", "DataSlice"]
 
@@ -62,7 +63,7 @@ class DataInput:
 
 @dataclass(frozen=True, slots=True)
 class DataSlice:
-    """The frozen inputs of a version; at least one of them was trained on.
+    """The frozen inputs of a version; never empty, and at least one of them was trained on.
 
     Attributes:
         inputs: the snapshots, in the order in which they were read.
@@ -71,6 +72,12 @@ class DataSlice:
 
     inputs: tuple[DataInput, ...]
     extra: Mapping[str, Json] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise UsageError(
+                "a data slice without data is none", hint="Freeze what was trained on, or say it is missing."
+            )
 
     def to_json(self) -> JsonObject:
         """The part as it stands in a manifest."""

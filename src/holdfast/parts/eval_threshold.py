@@ -1,10 +1,11 @@
 """Eval threshold: how a score becomes an answer, and what that cut was chosen on."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.canonical import Json, JsonObject, Reader
-from holdfast.errors import UsageError
+from holdfast.errors import UnsupportedFormat, UsageError
 
 __all__ = ["ARGMAX", "CUT_OFF", "IDENTITY", "EvalThreshold"]
 
@@ -37,7 +38,9 @@ class EvalThreshold:
     extra: Mapping[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if (self.rule == CUT_OFF) != (self.value is not None) and self.rule != ARGMAX:
+        if self.value is not None and not math.isfinite(self.value):
+            raise UsageError(f"{self.value} is no threshold", hint="Give a finite number.")
+        if (self.rule, self.value is None) in {(CUT_OFF, True), (IDENTITY, False)}:
             raise UsageError(
                 f"a threshold by {self.rule} {'needs' if self.rule == CUT_OFF else 'takes no'} value",
                 hint="Give a number for a cut-off, 'argmax' for the most likely class, 'identity' for a regression.",
@@ -47,21 +50,31 @@ class EvalThreshold:
         """The predictions for `scores`.
 
         Args:
-            scores: one number a row, or one list a row with a number for each class.
+            scores: one finite number a row, or one list a row with a number for each class.
             classes: the label of each column when rows are lists; None otherwise.
 
         Raises:
             UsageError: the rule does not fit scores of this shape.
+            UnsupportedFormat: a rule of a newer format, of which nobody here knows what it decides.
         """
         if self.rule == IDENTITY:
             return list(scores)
         if self.rule == ARGMAX:
             return [self._most_likely(row, classes) for row in scores]
-        cut = self.value if self.value is not None else 0.0
-        if classes is None:
-            return [self.positive if score >= cut else self.negative for score in scores]
-        column = self._positive_column(classes)
-        return [self.positive if row[column] >= cut else self.negative for row in scores]
+        if self.rule != CUT_OFF or self.value is None:
+            raise UnsupportedFormat(
+                f"a threshold by {self.rule[:40]!r} is not known here",
+                hint="Upgrade Holdfast: pip install --upgrade holdfast",
+            )
+        if classes is not None:
+            column = self._positive_column(classes)
+            scores = [row[column] for row in scores]
+        if any(isinstance(score, bool) or not isinstance(score, int | float) for score in scores):
+            raise UsageError(
+                "a cut-off needs a number for each row, and the model gives something else",
+                hint="Use a model that scores, or 'argmax' or 'identity' for this kind of model.",
+            )
+        return [self.positive if score >= self.value else self.negative for score in scores]
 
     def _positive_column(self, classes: Sequence[Json]) -> int:
         if self.positive not in classes:
@@ -72,7 +85,7 @@ class EvalThreshold:
         return list(classes).index(self.positive)
 
     def _most_likely(self, row: Json, classes: Sequence[Json] | None) -> Json:
-        if classes is None:
+        if classes is None or not isinstance(row, list) or len(row) != len(classes):
             raise UsageError(
                 "argmax needs a score for each class", hint="Use a cut-off or identity for this kind of model."
             )

@@ -38,7 +38,7 @@ class Hyperparameters:
         """The part that `to_json` wrote."""
         return cls(
             values=reader.mapping("values"),
-            sources={name: str(source) for name, source in reader.mapping("sources").items()},
+            sources=reader.words("sources"),
             seeds=reader.mapping("seeds"),
             extra=reader.rest(),
         )

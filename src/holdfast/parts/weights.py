@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from holdfast.canonical import Json, JsonObject, Reader
+from holdfast.errors import UsageError
 from holdfast.names import RelativePath
 
 __all__ = ["Weights"]
@@ -28,6 +29,12 @@ class Weights:
     executes_code: bool
     files: tuple[RelativePath, ...]
     extra: Mapping[str, Json] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise UsageError(
+                "weights without a file are no weights", hint="Give the trained model, or say it is missing."
+            )
 
     def to_json(self) -> JsonObject:
         """The part as it stands in a manifest."""

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_loader
 from types import ModuleType
 
@@ -46,14 +46,18 @@ class _Finder(MetaPathFinder, Loader):
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The spec of a module of the bundle, or None."""
-        del path, target
+        del target
         if fullname in self._sources:
             place = self._sources[fullname][0]
             return spec_from_loader(
                 fullname, self, origin=f"{self._root}/{place}", is_package=place.endswith("__init__.py")
             )
         if any(name.startswith(f"{fullname}.") for name in self._sources):
-            return spec_from_loader(fullname, self, origin="bundle", is_package=True)
+            spec = ModuleSpec(fullname, self, origin="bundle", is_package=True)
+            # A folder without __init__.py may have other portions, in distributions that the lock brings.
+            others = PathFinder.find_spec(fullname, path)
+            spec.submodule_search_locations = list((others and others.submodule_search_locations) or ())
+            return spec
         return None
 
     def create_module(self, spec: ModuleSpec) -> None:

@@ -1,6 +1,7 @@
 """A bundle as a directory, of which no byte is believed before it has been hashed."""
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,19 +65,31 @@ class BundleFiles:
 
 def _read(root: Path, name: str, size_max: int) -> bytes:
     try:
-        handle = os.open(root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # Without blocking: a pipe in a file's place would keep the reader waiting for ever.
+        handle = os.open(root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
         raise NotFound(
             f"{root} holds no {name}", hint="Check a bundle out with: holdfast checkout churn@4 FOLDER"
         ) from error
     except OSError as error:
-        raise IntegrityError(
-            f"{name} in {root} cannot be read: {error.strerror}",
-            hint="Take the bundle from the store again with: holdfast checkout",
-        ) from error
-    with os.fdopen(handle, "rb", buffering=0) as stream:
-        pieces, left = [], size_max
-        while left > 0 and (piece := stream.read(left)):
-            pieces.append(piece)
-            left -= len(piece)
+        raise _unreadable(root, name, str(error.strerror)) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _unreadable(root, name, "it is no regular file")
+    try:
+        with os.fdopen(handle, "rb", buffering=0) as stream:
+            pieces, left = [], size_max
+            while left > 0 and (piece := stream.read(left)):
+                pieces.append(piece)
+                left -= len(piece)
+    except OSError as error:
+        raise _unreadable(root, name, str(error.strerror)) from error
     return b"".join(pieces)
+
+
+def _unreadable(root: Path, name: str, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"{name} in {root} cannot be read: {why}",
+        hint="Take the bundle from the store again with: holdfast checkout",
+        path=name,
+    )

@@ -8,6 +8,7 @@ from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, HoldfastError
 from holdfast.manifest import MANIFEST_BYTES_MAX, MANIFEST_NAME, Manifest
 from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
 
 __all__ = ["checkout_bundle", "materialise", "read_manifest"]
@@ -32,7 +33,8 @@ def materialise(store: Store, digest: Digest, cache: Path) -> BundleFiles:
         except HoldfastError:
             # A damaged copy in the cache costs one more checkout and nothing else.
             shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with refusing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         return checkout_bundle(store, digest, folder)
     except AlreadyExists:
@@ -52,18 +54,22 @@ def checkout_bundle(store: Store, digest: Digest, folder: Path) -> BundleFiles:
         AlreadyExists: the folder holds something.
         NotFound: the store lacks a file of the bundle.
         IntegrityError: a blob is damaged.
+        NoSpace, PermissionRefused: the folder cannot be written.
     """
     manifest = read_manifest(store, digest)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    with refusing(folder):
+        taken = folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir())))
+    if taken:
         raise AlreadyExists(f"{folder} is not empty", hint="Name a folder that does not exist yet.", path=str(folder))
     scratch = folder.with_name(f".{folder.name}.{uuid4().hex}")
-    scratch.mkdir(parents=True, mode=0o700)
     try:
-        for entry in manifest.files:
-            target = scratch / str(entry.path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            store.copy_to(entry.digest, target, mode=0o644)
-        (scratch / MANIFEST_NAME).write_bytes(manifest.encode())
+        with refusing(folder):
+            scratch.mkdir(parents=True, mode=0o700)
+            for entry in manifest.files:
+                target = scratch / str(entry.path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                store.copy_to(entry.digest, target, mode=0o644)
+            (scratch / MANIFEST_NAME).write_bytes(manifest.encode())
         try:
             scratch.rename(folder)
         except OSError as error:

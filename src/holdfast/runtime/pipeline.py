@@ -5,6 +5,7 @@ Everything comes from the bundle: no threshold, no preprocessing and no schema f
 
 import importlib
 import io
+import math
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from holdfast.parts.preprocessing_code import FUNCTION, IDENTITY
 from holdfast.runtime.bundle_code import install_modules
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.loaders import Scorer, loader_named
+from holdfast.runtime.loaders.sklearn import joblib_here
 from holdfast.runtime.rows import Table
 from holdfast.runtime.schema import conform, to_container
 
@@ -87,14 +89,28 @@ class Pipeline:
         rows = conform(self._schema, table)
         if rows.count == 0:
             return Answer([], [], self._scorer.classes)
-        features = _guarded("the preprocessing code", lambda: self._prepare(to_container(self._schema, rows)))
-        scores = _guarded("the model", lambda: self._scorer.score(features))
+        held = _guarded(f"making {self._schema.container} rows", lambda: to_container(self._schema, rows))
+        features = _guarded("the preprocessing code", lambda: self._prepare(held))
+        scores = _guarded("the model", lambda: list(self._scorer.score(features)))
         if len(scores) != rows.count:
             raise BundleFailed(
                 f"the bundle answered {len(scores)} scores for {rows.count} rows",
                 hint="The preprocessing code must keep every row, in order.",
             )
+        _refuse_infinite(scores)
         return Answer(self._threshold.decide(scores, self._scorer.classes), scores, self._scorer.classes)
+
+
+def _refuse_infinite(scores: list[Json]) -> None:
+    """No threshold decides what NaN means: an answer made from it would look like any other."""
+    for row, score in enumerate(scores):
+        numbers = score if isinstance(score, list) else (score,)
+        if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+            raise BundleFailed(
+                f"the model scores row {row} with NaN or infinity",
+                hint="Look at that row: the model has no finite score for it.",
+                row=row,
+            )
 
 
 def _incomplete(missing: Missing) -> Incomplete:
@@ -133,9 +149,8 @@ def _preprocessing(files: BundleFiles, part: PreprocessingCode) -> Callable[[Any
         raise BundleFailed(
             f"preprocessing code of kind {part.kind!r} cannot be opened", hint="Upgrade Holdfast, or register it again."
         )
-    import joblib
-
-    return cast("Callable[[Any], Any]", joblib.load(io.BytesIO(files.read(part.state))).transform)
+    transformer = joblib_here().load(io.BytesIO(files.read(part.state)))
+    return cast("Callable[[Any], Any]", transformer.transform)
 
 
 def _weights(files: BundleFiles, part: Weights) -> Scorer:

@@ -9,11 +9,12 @@ import os
 import socket
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from holdfast.canonical import JsonObject, Reader, decode
-from holdfast.errors import BundleFailed, Unavailable, from_json
+from holdfast.errors import BundleFailed, TooLarge, Unavailable, from_json
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.environment import Interpreter
 from holdfast.runtime.frames import pack, receive
@@ -21,12 +22,12 @@ from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table
 from holdfast.runtime.shapes import TABLE
 
-__all__ = ["OPEN_SECONDS_MAX", "Predictor", "Spawned", "spawn"]
+__all__ = ["CALL_SECONDS_MAX", "OPEN_SECONDS_MAX", "Predictor", "Spawned", "spawn"]
 
 OPEN_SECONDS_MAX = 300.0
 """Tens of gigabytes of weights from a slow disk; a worker that needs longer than this is taken to hang."""
 
-_CALL_SECONDS_MAX = 300.0
+CALL_SECONDS_MAX = 300.0
 """A million rows through a slow model; single requests have limits of their own where they are served."""
 
 _END_SECONDS_MAX = 5.0
@@ -54,6 +55,7 @@ def spawn(files: BundleFiles, interpreter: Interpreter, stamp: JsonObject) -> Sp
         arguments = [str(theirs.fileno()), str(files.root), str(files.digest), json.dumps(stamp)]
         environment = {**os.environ, **interpreter.variables}
         environment.pop("HOLDFAST_CAPTURE", None)
+        environment["PYTHONPATH"] = _search_path(environment.get("PYTHONPATH", ""))
         try:
             process = subprocess.Popen(
                 [str(interpreter.executable), "-P", "-m", "holdfast.runtime.worker", *arguments],
@@ -67,27 +69,61 @@ def spawn(files: BundleFiles, interpreter: Interpreter, stamp: JsonObject) -> Sp
     return Spawned(process, ours)
 
 
+def _search_path(given: str) -> str:
+    """Of the folders in PYTHONPATH, those that hold Holdfast or installed distributions.
+
+    A folder of plain sources is the project, and a bundle that leaned on it would answer here and nowhere else.
+    """
+    folders = [Path(entry) for entry in given.split(os.pathsep) if entry]
+    kept = [one for one in folders if (one / "holdfast" / "runtime").is_dir() or any(one.glob("*.dist-info"))]
+    return os.pathsep.join(str(folder) for folder in kept)
+
+
 class Predictor:
     """One open bundle in its own process; not safe for several threads at once."""
 
-    def __init__(self, spawned: Spawned) -> None:
+    def __init__(self, spawned: Spawned, *, call_seconds_max: float = CALL_SECONDS_MAX) -> None:
         self._process = spawned.process
         self._connection = spawned.connection
+        self._call_seconds_max = call_seconds_max
+        # Between a question and its answer nobody else may ask: an answer that nobody read would be taken for the next.
+        self._owes_answer = False
 
     @classmethod
-    def start(cls, files: BundleFiles, interpreter: Interpreter, *, version: int | None = None) -> "Predictor":
+    def start(
+        cls,
+        files: BundleFiles,
+        interpreter: Interpreter,
+        *,
+        version: int | None = None,
+        open_seconds_max: float = OPEN_SECONDS_MAX,
+        call_seconds_max: float = CALL_SECONDS_MAX,
+    ) -> "Predictor":
         """Start a worker and wait until the bundle is open.
 
+        Args:
+            files: the bundle's directory.
+            interpreter: what `runtime.environment` chose.
+            version: the version's number, when it has one.
+            open_seconds_max: how long opening may take.
+            call_seconds_max: how long each answer may take.
+
         Raises:
-            BundleFailed: the bundle's code or weights raised, or the process ended.
+            BundleFailed: the bundle's code or weights raised, the process ended, or it could not be started.
             IntegrityError: a file of the bundle is damaged.
+            Unavailable: the bundle was not open in time.
         """
         stamp = {"model": str(files.manifest.model), "version": version, "digest": str(files.digest)}
-        predictor = cls(spawn(files, interpreter, stamp))
         try:
-            predictor._connection.settimeout(OPEN_SECONDS_MAX)
-            predictor._receive()
-            predictor._connection.settimeout(_CALL_SECONDS_MAX)
+            spawned = spawn(files, interpreter, stamp)
+        except OSError as error:
+            raise BundleFailed(
+                f"no process for the bundle could be started: {error}",
+                hint="Look at the interpreter it needs, and at the limits of this machine.",
+            ) from error
+        predictor = cls(spawned, call_seconds_max=call_seconds_max)
+        try:
+            predictor._receive(open_seconds_max)
         except BaseException:
             predictor.close()
             raise
@@ -98,13 +134,15 @@ class Predictor:
 
         Raises:
             InvalidInput: the rows do not fit the schema.
-            BundleFailed: the bundle's own code raised.
+            BundleFailed: the bundle's own code raised, or its process has ended.
+            TooLarge: the rows or the answer pass the limit of one call.
+            Unavailable: no answer in time; the process has been ended.
         """
         body = json.dumps(table.to_json(), separators=(",", ":")).encode()
         return self._ask({"op": "predict", "shape": TABLE}, body)
 
     def holdout(self) -> Answer:
-        """The bundle's answer to its own frozen holdout."""
+        """The bundle's answer to its own frozen holdout; raises as `predict`."""
         return self._ask({"op": "holdout"}, b"")
 
     def close(self) -> None:
@@ -113,8 +151,7 @@ class Predictor:
         try:
             self._process.wait(_END_SECONDS_MAX)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self._kill()
 
     def __enter__(self) -> Self:
         return self
@@ -124,34 +161,64 @@ class Predictor:
     ) -> None:
         self.close()
 
+    def _kill(self) -> None:
+        self._connection.close()
+        self._process.kill()
+        self._process.wait()
+
     def _ask(self, header: JsonObject, body: bytes) -> Answer:
+        frame = pack(header, body)
+        if self._owes_answer or self._connection.fileno() < 0:
+            raise BundleFailed(
+                "the process of this bundle was ended, or left in the middle of an answer",
+                hint="Open the version again.",
+            )
+        self._owes_answer = True
+        self._connection.settimeout(self._call_seconds_max)
         try:
-            self._connection.sendall(pack(header, body))
-        except ConnectionError as error:
+            self._connection.sendall(frame)
+        except TimeoutError as error:
+            raise self._late(self._call_seconds_max) from error
+        except OSError as error:
             raise self._ended() from error
-        reader = Reader(decode(self._receive(), what="the worker's answer"), "answer")
+        found = self._receive(self._call_seconds_max)
+        reader = Reader(decode(found, what="the worker's answer", exact=True), "answer")
         classes = reader.items("classes") if reader.has("classes") else None
         return Answer(reader.items("predictions"), reader.items("scores"), classes)
 
-    def _receive(self) -> bytes:
+    def _receive(self, seconds_max: float) -> bytes:
+        self._connection.settimeout(seconds_max)
         try:
             header, body = receive(self._connection)
         except Unavailable as error:
-            if self._process.poll() is None and "in time" in error.message:
-                raise
-            raise self._ended() from error
+            raise self._late(seconds_max) if isinstance(error.__cause__, TimeoutError) else self._ended() from error
+        except (TooLarge, ValueError) as error:
+            # What cannot be read to its end leaves the stream in the middle of something.
+            self._kill()
+            raise BundleFailed(
+                f"the process of the bundle sent what no answer is: {error}", hint="Look at what its code writes to."
+            ) from error
+        self._owes_answer = False
         if not header.get("ok"):
             raise from_json(header.get("error", {}))
         return body
 
+    def _late(self, seconds_max: float) -> Unavailable:
+        self._kill()
+        return Unavailable(
+            f"the bundle did not answer within {seconds_max:g} s; its process has been ended",
+            hint="Send fewer rows, or look at what its code waits for.",
+            seconds_max=seconds_max,
+        )
+
     def _ended(self) -> BundleFailed:
         try:
-            code = self._process.wait(_END_SECONDS_MAX)
+            code: int | None = self._process.wait(_END_SECONDS_MAX)
         except subprocess.TimeoutExpired:
             code = None
         how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
         return BundleFailed(
-            f"the process that ran the bundle ended {how}",
+            f"the process that ran the bundle ended {how if code is not None else 'the conversation'}",
             hint="Its standard error says why; a signal 9 is usually a lack of memory.",
             exit_code=code,
         )

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from holdfast.canonical import Json, JsonObject, Reader, decode, plain
@@ -58,6 +59,12 @@ class Table:
             self.count,
         )
 
+    def named(self) -> "Table":
+        """The table with the names `x0`, `x1` … where it has none."""
+        if self.names is not None:
+            return self
+        return Table(tuple(f"x{place}" for place in range(len(self.columns))), self.columns, self.count)
+
     def row(self, index: int) -> "Table":
         """The table of one row."""
         return Table(self.names, tuple([column[index]] for column in self.columns), 1)
@@ -70,18 +77,21 @@ class Table:
     def from_json(cls, reader: Reader) -> "Table":
         """The table that `to_json` wrote."""
         names = reader.texts("names") if reader.has("names") else None
-        return cls.of_columns(names, reader.items("columns"))
+        columns = reader.items("columns")
+        if not all(isinstance(column, list) for column in columns):
+            raise InvalidInput("a column is not a list of values", hint="Send one list for each column.")
+        return cls.of_columns(names, columns)
 
     @classmethod
-    def of_columns(cls, names: Sequence[str] | None, columns: Iterable[Any]) -> "Table":
-        """A table of columns.
+    def of_columns(cls, names: Sequence[str] | None, columns: Iterable[Any], *, count: int | None = None) -> "Table":
+        """A table of columns; `count` says how many rows there are where there may be no column that does.
 
         Raises:
             InvalidInput: ragged columns, a name twice, or names that do not match the columns.
             TooLarge: more than `ROWS_MAX` rows.
         """
         held = tuple(column if isinstance(column, list) else list(column) for column in columns)
-        count = len(held[0]) if held else 0
+        count = len(held[0]) if held else count or 0
         if any(len(column) != count for column in held):
             raise InvalidInput("the columns differ in length", hint="Send every column with the same number of values.")
         if names is not None and (len(names) != len(held) or len(set(names)) != len(names)):
@@ -98,7 +108,8 @@ class Table:
             if not isinstance(record, Mapping):
                 raise InvalidInput("a row is not a JSON object", hint='Send rows such as {"age": 41, "plan": "basic"}.')
             names.update(dict.fromkeys(record))
-        return cls.of_columns(tuple(names), [[record.get(name) for record in records] for name in names])
+        columns = [[record.get(name) for record in records] for name in names]
+        return cls.of_columns(tuple(names), columns, count=len(records))
 
     @classmethod
     def of_arrays(cls, rows: Sequence[Sequence[Json]]) -> "Table":
@@ -106,7 +117,7 @@ class Table:
         width = len(rows[0]) if rows and isinstance(rows[0], list | tuple) else -1
         if any(not isinstance(row, list | tuple) or len(row) != width for row in rows):
             raise InvalidInput("the rows differ in length or are not lists", hint="Send rows of equal length.")
-        return cls.of_columns(None, [[row[place] for row in rows] for place in range(max(width, 0))])
+        return cls.of_columns(None, [[row[place] for row in rows] for place in range(max(width, 0))], count=len(rows))
 
 
 def container_of(rows: object) -> str:
@@ -121,27 +132,41 @@ def table_of(rows: Any) -> Table:
     Raises:
         InvalidInput: none of these, or ragged.
     """
-    module = type(rows).__module__.split(".")[0]
-    if module == "pandas":
-        if not hasattr(rows, "columns"):
-            rows = rows.to_frame()
-        return Table.of_columns([str(name) for name in rows.columns], [_pandas(rows[n]) for n in rows.columns])
-    if module == "polars":
-        return Table.of_columns(list(rows.columns), [_values(rows[name].to_list()) for name in rows.columns])
-    if module == "pyarrow":
+    if container_of(rows) == "pandas":
+        frame = rows if hasattr(rows, "columns") else rows.to_frame()
+        # By position: under a name that stands twice, a frame gives a frame.
+        columns = [_pandas(frame.iloc[:, place]) for place in range(frame.shape[1])]
+        return Table.of_columns([str(name) for name in frame.columns], columns, count=len(frame))
+    if hasattr(rows, "get_columns") and container_of(rows) == "polars":
+        return Table.of_columns(rows.columns, [_values(column.to_list()) for column in rows.get_columns()])
+    if hasattr(rows, "column_names") and hasattr(rows, "columns"):
         return Table.of_columns(list(rows.column_names), [_values(column.to_pylist()) for column in rows.columns])
-    if module == "numpy" and getattr(rows, "ndim", 0) == 2:  # noqa: PLR2004 - rows by columns
-        return Table.of_columns(None, [_values(column) for column in rows.T.tolist()])
+    if container_of(rows) == "numpy" and getattr(rows, "ndim", 0) == 2:  # noqa: PLR2004 - rows by columns
+        return Table.of_columns(None, [_values(column) for column in rows.T.tolist()], count=len(rows))
     if isinstance(rows, Mapping):
-        return Table.of_columns([str(name) for name in rows], [_values(column) for column in rows.values()])
+        return Table.of_columns([str(name) for name in rows], [_column(column) for column in rows.values()])
     if isinstance(rows, list | tuple) and rows and isinstance(rows[0], Mapping):
-        return Table.of_records([{name: _value(value) for name, value in row.items()} for row in rows])
+        return Table.of_records([_record(row) for row in rows])
     if isinstance(rows, list | tuple):
-        return Table.of_arrays([[_value(value) for value in row] for row in rows])
+        return Table.of_arrays([_column(row) for row in rows])
     raise InvalidInput(
         f"rows cannot be read from a {type(rows).__name__}",
         hint="Give a data frame, a two-dimensional array, a list of dicts, or a dict of columns.",
     )
+
+
+def _column(values: Any) -> list[Json]:
+    held = values.tolist() if callable(getattr(values, "tolist", None)) else values
+    if isinstance(held, str | bytes | Mapping) or not isinstance(held, Iterable):
+        raise InvalidInput(
+            f"a {type(values).__name__} stands where a list of values should be",
+            hint="Give a list of dicts, a list of lists, or a dict of columns.",
+        )
+    return _values(held)
+
+
+def _record(row: Any) -> Any:
+    return {str(name): _value(value) for name, value in row.items()} if isinstance(row, Mapping) else row
 
 
 def _pandas(series: Any) -> list[Json]:
@@ -157,19 +182,35 @@ def _values(values: Iterable[Any]) -> list[Json]:
 def _value(value: Any) -> Json:
     if type(value) in {int, str, bool}:
         return value
+    if isinstance(value, Decimal):
+        value = float(value)
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None if math.isnan(value) else str(value)
+        return float(value) if math.isfinite(value) else None if math.isnan(value) else str(float(value))
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return None
+    if type(value).__name__ == "datetime64":
+        return None if str(value) == "NaT" else str(value)
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
+    if getattr(value, "ndim", None) == 0 and type(item := value.item()) is not type(value):
+        return _value(item)
     return plain(value)
 
 
 def write_table(table: Table) -> bytes:
-    """The bytes of a frozen table: JSON by column, in one fixed form, exact for every float64."""
+    """The bytes of a frozen table: JSON by column, in one fixed form, exact for every float64 and every integer.
+
+    Raises:
+        InvalidInput: a value that JSON cannot carry.
+    """
     document = {"format": _FORMAT, "format_version": _FORMAT_VERSION, **table.to_json()}
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    try:
+        return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(
+            f"the rows hold a value that JSON cannot carry: {error}",
+            hint="Use numbers, Unicode text and true or false.",
+        ) from error
 
 
 def read_table(data: bytes) -> Table:
@@ -178,7 +219,7 @@ def read_table(data: bytes) -> Table:
     Raises:
         UnsupportedFormat: anything else.
     """
-    reader = Reader(decode(data, what="the frozen rows"), "rows")
+    reader = Reader(decode(data, what="the frozen rows", exact=True), "rows")
     name, version = reader.text("format"), reader.text("format_version")
     if name != _FORMAT or version.partition(".")[0] != _FORMAT_VERSION.partition(".")[0]:
         raise UnsupportedFormat(

@@ -1,7 +1,9 @@
 """Checking raw rows against the feature schema, and handing them over in the container the code was written for."""
 
 import math
+import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from holdfast.canonical import Json
@@ -9,7 +11,14 @@ from holdfast.errors import InvalidInput, MissingExtra
 from holdfast.evidence import Column, FeatureSchema
 from holdfast.runtime.rows import Table
 
-__all__ = ["conform", "to_container"]
+__all__ = ["ORDERED", "PYTHON_NAN", "PYTHON_NONE", "conform", "to_container"]
+
+
+PYTHON_NONE = "object"
+PYTHON_NAN = "object, NaN"
+"""Python objects, with None or with NaN where a value is missing: code tells the two apart."""
+
+ORDERED = "ordered category"
 
 
 def conform(schema: FeatureSchema, table: Table) -> Table:
@@ -20,6 +29,8 @@ def conform(schema: FeatureSchema, table: Table) -> Table:
             name the column and the first row.
     """
     names = tuple(column.name for column in schema.columns)
+    if table.names is None and not table.columns and table.count == 0:
+        return Table(names, tuple([] for _ in names), 0)
     if table.names is None:
         if len(table.columns) != len(names):
             raise InvalidInput(
@@ -41,21 +52,59 @@ def conform(schema: FeatureSchema, table: Table) -> Table:
 
 
 def _checked(column: Column, values: list[Json]) -> list[Json]:
-    family = _family(column.dtype)
-    kinds = _KINDS[family]
+    checked = values
+    exact = _EXACT.get(_family(column.dtype))
     for row, value in enumerate(values):
+        held = value
         if value is None or value != value:  # noqa: PLR0124 - NaN is the one value that differs from itself
             if not column.nullable:
                 raise _refused(column, row, "a value was expected, none was sent")
-        elif type(value) not in kinds:
-            raise _refused(column, row, f"{_EXPECTED[family]} was expected, {value!r:.40} was sent")
-        elif type(value) is float and math.isinf(value):
-            raise _refused(column, row, "a finite number was expected, infinity was sent")
-        elif family == "integer" and type(value) is float and not value.is_integer():
-            raise _refused(column, row, f"a whole number was expected, {value!r} was sent")
-        elif column.enforce:
-            _enforce(column, row, value)
-    return values
+            held = None
+        else:
+            misfit = _misfit(column, value)
+            if misfit is not None:
+                raise _refused(column, row, misfit)
+            if column.enforce:
+                _enforce(column, row, value)
+            if exact is not None:
+                held = exact(value)
+        if held is not value:
+            checked = list(values) if checked is values else checked
+            checked[row] = held
+    return checked
+
+
+def _misfit(column: Column, value: Json) -> str | None:
+    """Why the column's code could not be handed this value as what it is."""
+    family = _family(column.dtype)
+    if type(value) not in _KINDS[family]:
+        return f"{_EXPECTED[family]} was expected, {value!r:.40} was sent"
+    if family in {"number", "integer"}:
+        if not -math.inf < value < math.inf:
+            return "a finite number was expected, infinity was sent"
+        if family == "integer" and type(value) is float and not value.is_integer():
+            return f"a whole number was expected, {value!r} was sent"
+        low, high = _LIMITS.get(column.dtype, _LIMITS["float64" if family == "number" else "int64"])
+        if not low <= value <= high:
+            return f"{value!r:.40} does not fit into {column.dtype}"
+    if family == "boolean" and value not in (0, 1):
+        return f"true or false was expected, {value!r:.40} was sent"
+    return _untimely(column, value) if family == "time" else None
+
+
+def _untimely(column: Column, value: str) -> str | None:
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return f"a time such as 2026-03-01T09:00:00 was expected, {value!r:.40} was sent"
+    if column.native is None or (found.tzinfo is not None) == _has_zone(column.native):
+        return None
+    return f"a time {'with' if found.tzinfo is None else 'without'} a zone was expected, {value!r:.40} was sent"
+
+
+def _has_zone(native: str) -> bool:
+    """Whether `datetime64[us, UTC]` or `Datetime(time_unit='us', time_zone='UTC')` holds times with a zone."""
+    return "time_zone='" in native if native.startswith("Datetime") else "," in native or "tz=" in native
 
 
 def _family(dtype: str) -> str:
@@ -63,7 +112,7 @@ def _family(dtype: str) -> str:
         return "number"
     if dtype.startswith(("int", "uint")):
         return "integer"
-    return {"bool": "boolean", "datetime": "text", "string": "text"}.get(dtype, "any")
+    return {"bool": "boolean", "datetime": "time", "string": "text"}.get(dtype, "any")
 
 
 _KINDS: dict[str, set[type]] = {
@@ -71,13 +120,27 @@ _KINDS: dict[str, set[type]] = {
     "integer": {int, float},
     "boolean": {bool, int},
     "text": {str},
+    "time": {str},
     "any": {str, int, float, bool},
 }
+_LIMITS: dict[str, tuple[float, float]] = {
+    "float16": (-65504.0, 65504.0),
+    "float32": (-3.4028234663852886e38, 3.4028234663852886e38),
+    "float64": (-1.7976931348623157e308, 1.7976931348623157e308),
+    **{f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+}
+"""What fits into a dtype; past it NumPy would wrap around, overflow to infinity or raise."""
+
+_EXACT: dict[str, type] = {"number": float, "integer": int, "boolean": bool}
+"""What a value is, once it is known to mean that: 41 in a column of floats is 41.0, and 1 among flags is true."""
+
 _EXPECTED = {
     "number": "a number",
     "integer": "a whole number",
     "boolean": "true or false",
     "text": "a string",
+    "time": "a time as text",
     "any": "a string, number or boolean",
 }
 
@@ -85,6 +148,8 @@ _EXPECTED = {
 def _enforce(column: Column, row: int, value: Json) -> None:
     if column.categories and value not in column.categories:
         raise _refused(column, row, f"{value!r:.40} is none of {list(column.categories)[:20]}")
+    if isinstance(value, str):
+        return
     if column.minimum is not None and value < column.minimum:
         raise _refused(column, row, f"{value!r} is below {column.minimum}")
     if column.maximum is not None and value > column.maximum:
@@ -124,49 +189,84 @@ def to_container(schema: FeatureSchema, table: Table) -> Any:
 
 
 def _pandas(schema: FeatureSchema, table: Table) -> Any:
+    import pandas as pd
+
+    # What a column is depends on the schema alone, never on which values one request happens to hold.
+    columns = {
+        column.name: _series(column, values) for column, values in zip(schema.columns, table.columns, strict=True)
+    }
+    return pd.DataFrame(columns, copy=False)
+
+
+def _series(column: Column, values: list[Json]) -> Any:
     import numpy as np
     import pandas as pd
 
-    columns: dict[str, Any] = {}
-    for column, values in zip(schema.columns, table.columns, strict=True):
-        match _family(column.dtype):
-            case "number":
-                columns[column.name] = np.array(values, dtype=column.dtype)
-            case "integer" | "boolean" if None not in values:
-                columns[column.name] = np.array(values, dtype=column.dtype)
-            case _ if column.dtype == "category":
-                columns[column.name] = pd.Categorical(values, categories=list(column.categories))
-            case _ if column.dtype == "datetime":
-                columns[column.name] = pd.to_datetime(pd.Series(values))
-            case _:
-                columns[column.name] = pd.Series(values)
-    return pd.DataFrame(columns, copy=False)
+    family, native = _family(column.dtype), column.native
+    if column.dtype == "category":
+        known = list(column.categories)
+        # A category that training never saw is what it would have been there: missing.
+        held = [value if value in known else None for value in values]
+        return pd.Categorical(held, categories=known, ordered=native == ORDERED)
+    if family == "time":
+        times = pd.to_datetime(pd.Series(values, dtype=object), format="ISO8601", utc=_has_zone(native or ""))
+        return times if native is None else times.astype(native)
+    if native in {PYTHON_NONE, PYTHON_NAN}:
+        missing = np.nan if native == PYTHON_NAN else None
+        return pd.Series([missing if value is None else value for value in values], dtype=object)
+    if native is not None:
+        return pd.Series(values, dtype=native)
+    if family == "number" or (family in {"integer", "boolean"} and not column.nullable):
+        return np.array(values, dtype=column.dtype)
+    if family in {"integer", "boolean"}:
+        return pd.Series(values, dtype="boolean" if family == "boolean" else _nullable(column.dtype))
+    return pd.Series(values, dtype=object if int(pd.__version__.partition(".")[0]) < 3 else "str")  # noqa: PLR2004
+
+
+def _nullable(dtype: str) -> str:
+    """`Int64` for `int64`, `UInt8` for `uint8`: the dtypes of pandas that can hold a missing whole number."""
+    return dtype.replace("int", "Int").replace("u", "U")
 
 
 def _polars(schema: FeatureSchema, table: Table) -> Any:
     import polars as pl
 
-    kinds: dict[str, Any] = {
-        "bool": pl.Boolean,
-        "string": pl.String,
-        "category": pl.String,
-        "datetime": pl.String,
-    }
+    kinds: dict[str, Any] = {"bool": pl.Boolean, "string": pl.String, "float32": pl.Float32, "float64": pl.Float64}
     for bits in (8, 16, 32, 64):
         kinds[f"int{bits}"] = getattr(pl, f"Int{bits}")
         kinds[f"uint{bits}"] = getattr(pl, f"UInt{bits}")
-    kinds |= {"float32": pl.Float32, "float64": pl.Float64}
-    return pl.DataFrame(
-        [
-            pl.Series(column.name, values, dtype=kinds.get(column.dtype), strict=False)
-            for column, values in zip(schema.columns, table.columns, strict=True)
-        ]
-    )
+    held = []
+    for column, values in zip(schema.columns, table.columns, strict=True):
+        if column.dtype == "category":
+            names = [name if name in column.categories else None for name in values]
+            kind = pl.Enum(list(column.categories)) if column.native == "Enum" else pl.Categorical
+            held.append(pl.Series(column.name, names, dtype=kind))
+        elif column.dtype == "datetime":
+            times = [None if value is None else datetime.fromisoformat(value) for value in values]
+            held.append(pl.Series(column.name, times, dtype=_polars_time(column.native or "")))
+        else:
+            held.append(pl.Series(column.name, values, dtype=kinds.get(column.dtype), strict=False))
+    return pl.DataFrame(held)
+
+
+def _polars_time(native: str) -> Any:
+    import polars as pl
+
+    unit, zone = re.search("time_unit='([a-z]+)'", native), re.search("time_zone='([^']+)'", native)
+    return pl.Datetime(unit[1] if unit else "us", zone[1] if zone else None)  # type: ignore[arg-type]  # ns, us or ms
 
 
 def _numpy(schema: FeatureSchema, table: Table) -> Any:
     import numpy as np
 
-    rows = list(zip(*table.columns, strict=True))
-    dtype = schema.columns[0].dtype if schema.columns else "float64"
-    return np.array(rows, dtype=None if _family(dtype) in {"text", "any"} else dtype)
+    dtypes, families = {column.dtype for column in schema.columns}, {_family(c.dtype) for c in schema.columns}
+    held = np.empty((table.count, len(schema.columns)), dtype=object)
+    for place, values in enumerate(table.columns):
+        held[:, place] = values
+    if any(column.native in {PYTHON_NONE, PYTHON_NAN} for column in schema.columns):
+        if any(column.native == PYTHON_NAN for column in schema.columns):
+            held[held == None] = np.nan  # noqa: E711 - compared element by element
+        return held
+    if families <= {"text"} and not any(column.nullable for column in schema.columns):
+        return held.astype(str)
+    return held.astype(np.result_type(*dtypes)) if families <= {"number", "integer", "boolean"} else held

@@ -127,7 +127,7 @@ def read_outputs(data: bytes) -> Answer:
     Raises:
         UnsupportedFormat: anything else.
     """
-    reader = Reader(decode(data, what="the recorded outputs"), "outputs")
+    reader = Reader(decode(data, what="the recorded outputs", exact=True), "outputs")
     name, version = reader.text("format"), reader.text("format_version")
     if name != _FORMAT or version.partition(".")[0] != _FORMAT_VERSION.partition(".")[0]:
         raise UnsupportedFormat(
@@ -143,7 +143,7 @@ def answer_of(body: bytes) -> Answer:
     Raises:
         UnsupportedFormat: the bytes are no answer.
     """
-    return _answer(Reader(decode(body, what="the worker's answer"), "answer"))
+    return _answer(Reader(decode(body, what="the worker's answer", exact=True), "answer"))
 
 
 def _answer(reader: Reader) -> Answer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import HoldfastError
+from holdfast.evidence import Holdout
 from holdfast.parts import DataSlice
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import Version
@@ -67,7 +68,7 @@ def check(store: Store, registry: Registry, progress: Callable[[int, int], None]
     users: dict[Digest, list[str]] = {}
     for version in registry.versions():
         name = f"{version.model}@{version.number}"
-        for digest in _needed(version, store, registry):
+        for digest in dict.fromkeys(_needed(version, store, registry)):
             users.setdefault(digest, []).append(name)
     for digest in store.missing(users):
         reasons.setdefault(digest, "the store does not have it")
@@ -78,17 +79,19 @@ def check(store: Store, registry: Registry, progress: Callable[[int, int], None]
 def _needed(version: Version, store: Store, registry: Registry) -> Iterator[Digest]:
     """Every blob of a version's bundle and data; what cannot be read for damage is named all the same."""
     yield version.digest
+    # What the data was is known by lineage too, which stands even where the manifest is damaged.
+    edges = registry.lineage("version", str(version.digest))
+    trees = [Digest.parse(edge.parent) for edge in edges if edge.parent_kind == "snapshot"]
     try:
         manifest = read_manifest(store, version.digest)
     except HoldfastError:
-        # The manifest itself is damaged: what it would have named is still known by lineage.
-        edges = registry.lineage("version", str(version.digest))
-        trees = [Digest.parse(edge.parent) for edge in edges if edge.parent_kind == "snapshot"]
-    else:
+        manifest = None
+    if manifest is not None:
         yield from (entry.digest for entry in manifest.files)
-        data = manifest.parts.data_slice
-        trees = [item.digest for item in data.inputs] if isinstance(data, DataSlice) else []
-    for tree in trees:
+        data, holdout = manifest.parts.data_slice, manifest.evidence.holdout
+        trees += [item.digest for item in data.inputs] if isinstance(data, DataSlice) else []
+        trees += [holdout.snapshot] if isinstance(holdout, Holdout) and holdout.snapshot is not None else []
+    for tree in dict.fromkeys(trees):
         yield tree
         try:
             yield from (entry.digest for entry in load_tree(store, tree).entries)

@@ -14,6 +14,7 @@ import typer
 from holdfast.cli.demo.projects import PROJECTS
 from holdfast.cli.demo.stage import Stage, free_folder
 from holdfast.cli.demo.story import tell
+from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson
 from holdfast.cli.output import Output
 from holdfast.errors import UsageError
@@ -23,7 +24,7 @@ __all__ = ["app"]
 app = typer.Typer()
 
 
-@app.command(epilog="Example: holdfast demo --data digits")
+@app.command(epilog=epilog("demo", "holdfast demo --data digits"))
 def demo(
     data: Annotated[str, typer.Option("--data", help="breast-cancer or digits.")] = "breast-cancer",
     folder: Annotated[Path, typer.Option("--folder", help="Where to put it; a number is added when taken.")] = Path(

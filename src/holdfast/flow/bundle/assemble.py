@@ -4,7 +4,6 @@ import platform
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,22 @@ from holdfast.flow.bundle.code import modules_in
 from holdfast.flow.bundle.holdout import FrozenRows, read_rows
 from holdfast.flow.bundle.hyperparameters import with_estimator
 from holdfast.flow.bundle.infer import groups_in, infer_schema
+from holdfast.flow.bundle.lock import completed_lock, imported_by
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.bundle.preprocessing import write_preprocessing
 from holdfast.flow.bundle.threshold import threshold_part
 from holdfast.flow.bundle.weights import write_weights
-from holdfast.flow.capture.probe import used_distributions
 from holdfast.manifest import MANIFEST_NAME, FileEntry, Manifest
 from holdfast.names import ModelName, RelativePath
-from holdfast.parts import DataInput, DataSlice, EvalThreshold, Hyperparameters, Missing, Parts
+from holdfast.parts import DataInput, DataSlice, EvalThreshold, Hyperparameters, Missing, Parts, Weights
 from holdfast.parts.data_slice import HOLDOUT
 from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.loaders import NO_LOADER
+from holdfast.runtime.loaders.sklearn import SklearnLoader
 from holdfast.runtime.predictor import Predictor
 from holdfast.runtime.rows import write_table
 from holdfast.runtime.smoke import write_outputs
+from holdfast.store.disk import refusing
 
 __all__ = ["Ingredients", "Opener", "assemble"]
 
@@ -104,6 +106,8 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
         CannotPackage: the model or its code cannot be carried.
         BundleFailed: the assembled bundle cannot answer its own holdout.
         UsageError: the ingredients contradict one another.
+        NoSpace, PermissionRefused: the folder cannot be written.
+        TooLarge: the manifest, or the number of files, passes its limit.
     """
     draft = _Draft(folder)
     rows = None if given.holdout is None else read_rows(given.holdout, given.target, given.project)
@@ -121,7 +125,7 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
         ),
     )
     evidence = Evidence(
-        environment=_environment(given, draft, model, code),
+        environment=Missing("environment", "no pinned requirements are known"),
         schema=_schema(given, rows),
         metrics=Missing("metrics", "there is no holdout with targets to measure on"),
         holdout=Missing("holdout", "no holdout was given"),
@@ -129,6 +133,7 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
         code=_code(given, draft),
         card=Card(_CARD),
     )
+    evidence = replace(evidence, environment=_environment(given, draft, parts, evidence.schema, (model, code)))
     draft.write(_CARD, b"")
     if rows is not None:
         evidence = _record(given, draft, parts, evidence, rows=rows, opener=opener)
@@ -142,11 +147,15 @@ class _Draft:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._entries: dict[RelativePath, FileEntry] = {}
+        self.sources: dict[str, bytes] = {}
 
     def write(self, path: RelativePath, data: bytes) -> None:
         target = self._folder / str(path.portable())
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        with refusing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        if target.suffix == ".py":
+            self.sources[str(path)] = data
         self._entries[path] = FileEntry(path, hash_bytes(data), len(data))
 
     def entries(self) -> tuple[FileEntry, ...]:
@@ -154,7 +163,8 @@ class _Draft:
 
     def finish(self, manifest: Manifest) -> BundleFiles:
         data = manifest.encode()
-        (self._folder / MANIFEST_NAME).write_bytes(data)
+        with refusing(self._folder / MANIFEST_NAME):
+            (self._folder / MANIFEST_NAME).write_bytes(data)
         return BundleFiles(self._folder, manifest, hash_bytes(data))
 
 
@@ -170,10 +180,9 @@ def _record(
         raise UsageError(f"the holdout has no column {', '.join(unknown)}", hint="Name the holdout's own columns.")
     holdout = Holdout(_ROWS, _OUTPUTS, rows.table.count, rows.target, groups, given.holdout_snapshot)
     evidence = replace(evidence, holdout=holdout)
-    opens = [parts.weights, parts.preprocessing_code, parts.eval_threshold, evidence.schema]
-    if any(isinstance(part, Missing) for part in opens):
+    why = _why_silent(parts, evidence)
+    if why is not None:
         draft.write(_OUTPUTS, b"{}")
-        why = "the bundle cannot answer without its missing parts, so no outputs were recorded"
         return replace(evidence, metrics=Missing("metrics", why), holdout=Missing("holdout", why))
     with opener(draft.finish(Manifest(given.name, parts, evidence, draft.entries()))) as predictor:
         answer = predictor.holdout()
@@ -185,26 +194,44 @@ def _record(
     return replace(evidence, metrics=metrics)
 
 
+def _why_silent(parts: Parts, evidence: Evidence) -> str | None:
+    """Why the bundle cannot answer its holdout; None when it can be asked."""
+    needed = (parts.weights, parts.preprocessing_code, parts.eval_threshold, evidence.schema)
+    if any(isinstance(part, Missing) for part in needed):
+        return "the bundle cannot answer without its missing parts, so no outputs were recorded"
+    if isinstance(parts.weights, Weights) and parts.weights.loader == NO_LOADER:
+        return f"nothing here opens weights written as {parts.weights.format}, so no outputs were recorded"
+    return None
+
+
 def _data_slice(inputs: tuple[DataInput, ...]) -> DataSlice | Missing:
     if not any(item.role != HOLDOUT for item in inputs):
         return Missing("data_slice", "no training data was frozen")
     return DataSlice(inputs)
 
 
-def _environment(given: Ingredients, draft: _Draft, *carried: Any) -> Environment | Missing:
-    """The environment of the run; outside a run, that of this process, reduced to what model and code need."""
+def _environment(
+    given: Ingredients,
+    draft: _Draft,
+    parts: Parts,
+    schema: FeatureSchema | Missing,
+    carried: tuple[Any, ...],
+) -> Environment | Missing:
+    """The environment of the run; outside a run, that of this process, reduced to what opening the bundle needs."""
+    needed = imported_by(draft.sources)
+    for value in carried:
+        needed |= set() if value is None or isinstance(value, str) else modules_in(value)
+    if isinstance(parts.weights, Weights) and parts.weights.loader == SklearnLoader.name:
+        needed.add("joblib")
     values, lock = given.environment, given.lock
     if lock is None:
-        held = [value for value in carried if value is not None and not isinstance(value, str)]
-        if not held:
+        if not needed:
             return Missing("environment", "no pinned requirements are known")
-        modules = {name.partition(".")[0] for value in held for name in modules_in(value)}
-        if isinstance(given.holdout, str | PathLike):
-            modules.add("pandas")
-        found = used_distributions(modules)
-        lock = "".join(f"{one.name}=={one.version}\n" for one in found)
+        lock = ""
         values = {**values, "captured": "at registration, in the environment that registered, not while training"}
-    draft.write(_LOCK, lock.encode())
+    if isinstance(schema, FeatureSchema):
+        needed.add(schema.container)
+    draft.write(_LOCK, completed_lock(lock, needed).encode())
     return Environment(given.python, _LOCK, values)
 
 

@@ -8,27 +8,58 @@ cannot be cut out, and is refused with a way forward.
 
 import ast
 import symtable
+import sys
+from collections.abc import Iterator
 
 from holdfast.errors import CannotPackage
 
-__all__ = ["carve", "check_importable"]
+__all__ = ["carve", "check_importable", "guards_main"]
 
-_CONSTANT_CALLS = {"dict", "frozenset", "list", "range", "re.compile", "set", "tuple"}
+_CONSTANT_CALLS = {
+    "abs", "bool", "bytes", "dict", "enumerate", "float", "frozenset", "int", "len", "list", "max", "min", "range",
+    "reversed", "round", "set", "sorted", "str", "sum", "tuple", "zip",
+    "Counter", "Decimal", "Fraction", "NewType", "OrderedDict", "TypeVar", "collections.Counter",
+    "collections.OrderedDict", "collections.defaultdict", "collections.namedtuple", "datetime.date",
+    "datetime.datetime", "datetime.timedelta", "date", "defaultdict", "getLogger", "logging.getLogger", "math.exp",
+    "math.log", "math.sqrt", "namedtuple", "np.array", "np.dtype", "np.exp", "np.float32", "np.float64", "np.int64",
+    "np.log", "np.sqrt", "numpy.array", "re.compile", "timedelta", "typing.NewType", "typing.TypeVar",
+}  # fmt: skip
 """Calls that make a constant out of constants; any other call in an assignment is taken to be work of the script."""
+
+_LITERALS = (ast.Constant, ast.Dict, ast.JoinedStr, ast.List, ast.Set, ast.Tuple)
 
 
 def check_importable(function: object, name: str) -> None:
-    """Refuse what no module can hold under a name: lambdas, closures, functions inside functions.
+    """Refuse what no module can hold under a name: lambdas, partials, functions inside functions, bound methods.
 
     Raises:
         CannotPackage: it is one of these.
     """
     qualified = getattr(function, "__qualname__", None)
-    if qualified is None or "<" in qualified or getattr(function, "__closure__", None):
+    if not isinstance(qualified, str) or "<" in qualified or not _found_again(function, qualified):
         raise CannotPackage(
-            f"{name} is a lambda, a closure or a partial, which cannot be found again by its name",
+            f"{name} is a lambda, a closure, a partial or a method, which cannot be found again by its name",
             hint="Write it as a plain function at the top level of a module: def featurise(rows): …",
         )
+
+
+def _found_again(function: object, qualified: str) -> bool:
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    if module is None:
+        return not getattr(function, "__closure__", None)
+    found: object = module
+    for step in qualified.split("."):
+        found = getattr(found, step, None)
+    return found == function
+
+
+def guards_main(tree: ast.Module) -> bool:
+    """Whether a script keeps its work behind `if __name__ == "__main__"`, so that importing it does none of it."""
+    return any(_is_guard(node) for node in tree.body)
+
+
+def _is_guard(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
 
 
 def carve(source: str, name: str, *, script: str) -> str:
@@ -43,66 +74,105 @@ def carve(source: str, name: str, *, script: str) -> str:
         CannotPackage: the function is not at the top level, or it needs a name that the script computes.
     """
     tree = ast.parse(source)
-    providers = _providers(tree)
     if not any(isinstance(node, ast.FunctionDef) and node.name == name for node in tree.body):
         raise CannotPackage(
             f"{name} is not a function at the top level of {script}",
             hint="Move it to a module of its own, such as features.py, and import it.",
         )
-    wanted, kept = [name], set[int]()
+    bound = _bound(tree)
+    # Nobody can tell which names come out of a star, so each is kept.
+    stars = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"]
+    wanted, kept = [name], {id(node) for node in stars}
     while wanted:
-        node = providers.get(wanted.pop())
-        if node is None or id(node) in kept:
-            continue
-        if not _harmless(node):
-            raise CannotPackage(
-                f"{name} needs `{_first_line(source, node)}`, which {script} computes while it runs",
-                hint="Pass a fitted transformer, or move the function and its constants to a module.",
-            )
-        kept.add(id(node))
-        wanted.extend(_names(source, node))
+        for node in bound.get(wanted.pop(), ()):
+            if id(node) in kept:
+                continue
+            if not _harmless(node, bound):
+                raise CannotPackage(
+                    f"{name} needs `{_first_line(source, node)}`, which {script} computes while it runs",
+                    hint="Pass a fitted transformer, or move the function and its constants to a module.",
+                )
+            kept.add(id(node))
+            wanted.extend(_names(source, node))
     futures = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
     body = [node for node in tree.body if id(node) in kept]
-    pieces = (ast.get_source_segment(source, _from_decorators(node)) or "" for node in [*futures, *body])
+    pieces = (_segment(source, node) for node in [*futures, *(node for node in body if node not in futures)])
     return "\n\n".join(pieces) + "\n"
 
 
-def _providers(tree: ast.Module) -> dict[str, ast.stmt]:
-    found: dict[str, ast.stmt] = {}
+def _bound(tree: ast.Module) -> dict[str, list[ast.stmt]]:
+    """Each name of the top level, with all the statements of the top level that bind it, in order."""
+    found: dict[str, list[ast.stmt]] = {}
     for node in tree.body:
-        match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                found[name] = node
-            case ast.Import(names=names) | ast.ImportFrom(names=names):
-                for alias in names:
-                    found[alias.asname or alias.name.partition(".")[0]] = node
-            case ast.Assign(targets=targets):
-                for target in targets:
-                    found.update({item.id: node for item in ast.walk(target) if isinstance(item, ast.Name)})
-            case ast.AnnAssign(target=ast.Name(id=name)) | ast.AugAssign(target=ast.Name(id=name)):
-                found[name] = node
-            case _:
-                inner = (item for item in ast.walk(node) if isinstance(item, ast.Name))
-                found.update({item.id: node for item in inner if isinstance(item.ctx, ast.Store)})
+        for name in _binds(node):
+            found.setdefault(name, []).append(node)
     return found
 
 
-def _harmless(node: ast.stmt) -> bool:
+def _binds(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in names)
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            yield name
+        case ast.Lambda():
+            return
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            return
+        case ast.ExceptHandler(name=str(name)):
+            yield name
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        for child in ast.iter_child_nodes(node):
+            yield from _binds(child)
+
+
+def _harmless(node: ast.AST, bound: dict[str, list[ast.stmt]]) -> bool:
+    """Whether running the statement does nothing but bind names to things that it makes out of constants."""
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Import() | ast.ImportFrom():
             return True
-        case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
-            calls = (item.func for item in ast.walk(value) if isinstance(item, ast.Call))
-            return all(ast.unparse(called) in _CONSTANT_CALLS for called in calls)
-        case _:
-            return False
+        case ast.Pass() | ast.Expr(value=ast.Constant()) | ast.AnnAssign(value=None):
+            return True
+        case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
+            return all(_constant_call(call, bound) for call in _calls(node))
+        case ast.If(test=test, body=body, orelse=rest):
+            pure = not _is_guard(node) and all(_constant_call(call, bound) for call in _calls(test))
+            return pure and all(_harmless(child, bound) for child in (*body, *rest))
+        case ast.Try(body=body, handlers=handlers, orelse=rest, finalbody=last):
+            inner = (*body, *rest, *last, *(child for handler in handlers for child in handler.body))
+            return all(_harmless(child, bound) for child in inner)
+    return type(node).__name__ == "TypeAlias"  # `type X = int`, which Python 3.11 has no class for
+
+
+def _calls(node: ast.AST) -> Iterator[ast.Call]:
+    """The calls that running the statement makes; what a lambda would do is done by whoever calls it."""
+    if isinstance(node, ast.Call):
+        yield node
+    if isinstance(node, ast.Lambda):
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _calls(child)
+
+
+def _constant_call(call: ast.Call, bound: dict[str, list[ast.stmt]]) -> bool:
+    if ast.unparse(call.func) in _CONSTANT_CALLS:
+        return True
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    owner = call.func.value
+    if isinstance(owner, ast.Name):
+        # A method of a constant; whether it is one is asked when the name itself is followed.
+        makers = bound.get(owner.id, [])
+        return bool(makers) and all(isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) for node in makers)
+    return isinstance(owner, _LITERALS)
 
 
 def _names(source: str, node: ast.stmt) -> list[str]:
     """The top-level names that a statement needs: what it reads itself, and what its functions read as globals."""
-    segment = ast.get_source_segment(source, _from_decorators(node)) or ""
     found: list[str] = []
-    tables = [symtable.symtable(segment, "<carved>", "exec")]
+    tables = [symtable.symtable(_segment(source, node), "<carved>", "exec")]
     while tables:
         table = tables.pop()
         top = table.get_type() == "module"
@@ -115,10 +185,10 @@ def _first_line(source: str, node: ast.stmt) -> str:
     return (ast.get_source_segment(source, node) or "").partition("\n")[0].strip()
 
 
-def _from_decorators(node: ast.stmt) -> ast.stmt:
-    """The statement with its position moved up to its first decorator, which `ast` leaves out of it."""
+def _segment(source: str, node: ast.stmt) -> str:
+    """The text of a statement of the top level, its decorators included, which `ast` leaves out of it."""
     decorators = getattr(node, "decorator_list", [])
-    if decorators:
-        node.lineno = decorators[0].lineno
-        node.col_offset = max(decorators[0].col_offset - 1, 0)
-    return node
+    if not decorators:
+        return ast.get_source_segment(source, node) or ""
+    lines = source.splitlines(keepends=True)
+    return "".join(lines[decorators[0].lineno - 1 : node.end_lineno]).rstrip()

@@ -3,22 +3,34 @@
 import ast
 import inspect
 import pickle
+import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import decode_source
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import CannotPackage, NotFound, TooLarge, UsageError
-from holdfast.flow.bundle.carve import carve, check_importable
+from holdfast.errors import CannotPackage, NotFound, UsageError
+from holdfast.flow.bundle.carve import carve, check_importable, guards_main
+from holdfast.flow.bundle.modules import Modules, parents, parsed
 
 __all__ = ["CodeFiles", "code_of_function", "code_of_path", "code_of_value", "modules_in"]
 
-_MODULES_MAX = 2_000
-"""Preprocessing that drags in more modules than this is importing the whole application."""
+_SCRIPTS = {"__main__", "__mp_main__"}
+"""What the training script is called while it runs, in the first process and in those that it starts."""
 
-_SOURCE_BYTES_MAX = 10 << 20
-"""One Python file past ten megabytes is data in disguise."""
+_SETTINGS = (
+    "warnings.",
+    "logging.",
+    "np.set",
+    "numpy.set",
+    "np.random.seed",
+    "pd.set_option",
+    "sys.path.",
+    "random.seed",
+)
+"""Calls at the top level of a module that set something and do no work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +50,40 @@ def code_of_function(function: Callable[..., Any], project: Path) -> CodeFiles:
     """The module of a function, and what it imports from the project.
 
     Raises:
-        CannotPackage: a lambda, a closure, or a function of a script that cannot be cut out.
+        CannotPackage: a lambda, a closure, a function of a script that cannot be cut out, or one whose module is
+            neither installed nor in the project.
     """
     name = getattr(function, "__qualname__", repr(function))
     check_importable(function, name)
     module = function.__module__
-    if module != "__main__":
-        return CodeFiles(_Project(project).closure([module]), f"{module}:{name}")
+    if module in _SCRIPTS:
+        return _of_script(function, name, project)
+    modules = Modules(project)
+    if modules.find(module) is None and not modules.is_installed(module):
+        raise CannotPackage(
+            f"{name} comes from {module}, which is neither installed nor in the project {project}",
+            hint="Move the module into the project, or install it where it is trained and served.",
+        )
+    return CodeFiles(modules.closure([module]), f"{module}:{name}")
+
+
+def _of_script(function: Callable[..., Any], name: str, project: Path) -> CodeFiles:
     try:
-        script = inspect.getsourcefile(function)
-        source = Path(script or "").read_bytes()
+        script = Path(inspect.getsourcefile(inspect.unwrap(function)) or "")
+        tree = _parsed(script)
     except (OSError, TypeError) as error:
         raise CannotPackage(
             f"the source of {name} cannot be found; it was typed at a prompt or in a notebook",
             hint="Move it to a module, such as features.py, and import it.",
         ) from error
-    return _carved(Path(script or ""), source, name, project)
+    package = getattr(sys.modules.get(function.__module__), "__package__", None) or ""
+    try:
+        return _carved(script, name, project, package)
+    except CannotPackage:
+        # A script that can be imported without running needs no cutting.
+        if not guards_main(tree) or _trains(tree):
+            raise
+        return _whole(script, name, project)
 
 
 def code_of_path(text: str, project: Path) -> CodeFiles:
@@ -61,21 +91,35 @@ def code_of_path(text: str, project: Path) -> CodeFiles:
 
     Raises:
         NotFound: no such file or function.
+        CannotPackage: the file is not Python, or is a script from which the function cannot be cut.
+        UsageError: the text names no function, or a file outside the project.
     """
     place, separator, name = text.rpartition(":")
     if not separator or not name.isidentifier():
         raise UsageError(f"{text!r} names no function", hint="Write it as features.py:featurise")
-    path = project / (place if place.endswith(".py") else place.replace(".", "/") + ".py")
-    if not path.is_file():
-        raise NotFound(f"{path} does not exist", hint="Give the path of the module relative to the project.")
-    tree = ast.parse(path.read_bytes())
+    path = _path_of(place, project)
+    tree = _parsed(path)
     if not any(isinstance(node, ast.FunctionDef) and node.name == name for node in tree.body):
         known = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         raise NotFound(f"{place} has no function {name!r}", hint=f"It has: {', '.join(known) or 'none'}")
-    if _guards_main(tree) or not _trains(tree):
-        module = ".".join(path.resolve().relative_to(project.resolve()).with_suffix("").parts)
-        return CodeFiles(_Project(project).closure([module]), f"{module}:{name}")
-    return _carved(path, path.read_bytes(), name, project)
+    if guards_main(tree) or not _trains(tree):
+        return _whole(path, name, project)
+    return _carved(path, name, project, "")
+
+
+def _path_of(place: str, project: Path) -> Path:
+    if place.endswith(".py"):
+        found = [project / place]
+    else:
+        steps = place.replace(".", "/")
+        roots = (project, project / "src")
+        found = [root / f"{steps}{ending}" for root in roots for ending in (".py", "/__init__.py")]
+    for path in found:
+        if path.is_file():
+            if path.resolve().is_relative_to(project.resolve()):
+                return path
+            raise UsageError(f"{path} is outside the project {project}", hint="Move it into the project.")
+    raise NotFound(f"{found[0]} does not exist", hint="Give the path of the module relative to the project.")
 
 
 def code_of_value(value: object, project: Path) -> CodeFiles:
@@ -85,33 +129,64 @@ def code_of_value(value: object, project: Path) -> CodeFiles:
         CannotPackage: it holds a class or function of the script itself, which a pickle cannot find again.
     """
     modules = modules_in(value)
-    if "__main__" in modules:
+    if modules & _SCRIPTS:
         raise CannotPackage(
             f"a {type(value).__name__} holds a class or function that is defined in the training script",
             hint="Move that class to a module, such as features.py, and import it; a pickle finds it by name only.",
         )
-    return CodeFiles(_Project(project).closure(sorted(modules)))
+    return CodeFiles(Modules(project).closure(sorted(modules)))
 
 
-def _carved(script: Path, source: bytes, name: str, project: Path) -> CodeFiles:
-    module = f"{script.stem.replace('-', '_')}_preprocessing"
-    text = carve(source.decode(), name, script=script.name)
-    found = _Project(project, script.parent)
-    sources = {f"{module}.py": text.encode(), **found.closure(found.imports(ast.parse(text), package=""))}
-    return CodeFiles(sources, f"{module}:{name}")
+def _whole(path: Path, name: str, project: Path) -> CodeFiles:
+    modules = Modules(project, path.parent)
+    module = modules.name_of(path)
+    return CodeFiles(modules.closure([module]), f"{module}:{name}")
 
 
-def _guards_main(tree: ast.Module) -> bool:
-    return any(isinstance(node, ast.If) and "__name__" in ast.unparse(node.test) for node in tree.body)
+def _carved(script: Path, name: str, project: Path, package: str) -> CodeFiles:
+    """The function cut out of a script, as a module beside it; `package` is the one that the script ran in."""
+    text = carve(_source(script), name, script=script.name)
+    modules = Modules(project, script.parent)
+    prefix = f"{package}." if package else ""
+    found = modules.closure([*modules.imports(ast.parse(text), within=package), *_with_parents(package)])
+    module = re.sub(r"\W", "_", f"{script.stem}_preprocessing", flags=re.ASCII)
+    while f"{prefix}{module}".replace(".", "/") + ".py" in found:
+        module += "_"
+    place = f"{prefix}{module}"
+    return CodeFiles({**found, place.replace(".", "/") + ".py": text.encode()}, f"{place}:{name}")
+
+
+def _with_parents(package: str) -> list[str]:
+    return [*parents(package), package] if package else []
+
+
+def _source(path: Path) -> str:
+    try:
+        return decode_source(path.read_bytes())
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise CannotPackage(f"{path.name} is not Python: {error}", hint="Save it as UTF-8.") from error
+
+
+def _parsed(path: Path) -> ast.Module:
+    return parsed(_source(path), path.name)
 
 
 def _trains(tree: ast.Module) -> bool:
-    """Whether importing the module would do work: a statement at the top level that calls something."""
-    return any(isinstance(node, ast.For | ast.While | ast.With) or _is_call(node) for node in tree.body)
+    """Whether importing the module would do work: a loop or a call at the top level that is there for its effect."""
+    return any(_works(node) for node in tree.body)
 
 
-def _is_call(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr | ast.Assign) and any(isinstance(item, ast.Call) for item in ast.walk(node))
+def _works(node: ast.stmt) -> bool:
+    match node:
+        case ast.For() | ast.While() | ast.With():
+            return True
+        case ast.Expr(value=ast.Call(func=called)):
+            return not ast.unparse(called).startswith(_SETTINGS)
+        case ast.If(body=body, orelse=rest):
+            return "__name__" not in ast.unparse(node.test) and any(_works(child) for child in (*body, *rest))
+        case ast.Try(body=body):
+            return any(_works(child) for child in body)
+    return False
 
 
 class _Watcher(pickle.Pickler):
@@ -145,72 +220,9 @@ def modules_in(value: object) -> set[str]:
     watcher = _Watcher()
     try:
         watcher.dump(value)
-    except (pickle.PicklingError, TypeError, AttributeError) as error:
+    except (pickle.PicklingError, TypeError, AttributeError, ValueError, RuntimeError, OSError) as error:
         raise CannotPackage(
             f"a {type(value).__name__} cannot be pickled: {error}",
             hint="Keep lambdas, open files and locks out of the model and the transformer.",
         ) from error
     return watcher.modules
-
-
-class _Project:
-    """Finds modules below the project's folders, and nowhere else: what is installed is pinned by the lock instead."""
-
-    def __init__(self, *folders: Path) -> None:
-        roots = [*folders, *(folder / "src" for folder in folders), Path(sys.path[0] or ".")]
-        project = folders[0].resolve()
-        self._roots = [root.resolve() for root in roots if root.resolve().is_relative_to(project)]
-
-    def closure(self, modules: Iterable[str]) -> dict[str, bytes]:
-        """The sources of the modules that belong to the project, and of all that they import from it."""
-        wanted, found = list(modules), dict[str, bytes]()
-        while wanted:
-            module = wanted.pop()
-            place = self._find(module)
-            if place is None or place[0] in found:
-                continue
-            relative, path = place
-            source = path.read_bytes()
-            if len(found) >= _MODULES_MAX or len(source) > _SOURCE_BYTES_MAX:
-                raise TooLarge(
-                    f"the preprocessing code reaches more than {_MODULES_MAX} modules, or one of {len(source)} bytes",
-                    hint="Import the function from a small module of its own.",
-                )
-            found[relative] = source
-            package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-            wanted.extend(self.imports(ast.parse(source), package=package))
-            wanted.extend(_parents(module))
-        return found
-
-    def imports(self, tree: ast.Module, *, package: str) -> list[str]:
-        """Every module that the tree imports, whether it belongs to the project or not."""
-        found: list[str] = []
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                found.extend(alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                steps = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-                base = ".".join([*steps, *([node.module] if node.module else [])])
-                found.append(base)
-                found.extend(f"{base}.{alias.name}" for alias in node.names)
-        return found
-
-    def _find(self, module: str) -> tuple[str, Path] | None:
-        if not module or not all(part.isidentifier() for part in module.split(".")):
-            return None
-        relative = module.replace(".", "/")
-        for root in self._roots:
-            for name in (f"{relative}.py", f"{relative}/__init__.py"):
-                path = root / name
-                if path.is_file() and not _installed(path):
-                    return name, path
-        return None
-
-
-def _installed(path: Path) -> bool:
-    return "site-packages" in path.parts or path.is_relative_to(sys.prefix)
-
-
-def _parents(module: str) -> Sequence[str]:
-    steps = module.split(".")
-    return [".".join(steps[:count]) for count in range(1, len(steps))]

@@ -16,6 +16,10 @@ TARGET = "target"
 """The name that a target gets when it comes as a bare array beside the rows."""
 
 
+_MESSAGE_CHARACTERS_MAX = 300
+"""What is kept of a reader's complaint: where it stumbled, and not the file."""
+
+
 @dataclass(frozen=True, slots=True)
 class FrozenRows:
     """Rows as the caller holds them, and as they will be frozen.
@@ -48,12 +52,9 @@ def read_rows(given: Any, target: str | None, project: Path) -> FrozenRows:
         UsageError: no such column, or a file of another kind.
     """
     if isinstance(given, tuple) and len(given) == 2:  # noqa: PLR2004 - rows and targets
-        return _pair(given[0], given[1], target)
+        return _pair(given[0], given[1], target, project)
     raw = _read_file(project / given) if isinstance(given, str | PathLike) else given
-    table = table_of(raw)
-    if table.names is None:
-        names = tuple(f"x{place}" for place in range(len(table.columns)))
-        table = Table(names, table.columns, table.count)
+    table = table_of(raw).named()
     if table.count == 0:
         raise UsageError("the holdout has no rows", hint="Give rows that the model was not trained on.")
     if target is not None and target not in (table.names or ()):
@@ -64,25 +65,43 @@ def read_rows(given: Any, target: str | None, project: Path) -> FrozenRows:
     return FrozenRows(raw, table, target)
 
 
-def _pair(rows: Any, targets: Any, target: str | None) -> FrozenRows:
-    frozen = read_rows(rows, None, Path())
-    values = table_of({TARGET: targets.tolist() if hasattr(targets, "tolist") else list(targets)}).columns[0]
+def _pair(rows: Any, targets: Any, target: str | None, project: Path) -> FrozenRows:
+    frozen = read_rows(rows, None, project)
+    # A column vector, or a frame of one column, is a way to write one answer a row.
+    shaped = getattr(targets, "ndim", 1) == 2 and targets.shape[1] == 1  # noqa: PLR2004 - a table
+    values = table_of(targets if shaped else {TARGET: targets}).columns[0]
+    if len(values) != frozen.table.count or any(isinstance(value, list | dict) for value in values):
+        raise UsageError(
+            f"{len(values)} targets stand beside {frozen.table.count} rows",
+            hint="Give one true answer for each row of the holdout.",
+        )
     name = target or TARGET
     names: Sequence[str] = frozen.table.names or ()
     if name in names:
         raise UsageError(f"the rows have a column {name!r} already", hint="Name the target differently.")
-    return FrozenRows(rows, Table.of_columns([*names, name], [*frozen.table.columns, values]), name)
+    return FrozenRows(frozen.raw, Table.of_columns([*names, name], [*frozen.table.columns, values]), name)
 
 
 def _read_file(path: Path) -> Any:
     if not path.is_file():
         raise NotFound(f"{path} does not exist", hint="Give the path of the holdout relative to the project.")
     try:
-        import pandas as pd
+        return _read(path)
     except ImportError as error:
         raise MissingExtra(
-            "reading a file of rows needs pandas", hint="Install it: pip install 'holdfast[tables]'"
+            f"reading {path.name} needs pandas, and pyarrow for Parquet",
+            hint="Install it: pip install 'holdfast[tables]'",
         ) from error
+    except (ValueError, OSError) as error:
+        raise UsageError(
+            f"{path.name} is not what its name says: {str(error)[:_MESSAGE_CHARACTERS_MAX]}",
+            hint="Look at the file: its format, and that it is UTF-8.",
+        ) from error
+
+
+def _read(path: Path) -> Any:
+    import pandas as pd
+
     match path.suffix.lower():
         case ".csv":
             return pd.read_csv(path)
@@ -90,10 +109,11 @@ def _read_file(path: Path) -> Any:
             return pd.read_csv(path, sep="\t")
         case ".parquet" | ".pq":
             return pd.read_parquet(path)
+        # What a request would carry is read as it stands: text stays text, and every digit of a number counts.
         case ".jsonl" | ".ndjson":
-            return pd.read_json(path, lines=True)
+            return pd.read_json(path, lines=True, convert_dates=False, precise_float=True)
         case ".json":
-            return pd.read_json(path)
+            return pd.read_json(path, convert_dates=False, precise_float=True)
     raise UsageError(
         f"rows cannot be read from {path.name}", hint="Use .csv, .tsv, .parquet, .json or .jsonl, or give a frame."
     )

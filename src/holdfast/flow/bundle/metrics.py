@@ -57,13 +57,13 @@ def measure(targets: Sequence[Json], answer: Answer, threshold: EvalThreshold, *
             `root_mean_squared_error` for numbers.
 
     Raises:
-        UsageError: the primary metric is not known, or does not fit.
+        UsageError: the primary metric is not known, or does not fit; or the targets are not what the rule answers.
         MissingExtra: scikit-learn is not installed.
     """
     if any(target is None for target in targets):
         raise UsageError("the holdout has rows without a target", hint="Leave those rows out of the holdout.")
     if threshold.rule == IDENTITY:
-        values, default = _numbers(targets, answer), "root_mean_squared_error"
+        values, default = _numbers(targets, answer.predictions), "root_mean_squared_error"
     else:
         values = _labels(targets, answer, threshold)
         default = "f1" if threshold.rule == CUT_OFF else "accuracy"
@@ -102,17 +102,26 @@ def _sklearn() -> Any:
     return metrics
 
 
-def _numbers(targets: Sequence[Json], answer: Answer) -> dict[str, float]:
+def _numbers(targets: Sequence[Json], predictions: Sequence[Json]) -> dict[str, float]:
+    if not all(isinstance(value, int | float) for value in (*targets, *predictions)):
+        raise UsageError(
+            "with threshold='identity' targets and answers are numbers, and some are not",
+            hint="Use a cut-off or 'argmax' for a model that answers labels, and a target that is a number otherwise.",
+        )
     metrics = _sklearn()
-    return {
-        "mean_absolute_error": float(metrics.mean_absolute_error(targets, answer.predictions)),
-        "root_mean_squared_error": float(metrics.root_mean_squared_error(targets, answer.predictions)),
-        "r2": float(metrics.r2_score(targets, answer.predictions)),
+    found = {
+        "mean_absolute_error": float(metrics.mean_absolute_error(targets, predictions)),
+        "root_mean_squared_error": float(metrics.root_mean_squared_error(targets, predictions)),
     }
+    if len(targets) > 1:  # one row has no variance to explain
+        found["r2"] = float(metrics.r2_score(targets, predictions))
+    return found
 
 
 def _labels(targets: Sequence[Json], answer: Answer, threshold: EvalThreshold) -> dict[str, float]:
     metrics = _sklearn()
+    if any(isinstance(label, list | dict) for label in targets):
+        raise UsageError("a target is a list, and a label is one value", hint="Give one true answer for each row.")
     # Labels are compared as JSON values and handed over as numbers: a refused row (null) is a label like any other.
     order = {label: place for place, label in enumerate(dict.fromkeys([*targets, *answer.predictions]))}
     truth = [order[label] for label in targets]
@@ -136,8 +145,8 @@ def _labels(targets: Sequence[Json], answer: Answer, threshold: EvalThreshold) -
         "f1": metrics.f1_score(truth, said, zero_division=0.0, **average),
     }
     scores = _positive_scores(answer, threshold) if binary else None
-    if scores is not None and len(set(truth)) == 2:  # noqa: PLR2004 - a ranking needs both classes
-        positive = [target == threshold.positive for target in targets]
+    positive = [target == threshold.positive for target in targets]
+    if scores is not None and len(set(positive)) == 2:  # noqa: PLR2004 - a ranking needs both classes
         found["roc_auc"] = metrics.roc_auc_score(positive, scores)
         found["average_precision"] = metrics.average_precision_score(positive, scores)
     return {name: float(value) for name, value in found.items()}

@@ -84,7 +84,8 @@ def gather(given: Ingredients, run: Run | None, capture: Capture | None, store: 
         inputs += [_from_run(item) for item in run.inputs if item.digest is not None]
     if isinstance(given.holdout, str | os.PathLike):
         frozen = data_input(snapshot(store, given.project / given.holdout, root=given.project), HOLDOUT)
-        inputs = [item for item in inputs if item.digest != frozen.digest] + [frozen]
+        # A run that opened the holdout only to measure says so now; what was frozen to train on stays what it was.
+        inputs = [item for item in inputs if (item.role, item.digest) != (INPUT, frozen.digest)] + [frozen]
         given = replace(given, holdout_snapshot=frozen.digest)
     params = dict(run.params) if run is not None else {}
     if given.hyperparameters is not None:
@@ -116,8 +117,10 @@ def _with_capture(given: Ingredients, capture: Capture) -> Ingredients:
 
 def _reference(run: Run) -> RunReference:
     known = run.to_json()
-    kept = ("name", "status", "started_at", "actor", "metrics", "tags")
-    return RunReference(run.id, plain({key: known[key] for key in kept}))
+    kept = ("name", "status", "started_at", "actor", "metrics")
+    # Holdfast's own tags name what is kept of the run so far, which grows: they would make each registration unique.
+    tags = {name: value for name, value in run.tags.items() if name not in {_CAPTURE_TAG, _PATCH_TAG}}
+    return RunReference(run.id, plain({**{key: known[key] for key in kept}, "tags": tags}))
 
 
 def data_input(frozen: Snapshot, role: str) -> DataInput:

@@ -11,6 +11,7 @@ from holdfast.names import RelativePath
 from holdfast.parts import Missing, PreprocessingCode
 from holdfast.parts.preprocessing_code import FUNCTION, IDENTITY, TRANSFORMER
 from holdfast.runtime.bundle_code import CODE_FOLDER
+from holdfast.runtime.loaders.sklearn import joblib_here
 
 __all__ = ["NONE", "write_preprocessing"]
 
@@ -52,11 +53,9 @@ def write_preprocessing(given: Any, project: Path, write: Write, *, commit: str 
 
 
 def _transformer(given: Any, project: Path, write: Write, commit: str | None) -> PreprocessingCode:
-    import joblib
-
     files = _write_sources(code_of_value(given, project), write)
     state = io.BytesIO()
-    joblib.dump(given, state)
+    joblib_here().dump(given, state)
     write(_STATE, state.getvalue())
     return PreprocessingCode(TRANSFORMER, state=_STATE, files=(*files, _STATE), commit=commit, executes_code=True)
 

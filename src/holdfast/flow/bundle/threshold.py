@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from holdfast.canonical import Json, plain
+from holdfast.canonical import Json, encode, plain
 from holdfast.errors import UsageError
 from holdfast.flow.bundle.holdout import FrozenRows
 from holdfast.parts import EvalThreshold, Missing
@@ -62,9 +62,10 @@ def _labels(positive: Json, model: Any, rows: FrozenRows | None) -> tuple[Json, 
     targets = rows.targets() if rows is not None else None
     labels: list[Json]
     if known is not None:
-        labels = [plain(label) for label in known.tolist()]
+        labels = [plain(label) for label in list(known)]
     elif targets is not None:
-        labels = sorted(set(targets), key=lambda label: (str(type(label)), label))
+        different = {encode(plain(label)): label for label in targets}
+        labels = sorted(different.values(), key=lambda label: (str(type(label)), label))
     else:
         labels = [False, True]
     if len(labels) != 2 or (positive is not None and positive not in labels):  # noqa: PLR2004 - a cut makes two
@@ -72,5 +73,6 @@ def _labels(positive: Json, model: Any, rows: FrozenRows | None) -> tuple[Json, 
             f"a cut-off chooses between two labels; there are {len(labels)}: {labels[:10]}",
             hint="Use threshold='argmax' for several classes, or name positive= among the labels.",
         )
-    high = labels[1] if positive is None else positive
-    return high, labels[0] if labels[1] == high else labels[1]
+    # The model's own form of the label: true and 1.0 are ways to write a 1.
+    place = 1 if positive is None else labels.index(positive)
+    return labels[place], labels[1 - place]

@@ -1,18 +1,22 @@
 """The weights part: an estimator written by its loader, or a file of weights taken byte for byte."""
 
+import pickle
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import CannotPackage, NotFound, UsageError
+from holdfast.errors import CannotPackage, HoldfastError, NotFound, UsageError
 from holdfast.flow.bundle.code import code_of_value
 from holdfast.names import RelativePath
 from holdfast.parts import Missing, Weights
 from holdfast.runtime.bundle_code import CODE_FOLDER
 from holdfast.runtime.loaders import FORMATS, loader_for
+from holdfast.runtime.loaders.sklearn import joblib_here
+from holdfast.store.disk import refusing
 
 __all__ = ["INSIDE", "Write", "write_weights"]
 
@@ -23,6 +27,15 @@ INSIDE = "inside"
 """A pipeline of several steps, given with no preprocessing: its first steps are the preprocessing code."""
 
 _FOLDER = "weights"
+
+_MESSAGE_CHARACTERS_MAX = 300
+"""What is kept of a pickle's complaint; enough to recognise it."""
+
+_UNREADABLE = (
+    ArithmeticError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError, pickle.UnpicklingError,
+    RuntimeError, TypeError, ValueError, zlib.error,
+)  # fmt: skip
+"""What a pickle that is damaged, or that misses its modules, is known to raise."""
 
 
 def write_weights(model: Any, preprocessing: Any, project: Path, write: Write) -> tuple[Weights | Missing, Any, Any]:
@@ -49,9 +62,9 @@ def write_weights(model: Any, preprocessing: Any, project: Path, write: Write) -
     if isinstance(model, str | PathLike):
         return _from_file(project / model, preprocessing, project, write)
     model, preprocessing = _taken_apart(model, preprocessing)
-    _write_code(model, project, write)
     loader = loader_for(model)
-    with tempfile.TemporaryDirectory() as scratch:
+    _write_code(model, project, write)
+    with refusing(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory() as scratch:
         saved = loader.save(model, Path(scratch))
         paths = tuple(RelativePath(f"{_FOLDER}/{name}") for name in saved.files)
         for path, name in zip(paths, saved.files, strict=True):
@@ -91,21 +104,26 @@ def _from_file(path: Path, preprocessing: Any, project: Path, write: Write) -> t
         kind = f"{type(model).__module__}.{type(model).__qualname__}"
         _write_code(model, project, write)
     target = RelativePath(f"{_FOLDER}/{path.name}")
-    write(target, path.read_bytes())
+    with refusing(path):
+        data = path.read_bytes()
+    write(target, data)
     return Weights(written, loader, kind, executes_code, (target,)), preprocessing, model
 
 
 def _loaded(path: Path, project: Path) -> Any:
     """The estimator in a file of the project's own, found as its training script would find it."""
-    import joblib
-
-    sys.path.insert(0, str(project))
+    joblib = joblib_here()
+    places = [str(project), str(project / "src")]
+    sys.path[:0] = places
     try:
         return joblib.load(path)
-    except (ImportError, AttributeError) as error:
+    except HoldfastError:
+        raise
+    except _UNREADABLE as error:
         raise CannotPackage(
-            f"{path.name} cannot be loaded here: {error}",
+            f"{path.name} cannot be loaded here: {type(error).__name__}: {str(error)[:_MESSAGE_CHARACTERS_MAX]}",
             hint="Run this where the model was trained, with its modules in the project's folder.",
         ) from error
     finally:
-        sys.path.remove(str(project))
+        for place in places:
+            sys.path.remove(place)

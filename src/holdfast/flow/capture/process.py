@@ -43,6 +43,9 @@ _HASH_SEED_MAX = 2**32
 _SIGNAL_EXIT = 128
 """Shells report a process that signal n ended as 128 + n."""
 
+_STANDARD_ERROR = 2
+"""The file descriptor, whatever has become of the stream of that name."""
+
 _BY_TERMINAL = {signal.SIGINT, signal.SIGQUIT}
 _PASSED_ON = (*_BY_TERMINAL, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -58,6 +61,7 @@ def run_command(
     run: str | None = None,
     seed: int | None = None,
     extra_environment: Mapping[str, str] | None = None,
+    output_aside: bool = False,
     clock: Callable[[], datetime] = _now,
 ) -> Capture:
     """Runs `argv` in `folder` to its end and returns what was captured; whatever the command returns is not an error.
@@ -68,6 +72,7 @@ def run_command(
         run: the id of the run, exported as `HOLDFAST_RUN`.
         seed: set in random, NumPy and PyTorch as they are imported, and as `PYTHONHASHSEED`; None sets nothing.
         extra_environment: variables on top of this process's own.
+        output_aside: whether its standard output goes to standard error, so that ours stays free for an answer.
         clock: the time, in UTC.
 
     Raises:
@@ -81,7 +86,7 @@ def run_command(
         environment = _environment({**os.environ, **(extra_environment or {})}, Path(name), run, seed)
         surroundings = Surroundings(folder, environment)
         started, before = clock(), time.monotonic()
-        returned = _run(argv, folder, environment)
+        returned = _run(argv, folder, environment, _STANDARD_ERROR if output_aside else None)
         timing = Timing(started, clock(), round(time.monotonic() - before, 6))
         processes = read_processes(Path(name))
     capture = surroundings.capture(argv, timing, processes, asked_seed=seed)
@@ -106,11 +111,11 @@ def _environment(inherited: Mapping[str, str], journals: Path, run: str | None, 
     return environment
 
 
-def _run(argv: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
+def _run(argv: Sequence[str], folder: Path, environment: Mapping[str, str], stdout: int | None) -> int:
     """The command's return code; negative when a signal ended it."""
     with _signals_passed_on() as child:
         try:
-            process = subprocess.Popen(list(argv), cwd=folder, env=environment)
+            process = subprocess.Popen(list(argv), cwd=folder, env=environment, stdout=stdout)
         except OSError as error:
             raise UsageError(
                 f"{argv[0]} cannot be started: {error.strerror}",

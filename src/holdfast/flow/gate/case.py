@@ -5,21 +5,23 @@ what it recorded.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject
-from holdfast.digest import Digest, hash_bytes
-from holdfast.errors import HoldfastError
+from holdfast.digest import hash_bytes
+from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
 from holdfast.evidence import Holdout, Metrics
 from holdfast.flow.bundle.assemble import Opener
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.policy import StagePolicy
+from holdfast.flow.gate.race import Racer, race
 from holdfast.manifest import Manifest
 from holdfast.names import StageName
 from holdfast.parts import EvalThreshold
+from holdfast.parts.eval_threshold import IDENTITY
 from holdfast.registry.records import Approval
 from holdfast.registry.values import Version
 from holdfast.runtime.bundle_files import BundleFiles
@@ -28,15 +30,19 @@ from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.predictor import Predictor
 from holdfast.runtime.rows import Table, read_table
 from holdfast.runtime.smoke import read_outputs, write_outputs
+from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
 
-__all__ = ["Case", "Measured", "Workbench", "examine"]
+__all__ = ["Case", "Measured", "Workbench", "damaged", "examine", "manifest_of"]
 
-_WARM_UP_CALLS = 20
-"""Calls before any is timed: the first ones import, allocate and fill caches."""
+_COMPARING = {"not_worse", "groups", "latency"}
+"""The rules that look at the version that holds the stage."""
 
-_TIMED_CALLS = 200
-"""Single rows timed: enough for a 95th percentile with an interval, and about a second for a model of 5 ms."""
+_ASKING = {"opens", "smoke", "metrics_min"} | _COMPARING
+"""The rules for which the candidate must be opened; without one of them no process is started."""
+
+_ANSWERING = {"weights", "preprocessing_code", "eval_threshold", "schema"}
+"""What a bundle cannot answer without; opening one that lacks it would only fail in another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +51,14 @@ class Measured:
 
     Attributes:
         answer: scores and predictions.
-        metrics: measured on them; None when the rows have no target.
+        metrics: measured on them; None when the rows have no target, or the answers cannot be measured.
+        metrics_trouble: why they cannot be.
         latencies_ms: of single rows, in the order of measurement.
     """
 
     answer: Answer
     metrics: Metrics | None
+    metrics_trouble: HoldfastError | None = None
     latencies_ms: tuple[float, ...] = ()
 
 
@@ -71,9 +79,10 @@ class Case:
         rows: the frozen rows, the target among them.
         targets: the true answers.
         measured: what the candidate says now; None when it could not be opened or asked.
-        trouble: why not.
+        trouble: what went wrong when it was.
         against: what the baseline says about the same rows; None when there is no baseline or it could not be asked.
-        against_trouble: why not.
+        against_trouble: what went wrong when it was.
+        seconds: how long the examination took.
     """
 
     candidate: Version
@@ -133,25 +142,45 @@ class Workbench:
 def examine(case: Case, bench: Workbench) -> Case:
     """The case with all that can be found out about the candidate; never an exception for what the candidate lacks."""
     started = time.perf_counter()
+    case = _examined(case, bench)
+    return replace(case, seconds=time.perf_counter() - started)
+
+
+def _examined(case: Case, bench: Workbench) -> Case:
     # (2) what the version says it is
     try:
-        manifest = read_manifest(bench.store, case.candidate.digest)
+        manifest = manifest_of(bench.store, case.candidate)
     except HoldfastError as error:
-        return replace(case, damage=(error.message,), trouble=error)
-    case = replace(case, manifest=manifest)
+        return replace(case, damage=(error.message,))
     # (3) every byte of it
-    case = replace(case, damage=tuple(damaged(bench.store, manifest)))
-    if case.damage:
+    case = replace(case, manifest=manifest, damage=tuple(damaged(bench.store, manifest)))
+    lacking = _ANSWERING & {missing.name for missing in manifest.missing()}
+    if case.damage or lacking or not _ASKING & set(case.policy.rules):
         return case
     # (5) open it in its own environment, and (6) ask it about its frozen rows
     try:
-        files = materialise(bench.store, case.candidate.digest, bench.cache)
+        files = _taken(bench, case.candidate)
         case = _with_rows(case, files)
         with bench.opener(files) as predictor, _baseline(case, bench) as other:
-            case = _measure(case, predictor, other)
+            return _measure(case, predictor, other)
     except HoldfastError as error:
-        case = replace(case, trouble=error)
-    return replace(case, seconds=time.perf_counter() - started)
+        return replace(case, trouble=error)
+
+
+def manifest_of(store: Store, version: Version) -> Manifest:
+    """The manifest of a version that the registry knows.
+
+    Raises:
+        IntegrityError: it is damaged, or the store has lost it.
+    """
+    try:
+        return read_manifest(store, version.digest)
+    except NotFound as error:
+        raise IntegrityError(
+            f"the manifest of {version.model}@{version.number} is lost: {error.message}",
+            hint="Find what else is lost with: holdfast check; then bring the store back from a copy.",
+            **error.details,
+        ) from error
 
 
 def damaged(store: Store, manifest: Manifest) -> Iterator[str]:
@@ -163,11 +192,18 @@ def damaged(store: Store, manifest: Manifest) -> Iterator[str]:
             yield f"{entry.path}: {error.message}"
 
 
+def _taken(bench: Workbench, version: Version) -> BundleFiles:
+    with refusing(bench.cache):
+        return materialise(bench.store, version.digest, bench.cache)
+
+
 def _with_rows(case: Case, files: BundleFiles) -> Case:
     holdout = files.manifest.evidence.holdout
     if not isinstance(holdout, Holdout):
         return case
     rows = read_table(files.read(holdout.rows))
+    if rows.count == 0:
+        raise UsageError("the frozen holdout has no rows", hint="Register with rows that the model was not trained on.")
     targets = None if holdout.target is None else tuple(rows.column(holdout.target))
     return replace(case, rows=rows, targets=targets, recorded=read_outputs(files.read(holdout.outputs)))
 
@@ -175,13 +211,12 @@ def _with_rows(case: Case, files: BundleFiles) -> Case:
 @contextmanager
 def _baseline(case: Case, bench: Workbench) -> Iterator["_Other"]:
     """The version that holds the stage, open beside the candidate, or why it is not."""
-    if case.baseline is None or case.baseline.digest == case.candidate.digest:
+    if case.baseline is None or not _COMPARING & set(case.policy.rules):
         yield _Other(None, None)
         return
     with ExitStack() as stack:
         try:
-            files = materialise(bench.store, case.baseline.digest, bench.cache)
-            other = _Other(stack.enter_context(bench.opener(files)), None)
+            other = _Other(stack.enter_context(bench.opener(_taken(bench, case.baseline))), None)
         except HoldfastError as error:
             other = _Other(None, error)
         yield other
@@ -198,22 +233,30 @@ def _measure(case: Case, predictor: Predictor, other: _Other) -> Case:
         return case
     holdout = case.manifest.evidence.holdout
     table = case.rows.without(holdout.target if isinstance(holdout, Holdout) else None)
-    mine = _judge(case, predictor.predict(table))
+    mine = _judged(case, predictor.predict(table))
     theirs, trouble = None, other.trouble
     if other.predictor is not None:
         try:
-            theirs = _judge(case, other.predictor.predict(table))
+            theirs = _judged(case, other.predictor.predict(table))
         except HoldfastError as error:
             trouble = error
-    racers = [predictor] if other.predictor is None or theirs is None else [predictor, other.predictor]
-    times = _race(racers, table) if "latency" in case.policy.rules else [()] * len(racers)
-    mine = replace(mine, latencies_ms=times[0])
-    if theirs is not None:
-        theirs = replace(theirs, latencies_ms=times[1])
-    return replace(case, measured=mine, against=theirs, against_trouble=trouble)
+    case = replace(case, measured=mine, against=theirs, against_trouble=trouble)
+    return _timed(case, predictor, other, table) if "latency" in case.policy.rules else case
 
 
-def _judge(case: Case, answer: Answer) -> Measured:
+def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Case:
+    """The case with how long single rows take, and with what went wrong when single rows were asked."""
+    mine = Racer(predictor)
+    theirs = Racer(other.predictor) if other.predictor is not None and case.against is not None else None
+    race([mine] if theirs is None else [mine, theirs], table)
+    if case.measured is not None:
+        case = replace(case, measured=replace(case.measured, latencies_ms=tuple(mine.times_ms)), trouble=mine.trouble)
+    if theirs is not None and case.against is not None:
+        case = replace(case, against=replace(case.against, latencies_ms=tuple(theirs.times_ms)))
+    return case
+
+
+def _judged(case: Case, answer: Answer) -> Measured:
     """The answer with its metrics; both versions are measured by the candidate's metrics on the candidate's rows."""
     if case.manifest is None or case.targets is None:
         return Measured(answer, None)
@@ -221,22 +264,19 @@ def _judge(case: Case, answer: Answer) -> Measured:
     if not isinstance(threshold, EvalThreshold):
         return Measured(answer, None)
     primary = case.policy.metric or (recorded.primary if isinstance(recorded, Metrics) else None)
-    return Measured(answer, measure(case.targets, answer, threshold, primary=primary))
+    try:
+        _require_comparable(threshold, (*case.targets, *answer.predictions))
+        return Measured(answer, measure(case.targets, answer, threshold, primary=primary))
+    except HoldfastError as error:
+        return Measured(answer, None, error)
 
 
-def _race(predictors: list[Predictor], table: Table) -> list[tuple[float, ...]]:
-    """Milliseconds for single rows, the versions taking turns, so that a busy machine is unfair to both alike."""
-    rows = [table.row(index % table.count) for index in range(_WARM_UP_CALLS + _TIMED_CALLS)]
-    times: list[list[float]] = [[] for _ in predictors]
-    for row in rows:
-        for taken, predictor in zip(times, predictors, strict=True):
-            begun = time.perf_counter()
-            predictor.predict(row)
-            taken.append((time.perf_counter() - begun) * 1000.0)
-    return [tuple(taken[_WARM_UP_CALLS:]) for taken in times]
-
-
-def bundle_is_whole(store: Store, digest: Digest) -> tuple[Manifest, tuple[str, ...]]:
-    """A version's manifest and what is damaged of it; what a rollback looks at before it moves anything."""
-    manifest = read_manifest(store, digest)
-    return manifest, tuple(damaged(store, manifest))
+def _require_comparable(threshold: EvalThreshold, values: Sequence[Json]) -> None:
+    numbers = threshold.rule == IDENTITY
+    for value in values:
+        fits = type(value) in {int, float} if numbers else not isinstance(value, list | dict)
+        if not fits:
+            raise UsageError(
+                f"{'numbers' if numbers else 'labels'} are compared, and {value!r:.40} is none",
+                hint="Compare versions that answer the same question.",
+            )

@@ -11,7 +11,10 @@ from enum import StrEnum
 from holdfast.canonical import Json, JsonObject
 from holdfast.errors import UsageError
 
-__all__ = ["Finding", "Outcome", "overall"]
+__all__ = ["ROUNDING", "Finding", "Outcome", "overall"]
+
+ROUNDING = 1e-9
+"""Two equal ratios of counts may differ in the last digit of a float64; a loss of exactly the margin is within it."""
 
 
 class Outcome(StrEnum):

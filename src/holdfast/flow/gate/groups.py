@@ -2,7 +2,8 @@
 
 Groups are the values of the columns that the version or the policy names, and besides, always, the true answers
 themselves: the rows of each class, or of each quarter of a numeric target. A group with too few rows is reported as
-untestable and never as passed; when nothing could be tested the rule is inconclusive.
+untestable and never as passed; when nothing could be tested, or nothing of a column that the policy names, the rule is
+inconclusive.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,19 +13,23 @@ from holdfast.canonical import Json, JsonObject
 from holdfast.evidence import Holdout
 from holdfast.flow.bundle.metrics import RowScores, row_scores
 from holdfast.flow.gate.case import Case, Measured
-from holdfast.flow.gate.finding import Finding, Outcome
+from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
 from holdfast.parts import EvalThreshold
 from holdfast.parts.eval_threshold import IDENTITY
 
-__all__ = ["groups"]
+__all__ = ["groups", "why_incomparable"]
 
 _QUARTERS = 4
+
+_SHOWN_MAX = 5
+"""Groups named in one sentence; the finding's values hold them all."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """One group: its name, its rows, and the mean of each version on them."""
+    """One group: its column and name, its rows, and the mean of each version on them."""
 
+    column: str
     name: str
     rows: int
     mine: float
@@ -48,14 +53,16 @@ def groups(case: Case) -> Finding:
     threshold = case.manifest.parts.eval_threshold if case.manifest is not None else None
     if (
         case.measured is None
+        or case.measured.metrics is None
         or case.against is None
+        or case.against.metrics is None
         or case.targets is None
         or not isinstance(threshold, EvalThreshold)
     ):
         return Finding(
             "groups",
             Outcome.INCONCLUSIVE,
-            f"the groups cannot be compared with those of version {case.baseline.number}",
+            f"the groups cannot be compared with those of version {case.baseline.number}: {why_incomparable(case)}",
             "Mend what the other findings name first.",
         )
     mine, theirs = _scores(case, case.measured, threshold), _scores(case, case.against, threshold)
@@ -75,7 +82,7 @@ def groups(case: Case) -> Finding:
             "Register with a larger holdout.",
             values,
         )
-    harmed = [group for group in tested if group.worse_by > case.policy.group_margin]
+    harmed = [group for group in tested if group.worse_by > case.policy.group_margin + ROUNDING]
     if harmed:
         said = "; ".join(
             f"{group.name} ({group.rows} rows): {mine.name} {group.mine:.4f} against {group.theirs:.4f}"
@@ -88,16 +95,39 @@ def groups(case: Case) -> Finding:
             "Look at these rows in the training data; a better mean does not make up for them.",
             values,
         )
+    blind = [name for name in case.policy.groups if not any(group.column == name for group in tested)]
+    if blind:
+        return Finding(
+            "groups",
+            Outcome.INCONCLUSIVE,
+            f"policy watches the groups of {', '.join(blind)}, and none of them could be tested on these rows",
+            f"Register with a holdout that has {case.policy.group_rows_min} rows of each group.",
+            values,
+        )
     worst = max(tested, key=lambda group: group.worse_by)
-    beyond = f", {len(found) - len(tested)} untestable" if len(found) > len(tested) else ""
     return Finding(
         "groups",
         Outcome.PASS,
-        f"{len(tested)} groups compared{beyond}; the least well off is {worst.name}: "
+        f"{len(tested)} groups compared{_beyond(found, tested)}; the least well off is {worst.name}: "
         f"{mine.name} {worst.mine:.4f} against {worst.theirs:.4f}",
         "",
         values,
     )
+
+
+def why_incomparable(case: Case) -> str:
+    """Why the version that holds the stage cannot be measured beside the candidate."""
+    troubles = [case.trouble, case.against_trouble]
+    troubles += [said.metrics_trouble for said in (case.measured, case.against) if said is not None]
+    return next((trouble.message for trouble in troubles if trouble is not None), "it could not be measured")
+
+
+def _beyond(found: Sequence[_Group], tested: Sequence[_Group]) -> str:
+    names = [group.name for group in found if group not in tested]
+    if not names:
+        return ""
+    more = f" and {len(names) - _SHOWN_MAX} more" if len(names) > _SHOWN_MAX else ""
+    return f", {', '.join(names[:_SHOWN_MAX])}{more} untestable"
 
 
 def _scores(case: Case, measured: Measured, threshold: EvalThreshold) -> RowScores:
@@ -113,7 +143,7 @@ def _compared(case: Case, mine: RowScores, theirs: RowScores, *, numeric: bool) 
         for label, rows in sorted(places.items()):
             ours = sum(mine.values[place] for place in rows) / len(rows)
             other = sum(theirs.values[place] for place in rows) / len(rows)
-            yield _Group(f"{name}={label}", len(rows), ours, other, sign * (other - ours))
+            yield _Group(name, f"{name}={label}", len(rows), ours, other, sign * (other - ours))
 
 
 def _labels(case: Case, *, numeric: bool) -> Iterator[tuple[str, Sequence[Json]]]:

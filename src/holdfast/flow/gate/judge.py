@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from holdfast.canonical import JsonObject, plain
 from holdfast.config import VERSION
 from holdfast.digest import Digest
+from holdfast.errors import AlreadyExists, NotFound
 from holdfast.flow.gate.case import Case, Workbench, examine
 from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.rules import RULES
-from holdfast.names import Reference, StageName
+from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.interface import Registry
-from holdfast.registry.records import Meaning, NewVerdict
+from holdfast.registry.records import Approval, Meaning, NewVerdict
 from holdfast.registry.values import Stage, Version
 
-__all__ = ["GateRequest", "GateVerdict", "gate"]
+__all__ = ["GateRequest", "GateVerdict", "gate", "stage_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
     """
     # (1) resolve the reference to a version
     version = registry.resolve(request.reference)
-    stage = registry.stage(version.model, request.stage)
+    stage = stage_of(version.model, request, registry)
     baseline = None
     if stage.number is not None and stage.number != version.number:
         baseline = registry.resolve(Reference.parse(f"{version.model}@{stage.number}"))
@@ -85,7 +86,7 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
     approvals = tuple(
         approval
         for approval in registry.approvals(version.model, version.number)
-        if approval.stage == request.stage and approval.digest == version.digest
+        if approval.stage == request.stage and approval.digest == version.digest and _speaks_now(approval)
     )
     # (2) to (6): completeness, bytes, formats, environment, smoke; (7) and (8) look at what these brought
     case = examine(Case(version, request.stage, policy, request.actor, baseline=baseline, approvals=approvals), bench)
@@ -105,5 +106,31 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         "seconds": round(case.seconds, 3),
     }
     kept = registry.put_verdict(NewVerdict(version.model, version.number, request.stage, str(outcome), plain(body)))
-    used = tuple(approval.id for approval in approvals if approval.meaning is Meaning.APPROVE)
+    last = {approval.approver: approval for approval in approvals}
+    used = tuple(approval.id for approval in last.values() if approval.meaning is Meaning.APPROVE)
     return GateVerdict(version, stage, outcome, findings, kept.digest, used)
+
+
+def stage_of(model: ModelName, request: GateRequest, registry: Registry) -> Stage:
+    """The stage that is asked for; one that the policy names and the model does not have yet is added to the model.
+
+    Raises:
+        NotFound: neither the model nor the policy has it.
+    """
+    try:
+        return registry.stage(model, request.stage)
+    except NotFound:
+        if request.stage not in request.policy.stages:
+            raise
+    try:
+        return registry.define_stage(model, request.stage, request.actor)
+    except AlreadyExists:
+        return registry.stage(model, request.stage)  # somebody asked for it in the same moment
+
+
+def _speaks_now(approval: Approval) -> bool:
+    """Whether it is a judgement of the version, and not of one earlier verdict: approving one says nothing of the next.
+
+    A rejection always speaks, until the person takes it back.
+    """
+    return approval.verdict is None or approval.meaning is Meaning.REJECT

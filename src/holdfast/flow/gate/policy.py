@@ -18,13 +18,17 @@ A key that is not known is an error: a policy that is misspelt protects nobody.
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from holdfast.canonical import JsonObject
-from holdfast.errors import UsageError
+from holdfast.errors import NotFound, UsageError
+from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.names import ModelName, StageName
 from holdfast.registry.values import STAGES
+from holdfast.store.disk import refusing
 
 __all__ = ["RULE_NAMES", "Policy", "StagePolicy"]
 
@@ -106,12 +110,16 @@ class Policy:
         """The policy in the file at `path`; the defaults when there is none.
 
         Raises:
-            UsageError: not TOML, an unknown key, or a value of the wrong type.
+            UsageError: not TOML, an unknown key, or a value of the wrong type; the message says where.
+            PermissionRefused: the file is there and cannot be read.
         """
         try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
+            with refusing(path):
+                text = path.read_text(encoding="utf-8")
+        except NotFound:
             return cls()
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path.name} is not UTF-8: {error.reason}", hint="Save it as UTF-8.") from error
         return cls.parse(text, where=path.name)
 
     @classmethod
@@ -124,14 +132,13 @@ class Policy:
         _known(document, {"stages", "gate", "model"}, where)
         stages = _table(document.get("stages", {}), f"{where} [stages]")
         _known(stages, {"names"}, f"{where} [stages]")
-        names = tuple(StageName(str(name)) for name in stages.get("names", STAGES))
-        policy = cls(names, document)
+        policy = cls(_stages(stages.get("names", [str(name) for name in STAGES]), f"{where} [stages]"), document)
         policy._check(where)
         return policy
 
     def for_stage(self, model: ModelName, stage: StageName) -> StagePolicy:
         """What `stage` asks of versions of `model`: the defaults, then the stage's table, then the model's."""
-        return _stage_policy(str(stage), self._tables(str(model), str(stage)))
+        return _stage_policy(str(stage), self._tables(str(model), str(stage)), f"[gate.{stage}]")
 
     def _tables(self, model: str, stage: str) -> dict[str, Any]:
         general = self.document.get("gate", {}).get(stage, {})
@@ -139,20 +146,51 @@ class Policy:
         return {**general, **special}
 
     def _check(self, where: str) -> None:
-        for stage, table in _table(self.document.get("gate", {}), f"{where} [gate]").items():
-            _stage_policy(stage, _table(table, f"{where} [gate.{stage}]"))
+        self._check_gates(self.document.get("gate", {}), where, "gate")
         for model, tables in _table(self.document.get("model", {}), f"{where} [model]").items():
             _known(_table(tables, f"{where} [model.{model}]"), {"gate"}, f"{where} [model.{model}]")
-            for stage, table in _table(tables.get("gate", {}), f"{where} [model.{model}.gate]").items():
-                _stage_policy(stage, _table(table, f"{where} [model.{model}.gate.{stage}]"))
+            _model_name(model, where)
+            self._check_gates(tables.get("gate", {}), where, f"model.{model}.gate")
+
+    def _check_gates(self, gates: Any, where: str, name: str) -> None:
+        _known(_table(gates, f"{where} [{name}]"), {str(stage) for stage in self.stages}, f"{where} [{name}]")
+        for stage, table in gates.items():
+            _stage_policy(stage, _table(table, f"{where} [{name}.{stage}]"), f"{where} [{name}.{stage}]")
 
 
-_NUMBERS = {"margin", "group_margin", "latency_ms_p95_max"}
-_COUNTS = {"rows_min", "group_rows_min", "approvals_min"}
+def _stages(names: Any, where: str) -> tuple[StageName, ...]:
+    if not _all_texts(names) or not names:
+        raise UsageError(f"{where} names = {names!r} is not valid", hint="It takes a list of names, at least one.")
+    try:
+        return tuple(StageName(name) for name in dict.fromkeys(names))
+    except UsageError as error:
+        raise UsageError(f"{where} names: {error.message}", hint=error.hint) from error
 
 
-def _stage_policy(stage: str, table: Mapping[str, Any]) -> StagePolicy:
-    where = f"[gate.{stage}]"
+def _model_name(name: str, where: str) -> None:
+    try:
+        ModelName(name)
+    except UsageError as error:
+        raise UsageError(f"{where} [model.{name}]: {error.message}", hint=error.hint) from error
+
+
+_AMOUNTS = {"margin", "group_margin", "latency_ms_p95_max"}
+_COUNTS = {"rows_min": 0, "group_rows_min": 1, "approvals_min": 1}
+"""Keys that take a whole number, and the least of them."""
+
+_TAKES = {
+    "rules": f"a list of rules: {', '.join(RULE_NAMES)}",
+    "metric": f"one of: {', '.join(sorted(DIRECTIONS))}",
+    "groups": "a list of columns of the holdout",
+    "metrics_min": f"a table of numbers, such as {{ recall = 0.9 }}, by one of: {', '.join(sorted(DIRECTIONS))}",
+    "executes_code": '"allow" or "deny"',
+    "second_person": "true or false",
+    **dict.fromkeys(_AMOUNTS, "a number, zero or more"),
+    **{key: f"a whole number, {least} or more" for key, least in _COUNTS.items()},
+}
+
+
+def _stage_policy(stage: str, table: Mapping[str, Any], where: str) -> StagePolicy:
     _known(table, {item.name for item in fields(StagePolicy)}, where)
     values: dict[str, Any] = {"rules": _RULES_BY_STAGE.get(stage, RULE_NAMES)}
     for key, value in table.items():
@@ -163,27 +201,30 @@ def _stage_policy(stage: str, table: Mapping[str, Any]) -> StagePolicy:
 
 
 def _value(key: str, value: Any, where: str) -> Any:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
     match key:
         case "rules" if _all_texts(value) and set(value) <= set(RULE_NAMES):
-            return tuple(value)
+            return tuple(name for name in RULE_NAMES if name in value)
         case "groups" if _all_texts(value):
             return tuple(value)
-        case "metrics_min" if isinstance(value, dict):
-            return {str(name): float(floor) for name, floor in value.items()}
-        case "metric" if isinstance(value, str):
+        case "metrics_min" if isinstance(value, dict) and set(value) <= set(DIRECTIONS):
+            if all(_is_number(floor) for floor in value.values()):
+                return {name: float(floor) for name, floor in value.items()}
+        case "metric" if isinstance(value, str) and value in DIRECTIONS:
             return value
-        case "executes_code" if value in {"allow", "deny"}:
+        case "executes_code" if value in ("allow", "deny"):
             return value
         case "second_person" if isinstance(value, bool):
             return value
-        case _ if key in _NUMBERS and number and value >= 0:
+        case _ if key in _AMOUNTS and _is_number(value) and value >= 0:
             return float(value)
-        case _ if key in _COUNTS and isinstance(value, int) and number and value >= 0:
+        case _ if key in _COUNTS and _is_number(value) and isinstance(value, int) and value >= _COUNTS[key]:
             return value
-    raise UsageError(
-        f"{where} {key} = {value!r} is not valid", hint="docs/reference/policy.md lists what each key takes."
-    )
+    raise UsageError(f"{where} {key} = {value!r} is not valid", hint=f"It takes {_TAKES[key]}.")
+
+
+def _is_number(value: Any) -> bool:
+    # TOML has nan and inf; a bound that nothing can pass, or that everything does, is a mistake.
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _all_texts(value: Any) -> bool:
@@ -199,4 +240,6 @@ def _table(value: Any, where: str) -> dict[str, Any]:
 def _known(table: Mapping[str, Any], keys: set[str], where: str) -> None:
     unknown = sorted(set(table) - keys)
     if unknown:
-        raise UsageError(f"{where} has the unknown key {unknown[0]!r}", hint=f"Known: {', '.join(sorted(keys))}")
+        near = get_close_matches(unknown[0], sorted(keys), n=1)
+        meant = f"Did you mean {near[0]}? " if near else ""
+        raise UsageError(f"{where} has the unknown key {unknown[0]!r}", hint=f"{meant}Known: {', '.join(sorted(keys))}")

@@ -1,23 +1,29 @@
 """The rules: pure functions from a case to a finding. Their names and order are `policy.RULE_NAMES`."""
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 
 from holdfast.canonical import Json
+from holdfast.errors import MissingExtra, NoSpace, PermissionRefused, Unavailable
 from holdfast.evidence import Metrics
 from holdfast.evidence import how_to_add as how_to_add_evidence
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.case import Case
-from holdfast.flow.gate.finding import Finding, Outcome
-from holdfast.flow.gate.groups import groups
+from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
+from holdfast.flow.gate.groups import groups, why_incomparable
 from holdfast.flow.gate.latency import latency
 from holdfast.parts import PART_NAMES, Missing, PreprocessingCode, Weights, how_to_add
 from holdfast.registry.records import Meaning
+from holdfast.registry.values import Version
 from holdfast.runtime.smoke import SCORE_TOLERANCE, compare
 
 __all__ = ["RULES"]
 
 _SHOWN_MAX = 5
 """Damaged files named in one sentence; the verdict's values hold them all."""
+
+_OF_THE_MACHINE = (MissingExtra, NoSpace, PermissionRefused, Unavailable)
+"""What keeps a bundle from being opened here, and says nothing against it."""
 
 
 def completeness(case: Case) -> Finding:
@@ -79,12 +85,13 @@ def formats(case: Case) -> Finding:
 
 
 def opens(case: Case) -> Finding:
-    """Step 5: the bundle opens in its own environment and answers."""
-    if case.measured is not None:
-        return Finding("opens", Outcome.PASS, "the bundle opens in a process of its own, and answers")
-    if case.trouble is None:
+    """Step 5: the bundle opens in its own environment, and answers its frozen rows together and one by one."""
+    if case.trouble is not None:
+        outcome = Outcome.INCONCLUSIVE if isinstance(case.trouble, _OF_THE_MACHINE) else Outcome.FAIL
+        return Finding("opens", outcome, case.trouble.message, case.trouble.hint, {"code": case.trouble.code})
+    if case.measured is None:
         return _undecided("opens", case)
-    return Finding("opens", Outcome.FAIL, case.trouble.message, case.trouble.hint, {"code": case.trouble.code})
+    return Finding("opens", Outcome.PASS, "the bundle opens in a process of its own, and answers")
 
 
 def smoke(case: Case) -> Finding:
@@ -94,6 +101,8 @@ def smoke(case: Case) -> Finding:
     found = compare(case.recorded, case.measured.answer)
     drifted = _drifted(case.manifest.evidence.metrics, case.measured.metrics)
     values: Mapping[str, Json] = {**found.to_json(), "metrics_changed": drifted}
+    if found.within_tolerance and case.measured.metrics_trouble is not None:
+        return _undecided("smoke", case)
     if found.within_tolerance and not drifted:
         sentence = f"{found.rows} frozen rows give the recorded outputs and metrics again"
         return Finding("smoke", Outcome.PASS, sentence, "", values)
@@ -110,7 +119,11 @@ def _drifted(recorded: Metrics | Missing, now: Metrics | None) -> list[str]:
     if isinstance(recorded, Missing) or now is None:
         return []
     far = float("inf")
-    return [name for name, value in recorded.values.items() if abs(now.values.get(name, far) - value) > SCORE_TOLERANCE]
+    return [
+        name
+        for name, value in recorded.values.items()
+        if not abs(now.values.get(name, far) - value) <= SCORE_TOLERANCE * max(1.0, abs(value))
+    ]
 
 
 def not_worse(case: Case) -> Finding:
@@ -120,12 +133,11 @@ def not_worse(case: Case) -> Finding:
     if case.measured is None or case.measured.metrics is None:
         return _undecided("not_worse", case)
     if case.against is None or case.against.metrics is None:
-        why = case.against_trouble.message if case.against_trouble is not None else "it could not be measured"
         return Finding(
             "not_worse",
             Outcome.INCONCLUSIVE,
-            f"version {case.baseline.number} cannot be compared on these rows: {why}",
-            "Give a holdout that both versions can answer.",
+            f"version {case.baseline.number} cannot be compared on these rows: {why_incomparable(case)}",
+            _how_to_compare(case.baseline),
         )
     mine, theirs = case.measured.metrics, case.against.metrics
     name = mine.primary
@@ -142,6 +154,10 @@ def not_worse(case: Case) -> Finding:
         f"{name} {mine.values[name]:.4f} against {theirs.values[name]:.4f} of version {case.baseline.number} "
         f"on the same {mine.rows} rows"
     )
+    if not isfinite(gain):
+        return Finding(
+            "not_worse", Outcome.INCONCLUSIVE, f"{sentence}: no number to compare", "Judge by another metric.", values
+        )
     if mine.rows < case.policy.rows_min:
         return Finding(
             "not_worse",
@@ -150,7 +166,7 @@ def not_worse(case: Case) -> Finding:
             "Register with a larger holdout.",
             values,
         )
-    if gain >= -case.policy.margin:
+    if gain >= -case.policy.margin - ROUNDING:
         return Finding("not_worse", Outcome.PASS, sentence, "", values)
     return Finding(
         "not_worse",
@@ -158,6 +174,15 @@ def not_worse(case: Case) -> Finding:
         f"{sentence}: worse by {-gain:.4f}, and {case.policy.margin:g} is allowed",
         "Look at the training data and the parameters: what changed since that version?",
         values,
+    )
+
+
+def _how_to_compare(baseline: Version) -> str:
+    if baseline.complete:
+        return "Give a holdout that both versions can answer."
+    return (
+        f"Version {baseline.number} lacks {', '.join(baseline.missing)}: register it again with them, or leave not_worse and "
+        "groups out of the policy for this one promotion, which its verdict will say."
     )
 
 
@@ -169,7 +194,7 @@ def metrics_min(case: Case) -> Finding:
     if case.measured is None or case.measured.metrics is None:
         return _undecided("metrics_min", case)
     values = case.measured.metrics.values
-    unknown = [name for name in floors if name not in values]
+    unknown = [name for name in floors if not isfinite(values.get(name, float("nan")))]
     if unknown:
         return Finding(
             "metrics_min",
@@ -177,27 +202,30 @@ def metrics_min(case: Case) -> Finding:
             f"policy sets a floor for {', '.join(unknown)}, which is not measured for this version",
             f"Use one of: {', '.join(sorted(values))}",
         )
-    short = [name for name, floor in floors.items() if (values[name] - floor) * (1 if DIRECTIONS[name] else -1) < 0]
-    facts = {name: {"value": values[name], "floor": floor} for name, floor in floors.items()}
-    said = "; ".join(f"{name} {values[name]:.4f}, {floors[name]:g} asked" for name in floors)
-    if short:
+    facts: Mapping[str, Json] = {name: {"value": values[name], "floor": floor} for name, floor in floors.items()}
+    said = "; ".join(
+        f"{name} {values[name]:.4f}, {'at least' if DIRECTIONS[name] else 'at most'} {floor:g} asked"
+        for name, floor in floors.items()
+    )
+    if any((values[name] - floor) * (1 if DIRECTIONS[name] else -1) < -ROUNDING for name, floor in floors.items()):
         return Finding("metrics_min", Outcome.FAIL, said, "Improve the model, or change the policy openly.", facts)
     return Finding("metrics_min", Outcome.PASS, said, "", facts)
 
 
 def approver(case: Case) -> Finding:
-    """Step 8: enough people stand behind it, and where policy asks, one who did not register it."""
+    """Step 8: enough people stand behind it, and where policy asks, one who did not register it.
+
+    Whoever asks is one of them: a promotion writes down their approval. The last word of each person counts, and one
+    rejection outweighs every approval.
+    """
     said = {approval.approver: approval for approval in case.approvals}  # oldest first: the last word counts
     against = sorted(name for name, approval in said.items() if approval.meaning is Meaning.REJECT)
-    names = {name for name in said if name not in against}
-    author = case.candidate.created_by
-    if not case.policy.second_person and case.actor not in against:
-        names.add(case.actor)
-    counted = sorted(names - {author}) if case.policy.second_person else sorted(names)
+    author, asked = case.candidate.created_by, case.policy.approvals_min
+    counted = sorted({*said, case.actor} - set(against) - ({author} if case.policy.second_person else set()))
     values: Mapping[str, Json] = {
         "approvers": counted,
         "rejected_by": against,
-        "approvals_min": case.policy.approvals_min,
+        "approvals_min": asked,
         "second_person": case.policy.second_person,
         "registered_by": author,
     }
@@ -205,13 +233,13 @@ def approver(case: Case) -> Finding:
         return Finding(
             "approver", Outcome.FAIL, f"rejected by {', '.join(against)}", "Talk to them; they can approve it.", values
         )
-    if len(counted) >= max(1, case.policy.approvals_min):
+    if len(counted) >= asked:
         return Finding("approver", Outcome.PASS, f"approved by {', '.join(counted)}", "", values)
     whom = f" by somebody else than {author}" if case.policy.second_person else ""
     return Finding(
         "approver",
         Outcome.FAIL,
-        f"{len(counted)} of {max(1, case.policy.approvals_min)} approvals{whom}",
+        f"{len(counted)} of {asked} approvals{whom}",
         f"Another person runs: holdfast approve {case.candidate.model}@{case.candidate.number} --stage {case.stage}",
         values,
     )
@@ -224,6 +252,8 @@ def _undecided(rule: str, case: Case) -> Finding:
         why = case.trouble.message
     elif case.manifest is not None and case.manifest.missing():
         why = f"missing: {', '.join(missing.name for missing in case.manifest.missing())}"
+    elif case.measured is not None and case.measured.metrics_trouble is not None:
+        why = case.measured.metrics_trouble.message
     else:
         why = "the frozen rows have no targets"
     return Finding(rule, Outcome.INCONCLUSIVE, f"not decided: {why}", "Mend what the other findings name first.")

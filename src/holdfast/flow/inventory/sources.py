@@ -158,6 +158,11 @@ class _Reader:
         if name in _SEEDING and node.args:
             yield Sight(node.lineno, Topic.SEED, _short(node))
         yield from self._environment(node)
+        for keyword in node.keywords:
+            # `random_state=args.seed` fixes the randomness as well as a number does; only None leaves it to chance.
+            computed = not isinstance(keyword.value, ast.Constant)
+            if keyword.arg and computed and _SEED.search(keyword.arg.lower()):
+                yield Sight(node.lineno, Topic.SEED, f"{keyword.arg} = {_short(keyword.value)}")
         literals = [keyword for keyword in node.keywords if keyword.arg and _number(keyword.value) is not None]
         for keyword in literals:
             yield from _named_value(node.lineno, keyword.arg or "", keyword.value)

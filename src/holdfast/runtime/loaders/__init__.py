@@ -15,21 +15,24 @@ from holdfast.errors import CannotPackage
 from holdfast.runtime.loaders.interface import Loader, Saved, Scorer
 from holdfast.runtime.loaders.sklearn import SklearnLoader
 
-__all__ = ["FORMATS", "Loader", "Saved", "Scorer", "loader_for", "loader_named"]
+__all__ = ["FORMATS", "NO_LOADER", "Loader", "Saved", "Scorer", "loader_for", "loader_named"]
 
 _LOADERS: tuple[Loader, ...] = (SklearnLoader(),)
+
+NO_LOADER = "none"
+"""What weights say in `loader` when they are kept byte for byte and nothing here opens them."""
 
 FORMATS: dict[str, tuple[str, str, bool]] = {
     ".joblib": ("joblib", "sklearn", True),
     ".pkl": ("pickle", "sklearn", True),
     ".pickle": ("pickle", "sklearn", True),
-    ".pt": ("torch", "none", True),
-    ".pth": ("torch", "none", True),
-    ".h5": ("h5", "none", True),
-    ".keras": ("keras", "none", True),
-    ".safetensors": ("safetensors", "none", False),
-    ".onnx": ("onnx", "none", False),
-    ".ubj": ("ubj", "none", False),
+    ".pt": ("torch", NO_LOADER, True),
+    ".pth": ("torch", NO_LOADER, True),
+    ".h5": ("h5", NO_LOADER, True),
+    ".keras": ("keras", NO_LOADER, True),
+    ".safetensors": ("safetensors", NO_LOADER, False),
+    ".onnx": ("onnx", NO_LOADER, False),
+    ".ubj": ("ubj", NO_LOADER, False),
 }
 """What a file of weights is, by its ending: format, loader, and whether loading it can run code."""
 

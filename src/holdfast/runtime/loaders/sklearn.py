@@ -9,7 +9,7 @@ from holdfast.canonical import Json
 from holdfast.errors import BundleFailed, MissingExtra
 from holdfast.runtime.loaders.interface import Saved, Scorer
 
-__all__ = ["SklearnLoader"]
+__all__ = ["SklearnLoader", "joblib_here"]
 
 _FILE = "model.joblib"
 
@@ -21,12 +21,14 @@ class SklearnLoader:
 
     def recognises(self, model: object) -> bool:
         """Whether a class of the model's ancestry comes from scikit-learn, or it has the interface."""
+        if isinstance(model, type):
+            return False
         ancestry = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
         return "sklearn" in ancestry or (hasattr(model, "fit") and hasattr(model, "predict"))
 
     def save(self, model: Any, folder: Path) -> Saved:
         """Write the estimator with joblib."""
-        _joblib().dump(model, folder / _FILE)
+        joblib_here().dump(model, folder / _FILE)
         return Saved(format="joblib", executes_code=True, files=(_FILE,))
 
     def load(self, files: Mapping[str, bytes], format_name: str) -> Scorer:
@@ -36,10 +38,15 @@ class SklearnLoader:
                 f"{len(files)} files of weights where {format_name} has one", hint="Register the one file of the model."
             )
         (data,) = files.values()
-        return _SklearnScorer(_joblib().load(io.BytesIO(data)))
+        return _SklearnScorer(joblib_here().load(io.BytesIO(data)))
 
 
-def _joblib() -> Any:
+def joblib_here() -> Any:
+    """The library that reads and writes these files.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
     try:
         import joblib
     except ImportError as error:
@@ -59,11 +66,17 @@ class _SklearnScorer:
             self.classes = None if known is None else known.tolist()
         elif hasattr(model, "decision_function") and known is not None:
             self._call = model.decision_function
-            self.classes = known.tolist() if len(known) > 2 else None  # noqa: PLR2004 - two classes share one value
+            self.classes = known.tolist()
         else:
             self._call = model.predict
 
     def score(self, features: Any) -> list[Json]:
         """One score a row."""
-        scores = self._call(features)
-        return scores.tolist() if hasattr(scores, "tolist") else list(scores)
+        found = self._call(features)
+        scores: list[Json] = found.tolist() if hasattr(found, "tolist") else list(found)
+        if self.classes is None:
+            # A regression fitted on a column vector answers with one.
+            return [row[0] if isinstance(row, list) and len(row) == 1 else row for row in scores]
+        if len(self.classes) == 2:  # noqa: PLR2004 - two classes share one decision value, which speaks for the second
+            return [row if isinstance(row, list) else [-row, row] for row in scores]
+        return scores

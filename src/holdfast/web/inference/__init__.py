@@ -1,7 +1,8 @@
 """The HTTP face of a replica.
 
     app.py        the FastAPI application of one replica
-    endpoints.py  the routes: health, the Open Inference Protocol (V2), MLflow's `/invocations`
+    scoring.py    the routes that score: MLflow's `/invocations`, the Open Inference Protocol's `infer`
+    endpoints.py  the routes that do not: health, what a model takes and gives, which version answers
     stamp.py      the route taken once for each request, and the headers that say who answered
     bodies.py     reading a request's bytes up to a limit
     server.py     the process: uvicorn with uvloop and httptools

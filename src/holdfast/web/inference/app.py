@@ -9,7 +9,8 @@ from holdfast.canonical import JsonObject
 from holdfast.errors import HoldfastError, MissingExtra
 from holdfast.serving.pipe import RETRY_SECONDS
 from holdfast.serving.replica import Replica
-from holdfast.web.inference.endpoints import health_routes, scoring_routes, v2_routes
+from holdfast.web.inference.endpoints import health_routes, v2_routes
+from holdfast.web.inference.scoring import SCORING, Score, described
 from holdfast.web.inference.stamp import SCOPE_KEY, Stamp
 from holdfast.web.problems import HTTP_STATUS, UNEXPECTED, status_of
 
@@ -36,6 +37,7 @@ def replica_app(replica: Replica) -> "FastAPI":
     try:
         from fastapi import FastAPI
         from starlette.exceptions import HTTPException
+        from starlette.routing import Route
     except ImportError as error:
         raise MissingExtra("serving needs FastAPI", hint="Install it: pip install 'holdfast[serve]'") from error
 
@@ -54,8 +56,17 @@ def replica_app(replica: Replica) -> "FastAPI":
         redoc_url=None,
         docs_url=None,
     )
-    for routes in (scoring_routes(replica), v2_routes(replica), health_routes(replica)):
+    for path, (shape, _) in SCORING.items():
+        app.router.routes.append(Route(path, Score(replica, shape), methods=["POST"]))
+    for routes in (v2_routes(replica), health_routes(replica)):
         app.include_router(routes)
+
+    def openapi() -> JsonObject:
+        document = FastAPI.openapi(app)
+        document["paths"].update(described())
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI's documentation says to extend the document
     app.add_middleware(Stamp, replica=replica)
     app.add_exception_handler(HoldfastError, _refused)
     app.add_exception_handler(HTTPException, _unrouted)

@@ -17,7 +17,7 @@ _REQUEST_SECONDS_MAX = 30.0
 """32 MiB over 10 Mbit/s; a caller that sends more slowly would hold an old version open for as long as it likes."""
 
 
-async def body_of(length: str | None, receive: "Receive") -> bytes:
+async def body_of(length: bytes | None, receive: "Receive") -> bytes:
     """The body of the request.
 
     Args:

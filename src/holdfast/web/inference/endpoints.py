@@ -1,4 +1,4 @@
-"""The routes of a replica: health, the Open Inference Protocol (V2), and MLflow's scoring protocol.
+"""The routes of a replica that do not score: health, and what the Open Inference Protocol (V2) asks about a model.
 
 What a route answers is a function of the replica and of the `Spoken` of the request; the routes themselves only parse,
 call and present.
@@ -8,20 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from holdfast.canonical import JsonObject
-from holdfast.errors import NotFound, Unavailable
 from holdfast.registry import ReplicaState
-from holdfast.runtime.shapes import INVOCATIONS, V2
 from holdfast.serving.live import Live
-from holdfast.serving.pipe import RETRY_SECONDS
 from holdfast.serving.replica import Replica
-from holdfast.serving.route import OVERRIDE
-from holdfast.web.inference.bodies import body_of
+from holdfast.web.inference.scoring import addressed
 from holdfast.web.inference.stamp import SCOPE_KEY, Spoken
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-__all__ = ["health_routes", "scoring_routes", "v2_routes"]
+__all__ = ["health_routes", "v2_routes"]
 
 _DATATYPES = {
     "bool": "BOOL",
@@ -31,31 +27,6 @@ _DATATYPES = {
     **{f"{sign}int{bits}": f"{sign}int{bits}".upper() for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
 """The protocol's name for each dtype of a feature schema; everything else travels as BYTES."""
-
-
-def _speaker(spoken: Spoken, replica: Replica) -> Live:
-    if spoken.live is None:
-        raise Unavailable(
-            f"{replica.model}@{replica.stage} is not open yet: {replica.report().error or 'it is being loaded'}",
-            hint=f"Try again in {RETRY_SECONDS} s; see /readyz.",
-        )
-    return spoken.live
-
-
-def _addressed(spoken: Spoken, replica: Replica, model: str, number: str | None) -> Live:
-    """The version that a path of the V2 protocol names; from now on it is the one that speaks."""
-    if model != str(replica.model):
-        raise NotFound(f"this replica does not serve {model[:128]!r}", hint=f"It serves {replica.model}.")
-    live = _speaker(spoken, replica)
-    if number is None or spoken.route is None:
-        return live
-    held = spoken.route.held(number)
-    if held is None:
-        names = ", ".join(str(one.number) for one in spoken.route.lives)
-        raise NotFound(f"this replica does not hold version {number[:20]!r}", hint=f"It holds: {names}.")
-    if held is not live:
-        spoken.live, spoken.reason = held, OVERRIDE
-    return held
 
 
 def _status(spoken: Spoken, replica: Replica) -> JsonObject:
@@ -131,25 +102,8 @@ def health_routes(replica: Replica) -> "APIRouter":
     return routes
 
 
-def scoring_routes(replica: Replica) -> "APIRouter":
-    """`/invocations`, in the shapes that MLflow's scoring server takes and gives."""
-    from fastapi import APIRouter, Request
-    from fastapi.responses import Response
-
-    routes = APIRouter(tags=["score"])
-
-    @routes.post("/invocations")
-    async def invocations(request: Request) -> Response:
-        """Score rows: `dataframe_records`, `dataframe_split`, `inputs` or `instances`; answers `predictions`."""
-        body = await body_of(request.headers.get("content-length"), request.receive)
-        live = _speaker(request.scope[SCOPE_KEY], replica)
-        return Response(await live.predict(INVOCATIONS, body), media_type="application/json")
-
-    return routes
-
-
 def v2_routes(replica: Replica) -> "APIRouter":
-    """The Open Inference Protocol: health, what the model takes and gives, and `infer`."""
+    """The Open Inference Protocol: health, and what the model takes and gives; `scoring.py` has `infer`."""
     from fastapi import APIRouter, Request
     from fastapi.responses import JSONResponse, Response
 
@@ -175,21 +129,13 @@ def v2_routes(replica: Replica) -> "APIRouter":
     async def model_of(request: Request, model: str, number: str | None = None) -> Response:
         """The tensors that a held version takes and gives."""
         spoken = request.scope[SCOPE_KEY]
-        return JSONResponse(_model(spoken, replica, _addressed(spoken, replica, model, number)))
+        return JSONResponse(_model(spoken, replica, addressed(spoken, replica, model, number)))
 
     @routes.get("/models/{model}/ready")
     @routes.get("/models/{model}/versions/{number}/ready")
     async def model_ready(request: Request, model: str, number: str | None = None) -> Response:
         """Whether a held version would answer now."""
-        held = _addressed(request.scope[SCOPE_KEY], replica, model, number)
+        held = addressed(request.scope[SCOPE_KEY], replica, model, number)
         return JSONResponse({"name": model, "ready": held.up}, 200 if held.up else 503)
-
-    @routes.post("/models/{model}/infer")
-    @routes.post("/models/{model}/versions/{number}/infer")
-    async def infer(request: Request, model: str, number: str | None = None) -> Response:
-        """Score tensors with the version that holds the stage, or with a held one that the path names."""
-        held = _addressed(request.scope[SCOPE_KEY], replica, model, number)
-        body = await body_of(request.headers.get("content-length"), request.receive)
-        return Response(await held.predict(V2, body), media_type="application/json")
 
     return routes

@@ -1,21 +1,9 @@
-"""The Python edge: what `import holdfast` offers to a training script and to whoever loads a version.
-
-    with holdfast.run("churn", params={"lr": 0.1, "seed": 7}) as run:
-        train = run.snapshot("data/train.csv")
-        run.log_metrics({"accuracy": 0.94})
-        version = run.register(model, preprocessing=featurise, threshold=0.42,
-                               holdout="data/holdout.csv", target="churned", metric="recall")
-
-    holdfast.load("churn@production").predict(rows)
-
-A training script must not fail because of Holdfast where it did not ask Holdfast for anything: what cannot be captured
-is noted in the run. What it asks for (a snapshot, a registration) raises when it cannot be had.
-"""
+"""A run of training code, from inside: a context manager, and a decorator."""
 
 import functools
+import inspect
 import logging
 import os
-import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,37 +12,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
+from holdfast.api.arguments import settings_of
+from holdfast.api.projects import find_or_make_project
 from holdfast.canonical import Json, plain
-from holdfast.config import HOME_NAME, Settings
-from holdfast.errors import HoldfastError, NoProject, UsageError
+from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.evidence import FeatureSchema
 from holdfast.flow.bundle import Ingredients
 from holdfast.flow.bundle.origin import data_input, gather, keep_capture, to_run
 from holdfast.flow.capture import LiveCapture, capture_here
+from holdfast.flow.capture.gathering import quietly
 from holdfast.flow.register import register as register_version
 from holdfast.flow.snapshot import Snapshot
 from holdfast.flow.snapshot import snapshot as freeze
-from holdfast.names import ModelName, Reference
+from holdfast.names import ModelName
 from holdfast.parts import EvalThreshold
 from holdfast.parts.data_slice import TRAIN
 from holdfast.registry.values import Version
-from holdfast.runtime.bundle_files import BundleFiles
-from holdfast.runtime.environment import interpreter_for
-from holdfast.runtime.materialise import materialise
-from holdfast.runtime.predictor import Predictor
-from holdfast.runtime.rows import table_of
 from holdfast.tracking.values import NewRun, RunStatus
-from holdfast.wire import Project, create_project, open_project
+from holdfast.wire import Project
 
-__all__ = ["FrozenData", "LiveRun", "LoadedVersion", "load", "run", "search_runs", "snapshot"]
+__all__ = ["FrozenData", "LiveRun", "run"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _LOG = logging.getLogger("holdfast")
-
-_GIT_SECONDS_MAX = 5.0
-"""Git finds its own root in milliseconds; past this the current folder is the project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,46 +67,60 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         self._new = NewRun(name, model, dict(plain(params)), dict(tags))
         self._seed = seed
         self._opened: tuple[Project, str, LiveCapture] | None = None
+        self._id: str | None = None
         self._joined = False
 
     def __enter__(self) -> Self:
-        project = _project()
-        # A script under `holdfast run -- …` joins the run that is there, and leaves its end to whoever began it.
-        joined = os.environ.get("HOLDFAST_RUN")
-        self._joined = bool(joined)
-        run_id = joined or project.tracking.start_run(self._new, project.actor).id
-        if joined:
-            project.tracking.log_params(run_id, self._new.params)
-            project.tracking.set_tags(run_id, self._new.tags)
-        live = capture_here(project.settings.project, seed=self._seed, ignore=[project.settings.home])
-        self._opened = (project, run_id, live)
+        if self._opened is not None:
+            raise UsageError("this run is open already", hint="Begin another with: holdfast.run(…)")
+        project = find_or_make_project()
+        try:
+            # A script under `holdfast run -- …` joins the run that is there, and leaves its end to whoever began it.
+            joined = _joined(project, self._new)
+            self._joined = joined is not None
+            self._id = joined or project.tracking.start_run(self._new, project.actor).id
+            live = capture_here(project.settings.project, seed=self._seed, ignore=[project.settings.home])
+        except BaseException:
+            project.close()
+            raise
+        self._opened = (project, self._id, live)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         project, run_id, live = self._open
-        capture = live.finish()
         self._opened = None
-        if self._joined:
-            return
-        try:
-            for note in keep_capture(capture, run_id, project.store, project.tracking, project.settings.project):
-                _LOG.warning("%s", note)
-            status = RunStatus.FINISHED if kind is None else RunStatus.FAILED
-            if kind is not None and not issubclass(kind, Exception):
-                status = RunStatus.KILLED
-            project.tracking.finish_run(run_id, status, notes=None if error is None else repr(error)[:1000])
-        except HoldfastError as trouble:
-            # The training is done and its result is the script's own: it is told, and not undone.
-            _LOG.warning("the run %s was not kept whole: %s", run_id, trouble.message)
+        # The training is done and its result, or its error, is the script's own: what goes wrong from here on is told.
+        notes: list[str] = []
+        capture = quietly(live.finish, None, f"the end of run {run_id}", notes)
+        if not self._joined:
+            if capture is not None:
+                kept = functools.partial(
+                    keep_capture, capture, run_id, project.store, project.tracking, project.settings.project
+                )
+                notes += quietly(kept, (), f"what run {run_id} did", notes)
+            end = functools.partial(_finish, project, run_id, error)
+            quietly(end, None, f"the end of run {run_id}", notes)
+        quietly(project.close, None, "the registry", notes)
+        for note in notes:
+            _LOG.warning("%s", note)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Make each call of `function` a run, with the call's keyword arguments among its params."""
+        """Make each call of `function` a run, with those arguments of the call that are settings among its params.
+
+        Raises:
+            UsageError: a coroutine or a generator, whose work begins after the call has returned.
+        """
+        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+            raise UsageError(
+                f"{function.__qualname__} returns before its work begins, so its run would be empty",
+                hint="Write `with holdfast.run(…) as run:` inside it.",
+            )
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            params = {**self._new.params, **kwargs}
+            params = {**self._new.params, **dict(settings_of(function, args, kwargs))}
             name = self._new.name or function.__name__
             with LiveRun(self._model, name=name, params=params, tags=self._new.tags, seed=self._seed):
                 return function(*args, **kwargs)
@@ -139,8 +135,10 @@ class LiveRun(AbstractContextManager["LiveRun"]):
 
     @property
     def id(self) -> str:
-        """The run's identifier."""
-        return self._open[1]
+        """The run's identifier; known from its beginning, and after its end."""
+        if self._id is None:
+            raise UsageError("the run has not begun", hint="Use it inside `with holdfast.run(…) as run:`.")
+        return self._id
 
     def snapshot(self, source: Any, *, role: str = TRAIN, name: str | None = None) -> FrozenData:
         """Freeze data and note it as an input of this run.
@@ -152,6 +150,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
 
         Raises:
             NotFound, SourceChanged, NoSpace: it could not be frozen; nothing was recorded.
+            AlreadyExists: this run has other data of this role and name; name a second table, as in `name="b.parquet"`.
         """
         project, run_id, _ = self._open
         frozen = freeze(project.store, source, root=project.settings.project, name=name)
@@ -159,7 +158,11 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         return FrozenData(frozen, Path(source) if isinstance(source, str | PathLike) else None)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Add hyperparameters; one that is there keeps its value."""
+        """Add hyperparameters.
+
+        Raises:
+            AlreadyExists: one of them has another value already; none was added.
+        """
         project, run_id, _ = self._open
         project.tracking.log_params(run_id, plain(params))
 
@@ -198,7 +201,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         What is not given is recorded as missing; such a version is kept and shown, and no gate lets it through.
 
         Args:
-            model: a fitted estimator, or the path of a file of weights.
+            model: a fitted estimator, or the path of a file of weights; from here, or else from the project's folder.
             preprocessing: a function of the rows, a fitted transformer, or `"none"`.
             threshold: a cut-off, `"argmax"`, `"identity"`, or an `EvalThreshold`.
             holdout: rows that the model was not trained on: a path, a frame, or `(rows, targets)`.
@@ -222,11 +225,11 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         given = Ingredients(
             name=self._model,
             project=project.settings.project,
-            model=model,
+            model=_from_here(model),
             preprocessing=preprocessing,
             threshold=threshold,
             positive=positive,
-            holdout=holdout,
+            holdout=_from_here(holdout),
             target=target,
             metric=metric,
             groups=groups,
@@ -262,107 +265,38 @@ def run(
     return LiveRun(ModelName(model), name=name, params=params or {}, tags=tags or {}, seed=seed)
 
 
-def snapshot(source: Any) -> Snapshot:
-    """Freeze a file, a folder or a table outside any run."""
-    project = _project()
-    return freeze(project.store, source, root=project.settings.project)
+def _joined(project: Project, new: NewRun) -> str | None:
+    """The run that `holdfast run` began for this process; None when there is none to join.
 
-
-def search_runs(filter: str = "", *, order_by: str = "", limit: int = 100) -> tuple[Any, ...]:  # noqa: A002 - its name
-    """The runs that fit a filter such as `metrics.accuracy > 0.9 and params.lr = 0.1`."""
-    return _project().tracking.search(filter, order_by=order_by, limit=limit)
-
-
-class LoadedVersion(AbstractContextManager["LoadedVersion"]):
-    """A version that answers: schema check, preprocessing, model, threshold, from the bundle alone.
-
-    It runs in a process of its own, which ends with `close()`, with the `with` block, or with this process.
+    One that ended, that another project knows, or whose params say something else, is left alone.
     """
-
-    def __init__(self, files: BundleFiles, predictor: Predictor) -> None:
-        self.files = files
-        self._predictor = predictor
-
-    @property
-    def digest(self) -> str:
-        """The version's digest, `sha256:…`."""
-        return str(self.files.digest)
-
-    def predict(self, rows: Any) -> list[Json]:
-        """One prediction a row, after the threshold.
-
-        Args:
-            rows: a frame, a two-dimensional array, a list of dicts, or a dict of columns.
-
-        Raises:
-            InvalidInput: the rows do not fit the schema.
-        """
-        return self._predictor.predict(table_of(rows)).predictions
-
-    def scores(self, rows: Any) -> list[Json]:
-        """One score a row, before the threshold: a number, or one for each class."""
-        return self._predictor.predict(table_of(rows)).scores
-
-    def close(self) -> None:
-        """End the process."""
-        self._predictor.close()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def load(reference: str | PathLike[str]) -> LoadedVersion:
-    """The version that `reference` names, opened: `churn@production`, `churn@4`, or the path of a bundle.
-
-    Raises:
-        NotFound: no such version, or no bundle at that path.
-        IntegrityError: a byte of it is not what it should be.
-    """
-    path = Path(reference)
-    if isinstance(reference, PathLike) or (path / "holdfast.json").is_file():
-        files, number = BundleFiles.open(path), None
-        cache = _cache_beside(path)
-    else:
-        project = _project()
-        version = project.registry.resolve(Reference.parse(str(reference)))
-        cache, number = project.settings.cache, version.number
-        files = materialise(project.store, version.digest, cache)
-    return LoadedVersion(files, Predictor.start(files, interpreter_for(files, cache), version=number))
-
-
-def _cache_beside(path: Path) -> Path:
-    """Where an environment for a bundle outside any project is kept: the project around it, or the user's cache."""
+    run_id = os.environ.get("HOLDFAST_RUN")
+    if not run_id:
+        return None
     try:
-        return Settings.find(path).cache
-    except NoProject:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "holdfast"
+        if project.tracking.run(run_id).status is not RunStatus.RUNNING:
+            return None
+        project.tracking.log_params(run_id, new.params)
+    except NotFound:
+        return None
+    except AlreadyExists as error:
+        _LOG.warning("this is a run of its own, and not %s: %s", run_id, error.message)
+        return None
+    project.tracking.set_tags(run_id, new.tags)
+    return run_id
 
 
-def _project() -> Project:
-    here = Path.cwd()
-    try:
-        return open_project(Settings.find(here))
-    except NoProject:
-        if os.environ.get("HOLDFAST_HOME"):
-            raise
-        settings = create_project(_root(here))
-        _LOG.warning("made %s in %s", HOME_NAME, settings.project)
-        return open_project(settings)
+def _finish(project: Project, run_id: str, error: BaseException | None) -> None:
+    status, notes = RunStatus.FINISHED, None
+    # sys.exit() is how many scripts end well.
+    if error is not None and not (isinstance(error, SystemExit) and not error.code):
+        notes = repr(error)[:1000]
+        status = RunStatus.FAILED if isinstance(error, Exception | SystemExit) else RunStatus.KILLED
+    project.tracking.finish_run(run_id, status, notes=notes)
 
 
-def _root(here: Path) -> Path:
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "--show-toplevel"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=_GIT_SECONDS_MAX,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return here
-    found = done.stdout.strip()
-    return Path(found) if done.returncode == 0 and found else here
+def _from_here(given: Any) -> Any:
+    """A path as a script means it: relative to the current folder; to the project's when it is not found there."""
+    if isinstance(given, str | PathLike) and Path(given).exists():
+        return Path(given).absolute()
+    return given

@@ -1,0 +1,123 @@
+"""A small real project for the benchmarks: two versions of a scikit-learn pipeline, and a server for them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+SOURCE = Path(__file__).parents[1] / "src"
+
+TRAIN = """\
+import sys
+
+import pandas as pd
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import holdfast
+from features import better, plain
+
+which = int(sys.argv[1])
+bunch = load_breast_cancer()
+frame = pd.DataFrame(bunch.data[:, :10], columns=[name.replace(" ", "_") for name in bunch.feature_names[:10]])
+target = pd.Series(1 - bunch.target, name="ill")
+featurise = {1: plain, 2: better}[which]
+model = make_pipeline(StandardScaler(), LogisticRegression(C=float(which), max_iter=5000))
+with holdfast.run("cancer", params={"C": float(which)}, seed=7) as run:
+    frame[:400].assign(ill=target[:400]).to_csv("train.csv", index=False)
+    run.snapshot("train.csv")
+    model.fit(featurise(frame[:400]), target[:400])
+    version = run.register(
+        model,
+        preprocessing=featurise,
+        threshold={1: 0.5, 2: 0.45}[which],
+        positive=1,
+        holdout=frame[400:].assign(ill=target[400:]),
+        target="ill",
+        metric="accuracy",
+    )
+print(version.number, version.digest)
+"""
+
+FEATURES = """\
+def plain(rows):
+    return rows[["mean_radius", "mean_texture", "mean_smoothness", "mean_compactness"]]
+
+
+def better(rows):
+    return rows.assign(growth=rows["mean_area"] / rows["mean_radius"])
+"""
+
+
+def environment() -> dict[str, str]:
+    """The environment of every process of a benchmark: this checkout's source, and no project from outside."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HOLDFAST_")}
+    return {**kept, "PYTHONPATH": str(SOURCE)}
+
+
+def holdfast(folder: Path, *arguments: str) -> Any:
+    """The JSON that a command printed.
+
+    Raises:
+        SystemExit: it failed; what it said is the message.
+    """
+    command = [sys.executable, "-m", "holdfast", *arguments, "--json"]
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(arguments)}: {done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def make(folder: Path) -> None:
+    """A project in `folder` with versions 1 and 2 of `cancer`; nothing is promoted yet."""
+    (folder / "train.py").write_text(TRAIN)
+    (folder / "features.py").write_text(FEATURES)
+    holdfast(folder, "init")
+    for which in ("1", "2"):
+        subprocess.run([sys.executable, "train.py", which], cwd=folder, env=environment(), check=True)
+
+
+@contextmanager
+def served(folder: Path, port: int) -> Iterator[str]:
+    """`holdfast serve cancer` while the block runs; its URL, once it is ready."""
+    command = [sys.executable, "-m", "holdfast", "serve", "cancer", "--port", str(port)]
+    with (folder / "server.log").open("ab") as log:
+        server = subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=log)
+    try:
+        wait_until_ready(f"http://127.0.0.1:{port}/readyz")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
+def wait_until_ready(url: str, seconds: float = 60.0) -> None:
+    """Ask until the answer is 200.
+
+    Raises:
+        SystemExit: it never was.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(OSError), urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own server
+            return
+        time.sleep(0.02)
+    raise SystemExit(f"{url} never got ready")
+
+
+def one_row() -> dict[str, float]:
+    """One raw row of the project's data."""
+    from sklearn.datasets import load_breast_cancer
+
+    bunch = load_breast_cancer()
+    names = [str(name).replace(" ", "_") for name in bunch.feature_names[:10]]
+    return dict(zip(names, map(float, bunch.data[20, :10]), strict=True))

@@ -1,0 +1,101 @@
+"""The routes that score: MLflow's `/invocations` and the Open Inference Protocol's `infer`.
+
+They are plain ASGI endpoints, because they carry all the traffic: a request's bytes go to the worker and its answer's
+bytes come back, and between the two a framework's parsing and writing would cost as much as a small model.
+"""
+
+from typing import TYPE_CHECKING
+
+from holdfast.canonical import JsonObject
+from holdfast.errors import NotFound, Unavailable
+from holdfast.runtime.shapes import INVOCATIONS, V2
+from holdfast.serving.live import Live
+from holdfast.serving.pipe import RETRY_SECONDS
+from holdfast.serving.replica import Replica
+from holdfast.serving.route import OVERRIDE
+from holdfast.web.inference.bodies import body_of
+from holdfast.web.inference.stamp import SCOPE_KEY, Spoken
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+__all__ = ["SCORING", "Score", "addressed", "described"]
+
+SCORING = {
+    "/invocations": (INVOCATIONS, "Score rows: dataframe_records, dataframe_split, inputs or instances."),
+    "/v2/models/{model}/infer": (V2, "Score tensors with the version that holds the stage."),
+    "/v2/models/{model}/versions/{number}/infer": (V2, "Score tensors with a held version, by its number."),
+}
+"""Each path that scores: the shape it takes and gives, and what it does."""
+
+
+class Score:
+    """One route that scores."""
+
+    def __init__(self, replica: Replica, shape: str) -> None:
+        self._replica = replica
+        self._shape = shape
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Hand the request's bytes to the version that speaks, and its answer's bytes to the caller."""
+        spoken, path = scope[SCOPE_KEY], scope["path_params"]
+        live = addressed(spoken, self._replica, path.get("model"), path.get("number"))
+        answer = await live.predict(self._shape, await body_of(_length(scope), receive))
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+
+def _length(scope: "Scope") -> bytes | None:
+    return next((value for name, value in scope["headers"] if name == b"content-length"), None)
+
+
+def addressed(spoken: Spoken, replica: Replica, model: str | None, number: str | None) -> Live:
+    """The version that a path names; from now on it is the one that speaks.
+
+    Args:
+        spoken: what the request took.
+        replica: who is asked.
+        model: the model in the path; None where the path names none.
+        number: the version in the path; None for the one that holds the stage.
+
+    Raises:
+        NotFound: another model, or a version that is not held.
+        Unavailable: nothing is open yet.
+    """
+    if model is not None and model != str(replica.model):
+        raise NotFound(f"this replica does not serve {model[:128]!r}", hint=f"It serves {replica.model}.")
+    if spoken.route is None or spoken.live is None:
+        raise Unavailable(
+            f"{replica.model}@{replica.stage} is not open yet",
+            hint=f"Try again in {RETRY_SECONDS} s; /readyz says what it waits for.",
+        )
+    if number is None:
+        return spoken.live
+    held = spoken.route.held(number)
+    if held is None:
+        names = ", ".join(str(one.number) for one in spoken.route.lives)
+        raise NotFound(f"this replica does not hold version {number[:20]!r}", hint=f"It holds: {names}.")
+    if held is not spoken.route.primary:
+        spoken.live, spoken.reason = held, OVERRIDE
+    return held
+
+
+def described() -> JsonObject:
+    """The paths that score, for the OpenAPI document."""
+    return {
+        path: {
+            "post": {
+                "summary": summary,
+                "tags": ["score"],
+                "parameters": [
+                    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+                    for name in ("model", "number")
+                    if f"{{{name}}}" in path
+                ],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+                "responses": {"200": {"description": "What the version answers, and which version it is."}},
+            }
+        }
+        for path, (_, summary) in SCORING.items()
+    }

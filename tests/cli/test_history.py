@@ -1,0 +1,77 @@
+"""`live` and `log`."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Cli
+
+
+@pytest.fixture
+def moved(cli: Cli, project: Path) -> Path:
+    """churn@1 holds production."""
+    cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
+    return project
+
+
+def test_live_names_every_stage_and_who_moved_it(cli: Cli, moved: Path) -> None:
+    value = cli.json("live", "churn")
+    assert value["model"] == "churn"
+    assert set(value["stages"]) == {"archived", "production", "staging"}
+    assert value["stages"]["staging"] is None
+    held = value["stages"]["production"]
+    assert {"version", "digest", "since", "by", "event"} <= set(held)
+    assert (held["version"], held["by"]) == (1, "ana <ana@example.org>")
+    rows = {line.split()[0]: line.split()[1] for line in cli.ok("live", "churn").out.splitlines()}
+    assert rows == {"stage": "version", "archived": "nothing", "production": "churn@1", "staging": "nothing"}
+
+
+def test_live_answers_for_the_past(cli: Cli, moved: Path) -> None:
+    since = datetime.fromisoformat(cli.json("live", "churn")["stages"]["production"]["since"])
+    before = (since - timedelta(microseconds=1)).isoformat()
+    assert cli.json("live", "churn", "--at", before)["stages"]["production"] is None
+    assert cli.json("live", "churn", "--at", since.isoformat())["stages"]["production"]["version"] == 1
+    assert cli.ok("live", "churn", "--at", "2001-01-01").out == "churn had no stages yet\n"
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "", "2026-13-01", "99999-01-01", "2999-01-01", "0001-01-01T00:00+23:59"])
+def test_a_moment_that_cannot_be_or_has_not_come(cli: Cli, moved: Path, moment: str) -> None:
+    cli.fails("usage", "live", "churn", "--at", moment)
+
+
+def test_the_log_holds_every_event_newest_first(cli: Cli, moved: Path) -> None:
+    events = cli.json("log")["events"]
+    keys = {"index", "time", "actor", "action", "from", "to", "reason", "verdict", "hash"}
+    assert all(keys <= set(event) for event in events)
+    assert [event["index"] for event in events] == [2, 1, 0]
+    assert [event["action"] for event in events] == [
+        "stage:pointer:adopt",
+        "model:version:register" if "register" in events[1]["action"] else "model:version:adopt",
+        "model:line:create",
+    ]
+    assert len({event["hash"] for event in events}) == 3
+
+
+def test_the_log_comes_in_pages(cli: Cli, moved: Path) -> None:
+    (newest,) = cli.json("log", "--limit", "1")["events"]
+    rest = cli.json("log", "--before", str(newest["index"]))["events"]
+    assert [newest, *rest] == cli.json("log")["events"]
+
+
+def test_the_log_of_one_model(cli: Cli, moved: Path) -> None:
+    cli.ok("register", "other")
+    assert {event["model"] for event in cli.json("log", "other")["events"]} == {"other"}
+
+
+@pytest.mark.parametrize("limit", ["0", "-3", "1000000"])
+def test_a_page_that_cannot_be(cli: Cli, moved: Path, limit: str) -> None:
+    cli.fails("usage", "log", "--limit", limit)
+
+
+def test_a_person_reads_a_table(cli: Cli, moved: Path) -> None:
+    head, first, *rest = cli.ok("log", "churn").out.splitlines()
+    assert head.split()[:4] == ["event", "time", "actor", "action"]
+    assert "stage:pointer:adopt" in first
+    assert "in service" in first
+    assert len(rest) == 2

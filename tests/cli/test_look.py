@@ -1,0 +1,108 @@
+"""`list`, `show` and `search`."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+import holdfast
+from tests.commands import Cli
+
+
+def test_an_empty_project_lists_nothing_and_says_what_to_do(cli: Cli, project: Path) -> None:
+    assert cli.json("list") == {"versions": []}
+    assert cli.ok("list").out == "no versions yet; register one with: holdfast register\n"
+
+
+def test_the_list_names_versions_stages_and_what_is_missing(cli: Cli, project: Path) -> None:
+    cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
+    cli.ok("register", "churn", "--param", "a=1")
+    cli.ok("register", "other")
+    rows = cli.json("list")["versions"]
+    assert [(row["model"], row["version"], row["stages"]) for row in rows] == [
+        ("churn", 1, ["production"]),
+        ("churn", 2, []),
+        ("other", 1, []),
+    ]
+    assert [row["model"] for row in cli.json("list", "other")["versions"]] == ["other"]
+    head, first, *_ = cli.ok("list").out.splitlines()
+    assert head.split()[:3] == ["version", "stages", "complete"]
+    assert first.split()[:2] == ["churn@1", "production"]
+    assert "no: weights" in first
+
+
+@pytest.mark.parametrize("command", ["list", "log", "live", "rollback"])
+def test_an_unknown_model_is_answered_with_the_nearest(cli: Cli, incomplete: Path, command: str) -> None:
+    error = cli.fails("not_found", command, "churm", nearest=["churn"])
+    assert error["hint"] == "Did you mean churn?"
+
+
+@pytest.mark.parametrize("reference", ["churn@1", "churn@production", "models:/churn/1", "models:/churn@production"])
+def test_a_version_is_shown_by_every_name_it_has(cli: Cli, project: Path, reference: str) -> None:
+    cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
+    value = cli.json("show", reference)
+    assert {"model", "version", "digest", "complete", "missing", "parts", "evidence", "stages", "run"} <= set(value)
+    assert (value["version"], value["stages"], value["run"]) == (1, ["production"], None)
+    assert cli.json("show", f"churn@{value['digest'][:20]}")["version"] == 1
+    assert cli.json("show", f"churn@{value['digest']}") == value
+    assert set(value["parts"]) == {
+        "weights", "data_slice", "preprocessing_code", "hyperparameters", "eval_threshold"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reference", "code"),
+    [
+        ("churn", "usage"),
+        ("churn@", "usage"),
+        ("churn@latest", "usage"),
+        ("churn@2", "not_found"),
+        ("churn@staging", "not_found"),
+        ("churn@stagin", "not_found"),
+        ("churn@9.9.9", "not_found"),
+        ("churn@sha256:0123456789abcdef", "not_found"),
+        ("other@1", "not_found"),
+    ],
+)
+def test_a_version_that_is_not_there(cli: Cli, incomplete: Path, reference: str, code: str) -> None:
+    cli.fails(code, "show", reference)
+
+
+def test_a_run_is_searched_by_what_it_logged(cli: Cli, project: Path) -> None:
+    for value in (0.5, 0.9, math.nan):
+        with holdfast.run("churn", params={"lr": value if value == value else "none"}) as live:
+            live.log_metrics({"recall": value})
+    found = cli.json("search", "metrics.recall > 0.4", "--order-by", "metrics.recall desc")["runs"]
+    assert [run["metrics"]["recall"] for run in found] == [0.9, 0.5]
+    assert cli.json("search", "--limit", "1")["runs"][0]["metrics"] == {"recall": "NaN"}
+    head, *rows = cli.ok("search", "params.lr = 0.9").out.splitlines()
+    assert head.split()[0] == "run"
+    assert len(rows) == 1
+    assert "recall=0.9" in rows[0]
+    assert "lr=0.9" in rows[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["metrics.recall >"], ["nonsense = 1"], ["--order-by", "x y z"], ["--limit", "0"], ["--limit", "-1"]],
+)
+def test_a_search_that_cannot_be_read(cli: Cli, project: Path, arguments: list[str]) -> None:
+    cli.fails("usage", "search", *arguments)
+
+
+def test_a_version_points_back_to_its_run(cli: Cli, project: Path) -> None:
+    made = cli.json("run", "--model", "churn", "--", "true")
+    version = cli.json("register", "churn", "--run", made["id"])
+    assert version["run"] == made["id"]
+    assert cli.json("show", "churn@1")["run"] == made["id"]
+    assert made["id"] in cli.ok("show", "churn@1").out
+
+
+def test_a_version_whose_manifest_is_damaged_is_not_shown(cli: Cli, incomplete: Path) -> None:
+    digest = cli.json("list")["versions"][0]["digest"].removeprefix("sha256:")
+    blob = incomplete / ".holdfast/store/blobs" / digest[:2] / digest
+    data = bytearray(blob.read_bytes())
+    data[len(data) // 2] ^= 1
+    blob.chmod(0o644)
+    blob.write_bytes(data)
+    cli.fails("integrity", "show", "churn@1")

@@ -1,0 +1,137 @@
+"""`register` and `adopt`: what a person says on the command line arrives in the version, part by part."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Cli
+
+FIVE = ["weights", "data_slice", "preprocessing_code", "hyperparameters", "eval_threshold"]
+
+
+def test_nothing_given_is_a_version_that_lacks_everything_and_says_how_to_add_it(cli: Cli, project: Path) -> None:
+    value = cli.json("register", "churn")
+    assert {"model", "version", "digest", "complete", "missing"} <= set(value)
+    assert (value["model"], value["version"], value["complete"]) == ("churn", 1, False)
+    assert value["missing"][:5] == FIVE
+    shown = cli.ok("show", "churn@1").out
+    assert shown.count("MISSING") == len(value["missing"])
+    assert "--threshold 0.42" in shown
+
+
+def test_the_same_content_again_is_refused_and_named(cli: Cli, incomplete: Path) -> None:
+    cli.fails("already_exists", "register", "churn", version=1)
+    assert len(cli.json("list")["versions"]) == 1
+
+
+def test_hyperparameters_and_data_come_from_the_command_line(cli: Cli, project: Path) -> None:
+    (project / "train.csv").write_text("a\n1\n")
+    arguments = ["--param", "lr=0.1", "--param", "depth=3", "--param", "name=x=y", "--train", "train.csv"]
+    value = cli.json("register", "churn", *arguments, "--reason", "why not", "--semver", "1.2.3")
+    assert not {"data_slice", "hyperparameters"} & set(value["missing"])
+    parts = cli.json("show", "churn@1.2.3")["parts"]
+    assert parts["hyperparameters"]["values"] == {"lr": 0.1, "depth": 3, "name": "x=y"}
+    (data,) = parts["data_slice"]["inputs"]
+    assert (data["role"], data["name"]) == ("train", "train.csv")
+    assert cli.json("log")["events"][0]["reason"] == "why not"
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        ("not_found", ["--weights", "nothing.joblib"]),
+        ("usage", ["--weights", "features.py"]),
+        ("cannot_package", ["--weights", "garbage.joblib"]),
+        ("not_found", ["--preprocessing", "nothing.py:featurise"]),
+        ("not_found", ["--preprocessing", "features.py:nothing"]),
+        ("usage", ["--preprocessing", "features.py"]),
+        ("not_found", ["--holdout", "nothing.csv", "--target", "b"]),
+        ("usage", ["--holdout", "rows.csv", "--target", "nothing"]),
+        ("usage", ["--holdout", "features.py"]),
+        ("usage", ["--threshold", "high"]),
+        ("not_found", ["--train", "nothing.csv"]),
+        ("usage", ["--param", "lr"]),
+        ("usage", ["--param", "=1"]),
+        ("not_found", ["--lock", "nothing.txt"]),
+        ("usage", ["--lock", "binary"]),
+        ("not_found", ["--run", "nothing"]),
+        ("usage", ["--semver", "first"]),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_nothing_is_registered(
+    cli: Cli, project: Path, code: str, arguments: list[str]
+) -> None:
+    (project / "features.py").write_text("def featurise(rows):\n    return rows\n")
+    (project / "rows.csv").write_text("a,b\n1,0\n2,1\n")
+    (project / "garbage.joblib").write_text("garbage")
+    (project / "binary").write_bytes(b"\xff\xfe\x00")
+    cli.fails(code, "register", "churn", *arguments)
+    if "--run" not in arguments and "--semver" not in arguments:
+        cli.fails(code, "adopt", "churn", *arguments)
+    assert cli.json("list") == {"versions": []}
+    assert cli.json("log") == {"events": []}
+    assert not list((project / ".holdfast/tmp").glob("*"))
+
+
+def test_paths_are_relative_to_the_current_folder(
+    cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = project / "below"
+    below.mkdir()
+    (below / "features.py").write_text("def featurise(rows):\n    return rows\n")
+    (below / "model.onnx").write_bytes(b"weights of another framework")
+    (project / "train.csv").write_text("a\n1\n")
+    monkeypatch.chdir(below)
+    given = ["--weights", "model.onnx", "--preprocessing", "features.py:featurise", "--train", "../train.csv"]
+    missing = cli.json("register", "churn", *given)["missing"]
+    assert not {"weights", "preprocessing_code", "data_slice"} & set(missing)
+
+
+def test_a_model_in_service_is_taken_over_with_its_stage(cli: Cli, project: Path) -> None:
+    value = cli.json("adopt", "churn", "--stage", "production", "--reason", "in service since March")
+    assert (value["version"], value["complete"], value["move"]["to"]) == (1, False, 1)
+    assert cli.json("live", "churn")["stages"]["production"]["version"] == 1
+    event = cli.json("log")["events"][0]
+    assert (event["action"], event["reason"]) == ("stage:pointer:adopt", "in service since March")
+
+
+def test_adopting_a_stage_needs_a_reason(cli: Cli, project: Path) -> None:
+    assert cli("adopt", "churn", "--stage", "production", "--json").error["code"] == "usage"
+    assert cli.json("live", "churn")["stages"]["production"] is None
+
+
+def test_a_stage_that_has_moved_is_not_adopted_past_its_gate(cli: Cli, project: Path) -> None:
+    cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
+    again = cli("adopt", "churn", "--param", "a=1", "--stage", "production", "--reason", "again", "--json")
+    assert again.error["code"] == "stage_moved"
+    assert cli.json("live", "churn")["stages"]["production"]["version"] == 1
+
+
+def test_a_person_is_told_what_is_missing(cli: Cli, project: Path) -> None:
+    lines = cli.ok("adopt", "churn", "--stage", "staging", "--reason", "it is there").out.splitlines()
+    assert lines[0].startswith("churn@1  sha256:")
+    assert "  missing eval_threshold: no threshold was given" in lines
+    assert lines[-1] == "staging holds it now, without a gate (event 2)"
+
+
+@pytest.mark.slow
+def test_a_complete_version_comes_from_files_alone(cli: Cli, churn: Path) -> None:
+    with (churn / "data/holdout.csv").open("w") as handle:
+        handle.write("age,calls,plan,churned\n")
+        handle.writelines(f"{18 + i % 60}.0,{i % 11},{'basic' if i % 3 else 'pro'},{int(i % 60 > 30)}\n" for i in range(90))
+    bundle = cli.json("checkout", "churn@3", "bundle")["folder"]
+    weights = next(Path(bundle).rglob("*.joblib"))
+    lock = next(Path(bundle).rglob("*.lock"))
+    (churn / "features.py").write_text(next(Path(bundle).rglob("features.py")).read_text())
+    value = cli.json(
+        *("register", "churn", "--weights", str(weights), "--preprocessing", "features.py:featurise"),
+        *("--threshold", "0.3", "--positive", "1", "--holdout", "data/holdout.csv", "--target", "churned"),
+        *("--metric", "recall", "--group", "plan", "--feature", "age", "--feature", "calls", "--feature", "plan"),
+        *("--train", "data/train.csv", "--param", "C=0.1", "--lock", str(lock)),
+    )
+    assert (value["complete"], value["missing"]) == (True, [])
+    shown = cli.json("show", f"churn@{value['version']}")
+    threshold = shown["parts"]["eval_threshold"]
+    assert (threshold["value"], threshold["positive"], threshold["metric"]) == (0.3, 1, "recall")
+    assert shown["evidence"]["holdout"]["groups"] == ["plan"]
+    assert [column["name"] for column in shown["evidence"]["schema"]["columns"]] == ["age", "calls", "plan"]

@@ -1,0 +1,180 @@
+"""The gate on real bundles: its verdict is kept, names what it judged by digest, and can be given again."""
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from holdfast.canonical import encode, plain
+from holdfast.digest import Digest, hash_bytes
+from holdfast.errors import NotFound, Unavailable
+from holdfast.flow.gate import Outcome, Policy, Workbench, gate
+from holdfast.flow.gate.case import Case, examine
+from holdfast.flow.gate.rules import RULES
+from holdfast.flow.promote import Promotion, promote
+from holdfast.names import Reference, StageName
+from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.rows import Table
+from holdfast.runtime.smoke import write_outputs
+from holdfast.wire import Project
+from tests.projects import (
+    CHURN,
+    HOLDOUT_ROWS,
+    PRODUCTION,
+    QUICK,
+    TARGET,
+    TRAIN_ROWS,
+    Workers,
+    add_version,
+    ask,
+    features_of,
+    manifest,
+    moves_and_events_agree,
+    tables,
+    version,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_verdict_is_kept_under_the_digest_of_its_canonical_body(churn: Project, bench: Workbench) -> None:
+    verdict = gate(ask(1), bench, churn.registry)
+    kept = churn.registry.verdict(verdict.digest)
+    assert hash_bytes(encode(kept.body)) == verdict.digest
+    assert plain(kept.body) == kept.body
+    assert (kept.outcome, kept.number, kept.stage) == ("pass", 1, PRODUCTION)
+    assert kept.body["findings"] == plain([finding.to_json() for finding in verdict.findings])
+    assert kept.body["policy"] == plain(QUICK.for_stage(CHURN, PRODUCTION).to_json())
+
+
+def test_the_verdict_names_by_digest_all_that_it_rests_on(churn: Project, bench: Workbench) -> None:
+    promote(Promotion(ask(1)), bench, churn.registry)
+    body = churn.registry.verdict(gate(ask(2), bench, churn.registry).digest).body
+    inputs = body["inputs"]
+    assert inputs["candidate"] == {"version": 2, "digest": str(version(churn, 2).digest)}
+    assert inputs["baseline"] == {"version": 1, "digest": str(version(churn, 1).digest)}
+    files = {str(entry.path): str(entry.digest) for entry in manifest(churn, 2).files}
+    assert inputs["holdout"] == files["holdout/rows.json"]
+    assert inputs["rows"] == 180
+    # The candidate answered exactly as recorded, so its answers have the digest of the recorded file.
+    assert inputs["outputs"] == files["holdout/outputs.json"]
+    assert Digest.parse(inputs["baseline_outputs"])
+
+
+def test_a_gate_moves_nothing_and_writes_nothing_but_its_verdict(churn: Project, bench: Workbench) -> None:
+    before = tables(churn, but=("verdicts",))
+    for number, outcome in ((1, Outcome.PASS), (5, Outcome.FAIL)):
+        assert gate(ask(number), bench, churn.registry).outcome is outcome
+    assert tables(churn, but=("verdicts",)) == before
+    moves_and_events_agree(churn)
+
+
+def test_its_answer_has_the_keys_that_commands_print(churn: Project, bench: Workbench) -> None:
+    value = gate(ask(1), bench, churn.registry).to_json()
+    assert {"model", "version", "stage", "outcome", "findings", "verdict"} <= set(value)
+    assert {"rule", "outcome", "sentence"} <= set(value["findings"][0])
+
+
+@pytest.mark.parametrize("number", [2, 4, 5])
+def test_a_case_examined_again_gives_the_findings_again(churn: Project, bench: Workbench, number: int) -> None:
+    promote(Promotion(ask(1)), bench, churn.registry)
+    kept = churn.registry.verdict(gate(ask(number, policy=Policy()), bench, churn.registry).digest).body
+    # Everything that is needed for judging again stands in the verdict: who, against whom, under what policy.
+    inputs = kept["inputs"]
+    candidate, baseline = (
+        churn.registry.resolve(Reference.parse(f"{kept['model']}@{inputs[who]['digest']}"))
+        for who in ("candidate", "baseline")
+    )
+    policy = Policy().for_stage(CHURN, PRODUCTION)
+    assert plain(policy.to_json()) == kept["policy"]
+    case = examine(Case(candidate, StageName(kept["stage"]), policy, kept["asked_by"], baseline=baseline), bench)
+    again = [plain(RULES[name](case).to_json()) for name in kept["policy"]["rules"]]
+
+    def timeless(findings: list[Any]) -> list[Any]:
+        return [finding for finding in findings if finding["rule"] != "latency"]
+
+    assert timeless(again) == timeless(kept["findings"])
+    assert case.inputs() == inputs
+
+
+def test_both_versions_are_measured_on_the_candidates_rows(churn: Project, bench: Workbench) -> None:
+    promote(Promotion(ask(1)), bench, churn.registry)
+    policy = QUICK.for_stage(CHURN, PRODUCTION)
+    found = examine(Case(version(churn, 2), PRODUCTION, policy, "ana", baseline=version(churn, 1)), bench)
+    alone = examine(Case(version(churn, 1), PRODUCTION, policy, "ana"), bench)
+    assert found.against is not None
+    assert alone.measured is not None
+    assert write_outputs(found.against.answer) == write_outputs(alone.measured.answer)
+    assert found.against.metrics is not None
+    assert alone.measured.metrics is not None
+    assert found.against.metrics.values == alone.measured.metrics.values
+
+
+def test_unknown_names_are_refused_before_anything_is_examined(churn: Project, bench: Workbench) -> None:
+    before = tables(churn)
+    with pytest.raises(NotFound, match="no version 9"):
+        gate(ask(9), bench, churn.registry)
+    with pytest.raises(NotFound, match="no stage prodction"):
+        gate(ask(1, stage=StageName("prodction")), bench, churn.registry)
+    assert tables(churn) == before
+
+
+def test_a_version_of_numbers_beside_one_of_labels_decides_nothing(churn: Project, bench: Workbench) -> None:
+    """The two answer different questions: no metric may be invented for that, and nothing may crash."""
+    regression = LinearRegression().fit(features_of(3)(TRAIN_ROWS), [row[TARGET] for row in TRAIN_ROWS])
+    numbers = add_version(churn, 3, model=regression, threshold="identity", metric=None)
+    words = add_version(
+        churn,
+        3,
+        threshold="argmax",
+        metric="accuracy",
+        holdout=[{**row, TARGET: "yes" if row[TARGET] else "no"} for row in HOLDOUT_ROWS],
+    )
+    for holder, candidate in ((words.number, numbers.number), (numbers.number, words.number)):
+        stage = StageName(f"stage-{candidate}")
+        policy = Policy.parse(f'[stages]\nnames = ["{stage}"]\n[gate.{stage}]\nrules = ["integrity"]', where="policy")
+        promote(Promotion(ask(holder, stage=stage, policy=policy)), bench, churn.registry)
+        asked = Policy.parse(
+            f'[stages]\nnames = ["{stage}"]\n[gate.{stage}]\nrules = ["opens", "not_worse", "groups"]', where="policy"
+        )
+        verdict = gate(ask(candidate, stage=stage, policy=asked), bench, churn.registry)
+        outcomes = {finding.rule: finding.outcome for finding in verdict.findings}
+        assert outcomes["opens"] is Outcome.PASS
+        assert outcomes["not_worse"] is not Outcome.PASS
+        assert outcomes["groups"] is not Outcome.PASS
+
+
+class Stubborn:
+    """A worker that answers many rows at once and never one alone, as code that compares rows with each other does."""
+
+    def __init__(self, predictor: Any) -> None:
+        self._predictor = predictor
+
+    def predict(self, table: Table) -> Any:
+        if table.count == 1:
+            raise Unavailable("one row alone is not answered", hint="Send more.")
+        return self._predictor.predict(table)
+
+
+@pytest.mark.parametrize("stubborn", [1, 2])
+def test_who_cannot_answer_single_rows_is_the_one_who_is_blamed(
+    churn: Project, bench: Workbench, workers: Workers, stubborn: int
+) -> None:
+    promote(Promotion(ask(1)), bench, churn.registry)
+
+    @contextmanager
+    def opener(files: BundleFiles) -> Any:
+        with workers(files) as predictor:
+            yield Stubborn(predictor) if files.digest == version(churn, stubborn).digest else predictor
+
+    verdict = gate(ask(2, policy=Policy()), replace(bench, opener=opener), churn.registry)
+    outcomes = {finding.rule: finding.outcome for finding in verdict.findings}
+    assert outcomes["smoke"] is Outcome.PASS
+    assert outcomes["not_worse"] is Outcome.PASS
+    if stubborn == 1:
+        assert verdict.outcome is Outcome.PASS
+    else:
+        assert outcomes["opens"] is Outcome.INCONCLUSIVE
+        assert outcomes["latency"] is Outcome.INCONCLUSIVE

@@ -1,0 +1,190 @@
+"""Policy: what is not said protects, and what is misspelt is refused where it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import PermissionRefused, UsageError
+from holdfast.flow.gate.policy import RULE_NAMES, Policy, StagePolicy
+from holdfast.flow.gate.rules import RULES
+from holdfast.names import ModelName, StageName
+from holdfast.wire import POLICY_STUB
+
+CHURN, FRAUD = ModelName("churn"), ModelName("fraud")
+STAGING, PRODUCTION, ARCHIVED = StageName("staging"), StageName("production"), StageName("archived")
+
+
+def parse(text: str) -> Policy:
+    return Policy.parse(text, where="holdfast.toml")
+
+
+def test_a_policy_that_says_nothing_protects_production_with_every_rule() -> None:
+    asked = Policy().for_stage(CHURN, PRODUCTION)
+    assert asked.rules == RULE_NAMES
+    assert (asked.margin, asked.group_margin, asked.approvals_min) == (0.0, 0.05, 1)
+    assert asked.rows_min > 0
+    assert asked.group_rows_min > 0
+
+
+def test_every_rule_that_can_be_named_is_there_and_in_the_order_of_the_steps() -> None:
+    assert tuple(RULES) == RULE_NAMES
+
+
+def test_a_stage_of_ones_own_is_protected_like_production() -> None:
+    policy = parse('[stages]\nnames = ["canary", "production"]')
+    assert policy.stages == (StageName("canary"), PRODUCTION)
+    assert policy.for_stage(CHURN, StageName("canary")).rules == RULE_NAMES
+
+
+def test_staging_and_archived_ask_less_but_never_nothing() -> None:
+    assert "smoke" in Policy().for_stage(CHURN, STAGING).rules
+    assert "not_worse" not in Policy().for_stage(CHURN, STAGING).rules
+    assert Policy().for_stage(CHURN, ARCHIVED).rules == ("integrity", "approver")
+
+
+def test_no_file_is_the_defaults(tmp_path: Path) -> None:
+    assert Policy.read(tmp_path / "holdfast.toml") == Policy()
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_no_file(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").mkdir()
+    with pytest.raises((UsageError, PermissionRefused), match=re.escape("holdfast.toml")):
+        Policy.read(tmp_path / "holdfast.toml")
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_bytes(b'[stages]\nnames = ["\xff"]')
+    with pytest.raises(UsageError, match="not UTF-8"):
+        Policy.read(tmp_path / "holdfast.toml")
+
+
+def test_the_table_of_a_model_wins_over_that_of_the_stage_key_by_key() -> None:
+    policy = parse(
+        """
+        [gate.production]
+        margin = 0.01
+        second_person = true
+
+        [model.churn.gate.production]
+        margin = 0.02
+        metrics_min = { recall = 0.9 }
+        """
+    )
+    churn, fraud = policy.for_stage(CHURN, PRODUCTION), policy.for_stage(FRAUD, PRODUCTION)
+    assert (churn.margin, churn.second_person, churn.metrics_min) == (0.02, True, {"recall": 0.9})
+    assert (fraud.margin, fraud.second_person, fraud.metrics_min) == (0.01, True, {})
+    assert policy.for_stage(CHURN, STAGING).second_person is False
+
+
+def test_the_stub_of_a_new_project_says_nothing_but_the_defaults() -> None:
+    assert parse(POLICY_STUB).for_stage(CHURN, PRODUCTION) == StagePolicy()
+    spoken = re.sub(r"^# (?=[a-z_]+ = )", "", POLICY_STUB, flags=re.MULTILINE)
+    assert spoken != POLICY_STUB
+    assert parse(spoken).for_stage(CHURN, PRODUCTION) == StagePolicy()
+    assert parse(spoken).stages == Policy().stages
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "word"),
+    [
+        ("[gat.production]", "holdfast.toml", "gat"),
+        ("[stages]\nname = []", "holdfast.toml [stages]", "name"),
+        ("[gate.prodction]", "holdfast.toml [gate]", "prodction"),
+        ("[gate.production]\nmargn = 0.1", "holdfast.toml [gate.production]", "margn"),
+        ("[model.churn]\ngat = 1", "holdfast.toml [model.churn]", "gat"),
+        ("[model.churn.gate.prod]", "holdfast.toml [model.churn.gate]", "prod"),
+        ("[model.churn.gate.staging]\nrule = []", "holdfast.toml [model.churn.gate.staging]", "rule"),
+    ],
+)
+def test_a_word_that_is_not_known_is_refused_with_its_place(text: str, place: str, word: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(text)
+    assert caught.value.message == f"{place} has the unknown key {word!r}"
+    assert "Known: " in caught.value.hint
+
+
+def test_the_hint_offers_the_nearest_word() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse("[gate.production]\nsecond_persn = true")
+    assert "Did you mean second_person?" in caught.value.hint
+
+
+WRONG = [
+    'rules = "completeness"',
+    'rules = ["completness"]',
+    "rules = [1]",
+    'metric = "recal"',
+    "metric = 1",
+    'margin = "0.1"',
+    "margin = true",
+    "margin = -0.1",
+    "margin = nan",
+    "margin = inf",
+    "group_margin = -1",
+    "rows_min = 2.5",
+    "rows_min = true",
+    "group_rows_min = 0",
+    'groups = "plan"',
+    "metrics_min = 0.9",
+    'metrics_min = { recall = "high" }',
+    'metrics_min = { recall = "0.9" }',
+    "metrics_min = { recall = nan }",
+    "metrics_min = { recall = true }",
+    "metrics_min = { recal = 0.9 }",
+    "latency_ms_p95_max = -1",
+    'executes_code = "never"',
+    'executes_code = ["deny"]',
+    "executes_code = true",
+    "approvals_min = 0",
+    "approvals_min = 1.0",
+    "second_person = 1",
+    'second_person = "yes"',
+]
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_value_of_the_wrong_kind_is_refused_with_its_place_and_what_would_do(line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(f"[model.churn.gate.production]\n{line}")
+    assert caught.value.message.startswith(f"holdfast.toml [model.churn.gate.production] {line.partition(' ')[0]} = ")
+    assert caught.value.hint.startswith("It takes ")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[gate.production]\nrules = []", "has no rules"),
+        ("gate = 1", "[gate] is not a table"),
+        ("[gate]\nproduction = 1", "[gate.production] is not a table"),
+        ("model = 1", "[model] is not a table"),
+        ("[model]\nchurn = 1", "[model.churn] is not a table"),
+        ('[model."Not a name"]', "cannot be the name of a model"),
+        ("stages = []", "[stages] is not a table"),
+        ('[stages]\nnames = "production"', "[stages] names = 'production' is not valid"),
+        ("[stages]\nnames = []", "[stages] names = [] is not valid"),
+        ('[stages]\nnames = ["Production"]', "cannot be the name of a stage"),
+        ('[stages]\nnames = ["latest"]', "is never a name"),
+    ],
+)
+def test_a_policy_that_protects_nothing_or_makes_no_sense_is_refused(text: str, what: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(what)) as caught:
+        parse(text)
+    assert caught.value.message.startswith("holdfast.toml")
+
+
+def test_a_line_that_is_not_toml_is_named() -> None:
+    with pytest.raises(UsageError, match=r"holdfast\.toml is not TOML: .*line 2"):
+        parse("[gate.production]\nmargin 0.1")
+
+
+def test_rules_are_asked_in_the_order_of_the_steps_however_they_are_written() -> None:
+    policy = parse('[gate.production]\nrules = ["approver", "smoke", "integrity", "smoke"]')
+    assert policy.for_stage(CHURN, PRODUCTION).rules == ("integrity", "smoke", "approver")
+
+
+def test_a_verdict_can_carry_the_policy() -> None:
+    document = StagePolicy(groups=("plan",), metrics_min={"f1": 0.5}).to_json()
+    assert document["rules"] == list(RULE_NAMES)
+    assert document["groups"] == ["plan"]
+    assert document["metrics_min"] == {"f1": 0.5}
