@@ -128,11 +128,14 @@ class SteadyLoad:
                     _, connection = await loop.create_connection(_Connection, parts.hostname or "", parts.port or 80)
                 connection.answer = loop.create_future()
                 cast("asyncio.Transport", connection.transport).write(request)
-                late = loop.call_later(ANSWER_SECONDS_MAX, connection.answer.cancel)
-                headers, body = await connection.answer
-                late.cancel()
-            except (OSError, asyncio.CancelledError) as error:
+                async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                    headers, body = await connection.answer
+            except OSError as error:
                 self.failed.append(f"{type(error).__name__}: {error}")
+                # What a late answer would bring belongs to nobody: the next request gets a connection of its own.
+                if connection.transport is not None:
+                    connection.transport.abort()
+                connection = _Connection()
                 await asyncio.sleep(0.01)
                 continue
             sent = Sent(begun, time.time(), int(headers[9:12]), headers, body)

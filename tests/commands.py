@@ -1,10 +1,11 @@
 """Running `holdfast` as a person or a script does, and looking at everything that comes back."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,16 @@ def holdfast(
         check=False,
     )
     return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def built_once(name: str, factory: pytest.TempPathFactory, build: Callable[[Path], None]) -> Path:
+    """A folder that is built once for all test processes, by whichever comes first."""
+    root = factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else factory.getbasetemp()
+    folder, done = root / name, root / f"{name}.done"
+    with (root / f"{name}.lock").open("w") as lock, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            use(clean(os.environ, root), patch)
+            build(folder)
+            done.touch()
+    return folder

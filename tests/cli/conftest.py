@@ -1,16 +1,21 @@
 """A folder, an environment without anybody's settings, and projects to run commands in."""
 
-import fcntl
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from holdfast.cli.app import run
 from holdfast.wire import create_project
-from tests.commands import Cli, clean, use
+from tests.commands import Cli, built_once, clean, use
 from tests.projects import build_project
+
+QUICK = """\
+[gate.production]
+rules = ["completeness", "integrity", "opens", "smoke", "not_worse", "groups", "approver"]
+"""
+"""A policy with everything but the latency of single rows, which takes seconds to measure on a busy machine."""
 
 
 @pytest.fixture(autouse=True)
@@ -45,25 +50,38 @@ def incomplete(project: Path, cli: Cli) -> Path:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """churn with five real versions, built once for all test processes."""
-    shared = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else None
-    folder = (shared or tmp_path_factory.getbasetemp()) / "five-versions"
-    with (folder.parent / "five-versions.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / ".built").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            with pytest.MonkeyPatch.context() as patch:
-                use(clean(os.environ, folder.parent), patch)
-                build_project(folder)
-            (folder / ".built").touch()
-    return folder
+    """churn with five real versions, none of which holds a stage."""
+    return built_once("five-versions", tmp_path_factory, build_project)
+
+
+@pytest.fixture(scope="session")
+def moved_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after two promotions: churn@2 holds production, and @1 is last-known-good."""
+
+    def move(folder: Path) -> None:
+        shutil.copytree(template, folder)
+        (folder / "holdfast.toml").write_text(QUICK)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            for number, reason in ((1, "the first"), (2, "better")):
+                assert run(["promote", f"churn@{number}", "--reason", reason]) == 0
+
+    return built_once("moved", tmp_path_factory, move)
 
 
 @pytest.fixture
-def churn(template: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the project with five versions, none of which holds a stage; and we are in it."""
-    place = folder / "churn"
-    shutil.copytree(template, place, symlinks=True)
-    monkeypatch.chdir(place)
-    yield place
-    shutil.rmtree(place)
+def churn(template: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project with five versions, and we are in it."""
+    return copied(template, folder / "churn", monkeypatch)
+
+
+@pytest.fixture
+def moved(moved_template: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project whose stage has moved, with a gate that takes no time; and we are in it."""
+    return copied(moved_template, folder / "moved", monkeypatch)
+
+
+def copied(template: Path, place: Path, patch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(template, place)
+    patch.chdir(place)
+    return place

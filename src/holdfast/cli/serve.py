@@ -8,7 +8,7 @@ from uuid import uuid4
 import typer
 
 from holdfast.canonical import JsonObject
-from holdfast.cli.exit_codes import epilog
+from holdfast.cli.exit_codes import INTERRUPTED, SUCCESS, epilog
 from holdfast.cli.options import AsJson, ModelArgument, StageOption, here
 from holdfast.cli.output import Output
 from holdfast.errors import NotFound
@@ -31,7 +31,7 @@ def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8081,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Answer predictions over HTTP: /invocations, the Open Inference Protocol at /v2, /healthz, /readyz."""
     project, output = here(), Output(as_json=as_json)
     name, pointer = ModelName(model), StageName(stage)
@@ -43,7 +43,11 @@ def serve(
     # Said before the first version is loaded: a request that comes until then waits in the socket.
     value: JsonObject = {"model": model, "stage": stage, "url": url, "pid": os.getpid()}
     output.result(value, [f"{model}@{stage} at {url}"])
-    serve_app(served, listening)
+    try:
+        serve_app(served, listening)
+    except KeyboardInterrupt:
+        return INTERRUPTED  # the way to end it: everything was finished and closed before this arrives
+    return SUCCESS
 
 
 def _require_holder(project: Project, model: ModelName, stage: StageName) -> None:

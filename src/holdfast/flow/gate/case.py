@@ -265,18 +265,24 @@ def _judged(case: Case, answer: Answer) -> Measured:
         return Measured(answer, None)
     primary = case.policy.metric or (recorded.primary if isinstance(recorded, Metrics) else None)
     try:
-        _require_comparable(threshold, (*case.targets, *answer.predictions))
+        _require_comparable(threshold, case.targets, answer.predictions)
         return Measured(answer, measure(case.targets, answer, threshold, primary=primary))
     except HoldfastError as error:
         return Measured(answer, None, error)
 
 
-def _require_comparable(threshold: EvalThreshold, values: Sequence[Json]) -> None:
+def _require_comparable(threshold: EvalThreshold, targets: Sequence[Json], predictions: Sequence[Json]) -> None:
+    """Refuse answers to another question: measured by this one's metrics they would only seem to be bad."""
     numbers = threshold.rule == IDENTITY
-    for value in values:
+    for value in (*targets, *predictions):
         fits = type(value) in {int, float} if numbers else not isinstance(value, list | dict)
         if not fits:
             raise UsageError(
                 f"{'numbers' if numbers else 'labels'} are compared, and {value!r:.40} is none",
                 hint="Compare versions that answer the same question.",
             )
+    if not numbers and not set(targets) & set(predictions):
+        raise UsageError(
+            f"none of the answers, such as {predictions[0]!r:.40}, is among the true ones, such as {targets[0]!r:.40}",
+            hint="Compare versions that answer the same question, with the same labels.",
+        )

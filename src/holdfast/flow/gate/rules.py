@@ -181,8 +181,8 @@ def _how_to_compare(baseline: Version) -> str:
     if baseline.complete:
         return "Give a holdout that both versions can answer."
     return (
-        f"Version {baseline.number} lacks {', '.join(baseline.missing)}: register it again with them, or leave not_worse and "
-        "groups out of the policy for this one promotion, which its verdict will say."
+        f"Version {baseline.number} lacks {', '.join(baseline.missing)}: register it again with them, or leave "
+        "not_worse and groups out of the policy for this one promotion, which its verdict will say."
     )
 
 

@@ -1,0 +1,91 @@
+"""`serve`: what it says before it serves, and how it ends."""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.commands import PROGRAM, Cli
+from tests.projects import HOLDOUT_ROWS, TARGET
+
+SECONDS_MAX = 60.0
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    with (folder / "serve.log").open("w") as log:
+        process = subprocess.Popen(
+            [str(PROGRAM), "serve", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_nothing_to_serve(cli: Cli, incomplete: Path) -> None:
+    error = cli.fails("not_found", "serve", "churn")
+    assert error["hint"] == "Promote a version first: holdfast promote churn@1 --to production"
+    cli.fails("not_found", "serve", "other")
+    cli.fails("not_found", "serve", "churn", "--stage", "nowhere")
+
+
+def test_a_port_that_is_taken(cli: Cli, project: Path) -> None:
+    cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        cli.fails("unavailable", "serve", "churn", "--port", str(taken.getsockname()[1]))
+
+
+@pytest.mark.slow
+def test_it_says_where_it_listens_serves_and_ends_when_told(cli: Cli, moved: Path) -> None:
+    with serving(moved, "churn", "--port", "0", "--json") as process:
+        assert process.stdout is not None
+        value = json.loads(process.stdout.readline())
+        assert (value["model"], value["stage"], value["pid"]) == ("churn", "production", process.pid)
+        row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
+        body, status = answered(f"{value['url']}/invocations", {"dataframe_records": [row]})
+        assert (status, body["version"], len(body["predictions"])) == (200, 2, 1)
+        (replica,) = cli.json("promote", "churn@3", "--reason", "better", "--wait")["replicas"]
+        assert (replica["url"], replica["version"]) == (value["url"], 3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stdout.read() == ""
+    assert "Traceback" not in (moved / "serve.log").read_text()
+
+
+@pytest.mark.slow
+def test_a_person_is_told_the_address_and_may_end_it_with_sigterm(cli: Cli, moved: Path) -> None:
+    with serving(moved, "churn", "--port", "0") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("churn@production at http://127.0.0.1:")
+        end = time.monotonic() + SECONDS_MAX
+        while "serves version 2" not in (moved / "serve.log").read_text() and time.monotonic() < end:
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(30) in {0, -signal.SIGTERM, 143}
+    log = (moved / "serve.log").read_text()
+    assert "serves version 2" in log
+    assert "Traceback" not in log
+
+
+def answered(url: str, body: object) -> tuple[dict[str, object], int]:
+    """The answer, once the replica is ready: until then it says 503."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    end = time.monotonic() + SECONDS_MAX
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return json.loads(response.read()), response.status
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or time.monotonic() > end:
+                raise
+            error.close()
+            time.sleep(0.05)
