@@ -231,4 +231,17 @@ def workers_of(pid: int) -> list[int]:
     return found
 
 
+def open_handles(folder: Path) -> list[str]:
+    """The files below `folder` that this process holds open."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(entry.readlink())
+        except FileNotFoundError:
+            continue
+        if target.startswith(str(folder)):
+            found.append(target)
+    return found
+
+
 ONE, TWO, THREE, FOUR, FIVE = (VersionNumber(number) for number in (1, 2, 3, 4, 5))

@@ -1,7 +1,7 @@
 """The composition root: which adapters a project gets, who is asking, and what is refused before anything is made."""
 
-import getpass
 import gc
+import getpass
 import os
 import subprocess
 import threading
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import wire
 from holdfast.config import HOME_NAME, Settings
 from holdfast.errors import AlreadyExists, HoldfastError, NotFound, PermissionRefused, UsageError
 from holdfast.names import ModelName
 from holdfast.wire import Project, create_project, open_project
+from tests.projects import open_handles
 
 
 @pytest.fixture(autouse=True)
@@ -33,19 +33,6 @@ def git(folder: Path, *arguments: str) -> None:
 
 def opened_in(folder: Path) -> Project:
     return open_project(create_project(folder))
-
-
-def open_handles(folder: Path) -> list[str]:
-    """The files below `folder` that this process holds open."""
-    found = []
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            target = os.readlink(entry)
-        except FileNotFoundError:
-            continue
-        if target.startswith(str(folder)):
-            found.append(target)
-    return found
 
 
 class TestCreating:
@@ -103,8 +90,6 @@ class TestCreating:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
     ) -> None:
         monkeypatch.setenv(variable, value)
-        settings = Settings.at(tmp_path / HOME_NAME, os.environ)
-        monkeypatch.setattr(Settings, "at", classmethod(lambda cls, home: settings))
         with pytest.raises(UsageError, match=variable):
             create_project(tmp_path)
         assert list(tmp_path.iterdir()) == []
@@ -217,5 +202,5 @@ class TestWhoIsAsking:
         def unknown() -> str:
             raise KeyError("uid not found")
 
-        monkeypatch.setattr(wire.getpass, "getuser", unknown)
+        monkeypatch.setattr(getpass, "getuser", unknown)
         assert self.actor(repository) == f"uid {os.getuid()}"

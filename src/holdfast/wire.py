@@ -107,7 +107,7 @@ class Project(AbstractContextManager["Project"]):
     @cached_property
     def workshop(self) -> Workshop:
         """Where bundles are put together."""
-        return Workshop(self.store, self.opener, self.settings.scratch)
+        return Workshop(self.store, self.opener, self.settings.scratch, self.policy.stages)
 
     @cached_property
     def workbench(self) -> Workbench:

@@ -81,7 +81,7 @@ def test_a_server_is_refused_in_words_and_nothing_is_made(folder: Path, monkeypa
 
 
 def test_asking_makes_no_project(folder: Path) -> None:
-    with pytest.raises(NoProject, match="no .holdfast/"):
+    with pytest.raises(NoProject, match=r"no \.holdfast/"):
         holdfast.search_runs()
     with pytest.raises(NoProject):
         holdfast.load("churn@production")

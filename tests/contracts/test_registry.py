@@ -608,3 +608,9 @@ def test_every_error_speaks_to_a_person_and_to_a_program(registry: Registry) -> 
         assert raised.value.message
         assert raised.value.hint
         encode(raised.value.to_json())
+
+
+def test_a_new_model_gets_the_stages_that_it_is_given_and_keeps_them(registry: Registry) -> None:
+    registry.ensure_model(CHURN, "ana", stages=(StageName("canary"), StageName("live")))
+    registry.ensure_model(CHURN, "ana")
+    assert [str(stage.name) for stage in registry.stages(CHURN)] == ["canary", "live"]

@@ -95,7 +95,9 @@ def test_whatever_is_changed_is_refused_or_another_manifest(manifest: Manifest, 
     document = decode(manifest.encode(), what="a manifest")
     place = data.draw(st.sampled_from([place for place in inside(document) if at(document, place)]))
     key = data.draw(st.sampled_from(sorted(at(document, place))))
-    new = data.draw(st.one_of(values.json_values, st.sampled_from(["../x", "/x", "sha256:", -1, 1.5, {}, [], [{}], ""])))
+    new = data.draw(
+        st.one_of(values.json_values, st.sampled_from(["../x", "/x", "sha256:", -1, 1.5, {}, [], [{}], ""]))
+    )
     at(document, place)[key] = new
     bytes_now = encode(document)
     try:

@@ -3,6 +3,7 @@
 bare   the data, a training script that knows no Holdfast, its features, and one commit
 held   under Holdfast: tumour@1 holds production; @2 was trained on a bad export; @3 has better features and another
        threshold; @4 is @3 with a third threshold
+moved  the same after one more promotion: @3 holds production, and @1 is last-known-good
 """
 
 import os
@@ -96,6 +97,11 @@ def build_held(bare: Path, folder: Path) -> None:
     ana.ok(*train)
     ana.ok(*REGISTER, "--threshold", "0.4")
     ana.ok(*REGISTER, "--threshold", "0.35")
+
+
+def build_moved(held: Path, folder: Path) -> None:
+    shutil.copytree(held, folder)
+    Person(folder).ok("promote", "tumour@3", "--reason", "better features")
 
 
 def tables(folder: Path) -> dict[str, list[tuple[Any, ...]]]:

@@ -4,21 +4,27 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from holdfast.registry.values import NewVersion
 from holdfast.digest import hash_bytes
 from holdfast.names import ModelName
+from holdfast.registry.values import NewVersion
 from holdfast.upkeep import doctor
 from holdfast.upkeep.doctor import Sign, examine_machine, examine_project
 from holdfast.wire import Project, create_project, open_project
 
-Usage = namedtuple("Usage", "total used free")
+
+class Usage(NamedTuple):
+    """What `shutil.disk_usage` answers."""
+
+    total: int
+    used: int
+    free: int
 
 
 @pytest.fixture

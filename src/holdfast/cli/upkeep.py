@@ -34,7 +34,8 @@ def _checked(value: JsonObject) -> Iterator[str]:
     yield f"{'ok' if value['ok'] else 'DAMAGED'}: {value['blobs']} blobs, {bytes_text(value['bytes'])} re-hashed"
     for one in value["damaged"]:
         hurt = ", ".join(one["versions"]) or "no version"
-        yield f"  {one['digest']}  hurts {hurt}: {one['reason']}"
+        reason = f"its bytes hash to {one['reason']}" if one["reason"].startswith("sha256:") else one["reason"]
+        yield f"  {one['digest']}  hurts {hurt}: {reason}"
 
 
 @audit.command(epilog=epilog("audit verify", "holdfast audit verify"))

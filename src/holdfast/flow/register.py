@@ -17,9 +17,10 @@ from holdfast.flow.bundle.assemble import Ingredients, Opener, assemble
 from holdfast.manifest import Manifest
 from holdfast.names import BySemver
 from holdfast.parts import DataSlice, Weights
+from holdfast.names import StageName
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
-from holdfast.registry.values import Edge, NewVersion, Version
+from holdfast.registry.values import STAGES, Edge, NewVersion, Version
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.store.disk import refusal
 from holdfast.store.interface import Store
@@ -35,12 +36,14 @@ class Workshop:
         store: where their bytes go.
         opener: starts a worker for a bundle.
         scratch: a folder for work in progress; nothing in it outlives the call.
+        stages: the stages that a new model gets.
         new_id: names for scratch folders.
     """
 
     store: Store
     opener: Opener
     scratch: Path
+    stages: tuple[StageName, ...] = STAGES
     new_id: Callable[[], str] = lambda: uuid4().hex
 
 
@@ -89,7 +92,7 @@ def register(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     # (3) the version row: the only commit point
-    registry.ensure_model(given.name, actor)
+    registry.ensure_model(given.name, actor, stages=workshop.stages)
     version = registry.register(_new_version(files, semver), actor, reason, action=action)
     return Registered(version, files.manifest)
 

@@ -42,8 +42,8 @@ class Registry(Protocol):
             AlreadyExists: the model is there.
         """
 
-    def ensure_model(self, name: ModelName, actor: str) -> Model:
-        """The model; made with the stages of a new model when it is not there."""
+    def ensure_model(self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES) -> Model:
+        """The model; made with these stages when it is not there."""
 
     def models(self) -> tuple[Model, ...]:
         """Every model, by name."""

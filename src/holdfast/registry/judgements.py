@@ -174,7 +174,7 @@ def for_move(connection: Connection, asked: MoveStage) -> tuple[JsonObject, ...]
         if not good:
             raise UsageError(
                 f"the approval {id_} does not approve {asked.model}@{asked.to} for {asked.stage} on this verdict",
-                hint=f"Ask for one: holdfast approve {asked.model}@{asked.to} --to {asked.stage}",
+                hint=f"Ask for one: holdfast approve {asked.model}@{asked.to} --stage {asked.stage}",
             )
     return tuple(found[id_].to_json() for id_ in wanted)
 

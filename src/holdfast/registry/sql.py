@@ -47,7 +47,7 @@ class SqlRegistry:
         with self._database.write() as connection:
             return versions.create_model(connection, name, self._clock(), actor, description=description, names=stages)
 
-    def ensure_model(self, name: ModelName, actor: str) -> Model:
+    def ensure_model(self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES) -> Model:
         """See `Registry.ensure_model`."""
         with self._database.read() as connection:
             found = versions.find_model(connection, name)
@@ -55,7 +55,7 @@ class SqlRegistry:
             return found
         with self._database.write() as connection:
             return versions.find_model(connection, name) or versions.create_model(
-                connection, name, self._clock(), actor, description="", names=STAGES
+                connection, name, self._clock(), actor, description="", names=stages
             )
 
     def models(self) -> tuple[Model, ...]:

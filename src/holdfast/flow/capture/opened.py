@@ -46,6 +46,7 @@ _NEVER_SUFFIX = (*_CODE, *_FONTS, *_LOCKS, *_KEYS)
 _NEVER_FOLDER = (
     "/.git/",
     "/.holdfast/",
+    "/holdfast-table-",  # where a table is written on its way into the store
     "/__pycache__/",
     "/site-packages/",
     "/dist-packages/",
@@ -63,7 +64,8 @@ _NEVER_FOLDER = (
 )
 """Tools' own folders, and folders where secrets live: a key that a script reads is not training data."""
 
-_NEVER_NAME = {".env", ".netrc", "_netrc", ".pgpass", ".pypirc", "pip.conf", "credentials", "id_rsa", "id_ed25519"}
+_NEVER_NAME = {"holdfast.toml", ".holdfastignore"}
+_NEVER_NAME |= {".env", ".netrc", "_netrc", ".pgpass", ".pypirc", "pip.conf", "credentials", "id_rsa", "id_ed25519"}
 
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/run/", "/usr/lib/", "/usr/lib64/", "/usr/share/", "/usr/include/")
 

@@ -1,0 +1,65 @@
+"""Step 8: one command back; weights, preprocessing and threshold come back together, because they are one version."""
+
+import json
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.story.tumour import PROJECT, Person
+
+pytestmark = pytest.mark.slow
+
+
+def recorded(person: Person, reference: str, folder: str) -> tuple[list[dict[str, Any]], list[Any]]:
+    """The rows that a version froze, and what it answered about them when it was registered."""
+    person.ok("checkout", reference, folder)
+    table = json.loads((person.folder / folder / "holdout/rows.json").read_text())
+    outputs = json.loads((person.folder / folder / "holdout/outputs.json").read_text())
+    names, columns = table["names"], table["columns"]
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return [{name: cell for name, cell in row.items() if name != PROJECT.target} for row in rows], outputs["predictions"]
+
+
+def answers(person: Person, rows: list[dict[str, Any]]) -> list[Any]:
+    """What whatever holds production says about the rows, asked in Python as a service would."""
+    (person.folder / "rows.json").write_text(json.dumps(rows))
+    script = (
+        "import holdfast, json, pandas\n"
+        "rows = pandas.DataFrame(json.load(open('rows.json')))\n"
+        "with holdfast.load('tumour@production') as model:\n"
+        "    print(json.dumps(model.predict(rows)))\n"
+    )
+    (person.folder / "ask.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, "ask.py"],
+        cwd=person.folder, env=dict(person.environment), capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    return list(json.loads(done.stdout))
+
+
+def test_rollback_brings_the_whole_version_back(moved: Person) -> None:
+    rows, first = recorded(moved, "tumour@1", "one")
+    _, third = recorded(moved, "tumour@3", "three")
+    assert first != third
+    assert answers(moved, rows) == third
+    back = moved.json("rollback", "tumour", "--reason", "complaints about version 3")
+    assert (back["from"], back["to"]) == (3, 1)
+    assert answers(moved, rows) == first
+    assert moved.json("show", "tumour@production")["parts"]["eval_threshold"]["value"] == 0.5
+    event = moved.json("log")["events"][0]
+    assert (event["action"], event["reason"]) == ("stage:pointer:rollback", "complaints about version 3")
+
+
+def test_rollback_needs_nothing_but_the_registry_and_the_store(moved: Person) -> None:
+    for path in ("train.py", "features.py", "model.joblib", "data/train.csv", "data/holdout.csv"):
+        (moved.folder / path).unlink()
+    shutil.rmtree(moved.folder / ".holdfast/cache")
+    assert moved.json("rollback", "tumour")["to"] == 1
+
+
+def test_a_first_version_has_nothing_to_go_back_to(held: Person) -> None:
+    assert held("rollback", "tumour", "--json").error["code"] == "not_found"
+    assert held.json("live", "tumour")["stages"]["production"]["version"] == 1
