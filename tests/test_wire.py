@@ -94,6 +94,11 @@ class TestCreating:
             create_project(tmp_path)
         assert list(tmp_path.iterdir()) == []
 
+    def test_new_models_get_the_stages_that_the_policy_names(self, tmp_path: Path) -> None:
+        (tmp_path / "holdfast.toml").write_text('[stages]\nnames = ["canary", "live"]\n')
+        with opened_in(tmp_path) as project:
+            assert [str(stage) for stage in project.workshop.stages] == ["canary", "live"]
+
     def test_a_policy_that_is_not_valid_is_refused_before_anything_is_made(self, tmp_path: Path) -> None:
         (tmp_path / "holdfast.toml").write_text("[gate.production]\nmargn = 0.1\n")
         with pytest.raises(UsageError, match="margn"):
@@ -152,16 +157,13 @@ class TestOpening:
 
     def test_a_project_that_nobody_has_any_more_holds_nothing_open(self, tmp_path: Path) -> None:
         project = opened_in(tmp_path)
-        project.registry.models()
+        registry = project.registry
+        registry.models()
         watch = weakref.ref(project)
         del project
         gc.collect()
         assert watch() is None
         assert open_handles(tmp_path) == []
-
-    def test_the_registry_of_a_project_that_was_dropped_still_answers(self, tmp_path: Path) -> None:
-        registry = opened_in(tmp_path).registry
-        gc.collect()
         assert registry.models() == ()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -28,7 +28,7 @@ from holdfast.flow.gate.policy import RULE_NAMES
 from holdfast.flow.promote import Promoted, Promotion, adopt_stage, promote
 from holdfast.flow.rollback import Rollback, roll_back
 from holdfast.names import Reference, StageName
-from holdfast.registry import Action, Event, Meaning, NewApproval
+from holdfast.registry import Action, Event, Meaning, NewApproval, Registry
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.predictor import Predictor
 from holdfast.wire import Project
@@ -381,6 +381,22 @@ class Meanwhile:
             yield predictor
 
 
+class Late:
+    """The registry, for somebody who is just too late: something else happens between looking and moving."""
+
+    def __init__(self, registry: Registry, act: Callable[[], object]) -> None:
+        self._registry = registry
+        self._acts = [act]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._registry, name)
+
+    def approve(self, new: NewApproval, actor: str) -> Any:
+        if self._acts:
+            self._acts.pop()()
+        return self._registry.approve(new, actor)
+
+
 class TestAtTheSameTime:
     def test_a_stage_that_moves_while_the_gate_judges_is_left_where_it_is(
         self, churn: Project, bench: Workbench, workers: Workers
@@ -406,6 +422,29 @@ class TestAtTheSameTime:
         second = promote(promotion, replace(bench, opener=meanwhile), churn.registry)
         assert second.move == first[0].move
         assert [to for _, _, to in moves(churn)] == [1]
+
+    def test_of_two_answers_to_one_request_the_later_is_that_of_the_earlier(
+        self, churn: Project, bench: Workbench
+    ) -> None:
+        """As above, with the other one first by the time between looking and moving."""
+        promotion = Promotion(ask(1), idempotency_key="k-1")
+        first: list[Promoted] = []
+        late = Late(churn.registry, lambda: first.append(promote(promotion, bench, churn.registry)))
+        second = promote(promotion, bench, cast("Registry", late))
+        assert second.move == first[0].move
+        assert [to for _, _, to in moves(churn)] == [1]
+        moves_and_events_agree(churn)
+
+    def test_a_stage_that_moves_at_the_last_moment_is_left_where_it_is(
+        self, churn: Project, bench: Workbench
+    ) -> None:
+        put(churn, bench, 1)
+        late = Late(churn.registry, lambda: put(churn, bench, 3, actor="bob"))
+        with pytest.raises(StageMoved) as caught:
+            promote(Promotion(ask(2)), bench, cast("Registry", late))
+        assert (caught.value.details["moved_by"], caught.value.details["moved_to"]) == ("bob", 3)
+        assert holder(churn) == THREE
+        moves_and_events_agree(churn)
 
     def test_of_two_threads_one_wins_and_the_other_is_told_who(self, churn: Project, bench: Workbench) -> None:
         put(churn, bench, 1)

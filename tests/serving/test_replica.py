@@ -94,14 +94,11 @@ def test_swaps_under_load_fail_nothing_and_mix_nothing_and_the_way_back_loads_no
             await until_epoch(replica, 1)
             load = Load(replica, {str(built.digest): built for built in (first, second)})
             senders = [asyncio.create_task(load.send()) for _ in range(4)]
-            seconds = []
             pids = set()
             for turn in range(6):
                 to, good = ((2, second), (1, first)) if turn % 2 == 0 else ((1, first), (2, second))
                 epoch = stage.move(pointer(*to), pointer(*good))
-                begun = time.monotonic()
                 await until_epoch(replica, epoch)
-                seconds.append(time.monotonic() - begun)
                 assert replica.route is not None
                 await until(lambda: replica.route is not None and replica.route.standby is not None, "the standby")
                 pids |= {pid_of(live) for live in replica.route.lives}
@@ -115,7 +112,6 @@ def test_swaps_under_load_fail_nothing_and_mix_nothing_and_the_way_back_loads_no
             # Each version was fetched and started once: every later move was a pointer move.
             assert sorted(shelf.fetched) == sorted([first.digest, second.digest])
             assert len(pids) == 2
-            assert min(seconds[1:]) < 0.5
         assert not any(alive(pid) for pid in pids)
         assert stage.reports[-1].state is ReplicaState.STOPPED
 

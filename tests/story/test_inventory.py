@@ -29,8 +29,7 @@ def test_every_gap_says_what_to_do_about_it(bare: Person) -> None:
     assert [gap for gap in gaps if not gap["next"].startswith("holdfast ")] == []
 
 
-def test_a_project_under_holdfast_has_fewer_gaps(bare: Person, held: Person) -> None:
-    def gaps(person: Person) -> int:
-        return sum(len(part["gaps"]) for part in person.json("inventory")["parts"].values())
-
-    assert gaps(held) < gaps(bare)
+def test_a_project_under_holdfast_is_not_told_to_begin_again(held: Person) -> None:
+    found = held.json("inventory")
+    assert "holdfast init" not in found["next"]
+    assert [one["path"] for one in found["parts"]["weights"]["found"]] == ["model.joblib"]

@@ -8,19 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.story.tumour import PROJECT, Person
+from tests.story.tumour import Person, recorded
 
 pytestmark = pytest.mark.slow
-
-
-def recorded(person: Person, reference: str, folder: str) -> tuple[list[dict[str, Any]], list[Any]]:
-    """The rows that a version froze, and what it answered about them when it was registered."""
-    person.ok("checkout", reference, folder)
-    table = json.loads((person.folder / folder / "holdout/rows.json").read_text())
-    outputs = json.loads((person.folder / folder / "holdout/outputs.json").read_text())
-    names, columns = table["names"], table["columns"]
-    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    return [{name: cell for name, cell in row.items() if name != PROJECT.target} for row in rows], outputs["predictions"]
 
 
 def answers(person: Person, rows: list[dict[str, Any]]) -> list[Any]:

@@ -6,6 +6,7 @@ held   under Holdfast: tumour@1 holds production; @2 was trained on a bad export
 moved  the same after one more promotion: @3 holds production, and @1 is last-known-good
 """
 
+import json
 import os
 import shutil
 import sqlite3
@@ -127,3 +128,13 @@ def flip_bit(path: Path) -> None:
     data[len(data) // 2] ^= 1
     path.chmod(0o644)
     path.write_bytes(data)
+
+
+def recorded(person: Person, reference: str, folder: str) -> tuple[list[dict[str, Any]], list[Any]]:
+    """The rows that a version froze, and what it answered about them when it was registered."""
+    person.ok("checkout", reference, folder)
+    table = json.loads((person.folder / folder / "holdout/rows.json").read_text())
+    outputs = json.loads((person.folder / folder / "holdout/outputs.json").read_text())
+    names, columns = table["names"], table["columns"]
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return [{name: cell for name, cell in row.items() if name != PROJECT.target} for row in rows], outputs["predictions"]

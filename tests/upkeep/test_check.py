@@ -11,7 +11,7 @@ from holdfast.flow.snapshot import snapshot
 from holdfast.parts import DataSlice
 from holdfast.store.tree import load_tree
 from holdfast.upkeep.check import check
-from holdfast.wire import Project
+from holdfast.wire import Project, create_project, open_project
 from tests.projects import HOLDOUT_ROWS, add_version, blob, flip_bit, manifest, tables, version, write_csv
 
 pytestmark = pytest.mark.slow
@@ -126,6 +126,15 @@ def test_damage_to_the_snapshot_that_the_holdout_was_read_from_is_told_of(churn:
     assert found(churn) == {data: (f"churn@{made.number}",)}
 
 
+def test_a_version_that_needs_the_same_bytes_twice_is_named_once(churn: Project) -> None:
+    everything = snapshot(churn.store, churn.settings.project / "data", root=churn.settings.project)
+    add_version(churn, 3, holdout_snapshot=everything.digest, threshold=0.41)
+    data = load_tree(churn.store, everything.digest).entries[0].digest
+    assert data == load_tree(churn.store, train_of(churn, 1)).entries[0].digest
+    flip_bit(blob(churn, data))
+    assert found(churn) == {data: tuple(f"churn@{number}" for number in range(1, 7))}
+
+
 def test_damage_that_no_version_needs_is_told_of_too(churn: Project) -> None:
     with churn.store.writer() as writer:
         digest = writer.add_bytes(b"nobody needs this").digest
@@ -171,11 +180,7 @@ def test_it_says_how_far_it_is(churn: Project) -> None:
 
 
 def test_an_empty_project_is_whole(tmp_path: Path) -> None:
-    from holdfast.registry.sql import SqlRegistry
-    from holdfast.wire import create_project, open_project
-
     with open_project(create_project(tmp_path / "new")) as project:
-        assert isinstance(project.registry, SqlRegistry)
         assert check(project.store, project.registry).to_json() == {
             "ok": True,
             "blobs": 0,

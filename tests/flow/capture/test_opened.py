@@ -2,7 +2,6 @@ import json
 import os
 import sqlite3
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -214,26 +213,3 @@ def test_a_users_file_is_data(path: str) -> None:
 )
 def test_code_system_files_and_secrets_are_not_data(path: str) -> None:
     assert not is_data_path(path)
-
-
-@pytest.mark.slow
-def test_watching_costs_little_for_each_open(watch: Watch, events: list[Any], tmp_path: Path) -> None:
-    files = [tmp_path / f"{number}.bin" for number in range(2000)]
-    for path in files:
-        path.touch()
-
-    def read_all() -> float:
-        before = time.perf_counter()
-        for path in files:
-            with path.open("rb") as stream:
-                stream.read()
-        return time.perf_counter() - before
-
-    plain = min(read_all() for _ in range(3))
-    watch()
-    first = read_all()
-    again = min(read_all() for _ in range(3))
-    # Generous, for a busy machine: measured are 15 microseconds for a new file and 5 for a known one.
-    assert (first - plain) / len(files) < 0.0002
-    assert (again - plain) / len(files) < 0.0001
-    assert len(events) == len(files)

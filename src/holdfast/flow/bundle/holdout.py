@@ -6,8 +6,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from holdfast.canonical import Json
-from holdfast.errors import MissingExtra, NotFound, UsageError
+from holdfast.canonical import Json, decode
+from holdfast.errors import MissingExtra, NotFound, UnsupportedFormat, UsageError
 from holdfast.runtime.rows import Table, table_of
 
 __all__ = ["TARGET", "FrozenRows", "read_rows"]
@@ -68,7 +68,7 @@ def read_rows(given: Any, target: str | None, project: Path) -> FrozenRows:
 def _pair(rows: Any, targets: Any, target: str | None, project: Path) -> FrozenRows:
     frozen = read_rows(rows, None, project)
     # A column vector, or a frame of one column, is a way to write one answer a row.
-    shaped = getattr(targets, "ndim", 1) == 2 and targets.shape[1] == 1  # noqa: PLR2004 - a table
+    shaped = getattr(targets, "shape", ())[1:] == (1,)
     values = table_of(targets if shaped else {TARGET: targets}).columns[0]
     if len(values) != frozen.table.count or any(isinstance(value, list | dict) for value in values):
         raise UsageError(
@@ -92,6 +92,8 @@ def _read_file(path: Path) -> Any:
             f"reading {path.name} needs pandas, and pyarrow for Parquet",
             hint="Install it: pip install 'holdfast[tables]'",
         ) from error
+    except UnsupportedFormat as error:
+        raise UsageError(error.message, hint="Write records, or an object of columns.") from error
     except (ValueError, OSError) as error:
         raise UsageError(
             f"{path.name} is not what its name says: {str(error)[:_MESSAGE_CHARACTERS_MAX]}",
@@ -109,11 +111,12 @@ def _read(path: Path) -> Any:
             return pd.read_csv(path, sep="\t")
         case ".parquet" | ".pq":
             return pd.read_parquet(path)
-        # What a request would carry is read as it stands: text stays text, and every digit of a number counts.
+        # JSON is read as a request would be: text stays text, and every digit of a number counts.
         case ".jsonl" | ".ndjson":
-            return pd.read_json(path, lines=True, convert_dates=False, precise_float=True)
+            lines = path.read_bytes().splitlines()
+            return pd.DataFrame([decode(line, what=path.name, exact=True) for line in lines if line.strip()])
         case ".json":
-            return pd.read_json(path, convert_dates=False, precise_float=True)
+            return pd.DataFrame(decode(path.read_bytes(), what=path.name, exact=True))
     raise UsageError(
         f"rows cannot be read from {path.name}", hint="Use .csv, .tsv, .parquet, .json or .jsonl, or give a frame."
     )

@@ -67,7 +67,7 @@ def measure(targets: Sequence[Json], answer: Answer, threshold: EvalThreshold, *
     else:
         values = _labels(targets, answer, threshold)
         default = "f1" if threshold.rule == CUT_OFF else "accuracy"
-    chosen = primary or default
+    chosen = default if primary is None else primary
     if chosen not in values:
         raise UsageError(
             f"the metric {chosen!r} is not known, or does not fit this kind of answer",
