@@ -257,7 +257,7 @@ def test_a_registry_that_is_away_stops_nothing(first: Built, second: Built) -> N
         stage, shelf = HandMovedStage(), Shelf(first, second)
         async with running(stage, shelf) as replica:
             await until(lambda: bool(stage.reports), "it reports before it has anything to serve")
-            assert replica.report().error == "nothing holds churn@production yet"
+            await until(lambda: replica.report().error == "nothing holds churn@production yet", "it says why")
             assert replica.take() is None
             await until_epoch(replica, stage.move(pointer(1, first)))
             stage.broken = Unavailable("the registry is away", hint="Wait.")

@@ -102,7 +102,7 @@ def roll_back(rollback: Rollback, bench: Workbench, registry: Registry) -> Rolle
         model=version.model,
         stage=rollback.stage,
         to=version.number,
-        expect=registry.stage(rollback.model, rollback.stage).number,
+        expect=stage.number,
         action=Action.STAGE_ROLLBACK,
         reason=rollback.reason,
         verdict=verdict.digest,

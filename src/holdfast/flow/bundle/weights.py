@@ -1,6 +1,8 @@
 """The weights part: an estimator written by its loader, or a file of weights taken byte for byte."""
 
+import lzma
 import pickle
+import struct
 import sys
 import tempfile
 import zlib
@@ -32,8 +34,8 @@ _MESSAGE_CHARACTERS_MAX = 300
 """What is kept of a pickle's complaint; enough to recognise it."""
 
 _UNREADABLE = (
-    ArithmeticError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError, pickle.UnpicklingError,
-    RuntimeError, TypeError, ValueError, zlib.error,
+    ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError,
+    RuntimeError, TypeError, ValueError, lzma.LZMAError, pickle.UnpicklingError, struct.error, zlib.error,
 )  # fmt: skip
 """What a pickle that is damaged, or that misses its modules, is known to raise."""
 
