@@ -91,7 +91,7 @@ def command_of(arguments: tuple[str, ...]) -> str:
 
 
 def clean(environment: Mapping[str, str], home: Path) -> dict[str, str]:
-    """An environment without anybody's settings: an empty home, an invented author, this checkout's code and program."""
+    """An environment without anybody's settings: an empty home, an invented author, this checkout's program."""
     kept = {name: value for name, value in environment.items() if not name.startswith(("HOLDFAST_", "GIT_"))}
     return {
         **kept,

@@ -1,9 +1,11 @@
 """A folder that a person trains in, and what a training script imports from it."""
 
+import gc
 import importlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +14,9 @@ import pytest
 
 from holdfast.config import HOME_NAME, Settings
 from holdfast.wire import Project, open_project
-from tests.projects import FEATURES, HOLDOUT_ROWS, SOURCE, TRAIN_ROWS, write_csv
+from tests.projects import FEATURES, HOLDOUT_ROWS, SOURCE, TRAIN_ROWS, workers_of, write_csv
+
+PATIENCE_SECONDS = 20.0
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +33,18 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(SOURCE), prepend=os.pathsep)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
+
+
+@pytest.fixture(autouse=True)
+def no_worker_stays() -> Iterator[None]:
+    """Whatever a test loads, registers or leaves lying about, its worker processes end."""
+    before = set(workers_of(os.getpid()))
+    yield
+    gc.collect()
+    end = time.monotonic() + PATIENCE_SECONDS
+    while (left := set(workers_of(os.getpid())) - before) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert left == set()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from holdfast.config import HOME_NAME, Settings
 from holdfast.errors import HoldfastError, NoSpace
 from holdfast.tracking.values import RunStatus
 from holdfast.wire import open_project
-from tests.projects import FEATURES, HOLDOUT_ROWS, TARGET, tables, workers_of
+from tests.projects import FEATURES, HOLDOUT_ROWS, TARGET, tables
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,6 @@ def test_on_a_disk_that_is_really_full(small_disk: Path, left: int) -> None:
         assert list((small_disk / HOME_NAME / "tmp").glob("*")) == []
         assert register(run) == 1
     assert holdfast.search_runs()[0].status is RunStatus.FINISHED
-    assert workers_of(os.getpid()) == []
 
 
 def fill(path: Path, disk: Path, left: int) -> None:
@@ -120,4 +119,3 @@ def test_with_a_disk_that_says_no_at_one_call(
         assert caught.value.code == "no_space"
         assert registry(folder) == before
         assert register(run) == 1
-    assert workers_of(os.getpid()) == []

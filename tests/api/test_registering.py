@@ -1,6 +1,5 @@
 """`run.register`: what a training made becomes a version, from inside."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +16,7 @@ from holdfast.parts import DataSlice, PreprocessingCode
 from holdfast.registry.values import Version
 from holdfast.tracking.values import RunStatus
 from holdfast.wire import Project
-from tests.projects import HOLDOUT_ROWS, TARGET, manifest, tables, trained, workers_of
+from tests.projects import HOLDOUT_ROWS, TARGET, manifest, tables, trained
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +65,6 @@ def test_a_function_a_threshold_and_a_holdout_make_a_whole_version(
     assert {(edge.parent_kind, edge.parent) for edge in edges} >= {("run", run.id), ("snapshot", train.digest)}
     assert project().registry.log()[0].reason == "first try"
     assert caplog.text == ""
-    assert workers_of(os.getpid()) == []
 
 
 def test_a_fitted_transformer_is_carried_as_it_was_fitted(folder: Path, project: Opener) -> None:
@@ -168,4 +166,3 @@ def test_a_bundle_that_cannot_answer_is_refused_and_the_registry_is_as_before(
     assert version.number == 1
     assert holdfast.search_runs()[0].status is RunStatus.FINISHED
     assert list((folder / ".holdfast/tmp").iterdir()) == []
-    assert workers_of(os.getpid()) == []

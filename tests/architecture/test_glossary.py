@@ -44,7 +44,6 @@ ALLOWED: list[Allowed] = [
     Allowed("label", "*label*", "flow/bundle/metrics.py", "the label of a class"),
     Allowed("label", "*label*", "flow/bundle/threshold.py", "the label of a class"),
     Allowed("label", "*label*", "flow/gate/groups.py", "the label of a class"),
-    Allowed("label", "*label*", "cli/register.py", "the label of a class"),
     Allowed("package", "packages", "flow/capture/captured.py", "Python packages, as their installer calls them"),
     Allowed("revision", "*revision", "database/migrations/steps/*", "Alembic reads this variable by its name"),
     Allowed("label", "branch_labels", "database/migrations/steps/*", "Alembic reads this variable by its name"),

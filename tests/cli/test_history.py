@@ -35,7 +35,9 @@ def test_live_answers_for_the_past(cli: Cli, moved: Path) -> None:
     assert cli.ok("live", "churn", "--at", "2001-01-01").out == "churn had no stages yet\n"
 
 
-@pytest.mark.parametrize("moment", ["yesterday", "", "2026-13-01", "99999-01-01", "2999-01-01", "0001-01-01T00:00+23:59"])
+@pytest.mark.parametrize(
+    "moment", ["yesterday", "", "2026-13-01", "99999-01-01", "2999-01-01", "0001-01-01T00:00+23:59"]
+)
 def test_a_moment_that_cannot_be_or_has_not_come(cli: Cli, moved: Path, moment: str) -> None:
     cli.fails("usage", "live", "churn", "--at", moment)
 

@@ -69,8 +69,8 @@ def test_a_version_that_is_not_there(cli: Cli, incomplete: Path, reference: str,
 
 
 def test_a_run_is_searched_by_what_it_logged(cli: Cli, project: Path) -> None:
-    for value in (0.5, 0.9, math.nan):
-        with holdfast.run("churn", params={"lr": value if value == value else "none"}) as live:
+    for value, rate in ((0.5, 0.5), (0.9, 0.9), (math.nan, "none")):
+        with holdfast.run("churn", params={"lr": rate}) as live:
             live.log_metrics({"recall": value})
     found = cli.json("search", "metrics.recall > 0.4", "--order-by", "metrics.recall desc")["runs"]
     assert [run["metrics"]["recall"] for run in found] == [0.9, 0.5]

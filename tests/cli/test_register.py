@@ -79,9 +79,7 @@ def test_what_cannot_be_used_is_refused_and_nothing_is_registered(
     assert not list((project / ".holdfast/tmp").glob("*"))
 
 
-def test_paths_are_relative_to_the_current_folder(
-    cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paths_are_relative_to_the_current_folder(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     below = project / "below"
     below.mkdir()
     (below / "features.py").write_text("def featurise(rows):\n    return rows\n")

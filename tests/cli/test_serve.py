@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_a_person_is_told_the_address_and_may_end_it_with_sigterm(cli: Cli, move
     assert "Traceback" not in log
 
 
-def answered(url: str, body: object) -> tuple[dict[str, object], int]:
+def answered(url: str, body: object) -> tuple[dict[str, Any], int]:
     """The answer, once the replica is ready: until then it says 503."""
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     end = time.monotonic() + SECONDS_MAX

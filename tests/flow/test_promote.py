@@ -435,9 +435,7 @@ class TestAtTheSameTime:
         assert [to for _, _, to in moves(churn)] == [1]
         moves_and_events_agree(churn)
 
-    def test_a_stage_that_moves_at_the_last_moment_is_left_where_it_is(
-        self, churn: Project, bench: Workbench
-    ) -> None:
+    def test_a_stage_that_moves_at_the_last_moment_is_left_where_it_is(self, churn: Project, bench: Workbench) -> None:
         put(churn, bench, 1)
         late = Late(churn.registry, lambda: put(churn, bench, 3, actor="bob"))
         with pytest.raises(StageMoved) as caught:

@@ -171,7 +171,9 @@ def test_a_full_disk_while_registering_leaves_everything_as_it_was(held: Person,
         free = os.statvfs(home).f_bavail * os.statvfs(home).f_frsize
         filler = home / "filler"
         filler.write_bytes(b"x" * (free - 300_000))
-        error = refused(held("register", "tumour", "--weights", "model.onnx", "--threshold", "0.5", "--json"), "no_space")
+        error = refused(
+            held("register", "tumour", "--weights", "model.onnx", "--threshold", "0.5", "--json"), "no_space"
+        )
         assert "Free some space" in error["hint"] or "Make room" in error["hint"]
         assert tables(held.folder) == before
         assert sorted((home / "store/blobs").rglob("*")) == blobs
@@ -292,7 +294,8 @@ def test_two_people_promote_at_once_and_exactly_one_wins(held: Person) -> None:
 
 def test_a_version_without_a_threshold_is_kept_shown_and_never_let_through(held: Person) -> None:
     version = held.json(*REGISTER, "--run", held.json("show", "tumour@4")["run"])
-    assert (version["complete"], version["missing"]) == (False, ["eval_threshold"])
+    # Without a threshold there is no answer to record, and so no outputs and no metrics on the holdout either.
+    assert (version["complete"], version["missing"]) == (False, ["eval_threshold", "metrics", "holdout"])
     assert "--threshold 0.42" in held.ok("show", "tumour@5")
     before = tables(held.folder)
     error = refused(held("promote", "tumour@5", "--reason", "please", "--json"), "gate_refused")

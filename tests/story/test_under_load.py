@@ -20,7 +20,8 @@ from tests.story.tumour import Person, recorded
 pytestmark = pytest.mark.slow
 
 CONNECTIONS = 4
-PAUSE_SECONDS = 0.004
+PAUSE_SECONDS = 0.01
+"""Between two requests of one client: some hundred a second in all, and a processor left for the promotions."""
 SECONDS_MAX = 60.0
 
 QUICK = """\
@@ -120,7 +121,8 @@ def replica(person: Person) -> Iterator[str]:
 
 def test_moving_a_stage_under_load_drops_nothing_and_mixes_nothing(held: Person) -> None:
     (held.folder / "holdfast.toml").write_text(QUICK)
-    expected, rows = {}, []
+    expected: dict[int, tuple[str, list[Any]]] = {}
+    rows: list[dict[str, Any]] = []
     for number in (1, 3):
         rows, predictions = recorded(held, f"tumour@{number}", f"bundle-{number}")
         expected[number] = (held.json("show", f"tumour@{number}")["digest"], predictions)
@@ -132,7 +134,6 @@ def test_moving_a_stage_under_load_drops_nothing_and_mixes_nothing(held: Person)
                 (["promote", "tumour@3", "--reason", "better features", "--wait"], 3),
                 (["rollback", "tumour", "--reason", "complaints", "--wait"], 1),
                 (["promote", "tumour@3", "--reason", "no, it was right", "--wait"], 3),
-                (["rollback", "tumour", "--reason", "it was not", "--wait"], 1),
             ):
                 begun = time.monotonic()
                 (confirmed,) = held.json(*arguments)["replicas"]

@@ -137,4 +137,6 @@ def recorded(person: Person, reference: str, folder: str) -> tuple[list[dict[str
     outputs = json.loads((person.folder / folder / "holdout/outputs.json").read_text())
     names, columns = table["names"], table["columns"]
     rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    return [{name: cell for name, cell in row.items() if name != PROJECT.target} for row in rows], outputs["predictions"]
+    return [{name: cell for name, cell in row.items() if name != PROJECT.target} for row in rows], outputs[
+        "predictions"
+    ]

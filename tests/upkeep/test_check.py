@@ -127,10 +127,11 @@ def test_damage_to_the_snapshot_that_the_holdout_was_read_from_is_told_of(churn:
 
 
 def test_a_version_that_needs_the_same_bytes_twice_is_named_once(churn: Project) -> None:
-    everything = snapshot(churn.store, churn.settings.project / "data", root=churn.settings.project)
+    folder = churn.settings.project / "data"
+    (folder / "again.csv").write_bytes((folder / "train.csv").read_bytes())
+    everything = snapshot(churn.store, folder, root=churn.settings.project)
     add_version(churn, 3, holdout_snapshot=everything.digest, threshold=0.41)
-    data = load_tree(churn.store, everything.digest).entries[0].digest
-    assert data == load_tree(churn.store, train_of(churn, 1)).entries[0].digest
+    data = load_tree(churn.store, train_of(churn, 1)).entries[0].digest
     flip_bit(blob(churn, data))
     assert found(churn) == {data: tuple(f"churn@{number}" for number in range(1, 7))}
 

@@ -15,9 +15,9 @@ from holdfast.errors import IntegrityError
 from holdfast.evidence import CodeState, Metrics, RunReference
 from holdfast.flow.bundle.assemble import Ingredients, Opener, assemble
 from holdfast.manifest import Manifest
-from holdfast.names import BySemver
+from holdfast.names import BySemver, StageName
 from holdfast.parts import DataSlice, Weights
-from holdfast.names import StageName
+from holdfast.parts.data_slice import HOLDOUT, TRAIN
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import STAGES, Edge, NewVersion, Version
@@ -26,6 +26,9 @@ from holdfast.store.disk import refusal
 from holdfast.store.interface import Store
 
 __all__ = ["Registered", "Workshop", "register"]
+
+_RELATIONS = {TRAIN: "trained_on", HOLDOUT: "measured_on"}
+"""What a version did with a snapshot, by its role; of data with another role it is known only that it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,8 @@ def _new_version(files: BundleFiles, semver: str | None) -> NewVersion:
     edges = []
     if isinstance(parts.data_slice, DataSlice):
         edges = [
-            Edge("version", name, f"{item.role}_on", "snapshot", str(item.digest)) for item in parts.data_slice.inputs
+            Edge("version", name, _RELATIONS.get(item.role, "read"), "snapshot", str(item.digest))
+            for item in parts.data_slice.inputs
         ]
     run = evidence.run if isinstance(evidence.run, RunReference) else None
     if run is not None:

@@ -29,7 +29,7 @@ def conform(schema: FeatureSchema, table: Table) -> Table:
             name the column and the first row.
     """
     names = tuple(column.name for column in schema.columns)
-    if table.names is None and not table.columns and table.count == 0:
+    if not table.columns and table.count == 0:
         return Table(names, tuple([] for _ in names), 0)
     if table.names is None:
         if len(table.columns) != len(names):

@@ -1,6 +1,7 @@
 """Small projects on disk whose modules can be imported, and forgotten again."""
 
 import importlib
+import os
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -9,6 +10,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from holdfast.wire import Project, create_project, open_project
+
+
+SOURCE = Path(__file__).parents[3] / "src"
 
 
 @dataclass(frozen=True)
@@ -48,3 +54,13 @@ def project(tmp_path: Path) -> Iterator[SmallProject]:
         place = getattr(sys.modules[name], "__path__", ())
         if file.startswith(str(tmp_path)) or any(str(one).startswith(str(tmp_path)) for one in place):
             del sys.modules[name]
+
+
+@pytest.fixture
+def registry_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A real project with an empty registry, whatever the environment says."""
+    for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONPATH", str(SOURCE), prepend=os.pathsep)  # workers run this checkout, installed or not
+    with open_project(create_project(tmp_path / "project")) as project:
+        yield project
