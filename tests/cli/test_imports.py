@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.cli.exit_codes import EXIT_CODES
 from tests.commands import Cli
 
 HEAVY = {"fastapi", "joblib", "numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn", "starlette", "uvicorn"}
@@ -83,3 +84,44 @@ def test_serving_is_loaded_by_serve_alone(cli: Cli, incomplete: Path) -> None:
 @pytest.mark.parametrize("arguments", [["snapshot", "-h"], ["lst"], ["inventory"]])
 def test_no_bar_is_loaded_where_nobody_watches(folder: Path, arguments: list[str]) -> None:
     assert "rich" not in tops(loaded_by(*arguments))
+
+
+WITHOUT_EXTRAS = """\
+import json, sys
+for name in json.loads(sys.argv[1]):
+    sys.modules[name] = None
+from holdfast.cli.app import run
+sys.exit(run(json.loads(sys.argv[2])))
+"""
+"""A machine on which only the light client is installed."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["-h"], "done"),
+        (["list"], "done"),
+        (["show", "churn@1"], "done"),
+        (["snapshot", "holdfast.toml"], "done"),
+        (["run", "--", "true"], "done"),
+        (["doctor"], "done"),
+        (["serve", "churn", "--port", "0"], "missing_extra"),
+        (["register", "churn", "--weights", "model.joblib"], "missing_extra"),
+        (["register", "churn", "--holdout", "rows.csv"], "missing_extra"),
+        (["demo", "--folder", "there"], "missing_extra"),
+    ],
+)
+def test_without_the_extras_the_light_commands_work_and_the_others_say_what_to_install(
+    cli: Cli, project: Path, arguments: list[str], code: str
+) -> None:
+    cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
+    (project / "model.joblib").write_bytes(b"weights")
+    (project / "rows.csv").write_text("a,b\n1,2\n")
+    absent = sorted(HEAVY | {"httptools", "uvloop"})
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRAS, json.dumps(absent), json.dumps(arguments)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == {"done": 0, **EXIT_CODES}[code], done
+    assert ("pip install 'holdfast[" in done.stderr) == (code == "missing_extra")

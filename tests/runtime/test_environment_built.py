@@ -1,0 +1,206 @@
+"""An environment that is built because the lock differs; and the way in which uv is asked for it.
+
+The index may be out of reach of a machine that runs these tests; a wheel made on the spot needs none. Only the version of
+`six` is fetched, and when nobody serves it the test says so and is skipped.
+"""
+
+import os
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import BundleFailed, HoldfastError
+from holdfast.evidence import Environment
+from holdfast.names import RelativePath
+from holdfast.runtime import environment as module
+from holdfast.runtime.environment import Interpreter, interpreter_for, pins, unsatisfied
+from holdfast.runtime.predictor import Predictor
+from tests.runtime.conftest import SOURCE, Bundles
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}.0"
+
+
+def wheel(folder: Path, name: str, version: str, source: str) -> Path:
+    """A wheel of one module, as an index would serve it."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": source,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{place},,\n" for place in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(path, "w") as archive:
+        for place, text in {**files, f"{info}/RECORD": record}.items():
+            archive.writestr(place, text)
+    return path
+
+
+@pytest.fixture
+def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of wheels that uv looks into, and nowhere else."""
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "wheels"))
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    monkeypatch.setenv("UV_PYTHON", sys.executable)
+    return tmp_path / "wheels"
+
+
+def imported(interpreter: Interpreter, line: str) -> str:
+    done = subprocess.run(
+        [str(interpreter.executable), "-P", "-c", line],
+        env={**os.environ, **interpreter.variables},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def test_a_lock_is_read_with_all_that_real_locks_hold() -> None:
+    lock = (
+        "# pinned\n--index-url https://example.org/simple\n-e ./mine\nnumpy==2.1.0\n"
+        "uvicorn[standard]==0.30.0 ; python_version >= '3.8'  # via x\n"
+        "pandas==2.2.0 \\\n    --hash=sha256:abc \\\n    --hash=sha256:def\n"
+        "plain\nranged>=1.0\nat @ file:///x\n  spaced == 1.0\narbitrary===1.0+cu121\n"
+    )
+    assert pins(lock) == [
+        ("numpy", "2.1.0"), ("uvicorn", "0.30.0"), ("pandas", "2.2.0"), ("spaced", "1.0"), ("arbitrary", "1.0+cu121"),
+    ]  # fmt: skip
+
+
+def test_hashes_and_extras_do_not_make_a_pin_another_version() -> None:
+    version = installed_version("pytest")
+    lock = f"pytest[dev]=={version} \\\n    --hash=sha256:{'0' * 64}\npytest=={version} ; python_version > '3'\n"
+    assert unsatisfied(Environment(PYTHON, RelativePath("l")), lock) == ()
+
+
+def test_the_interpreter_that_runs_is_used_where_it_satisfies_the_lock(bundles: Bundles, tmp_path: Path) -> None:
+    assert interpreter_for(bundles(), tmp_path / "cache") == Interpreter(Path(sys.executable))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_uv_trusts_what_the_machine_trusts_unless_somebody_said_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "ca-certificates.crt"
+    monkeypatch.setattr(module, "_CERTIFICATES", (str(store),))
+    assert "UV_SYSTEM_CERTS" not in module._variables({})
+    store.write_text("")
+    found = module._variables({"VIRTUAL_ENV": "/x", "PATH": "/bin"})
+    assert (found["UV_SYSTEM_CERTS"], found["UV_NATIVE_TLS"], found["PATH"]) == ("true", "true", "/bin")
+    assert "VIRTUAL_ENV" not in found
+    for said in ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS"):
+        assert module._variables({said: "false"}) == {said: "false"}
+
+
+@pytest.mark.parametrize("python", ["3.10.4", "2.7.18", "3", "", "pypy", "three.ten"])
+def test_a_python_that_no_worker_runs_in_is_refused_before_anything_is_built(
+    bundles: Bundles, tmp_path: Path, python: str
+) -> None:
+    with pytest.raises(BundleFailed, match="in which no worker runs"):
+        interpreter_for(bundles(python=python), tmp_path / "cache")
+    assert list((tmp_path / "cache").rglob("*")) == []
+
+
+def test_a_lock_that_is_no_text_is_refused(bundles: Bundles, tmp_path: Path) -> None:
+    with pytest.raises(BundleFailed, match="lock is not text"):
+        interpreter_for(bundles(more={"requirements.lock": b"\xff\xfe"}), tmp_path / "cache")
+
+
+@pytest.mark.slow
+def test_an_environment_is_built_once_for_a_lock_and_a_bundle_runs_in_it(
+    bundles: Bundles, tmp_path: Path, links: Path
+) -> None:
+    wheel(links, "holdfast_pinned", "1.5", "VALUE = 'pinned'\n")
+    # A loader needs joblib, numpy and scikit-learn, which this lock does not bring: what is asked here is only whether
+    # the bundle's own code runs in the environment, with Holdfast carried in.
+    files = bundles("from holdfast_pinned import VALUE\nraise RuntimeError(f'here is {VALUE}')\n", lock="holdfast_pinned==1.5\n")
+    interpreter = interpreter_for(files, tmp_path / "cache")
+    assert interpreter.executable.is_relative_to(tmp_path / "cache" / "environments")
+    assert imported(interpreter, "import holdfast_pinned; print(holdfast_pinned.VALUE)") == "pinned"
+    assert imported(interpreter, "import holdfast.runtime.worker; import holdfast; print(holdfast.__file__)").startswith(
+        str(tmp_path / "cache" / "carried")
+    )
+    with pytest.raises(BundleFailed, match="here is pinned"):
+        Predictor.start(files, interpreter)
+    # Built once: the second time nothing is asked of uv at all.
+    before = interpreter.executable.parent.stat().st_mtime_ns
+    assert interpreter_for(files, tmp_path / "cache") == interpreter
+    assert interpreter.executable.parent.stat().st_mtime_ns == before
+    assert not [path for path in (tmp_path / "cache" / "environments").iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.slow
+def test_an_environment_whose_interpreter_is_gone_is_built_again(bundles: Bundles, tmp_path: Path, links: Path) -> None:
+    wheel(links, "holdfast_pinned", "1.5", "VALUE = 3\n")
+    files = bundles(lock="holdfast_pinned==1.5\n")
+    interpreter = interpreter_for(files, tmp_path / "cache")
+    interpreter.executable.unlink()
+    interpreter.executable.symlink_to("/nowhere/python")
+    again = interpreter_for(files, tmp_path / "cache")
+    assert again == interpreter
+    assert imported(again, "import holdfast_pinned; print(holdfast_pinned.VALUE)") == "3"
+
+
+@pytest.mark.slow
+def test_a_lock_that_nobody_can_serve_says_what_uv_said_and_leaves_nothing(
+    bundles: Bundles, tmp_path: Path, links: Path
+) -> None:
+    links.mkdir()
+    files = bundles(lock="holdfast_pinned==9.9\n")
+    with pytest.raises(BundleFailed, match="holdfast-pinned") as error:
+        interpreter_for(files, tmp_path / "cache")
+    assert "could not be built" in error.value.message
+    assert error.value.hint
+    assert list((tmp_path / "cache" / "environments").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_uv_that_is_not_there_is_named(bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.sysconfig, "get_path", lambda name: str(tmp_path / "nowhere"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BundleFailed, match="could not be built") as error:
+        interpreter_for(bundles(lock="holdfast_pinned==1.5\n"), tmp_path / "cache")
+    assert "pip install uv" in error.value.hint
+
+
+@pytest.mark.slow
+def test_a_cache_that_cannot_be_written_is_an_error_of_ours(bundles: Bundles, tmp_path: Path, links: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(HoldfastError) as error:
+        interpreter_for(bundles(lock="holdfast_pinned==1.5\n"), tmp_path / "cache")
+    assert error.value.hint
+
+
+@pytest.mark.slow
+def test_a_pin_from_a_real_index(bundles: Bundles, tmp_path: Path) -> None:
+    files = bundles(lock="six==1.16.0\n")
+    try:
+        interpreter = interpreter_for(files, tmp_path / "cache")
+    except BundleFailed as error:
+        pytest.skip(f"no index serves six here: {error.message[-200:]}")
+    assert imported(interpreter, "import six; print(six.__version__)") == "1.16.0"
+
+
+@pytest.mark.slow
+def test_another_installation_of_holdfast_has_links_of_its_own(
+    bundles: Bundles, tmp_path: Path, links: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel(links, "holdfast_pinned", "1.5", "VALUE = 3\n")
+    files = bundles(lock="holdfast_pinned==1.5\n")
+    first = interpreter_for(files, tmp_path / "cache")
+    monkeypatch.setattr(module, "_CARRIED", ("holdfast", "rfc8785", "typer"))
+    second = interpreter_for(files, tmp_path / "cache")
+    assert first.executable == second.executable
+    assert first.variables != second.variables
+    carried = Path(second.variables["PYTHONPATH"])
+    assert (carried / "holdfast").resolve() == SOURCE / "holdfast"
+    assert {path.name for path in carried.iterdir()} == {"holdfast", "rfc8785", "typer"}
+
+
