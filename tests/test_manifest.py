@@ -159,7 +159,8 @@ def test_a_hostile_path_is_refused_wherever_it_is_read(name: str) -> None:
 
 @pytest.mark.parametrize(
     "extra",
-    ["CON", "nul.txt", "a ", "a.", "cafe\u0301.txt", "what?.txt", "a:b", "holdfast.json", "Holdfast.JSON", "holdfast.json/x",
+    ["CON", "nul.txt", "a ", "a.", "cafe\u0301.txt", "what?.txt", "a:b", "holdfast.json", "Holdfast.JSON",
+    "holdfast.json/x",
      "card.md", "CODE/features.py", "weights", "weights/model.joblib/x", "Weights/Model.joblib/x", "x" * 300],
 )  # fmt: skip
 def test_a_path_that_means_two_files_somewhere_is_refused(extra: str) -> None:

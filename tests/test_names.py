@@ -30,7 +30,8 @@ def test_a_name_is_lower_case_and_short(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "Churn", "churn model", "../churn", "churn/4", "churn@4", ".churn", "-churn", "_churn", "x" * 129, "churn\n",
+        "", "Churn", "churn model", "../churn", "churn/4", "churn@4", ".churn", "-churn", "_churn", "x" * 129,
+        "churn\n",
         "chürn", "4", "0", "007", "latest", "newest", "churn\x00", "churn%2f", "churn:1", "\u0661", "models:/churn",
     ],
 )  # fmt: skip
@@ -69,7 +70,8 @@ def test_every_way_of_writing_a_version(text: str, choice: ByNumber | ByStage | 
 @pytest.mark.parametrize(
     "text",
     [
-        "", "@", "churn", "churn@", "@4", "models:/", "models:/churn", "models:/churn/", "models:/churn@", "models:churn/4",
+        "", "@", "churn", "churn@", "@4", "models:/", "models:/churn", "models:/churn/", "models:/churn@",
+        "models:churn/4",
         "churn@0", "churn@-1", "churn@04", "churn@ 4", "churn@4 ", "churn@4\n", "churn@1\u0663", "churn@9999999999",
         "churn@latest", "churn@newest", "churn@sha256:ab12", "churn@sha256:AB12CD34", "churn@sha256:" + "a" * 65,
         "churn@1.2.\u0663", "churn@a@b", "churn/4", "models:/churn/4/5",
@@ -89,7 +91,8 @@ def test_a_choice_cannot_be_made_of_anything_else() -> None:
 
 HOSTILE = [
     "", ".", "..", "/", "/abs", "//x", "../../x", "a/../../x", "a/..", "../x", "a/./b", "./a", "a/", "a//b", "a\\..\\x",
-    "\\x", "a\\b", "C:\\x", "a\x00b", "a\nb", "a\rb", "a\x1bb", "a\x7fb", "x" * 5000, "x/" * 600 + "x", "\ud800", "a/\udfff",
+    "\\x", "a\\b", "C:\\x", "a\x00b", "a\nb", "a\rb", "a\x1bb", "a\x7fb", "x" * 5000, "x/" * 600 + "x", "\ud800",
+    "a/\udfff",
     "é" * 513,
 ]  # fmt: skip
 
@@ -111,7 +114,8 @@ def test_an_odd_path_that_stays_in_its_folder_is_one(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "CON", "con", "a/Nul", "aux.txt", "COM1", "com¹.log", "lpt9.tar.gz", "PRN ", "con .txt", "CONIN$", "a.", "a ", "a/b. /c",
+        "CON", "con", "a/Nul", "aux.txt", "COM1", "com¹.log", "lpt9.tar.gz", "PRN ", "con .txt", "CONIN$", "a.",
+        "a ", "a/b. /c",
         "...", "a:b", "a/b:stream", "what?.csv", "a*b", "a<b", "a>b", 'a"b', "a|b", "x" * 256, "a/" + "é" * 128,
         unicodedata.normalize("NFD", "café.csv"), "\u212b",
     ],

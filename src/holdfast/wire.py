@@ -79,7 +79,6 @@ class Project(AbstractContextManager["Project"]):
         store: bytes by digest.
         registry: models, versions, stages, events.
         tracking: runs.
-        policy: what the stages ask.
         actor: who is asking: the Git identity, or the system user.
         let_go: lets go of the database's connections; it may be used again afterwards.
     """
@@ -88,7 +87,6 @@ class Project(AbstractContextManager["Project"]):
     store: Store
     registry: Registry
     tracking: Tracking
-    policy: Policy
     actor: str
     let_go: Callable[[], None]
 
@@ -103,6 +101,15 @@ class Project(AbstractContextManager["Project"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What the stages ask; read when it is first needed, so that a mistake in it stops no one who only looks.
+
+        Raises:
+            UsageError: the policy file is not valid.
+        """
+        return Policy.read(self.settings.policy_path)
 
     @cached_property
     def workshop(self) -> Workshop:
@@ -157,18 +164,17 @@ def open_project(settings: Settings) -> Project:
     """The project that `settings` describe.
 
     Raises:
-        UsageError: it needs something that this Holdfast cannot do yet, or its policy is not valid.
+        UsageError: it needs something that this Holdfast cannot do yet.
         UnsupportedFormat: it was written by a newer Holdfast.
     """
     _refuse_what_is_not_built(settings)
-    policy, store = Policy.read(settings.policy_path), LocalStore(Path(settings.store_url))
+    store = LocalStore(Path(settings.store_url))
     database = Database.open(settings.database_url)
     return Project(
         settings=settings,
         store=store,
         registry=SqlRegistry(database, utc_now, _new_id),
         tracking=SqlTracking(database, utc_now, _new_id),
-        policy=policy,
         actor=_actor(settings.project),
         let_go=database.close,
     )

@@ -106,7 +106,7 @@ def test_a_worse_version_is_refused_for_being_worse(cli: Cli, moved: Path) -> No
     spoken = cli("promote", "churn@4", "--reason", "fresh data")
     assert (spoken.code, spoken.out) == (EXIT_CODES["gate_refused"], "")
     assert "  fail          not_worse: f1 " in spoken.err
-    assert "error: churn@4 may not have production: not_worse: " in spoken.err
+    assert "error: churn@4 may not have production\n" in spoken.err
     assert cli.json("live", "churn")["stages"]["production"]["version"] == 2
 
 

@@ -141,7 +141,7 @@ class TestMoves:
 
     def test_a_version_may_come_back_through_the_gate_after_a_rollback(self, churn: Project, bench: Workbench) -> None:
         put(churn, bench, 1, 2)
-        roll_back(Rollback(CHURN, PRODUCTION, "ana", QUICK), bench, churn.registry)
+        roll_back(Rollback(CHURN, PRODUCTION, "ana"), bench, churn.registry)
         put(churn, bench, 2)
         assert (holder(churn), churn.registry.stage(CHURN, PRODUCTION).last_known_good) == (TWO, ONE)
         # The approval of the first time was of the first verdict; the second move rests on its own.
@@ -283,7 +283,7 @@ class TestRefusals:
         self, churn: Project, bench: Workbench
     ) -> None:
         put(churn, bench, 1, 2, actor="bob")
-        roll_back(Rollback(CHURN, PRODUCTION, "bob", QUICK), bench, churn.registry)
+        roll_back(Rollback(CHURN, PRODUCTION, "bob"), bench, churn.registry)
         with refused(churn, ApprovalRequired):
             promote(Promotion(ask(2, policy=SECOND_PERSON)), bench, churn.registry)
 
@@ -360,7 +360,7 @@ class TestRequestsThatMakeNoSense:
 
     def test_the_key_of_a_rollback_is_none_of_a_promotion(self, churn: Project, bench: Workbench) -> None:
         put(churn, bench, 1, 2)
-        rollback = Rollback(CHURN, PRODUCTION, "ana", QUICK, idempotency_key="k-1")
+        rollback = Rollback(CHURN, PRODUCTION, "ana", idempotency_key="k-1")
         roll_back(rollback, bench, churn.registry)
         with nothing_changes(churn), pytest.raises(UsageError, match="stage:pointer:rollback of production"):
             promote(Promotion(ask(1), idempotency_key="k-1"), bench, churn.registry)

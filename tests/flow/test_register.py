@@ -39,7 +39,9 @@ def given(project: Project, weights: bytes = b"the weights", **changes: Any) -> 
     """A bundle that nothing here opens, and that therefore needs no worker: what is tested is what comes after it."""
     (project.settings.project / "model.pt").write_bytes(weights)
     return replace(
-        Ingredients(name=CHURN, project=project.settings.project, model="model.pt", hyperparameters=Hyperparameters({"lr": 1})),
+        Ingredients(
+            name=CHURN, project=project.settings.project, model="model.pt", hyperparameters=Hyperparameters({"lr": 1})
+        ),
         **changes,
     )
 
@@ -78,11 +80,12 @@ def test_versions_are_numbered_and_every_byte_is_in_the_store(fresh: Project) ->
 def test_what_a_version_came_from_is_its_lineage(fresh: Project) -> None:
     run = fresh.tracking.start_run(NewRun("first", CHURN), "ana")
     inputs = (DataInput("train", "a.csv", given_digest(fresh), 1, 3),)
-    made = registered(
-        fresh, given(fresh, run=RunReference(run.id), code=CodeState("f3dbee", False), inputs=inputs * 2)
-    )
+    made = registered(fresh, given(fresh, run=RunReference(run.id), code=CodeState("f3dbee", False), inputs=inputs * 2))
     assert made.version.run_id == run.id
-    edges = {(edge.relation, edge.parent_kind, edge.parent) for edge in fresh.registry.lineage("version", str(made.version.digest))}
+    edges = {
+        (edge.relation, edge.parent_kind, edge.parent)
+        for edge in fresh.registry.lineage("version", str(made.version.digest))
+    }
     assert edges == {
         ("trained_on", "snapshot", str(inputs[0].digest)),
         ("produced_by", "run", run.id),
@@ -198,7 +201,9 @@ def test_a_file_that_changes_while_it_is_kept_is_refused(fresh: Project) -> None
         ({}, "v1.0.0", UsageError),
     ],
 )
-def test_bad_input_leaves_nothing(fresh: Project, changes: dict[str, Any], semver: str | None, error: type[Exception]) -> None:
+def test_bad_input_leaves_nothing(
+    fresh: Project, changes: dict[str, Any], semver: str | None, error: type[Exception]
+) -> None:
     with pytest.raises(error):
         registered(fresh, given(fresh, **changes), semver=semver)
     assert list(fresh.registry.models()) == []

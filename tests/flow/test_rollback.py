@@ -50,7 +50,7 @@ pytestmark = pytest.mark.slow
 
 
 def back(project: Project, bench: Workbench, **changes: Any) -> RolledBack:
-    asked = Rollback(CHURN, PRODUCTION, "ana", QUICK, reason="complaints")
+    asked = Rollback(CHURN, PRODUCTION, "ana", reason="complaints")
     return roll_back(replace(asked, **changes), bench, project.registry)
 
 

@@ -1,6 +1,7 @@
 """What is written is what is read: every value that a manifest can hold, and every document that is accepted."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -61,6 +62,14 @@ def test_a_manifest_survives_its_bytes_with_all_that_it_does_not_know(manifest: 
     assert found.digest == manifest.digest
 
 
+def or_code(read: Callable[[Any], Any], given: Any) -> Any:
+    """What is read, or the code of the error of ours that refused it; any other error fails the test."""
+    try:
+        return read(given)
+    except HoldfastError as error:
+        return error.code if error.hint else "no hint"
+
+
 def inside(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The places of all objects in a document."""
     found = [place] if isinstance(value, dict) else []
@@ -100,13 +109,12 @@ def test_whatever_is_changed_is_refused_or_another_manifest(manifest: Manifest, 
     )
     at(document, place)[key] = new
     bytes_now = encode(document)
-    try:
-        found = Manifest.parse(bytes_now)
-    except HoldfastError as error:
-        assert error.code in {"unsupported_format", "too_large"}
-    else:
+    found = or_code(Manifest.parse, bytes_now)
+    if isinstance(found, Manifest):
         assert found.encode() == bytes_now
         assert (found == manifest) == (bytes_now == manifest.encode())
+    else:
+        assert found in {"unsupported_format", "too_large"}
 
 
 @slowly
@@ -135,7 +143,7 @@ def test_every_minor_format_is_read_and_every_other_major_is_refused(number: int
         with pytest.raises(UnsupportedFormat):
             Manifest.parse(encode(document))
     document["format_version"] = f"{number + 2}.0"
-    with pytest.raises(UnsupportedFormat, match="reads holdfast.manifest 1.x"):
+    with pytest.raises(UnsupportedFormat, match=r"reads holdfast\.manifest 1\.x"):
         Manifest.parse(encode(document))
 
 
@@ -173,10 +181,5 @@ def test_a_reference_is_read_as_it_is_written(reference: Reference) -> None:
 
 @given(st.text())
 def test_any_text_is_a_reference_or_refused(text: str) -> None:
-    try:
-        found = Reference.parse(text)
-    except HoldfastError as error:
-        assert error.code == "usage"
-        assert error.hint
-    else:
-        assert Reference.parse(str(found)) == found
+    found = or_code(Reference.parse, text)
+    assert found == "usage" or Reference.parse(str(found)) == found

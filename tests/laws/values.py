@@ -1,7 +1,5 @@
-"""Values of every kind that a manifest can hold, made up by hypothesis; and documents that differ from them a little."""
+"""Values of every kind that a manifest can hold, made up by hypothesis."""
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -172,20 +170,20 @@ evidence = st.builds(
 
 
 def named_paths(parts: Parts, evidence: Evidence) -> set[RelativePath]:
-    found: set[RelativePath] = set()
+    found: set[RelativePath | None] = set()
     if isinstance(parts.weights, Weights):
         found |= set(parts.weights.files)
     if isinstance(parts.preprocessing_code, PreprocessingCode):
-        found |= set(parts.preprocessing_code.files) | {parts.preprocessing_code.state}  # type: ignore[arg-type]
+        found |= set(parts.preprocessing_code.files) | {parts.preprocessing_code.state}
     if isinstance(evidence.environment, Environment):
         found.add(evidence.environment.lock)
     if isinstance(evidence.holdout, Holdout):
         found |= {evidence.holdout.rows, evidence.holdout.outputs}
     if isinstance(evidence.code, CodeState):
-        found.add(evidence.code.patch)  # type: ignore[arg-type]
+        found.add(evidence.code.patch)
     if isinstance(evidence.card, Card):
         found.add(evidence.card.file)
-    return found - {None}  # type: ignore[arg-type]
+    return {path for path in found if path is not None}
 
 
 def _is_tree(listed: set[RelativePath]) -> bool:
@@ -205,8 +203,3 @@ def manifests(draw: st.DrawFn) -> Manifest:
     )
     fields = extra("format", "format_version", "model", "parts", "evidence", "files")
     return Manifest(ModelName(draw(names)), held, beside, files, draw(st.integers(0, 99)), draw(fields))
-
-
-def without_extra(value: Any) -> Any:
-    """The value as a reader that keeps nothing would have it; for tests that must be able to fail."""
-    return replace(value, extra={}) if isinstance(getattr(value, "extra", None), Mapping) else value

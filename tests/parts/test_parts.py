@@ -1,5 +1,7 @@
 """The five parts: present or stated to be missing, and never anything between."""
 
+from typing import Any
+
 import pytest
 
 from holdfast.canonical import Reader
@@ -32,6 +34,7 @@ def test_an_absence_is_an_object_with_its_reason_and_keeps_what_it_does_not_know
 
 
 def test_an_absence_without_a_reason_is_none() -> None:
+    wrong: Any
     for wrong in ({}, {"missing": None}, {"missing": 3}, None, "missing", []):
         with pytest.raises(UnsupportedFormat):
             Parts.from_json(Reader(complete().parts.to_json() | {"weights": wrong}, "parts"))

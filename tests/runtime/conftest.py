@@ -4,7 +4,6 @@ import io
 import os
 import sys
 import textwrap
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,11 +42,17 @@ SCHEMA = FeatureSchema(
     ),
 )
 CODE = "def featurise(rows):\n    return [[row['age'], float(row['plan'] == 'plus')] for row in rows]\n"
-ROWS = [{"age": 20.0, "plan": "basic"}, {"age": 70.0, "plan": "plus"}, {"age": 40.0, "plan": None}]
+ROWS: list[dict[str, Any]] = [
+    {"age": 20.0, "plan": "basic"},
+    {"age": 70.0, "plan": "plus"},
+    {"age": 40.0, "plan": None},
+]
 
 
 def fitted() -> LogisticRegression:
-    return LogisticRegression().fit(np.array([[20.0, 0], [30, 0], [60, 1], [70, 1]]), ["stays", "stays", "leaves", "leaves"])
+    return LogisticRegression().fit(
+        np.array([[20.0, 0], [30, 0], [60, 1], [70, 1]]), ["stays", "stays", "leaves", "leaves"]
+    )
 
 
 def pickled(value: Any) -> bytes:
@@ -77,10 +82,14 @@ class Bundles:
         **changes: Any,
     ) -> BundleFiles:
         sources = {"features": code} if isinstance(code, str) else code
-        contents = {f"code/{name.replace('.', '/')}.py": textwrap.dedent(text).encode() for name, text in sources.items()}
+        contents = {
+            f"code/{name.replace('.', '/')}.py": textwrap.dedent(text).encode() for name, text in sources.items()
+        }
         code_files = tuple(sorted(RelativePath(name) for name in contents))
         contents |= {
-            "weights/model.joblib": model if isinstance(model, bytes) else pickled(fitted() if model is None else model),
+            "weights/model.joblib": model
+            if isinstance(model, bytes)
+            else pickled(fitted() if model is None else model),
             "requirements.lock": lock.encode(),
             "holdout/rows.json": write_table(Table.of_records(ROWS)),
             "holdout/outputs.json": b"{}",
@@ -120,7 +129,6 @@ def bundles(tmp_path: Path) -> Bundles:
 
 
 @pytest.fixture(autouse=True)
-def nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
         monkeypatch.delenv(name)
-    yield

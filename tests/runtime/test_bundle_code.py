@@ -93,7 +93,8 @@ def test_a_source_may_say_its_encoding_and_future_of_ours_is_not_theirs(bundles:
 
 
 @pytest.mark.parametrize(
-    ("path", "name"), [("code/a.py", "a"), ("code/a/b.py", "a.b"), ("code/a/__init__.py", "a"), ("code/a/b/__init__.py", "a.b")]
+    ("path", "name"),
+    [("code/a.py", "a"), ("code/a/b.py", "a.b"), ("code/a/__init__.py", "a"), ("code/a/b/__init__.py", "a.b")],
 )
 def test_a_path_is_a_module(path: str, name: str) -> None:
     assert module_name(path) == name

@@ -68,15 +68,40 @@ def test_another_bundle_in_its_place_is_found(bundles: Bundles) -> None:
     assert BundleFiles.open(first.root).digest == second.digest
 
 
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def link(path: Path) -> None:
+    path.rename(path.with_suffix(".real"))
+    path.symlink_to(path.with_suffix(".real"))
+
+
+def device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def dangling(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
 SPOIL: dict[str, Callable[[Path], object]] = {
     "longer": lambda path: path.write_bytes(path.read_bytes() + b"x"),
     "shorter": lambda path: path.write_bytes(path.read_bytes()[:-1]),
     "empty": lambda path: path.write_bytes(b""),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
-    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
-    "a link": lambda path: (path.rename(path.with_suffix(".real")), path.symlink_to(path.with_suffix(".real"))),
-    "a link to nothing": lambda path: (path.unlink(), path.symlink_to("nowhere")),
-    "a link to a device": lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
+    "a folder": folder,
+    "a pipe": pipe,
+    "a link": link,
+    "a link to nothing": dangling,
+    "a link to a device": device,
 }
 
 
@@ -96,7 +121,7 @@ def test_what_is_not_there_and_what_is_not_listed(bundles: Bundles) -> None:
     (files.root / "code" / "stray.py").write_text("x = 3\n")
     with pytest.raises(NotFound):
         files.read(RelativePath(WEIGHTS))
-    with pytest.raises(NotFound, match="no file code/stray.py"):
+    with pytest.raises(NotFound, match=r"no file code/stray\.py"):
         files.read(RelativePath("code/stray.py"))
     with pytest.raises(NotFound):
         BundleFiles.open(files.root / "code")
@@ -130,12 +155,19 @@ def test_a_version_is_checked_out_once_and_verified_every_time(bundles: Bundles,
 
 @pytest.mark.parametrize("name", [WEIGHTS, CODE, MANIFEST_NAME])
 @pytest.mark.parametrize("how", ["flip", "remove", *SPOIL])
-def test_a_damaged_copy_in_the_cache_heals_from_the_store(bundles: Bundles, tmp_path: Path, name: str, how: str) -> None:
+def test_a_damaged_copy_in_the_cache_heals_from_the_store(
+    bundles: Bundles, tmp_path: Path, name: str, how: str
+) -> None:
     made, store = bundles(), LocalStore(tmp_path / "store")
     kept(made, store)
     files = materialise(store, made.digest, tmp_path / "cache")
     path = files.root / name
-    {"flip": flip, "remove": Path.unlink, **SPOIL}[how](path)
+    if how == "flip":
+        flip(path)
+    elif how == "remove":
+        path.unlink()
+    else:
+        SPOIL[how](path)
     healed = materialise(store, made.digest, tmp_path / "cache")
     for entry in healed.manifest.files:
         assert healed.read(entry.path) == made.read(entry.path)
@@ -176,12 +208,9 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_ours(bundles: Bundles, tmp_
     made, store = bundles(), MemoryStore()
     kept(made, store)
     (tmp_path / "file").write_text("")
-    for call in (
-        lambda: checkout_bundle(store, made.digest, tmp_path / "file" / "out"),
-        lambda: materialise(store, made.digest, tmp_path / "file"),
-    ):
+    for way_out, place in ((checkout_bundle, tmp_path / "file" / "out"), (materialise, tmp_path / "file")):
         with pytest.raises(HoldfastError) as error:
-            call()
+            way_out(store, made.digest, place)
         assert error.value.hint
 
 

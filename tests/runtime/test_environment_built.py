@@ -1,7 +1,7 @@
 """An environment that is built because the lock differs; and the way in which uv is asked for it.
 
-The index may be out of reach of a machine that runs these tests; a wheel made on the spot needs none. Only the version of
-`six` is fetched, and when nobody serves it the test says so and is skipped.
+An index may be out of reach of a machine that runs these tests, so they install a wheel made on the spot. One test asks
+for a version of `six`; where nobody serves it, it says so and is skipped.
 """
 
 import os
@@ -120,13 +120,15 @@ def test_an_environment_is_built_once_for_a_lock_and_a_bundle_runs_in_it(
     wheel(links, "holdfast_pinned", "1.5", "VALUE = 'pinned'\n")
     # A loader needs joblib, numpy and scikit-learn, which this lock does not bring: what is asked here is only whether
     # the bundle's own code runs in the environment, with Holdfast carried in.
-    files = bundles("from holdfast_pinned import VALUE\nraise RuntimeError(f'here is {VALUE}')\n", lock="holdfast_pinned==1.5\n")
+    files = bundles(
+        "from holdfast_pinned import VALUE\nraise RuntimeError(f'here is {VALUE}')\n", lock="holdfast_pinned==1.5\n"
+    )
     interpreter = interpreter_for(files, tmp_path / "cache")
     assert interpreter.executable.is_relative_to(tmp_path / "cache" / "environments")
     assert imported(interpreter, "import holdfast_pinned; print(holdfast_pinned.VALUE)") == "pinned"
-    assert imported(interpreter, "import holdfast.runtime.worker; import holdfast; print(holdfast.__file__)").startswith(
-        str(tmp_path / "cache" / "carried")
-    )
+    assert imported(
+        interpreter, "import holdfast.runtime.worker; import holdfast; print(holdfast.__file__)"
+    ).startswith(str(tmp_path / "cache" / "carried"))
     with pytest.raises(BundleFailed, match="here is pinned"):
         Predictor.start(files, interpreter)
     # Built once: the second time nothing is asked of uv at all.
@@ -163,7 +165,7 @@ def test_a_lock_that_nobody_can_serve_says_what_uv_said_and_leaves_nothing(
 
 @pytest.mark.slow
 def test_uv_that_is_not_there_is_named(bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.sysconfig, "get_path", lambda name: str(tmp_path / "nowhere"))
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path / "nowhere"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BundleFailed, match="could not be built") as error:
         interpreter_for(bundles(lock="holdfast_pinned==1.5\n"), tmp_path / "cache")
@@ -202,5 +204,3 @@ def test_another_installation_of_holdfast_has_links_of_its_own(
     carried = Path(second.variables["PYTHONPATH"])
     assert (carried / "holdfast").resolve() == SOURCE / "holdfast"
     assert {path.name for path in carried.iterdir()} == {"holdfast", "rfc8785", "typer"}
-
-

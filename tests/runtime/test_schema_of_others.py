@@ -15,7 +15,9 @@ from holdfast.runtime.schema import conform, to_container
 
 
 def checked(column: Column, *values: Any) -> list[Any]:
-    return conform(FeatureSchema("rows", (column,)), Table.of_columns([column.name], [list(values)])).column(column.name)
+    return conform(FeatureSchema("rows", (column,)), Table.of_columns([column.name], [list(values)])).column(
+        column.name
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,7 +33,11 @@ def checked(column: Column, *values: Any) -> list[Any]:
         ("bool", [True, False, 0, 1], [2, -1, 0.0, 1.0, "true"]),
         ("string", ["", "x"], [1, True, 0.5, ["x"], {}]),
         ("category", ["x", 1, True], [["x"], {"a": 1}]),
-        ("datetime", ["2026-03-01", "2026-03-01T09:00:00.123456789", "2026-03-01T09:00+02:00"], ["soon", "", "2026-13-01", 1700000000]),
+        (
+            "datetime",
+            ["2026-03-01", "2026-03-01T09:00:00.123456789", "2026-03-01T09:00+02:00"],
+            ["soon", "", "2026-13-01", 1700000000],
+        ),
     ],
 )
 def test_a_dtype_takes_what_it_can_hold_and_nothing_else(dtype: str, fits: list[Any], does_not: list[Any]) -> None:
@@ -112,7 +118,8 @@ def test_a_category_that_training_never_saw_is_missing_where_it_becomes_a_catego
 def test_a_column_without_a_native_dtype_is_read_as_it_always_was() -> None:
     columns = (
         Column("f", "float64", nullable=True), Column("i", "int64"), Column("ni", "int64", nullable=True),
-        Column("b", "bool"), Column("nb", "bool", nullable=True), Column("s", "string", nullable=True), Column("t", "datetime"),
+        Column("b", "bool"), Column("nb", "bool", nullable=True), Column("s", "string", nullable=True), Column("t",
+        "datetime"),
     )  # fmt: skip
     schema = FeatureSchema("pandas", columns)
     row = {"f": None, "i": 1, "ni": None, "b": True, "nb": None, "s": "x", "t": "2026-03-01"}

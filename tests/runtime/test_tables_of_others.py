@@ -73,7 +73,9 @@ def test_records_may_differ_in_their_fields_and_values_in_their_types() -> None:
     class Plan(enum.StrEnum):
         PLUS = "plus"
 
-    row = collections.OrderedDict(age=np.int64(41), plan=Plan.PLUS, score=np.float32(0.5), when=datetime(2026, 3, 1, tzinfo=UTC))
+    row = collections.OrderedDict(
+        age=np.int64(41), plan=Plan.PLUS, score=np.float32(0.5), when=datetime(2026, 3, 1, tzinfo=UTC)
+    )
     table = table_of((row, {"plan": None, "extra": pd.NA}))
     assert table.names == ("age", "plan", "score", "when", "extra")
     assert table.columns == ([41, None], ["plus", None], [0.5, None], ["2026-03-01T00:00:00+00:00", None], [None, None])
@@ -91,9 +93,11 @@ def test_rows_without_columns_are_still_counted() -> None:
 @pytest.mark.parametrize(
     "rows",
     [
-        None, 3, "abc", b"abc", object(), iter([]), {1, 2}, [1, 2], ["abc", "def"], [b"ab"], [{"a": 1}, 3], [{"a": 1}, None],
+        None, 3, "abc", b"abc", object(), iter([]), {1, 2}, [1, 2], ["abc", "def"], [b"ab"], [{"a": 1}, 3],
+        [{"a": 1}, None],
         [[1], {"a": 1}], [[1], "b"], [[1], [1, 2]], {"a": 1}, {"a": "abc"}, {"a": {"b": 1}}, {"a": [1], "b": [1, 2]},
-        np.zeros(3), np.zeros((2, 2, 2)), np.array(3), pl.DataFrame({"a": [1]}).lazy(), pl.Series([1]), pa.chunked_array([[1]]),
+        np.zeros(3), np.zeros((2, 2, 2)), np.array(3), pl.DataFrame({"a": [1]}).lazy(), pl.Series([1]),
+        pa.chunked_array([[1]]),
         np.array([(1, "a")], dtype=[("n", "i8"), ("s", "U1")]),
     ],
     ids=lambda rows: type(rows).__name__,
@@ -106,7 +110,11 @@ def test_what_is_no_table_is_refused_with_what_would_be_one(rows: Any) -> None:
 
 def test_lists_of_arrays_are_rows() -> None:
     assert table_of([np.array([1.5, 2.0]), (3, 4)]).columns == ([1.5, 3], [2.0, 4])
-    assert table_of({"a": np.array([1, 2]), "b": pd.Series(["x", None]), "c": range(2)}).columns == ([1, 2], ["x", None], [0, 1])
+    assert table_of({"a": np.array([1, 2]), "b": pd.Series(["x", None]), "c": range(2)}).columns == (
+        [1, 2],
+        ["x", None],
+        [0, 1],
+    )
 
 
 @pytest.mark.parametrize("value", ["\ud800", float("nan"), object(), b"x"])

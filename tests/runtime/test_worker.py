@@ -55,7 +55,7 @@ def test_schema_preprocessing_model_threshold_in_that_order(bundles: Bundles) ->
             return [[row["age"] * 2, float(row["plan"] == "plus")] for row in rows]
     """
     files = bundles(code, threshold=EvalThreshold("cut_off", 0.9, "leaves", "stays"))
-    rows = [{"plan": "plus", "stranger": "x", "age": 35}, {"age": 10.0}]
+    rows: list[dict[str, Any]] = [{"plan": "plus", "stranger": "x", "age": 35}, {"age": 10.0}]
     with opened(files) as predictor:
         answer = predictor.predict(Table.of_records(rows))
     model = fitted()
@@ -78,7 +78,9 @@ def test_schema_preprocessing_model_threshold_in_that_order(bundles: Bundles) ->
         ([[1.0]], "takes 2"),
     ],
 )
-def test_rows_that_do_not_fit_are_refused_and_the_next_ones_are_answered(rows: Any, says: str, bundles: Bundles) -> None:
+def test_rows_that_do_not_fit_are_refused_and_the_next_ones_are_answered(
+    rows: Any, says: str, bundles: Bundles
+) -> None:
     with opened(bundles()) as predictor:
         table = Table.of_arrays(rows) if isinstance(rows[0], list) else Table.of_records(rows)
         with pytest.raises(InvalidInput, match=says):
@@ -90,9 +92,9 @@ def test_an_unknown_category_is_let_through_unless_it_is_enforced(bundles: Bundl
     gold = Table.of_records([{"age": 41.0, "plan": "gold"}])
     with opened(bundles()) as predictor:
         assert len(predictor.predict(gold).predictions) == 1
-    with opened(bundles(schema=SCHEMA.with_column("plan", enforce=True))) as predictor:
-        with pytest.raises(InvalidInput, match="'gold' is none of"):
-            predictor.predict(gold)
+    enforced = bundles(schema=SCHEMA.with_column("plan", enforce=True))
+    with opened(enforced) as predictor, pytest.raises(InvalidInput, match="'gold' is none of"):
+        predictor.predict(gold)
 
 
 def test_no_rows_have_no_answers(bundles: Bundles) -> None:
@@ -122,8 +124,9 @@ def test_two_bundles_with_a_module_of_the_same_name(bundles: Bundles) -> None:
 def test_a_bundle_without_what_scoring_needs_says_which(bundles: Bundles, part: str) -> None:
     base = bundles().manifest
     absent = Missing(part, "nobody gave it")
+    named: dict[str, Any] = {part: absent}
     changes: dict[str, Any] = (
-        {"evidence": replace(base.evidence, schema=absent)} if part == "schema" else {"parts": replace(base.parts, **{part: absent})}
+        {"evidence": replace(base.evidence, **named)} if part == "schema" else {"parts": replace(base.parts, **named)}
     )
     with pytest.raises(Incomplete, match=f"no {part}") as error, opened(bundles(**changes)):
         pass
@@ -170,7 +173,10 @@ def test_the_projects_own_sources_on_the_path_are_not_part_of_a_bundle(
 
 
 def test_a_module_of_the_bundle_may_be_imported_late(bundles: Bundles) -> None:
-    code = {"features": "def featurise(rows):\n    from late import table\n    return table(rows)\n", "late": CODE.replace("featurise", "table")}
+    code = {
+        "features": "def featurise(rows):\n    from late import table\n    return table(rows)\n",
+        "late": CODE.replace("featurise", "table"),
+    }
     with opened(bundles(code)) as predictor:
         assert predictor.predict(GOOD).predictions
 
@@ -235,7 +241,8 @@ def test_a_bundle_that_cannot_be_opened_says_why(bundles: Bundles, code: str, sa
 
 @pytest.mark.parametrize(
     ("line", "says"),
-    [("os._exit(9)", "ended with exit code 9"), ("os.kill(os.getpid(), 9)", "ended by signal 9"), ("raise SystemExit(4)", "exit code 4"),
+    [("os._exit(9)", "ended with exit code 9"), ("os.kill(os.getpid(), 9)", "ended by signal 9"),
+    ("raise SystemExit(4)", "exit code 4"),
      ("raise KeyboardInterrupt", "ended")],
 )  # fmt: skip
 def test_a_bundle_that_ends_its_process_while_answering(bundles: Bundles, line: str, says: str) -> None:
@@ -322,11 +329,13 @@ class Odd:
         ("[0.5] * n", EvalThreshold("top_k", 3.0), "not known here"),
     ],
 )
-def test_scores_that_no_threshold_can_decide(bundles: Bundles, answer: str, threshold: EvalThreshold, says: str) -> None:
+def test_scores_that_no_threshold_can_decide(
+    bundles: Bundles, answer: str, threshold: EvalThreshold, says: str
+) -> None:
     model = pickled_as("features", Odd(answer))
-    with opened(bundles(ODD, model, threshold=threshold)) as predictor:
-        with pytest.raises((BundleFailed, UsageError, UnsupportedFormat), match=says):
-            predictor.predict(GOOD)
+    refused = pytest.raises((BundleFailed, UsageError, UnsupportedFormat), match=says)
+    with opened(bundles(ODD, model, threshold=threshold)) as predictor, refused:
+        predictor.predict(GOOD)
 
 
 def pickled_as(module: str, value: Any) -> bytes:
@@ -418,13 +427,19 @@ def test_an_operation_that_nobody_knows_is_an_error_and_the_worker_goes_on(bundl
 def test_garbage_from_the_other_side_ends_the_conversation(bundles: Bundles) -> None:
     code = """
         import os, stat
-        SOCKETS = [n for n in range(3, 64) if os.path.exists(f"/proc/self/fd/{n}") and stat.S_ISSOCK(os.fstat(n).st_mode)]
+        PLACES = [int(name) for name in os.listdir("/proc/self/fd")]
+        SOCKETS = []
+        for place in PLACES:
+            try:
+                SOCKETS += [place] if stat.S_ISSOCK(os.fstat(place).st_mode) else []
+            except OSError:
+                pass  # the listing's own
         def featurise(rows):
             for place in SOCKETS:
                 os.write(place, b"\\x00\\x00\\x00\\x04\\x00\\x00\\x00\\x00junk")
             return [[row["age"], 0.0] for row in rows]
     """
-    if not os.path.exists("/proc/self/fd"):
+    if not Path("/proc/self/fd").exists():
         pytest.skip("this system does not list a process's files")
     with opened(bundles(code)) as predictor:
         with pytest.raises(BundleFailed, match="what no answer is"):
@@ -479,7 +494,9 @@ def test_the_stamp_is_what_the_parent_said(bundles: Bundles) -> None:
 
 @pytest.mark.parametrize("shape", ["invocations", "v2"])
 def test_a_score_that_is_no_number_is_no_answer_in_any_shape(bundles: Bundles, shape: str) -> None:
-    files = bundles(ODD, pickled_as("features", Odd("[float('nan')] * n")), threshold=EvalThreshold("cut_off", 0.5, 1, 0))
+    files = bundles(
+        ODD, pickled_as("features", Odd("[float('nan')] * n")), threshold=EvalThreshold("cut_off", 0.5, 1, 0)
+    )
     rows = {"dataframe_records": ROWS, "inputs": [{"name": "age", "shape": [1], "datatype": "FP64", "data": [41.0]}]}
     body = {key: rows[key] for key in (("inputs",) if shape == "v2" else ("dataframe_records",))}
     with opened(files) as predictor, pytest.raises(BundleFailed, match="NaN"):
@@ -487,10 +504,8 @@ def test_a_score_that_is_no_number_is_no_answer_in_any_shape(bundles: Bundles, s
 
 
 def test_errors_keep_their_kind_across_the_border(bundles: Bundles) -> None:
-    with opened(bundles()) as predictor:
-        try:
-            predictor.predict(Table.of_records([{"age": "x"}]))
-        except HoldfastError as error:
-            assert type(error) is InvalidInput
-            assert error.details == {"column": "age", "row": 0}
-            assert error.hint
+    with opened(bundles()) as predictor, pytest.raises(HoldfastError) as error:
+        predictor.predict(Table.of_records([{"age": "x"}]))
+    assert type(error.value) is InvalidInput
+    assert error.value.details == {"column": "age", "row": 0}
+    assert error.value.hint

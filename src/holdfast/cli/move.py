@@ -92,9 +92,7 @@ def rollback(
 ) -> None:
     """Move a stage back to last-known-good: weights, preprocessing, threshold and environment together."""
     project = here()
-    asked = Rollback(
-        ModelName(model), StageName(stage), project.actor, project.policy, reason, emergency, idempotency_key
-    )
+    asked = Rollback(ModelName(model), StageName(stage), project.actor, reason, emergency, idempotency_key)
     back = roll_back(asked, project.workbench, project.registry)
     # (5) every replica has picked it up
     replicas = _confirmed(project, back.move, wait=wait, seconds=wait_seconds)

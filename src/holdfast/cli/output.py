@@ -56,8 +56,10 @@ class Output:
         if self.as_json:
             self._problem(error.to_json())
             return
-        self.talk(f"error: {error.message}")
-        for finding in error.details.get("findings", []):
+        findings = error.details.get("findings", [])
+        # The findings follow in full; the sentence that sums them up would only say them twice.
+        self.talk(f"error: {error.message.partition(': ')[0] if findings else error.message}")
+        for finding in findings:
             self.talk(f"  {finding['outcome']:<13} {finding['rule']}: {finding['sentence']}")
         self.talk(f"hint: {error.hint}")
 

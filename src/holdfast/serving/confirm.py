@@ -58,7 +58,7 @@ def wait_for_replicas(
         if time.monotonic() >= end:
             raise NotConfirmed(
                 f"{model}@{stage} has moved, but {_named(behind)} did not report it within {timeout_seconds:g} s",
-                hint="See what each serves with: holdfast live; wait longer with --timeout; or look at their logs.",
+                hint="Wait longer with --wait-seconds, or look at their logs; each says at /version what it serves.",
                 replicas=[replica.to_json() for replica in behind],
             )
         time.sleep(_LOOK_SECONDS)

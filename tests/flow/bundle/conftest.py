@@ -13,7 +13,6 @@ import pytest
 
 from holdfast.wire import Project, create_project, open_project
 
-
 SOURCE = Path(__file__).parents[3] / "src"
 
 

@@ -9,7 +9,6 @@ import pytest
 from holdfast.errors import CannotPackage
 from holdfast.flow.bundle.carve import carve, check_importable
 
-
 TRAINING = """
 model = object()
 print("training")
@@ -24,10 +23,8 @@ def cut(source: str, name: str = "featurise") -> str:
 def run(source: str, name: str = "featurise") -> Any:
     """The function, out of its cut, in a world where nothing else exists."""
     space: dict[str, Any] = {"__name__": "train_preprocessing"}
-    exec(compile(cut(source, name), "<cut>", "exec"), space)
+    exec(compile(cut(source, name), "<cut>", "exec"), space)  # noqa: S102 - our own text
     return space[name]
-
-
 
 
 def test_the_function_comes_with_all_that_it_reaches_and_nothing_that_trains() -> None:
@@ -153,19 +150,23 @@ def test_a_constant_is_carried(constant: str) -> None:
     )
     source = f"{imports}{constant}\ndef featurise(rows):\n    return X\nraise SystemExit\n"
     space: dict[str, Any] = {"__name__": "cut"}
-    exec(carve(source, "featurise", script="train.py"), space)
+    exec(carve(source, "featurise", script="train.py"), space)  # noqa: S102 - our own text
     space["featurise"]([])
 
 
 @pytest.mark.parametrize(
     "computed",
     [
-        "X = fit(3)", "X = open('x').read()", "X = model.coef_.copy()", "X = json.load(open('x'))", "X = Path('x').read_text()",
-        "for X in range(3):\n    pass", "with open('x') as X:\n    pass", "import json\nX = json.loads('3')", "X = [fit(n) for n in range(3)]",
+        "X = fit(3)", "X = open('x').read()", "X = model.coef_.copy()", "X = json.load(open('x'))",
+        "X = Path('x').read_text()",
+        "for X in range(3):\n    pass", "with open('x') as X:\n    pass", "import json\nX = json.loads('3')",
+        "X = [fit(n) for n in range(3)]",
         "X = 3\nX = fit(X)", "X = []\nX += fit(3)", "BASE = fit(3)\nX = BASE + 1", "BASE = fit(3)\nX = BASE.split()",
-        "if fit(3):\n    X = 1", "if True:\n    X = fit(3)", "try:\n    X = fit(3)\nfinally:\n    pass", "X = (Y := fit(3))",
+        "if fit(3):\n    X = 1", "if True:\n    X = fit(3)", "try:\n    X = fit(3)\nfinally:\n    pass",
+        "X = (Y := fit(3))",
         "if __name__ == '__main__':\n    X = 3", "while True:\n    X = 3\n    break", "X = os.environ['HOME'].lower()",
-        "X = 3\ndel X", "def maker():\n    return 3\nX = maker()", "X = input()", "X = print", "import random\nX = random.random()",
+        "X = 3\ndel X", "def maker():\n    return 3\nX = maker()", "X = input()", "X = print",
+        "import random\nX = random.random()",
     ],
 )  # fmt: skip
 def test_a_name_that_the_script_computes_is_refused_with_its_line(computed: str) -> None:
@@ -196,7 +197,7 @@ def test_what_nobody_needs_may_compute_whatever_it_likes() -> None:
      "def outer():\n    def featurise(rows): pass", "async def featurise(rows): pass", "featurise = outer(3)"],
 )  # fmt: skip
 def test_a_function_that_is_not_at_the_top_level_is_not_found(source: str) -> None:
-    with pytest.raises(CannotPackage, match="not a function at the top level of train.py"):
+    with pytest.raises(CannotPackage, match=r"not a function at the top level of train\.py"):
         carve(source, "featurise", script="train.py")
 
 
@@ -239,7 +240,10 @@ def test_a_function_that_is_defined_twice_is_the_last_one() -> None:
 
 
 def test_text_that_is_not_ascii_is_cut_where_it_should_be() -> None:
-    source = "ÄRGER = 'ü€😀'; WORT = 'é'\n\n@staticmethod\ndef andere(): pass\n\ndef featurise(rows): return [ÄRGER + WORT]\n"
+    source = (
+        "ÄRGER = 'ü€😀'; WORT = 'é'\n\n@staticmethod\ndef andere(): pass\n\n"
+        "def featurise(rows): return [ÄRGER + WORT]\n"
+    )
     assert run(source)([]) == ["ü€😀é"]
 
 

@@ -1,5 +1,6 @@
 """From a model in memory to a registered version and back: what it answers is what the model answered."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.slow
 
 CHURN = ModelName("churn")
 COUNT = 60
+START = datetime(2026, 1, 1)  # noqa: DTZ001 - times without a zone are what many tables hold
 RANDOM = np.random.default_rng(7)
 X = RANDOM.normal(size=(COUNT, 3))
 BINARY = (X[:, 0] + X[:, 1] > 0).astype(int)
@@ -96,7 +98,7 @@ def test_a_regression(registry_project: Project) -> None:
     metrics = manifest.evidence.metrics
     assert isinstance(metrics, Metrics)
     assert metrics.primary == "root_mean_squared_error"
-    assert metrics.values["root_mean_squared_error"] < 1e-9
+    assert metrics.values["root_mean_squared_error"] < 1e-9  # noqa: PD011 - no frame
     assert metrics.threshold is None
 
 
@@ -107,9 +109,7 @@ def test_several_classes(registry_project: Project, threshold: str) -> None:
         registry_project, X[:20], model=model, preprocessing="none", threshold=threshold, holdout=(X, SEVERAL)
     )
     scores = model.predict_proba(X[:20])
-    expected = [
-        model.classes_[row.argmax()] if threshold == "argmax" or row.max() >= 0.6 else None for row in scores
-    ]
+    expected = [model.classes_[row.argmax()] if threshold == "argmax" or row.max() >= 0.6 else None for row in scores]
     assert answer.predictions == expected
     assert answer.classes == ["high", "low", "mid"]
     assert manifest.evidence.metrics.primary == "accuracy"
@@ -124,7 +124,7 @@ def test_a_model_that_only_decides(registry_project: Project, positive: str) -> 
         registry_project, X, model=model, preprocessing="none", threshold=0, positive=positive, holdout=(X, labels)
     )
     assert answer.predictions == model.predict(X).tolist()
-    assert manifest.evidence.metrics.values["roc_auc"] > 0.9
+    assert manifest.evidence.metrics.values["roc_auc"] > 0.9  # noqa: PD011 - no frame
 
 
 def encoder() -> Any:
@@ -143,7 +143,10 @@ def test_words_of_every_dtype_through_a_column_transformer(registry_project: Pro
 
 
 def test_codes_of_categories_are_those_of_training(registry_project: Project) -> None:
-    source = "def featurise(rows):\n    return rows.assign(plan=rows['plan'].cat.codes)[['age', 'plan']].to_numpy(dtype=float)\n"
+    source = (
+        "def featurise(rows):\n"
+        "    return rows.assign(plan=rows['plan'].cat.codes)[['age', 'plan']].to_numpy(dtype=float)\n"
+    )
     (registry_project.settings.project / "features.py").write_text(source)
     kinds = pd.CategoricalDtype(["unused", "pro", "plus", "basic"], ordered=True)
     frame = FRAME.astype({"plan": kinds})
@@ -188,10 +191,12 @@ import numpy as np
 import pandas as pd
 
 def featurise(rows):
-    assert [str(dtype) for dtype in rows.dtypes] == ["Int64", "boolean", "datetime64[us, UTC]", "int64", "float64"], rows.dtypes
+    kinds = [str(dtype) for dtype in rows.dtypes]
+    assert kinds == ["Int64", "boolean", "datetime64[us, UTC]", "int64", "float64"], kinds
     days = (rows["seen"] - pd.Timestamp("2026-01-01", tz="UTC")).dt.days.fillna(-1)
     return np.column_stack([
-        rows["calls"].fillna(-1).astype(float), rows["member"].fillna(False).astype(float), days, rows["id"] % 7, rows["score"].fillna(0),
+        rows["calls"].fillna(-1).astype(float), rows["member"].fillna(False).astype(float), days, rows["id"] % 7,
+        rows["score"].fillna(0),
     ])
 """
     (registry_project.settings.project / "features.py").write_text(source)
@@ -208,7 +213,7 @@ def featurise(rows):
         }
     )
     space: dict[str, Any] = {}
-    exec(source, space)
+    exec(source, space)  # noqa: S102 - our own text
     model = LogisticRegression(max_iter=5000).fit(space["featurise"](frame), BINARY)
     tables = (frame[:9], frame[1:2], frame[:1])
     found, manifest = answers(
@@ -238,12 +243,12 @@ def featurise(rows):
         {
             "age": FRAME["age"].to_numpy(),
             "plan": pl.Series(FRAME["plan"].to_list(), dtype=pl.Categorical),
-            "seen": [datetime(2026, 1, 1) + timedelta(days=n) for n in range(COUNT)],
+            "seen": [START + timedelta(days=n) for n in range(COUNT)],
             "calls": [None if n % 5 == 0 else n for n in range(COUNT)],
         }
     )
     space: dict[str, Any] = {}
-    exec(source, space)
+    exec(source, space)  # noqa: S102 - our own text
     model = LogisticRegression(max_iter=1000).fit(space["featurise"](frame), BINARY)
     (answer,), manifest = answers(
         registry_project,
@@ -297,7 +302,9 @@ with holdfast.run("churn", params={"C": 0.5}, seed=7) as run:
     frame.to_csv("train.csv", index=False)
     run.snapshot("train.csv")
     model = LogisticRegression(C=0.5).fit(featurise(frame), frame["churned"])
-    version = run.register(model, preprocessing=featurise, threshold=0.4, holdout=frame[:40], target="churned", metric="f1")
+    version = run.register(
+        model, preprocessing=featurise, threshold=0.4, holdout=frame[:40], target="churned", metric="f1"
+    )
     print("registered", version.number, version.complete, version.missing)
     again = featurise(frame[:40])
     print("scores", model.predict_proba(again)[:, 1].round(9).tolist())
@@ -312,7 +319,12 @@ def test_a_script_registers_a_function_of_its_own(tmp_path: Path) -> None:
     source = Path(__file__).parents[3] / "src"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
     done = subprocess.run(
-        [sys.executable, "train.py"], cwd=project, env={**clean, "PYTHONPATH": str(source)}, check=False, capture_output=True, text=True
+        [sys.executable, "train.py"],
+        cwd=project,
+        env={**clean, "PYTHONPATH": str(source)},
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "registered 1 True ()" in done.stdout
@@ -329,4 +341,4 @@ def test_a_script_registers_a_function_of_its_own(tmp_path: Path) -> None:
         with opened.opener(files) as predictor:
             scores = [row[1] for row in predictor.holdout().scores]
     said = done.stdout.partition("scores ")[2]
-    assert np.allclose(scores, eval(said), atol=1e-8)
+    assert np.allclose(scores, ast.literal_eval(said.strip()), atol=1e-8)

@@ -45,7 +45,8 @@ def test_json_is_read_as_it_stands(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("h.csv", b""), ("h.csv", b"\xff\xfe\x00a"), ("h.csv", b'a,b\n1,2\n1,2,3\n"'), ("h.parquet", b"not parquet"), ("h.json", b"{"),
+    [("h.csv", b""), ("h.csv", b"\xff\xfe\x00a"), ("h.csv", b'a,b\n1,2\n1,2,3\n"'), ("h.parquet", b"not parquet"),
+    ("h.json", b"{"),
      ("h.json", b"[1, 2"), ("h.jsonl", b"{}}"), ("h.xlsx", b"x"), ("holdout", b"a,b"), ("h.pkl", b"\x80\x05.")],
 )  # fmt: skip
 def test_a_file_that_is_not_what_its_name_says(tmp_path: Path, name: str, data: bytes) -> None:
@@ -75,10 +76,23 @@ Y = [1, 0]
 
 @pytest.mark.parametrize(
     "targets",
-    [Y, tuple(Y), np.array(Y), np.array([[1], [0]]), pd.Series(Y, index=[7, 3]), pd.DataFrame({"y": Y}), pl.Series(Y), pl.DataFrame({"y": Y})],
+    [
+        Y,
+        tuple(Y),
+        np.array(Y),
+        np.array([[1], [0]]),
+        pd.Series(Y, index=[7, 3]),
+        pd.DataFrame({"y": Y}),
+        pl.Series(Y),
+        pl.DataFrame({"y": Y}),
+    ],
     ids=lambda targets: type(targets).__name__,
 )
-@pytest.mark.parametrize("rows", [FRAME[["age", "plan"]], np.array([[1.5, 2.0], [3.5, 4.0]]), [{"age": 1}, {"age": 2}]], ids=lambda rows: type(rows).__name__)
+@pytest.mark.parametrize(
+    "rows",
+    [FRAME[["age", "plan"]], np.array([[1.5, 2.0], [3.5, 4.0]]), [{"age": 1}, {"age": 2}]],
+    ids=lambda rows: type(rows).__name__,
+)
 def test_rows_and_targets_apart(rows: Any, targets: Any) -> None:
     found = read_rows((rows, targets), None, Path())
     assert found.target == TARGET

@@ -40,7 +40,9 @@ def deep(value: Any) -> Any:
 
 
 def test_what_is_inside_a_pipeline_is_named_and_nothing_differs_between_two_processes() -> None:
-    model = make_pipeline(FunctionTransformer(deep), StandardScaler(), RandomForestClassifier(class_weight={0: 1, 1: 5}))
+    model = make_pipeline(
+        FunctionTransformer(deep), StandardScaler(), RandomForestClassifier(class_weight={0: 1, 1: 5})
+    )
     found = with_estimator(None, model)
     assert isinstance(found, Hyperparameters)
     assert found.values["estimator.randomforestclassifier__n_estimators"] == 100
@@ -54,7 +56,13 @@ def test_what_is_inside_a_pipeline_is_named_and_nothing_differs_between_two_proc
 def test_values_that_json_cannot_carry_are_told_as_well_as_it_can() -> None:
     class Odd:
         def get_params(self, *, deep: bool = True) -> dict[str, Any]:
-            return {"nan": float("nan"), "big": 2**70, "array": np.array([1.5, 2.5]), "kind": int, "many": np.zeros(10**5)}
+            return {
+                "nan": float("nan"),
+                "big": 2**70,
+                "array": np.array([1.5, 2.5]),
+                "kind": int,
+                "many": np.zeros(10**5),
+            }
 
     found = with_estimator(None, Odd())
     assert isinstance(found, Hyperparameters)

@@ -19,7 +19,8 @@ def test_what_is_needed_is_pinned_with_all_that_it_needs() -> None:
 
 @pytest.mark.parametrize(
     "lock", ["pandas==1.0\n", "Pandas >= 2 ; python_version > '3'\n", "pandas[excel]==2.0 \\\n    --hash=sha256:ab\n",
-             "# pandas==2.0 was installed from an editable folder, not from an index: file:///x\n", "  pandas\n", "pandas @ file:///x"],
+             "# pandas==2.0 was installed from an editable folder, not from an index: file:///x\n", "  pandas\n",
+             "pandas @ file:///x"],
 )  # fmt: skip
 def test_what_the_lock_names_already_is_left_as_it_stands(lock: str) -> None:
     found = completed_lock(lock, {"pandas"})
@@ -41,7 +42,7 @@ def test_a_lock_without_a_line_end_gets_one() -> None:
 def test_the_modules_that_sources_import() -> None:
     found = imported_by(
         {
-            "code/a.py": b"import os.path, numpy as np\nfrom pandas.api import types\nfrom . import near\nfrom .b import c\n",
+            "code/a.py": b"import os.path, numpy as np\nfrom pandas.api import x\nfrom . import n\nfrom .b import c\n",
             "code/b.py": b"def late():\n    import scipy.stats\n",
         }
     )

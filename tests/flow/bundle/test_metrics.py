@@ -119,7 +119,9 @@ def test_a_positive_label_that_never_occurs_gives_numbers_still() -> None:
     encode(found.to_json())
 
 
-@pytest.mark.parametrize(("labels", "positive"), [([0, 1], 1), ([False, True], True), ([0.0, 1.0], 1), ([1, 2], 2), (["0", "1"], "1")])
+@pytest.mark.parametrize(
+    ("labels", "positive"), [([0, 1], 1), ([False, True], True), ([0.0, 1.0], 1), ([1, 2], 2), (["0", "1"], "1")]
+)
 def test_labels_of_every_type(labels: list[Any], positive: Any) -> None:
     threshold = EvalThreshold("cut_off", 0.5, positive, labels[0])
     answer = said(threshold, [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]], labels)
@@ -144,7 +146,9 @@ def test_the_ranking_follows_the_positive_label_and_not_the_last_one() -> None:
         ([["a"], ["b"]], said(CUT, [0.1, 0.9], None), CUT),
     ],
 )
-def test_targets_that_the_rule_cannot_answer_are_refused(targets: list[Any], answer: Answer, threshold: EvalThreshold) -> None:
+def test_targets_that_the_rule_cannot_answer_are_refused(
+    targets: list[Any], answer: Answer, threshold: EvalThreshold
+) -> None:
     with pytest.raises(UsageError):
         measure(targets, answer, threshold, primary=None)
 
@@ -164,5 +168,7 @@ def test_how_good_an_answer_was_row_by_row() -> None:
     assert (right.values, right.higher_is_better, right.name) == ([1.0, 0.0], True, "accuracy")
     off = row_scores([1.0, 2.0], Answer([1.5, 2.0], [1.5, 2.0], None), IDENTITY)
     assert (off.values, off.higher_is_better, off.name) == ([0.5, 0.0], False, "mean_absolute_error")
-    refused = row_scores(["a"], said(EvalThreshold("argmax", 0.9), [[0.6, 0.4]], ["a", "b"]), EvalThreshold("argmax", 0.9))
+    refused = row_scores(
+        ["a"], said(EvalThreshold("argmax", 0.9), [[0.6, 0.4]], ["a", "b"]), EvalThreshold("argmax", 0.9)
+    )
     assert refused.values == [0.0]

@@ -45,11 +45,14 @@ def test_where_it_was_chosen_is_said() -> None:
 @pytest.mark.parametrize(
     ("labels", "positive", "high", "low"),
     [
-        ([0, 1], None, 1, 0), ([0, 1], 0, 0, 1), ([0, 1], True, 1, 0), ([0, 1], 1.0, 1, 0), ([False, True], None, True, False),
+        ([0, 1], None, 1, 0), ([0, 1], 0, 0, 1), ([0, 1], True, 1, 0), ([0, 1], 1.0, 1, 0), ([False, True], None,
+        True, False),
         (["a", "b"], "a", "a", "b"), ([0.0, 1.0], None, 1.0, 0.0), ([-1, 1], None, 1, -1),
     ],
 )  # fmt: skip
-def test_the_labels_come_from_the_model_or_from_the_targets(labels: list[Any], positive: Any, high: Any, low: Any) -> None:
+def test_the_labels_come_from_the_model_or_from_the_targets(
+    labels: list[Any], positive: Any, high: Any, low: Any
+) -> None:
     for found in (part(0.5, positive=positive, model=fitted(labels)), part(0.5, positive=positive, targets=labels * 2)):
         assert (found.positive, found.negative) == (high, low)
         assert (type(found.positive), type(found.negative)) == (type(high), type(low))
@@ -61,7 +64,8 @@ def test_without_model_and_targets_there_are_true_and_false() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "rule", "value"), [("argmax", "argmax", None), ("argmax:0.6", "argmax", 0.6), ("identity", "identity", None)]
+    ("given", "rule", "value"),
+    [("argmax", "argmax", None), ("argmax:0.6", "argmax", 0.6), ("identity", "identity", None)],
 )
 def test_rules_by_name(given: str, rule: str, value: float | None) -> None:
     found = part(given)
@@ -75,7 +79,23 @@ def test_a_whole_rule_is_kept_and_completed() -> None:
     assert part(said, targets=["a", "b"]) == said
 
 
-@pytest.mark.parametrize("given", ["half", "", "nan", "inf", float("nan"), "argmax:", "argmax:x", "argmax:nan", "argmaxx", "identity:3", "argmin", [0.5]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "half",
+        "",
+        "nan",
+        "inf",
+        float("nan"),
+        "argmax:",
+        "argmax:x",
+        "argmax:nan",
+        "argmaxx",
+        "identity:3",
+        "argmin",
+        [0.5],
+    ],
+)
 def test_what_is_no_threshold_is_refused(given: Any) -> None:
     if given == "argmax:":
         assert part(given).value is None
@@ -87,8 +107,10 @@ def test_what_is_no_threshold_is_refused(given: Any) -> None:
 @pytest.mark.parametrize(
     ("model", "targets", "positive"),
     [
-        (fitted([0, 1, 2]), None, None), (None, [0, 1, 2], None), (None, [1, 1], None), (LinearRegression(), [0.5, 1.5, 2.5], None),
-        (fitted(["no", "yes"]), None, "maybe"), (fitted(["no", "yes"]), None, 1), (None, [0, 1, None], None), (None, [0, "1"], "0"),
+        (fitted([0, 1, 2]), None, None), (None, [0, 1, 2], None), (None, [1, 1], None), (LinearRegression(), [0.5,
+        1.5, 2.5], None),
+        (fitted(["no", "yes"]), None, "maybe"), (fitted(["no", "yes"]), None, 1), (None, [0, 1, None], None), (None,
+        [0, "1"], "0"),
     ],
 )  # fmt: skip
 def test_a_cut_needs_two_labels_and_one_of_them_positive(model: Any, targets: Any, positive: Any) -> None:

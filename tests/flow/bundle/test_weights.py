@@ -46,7 +46,11 @@ def test_an_estimator_is_written_and_says_that_loading_runs_code(tmp_path: Path)
     model = LogisticRegression().fit(X, Y)
     part, code, inner, files = weights(model, tmp_path)
     assert part == Weights(
-        "joblib", "sklearn", "sklearn.linear_model._logistic.LogisticRegression", True, (RelativePath("weights/model.joblib"),)
+        "joblib",
+        "sklearn",
+        "sklearn.linear_model._logistic.LogisticRegression",
+        True,
+        (RelativePath("weights/model.joblib"),),
     )
     assert (code, inner) == (None, model)
     assert joblib.load(io.BytesIO(files["weights/model.joblib"])).predict(X).tolist() == Y.tolist()
@@ -100,7 +104,9 @@ def test_a_pipeline_with_classes_of_the_project_carries_them(project: SmallProje
     assert {"code/steps.py", "code/names.py", "weights/model.joblib"} == set(whole)
 
 
-def test_a_class_of_the_script_is_refused_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_of_the_script_is_refused_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kind = type("Scaled", (LogisticRegression,), {"__module__": "__main__"})
     monkeypatch.setattr(sys.modules["__main__"], "Scaled", kind, raising=False)
     files = Files()
@@ -109,7 +115,7 @@ def test_a_class_of_the_script_is_refused_and_nothing_is_written(tmp_path: Path,
     assert files == {}
 
 
-class Locked(LogisticRegression):
+class Locked(LogisticRegression):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.lock = threading.Lock()
@@ -180,7 +186,16 @@ def test_a_file_that_nothing_here_opens_is_kept_as_it_is(tmp_path: Path, suffix:
 
 
 def damaged(data: bytes) -> list[bytes]:
-    return [b"", data[: len(data) // 2], data[:10], b"\x00" * 100, b"cos\nnothing_of_this_name\n.", b"cnot_there\nX\n.", data[:-1] + b"x", b"\x80\x05K"]
+    return [
+        b"",
+        data[: len(data) // 2],
+        data[:10],
+        b"\x00" * 100,
+        b"cos\nnothing_of_this_name\n.",
+        b"cnot_there\nX\n.",
+        data[:-1] + b"x",
+        b"\x80\x05K",
+    ]
 
 
 @pytest.mark.parametrize("place", range(8))
@@ -217,7 +232,9 @@ def test_nothing_said_is_missing_and_none_is_a_statement(tmp_path: Path) -> None
     assert write_preprocessing(None, tmp_path, files.write, commit=None) == Missing(
         "preprocessing_code", "neither a function nor a transformer was given"
     )
-    assert write_preprocessing("none", tmp_path, files.write, commit="abc") == PreprocessingCode("identity", commit="abc")
+    assert write_preprocessing("none", tmp_path, files.write, commit="abc") == PreprocessingCode(
+        "identity", commit="abc"
+    )
     assert files == {}
 
 

@@ -62,10 +62,12 @@ def typed(text: str) -> Json:
 
 
 def _program(argv: Sequence[str]) -> int:
-    """The place of the program's own name: the script, the module after `-m`, or else the first word."""
+    """The place of the program's own name: the script, the module after `-m`, the code after `-c`, or the first word."""
     for place, word in enumerate(argv):
         if _PROGRAM.match(word):
             return place
+        if word == "-c" and place == 1:
+            return place + 1
         if word == "-m" and place + 1 < len(argv):
             return place + 1
     return 0
