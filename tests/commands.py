@@ -74,7 +74,10 @@ class Cli:
         assert {name: error.get(name) for name in details} == details
         spoken = self(*arguments)
         assert (spoken.code, spoken.out) == (told.code, "")
-        assert f"error: {error['message']}" in spoken.err
+        # A person reads the findings one by one instead of the sentence that sums them up.
+        said = error["message"].partition(": ")[0] if "findings" in error else error["message"]
+        assert f"error: {said}" in spoken.err
+        assert all(finding["sentence"] in spoken.err for finding in error.get("findings", []))
         assert f"hint: {error['hint']}" in spoken.err
         assert code in ENDINGS.get(command_of(arguments), ("usage",)), "its -h does not name this ending"
         return error

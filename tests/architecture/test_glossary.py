@@ -43,6 +43,7 @@ ALLOWED: list[Allowed] = [
     Allowed("package", "package", "flow/bundle/code.py", "a Python package"),
     Allowed("label", "*label*", "flow/bundle/metrics.py", "the label of a class"),
     Allowed("label", "*label*", "flow/bundle/threshold.py", "the label of a class"),
+    Allowed("label", "*label*", "runtime/loaders/sklearn.py", "the label of a class"),
     Allowed("label", "*label*", "flow/gate/groups.py", "the label of a class"),
     Allowed("package", "packages", "flow/capture/captured.py", "Python packages, as their installer calls them"),
     Allowed("revision", "*revision", "database/migrations/steps/*", "Alembic reads this variable by its name"),

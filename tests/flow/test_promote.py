@@ -38,7 +38,6 @@ from tests.projects import (
     FOUR,
     ONE,
     PRODUCTION,
-    QUICK,
     SOURCE,
     STAGING,
     THREE,

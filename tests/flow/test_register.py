@@ -265,6 +265,12 @@ def test_a_crash_before_the_version_row_leaves_no_version(fresh: Project, moment
         assert fresh.store.verify(made.version.digest) > 0
 
 
-def test_a_workshop_names_its_scratch_folders_apart(fresh: Project) -> None:
+def test_what_a_crash_left_in_the_scratch_folder_is_swept_by_the_next_registration(
+    fresh: Project, tmp_path: Path
+) -> None:
     assert isinstance(fresh.workshop, Workshop)
-    assert fresh.workshop.new_id() != fresh.workshop.new_id()
+    left = fresh.settings.scratch / "bundle-left-by-a-crash"
+    (left / "weights").mkdir(parents=True)
+    registered(fresh, given(fresh))
+    assert not left.exists()
+    assert list(fresh.settings.scratch.iterdir()) == []

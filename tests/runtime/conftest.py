@@ -61,6 +61,20 @@ def pickled(value: Any) -> bytes:
     return held.getvalue()
 
 
+SCORING = """
+import math
+
+class Leaning:
+    classes_ = ["leaves", "stays"]
+
+    def predict_proba(self, features):
+        scores = [1 / (1 + math.exp((45 - age) / 10 - paid)) for age, paid in features]
+        return [[score, 1 - score] for score in scores]
+"""
+LEANING = b"\x80\x02cscoring\nLeaning\n)\x81."
+"""A pickle of a `Leaning`: a model of the bundle's own, so that a worker need not import scikit-learn to open it."""
+
+
 class Bundles:
     """Makes bundles by hand, in folders of their own."""
 
@@ -82,14 +96,13 @@ class Bundles:
         **changes: Any,
     ) -> BundleFiles:
         sources = {"features": code} if isinstance(code, str) else code
+        sources = {**sources, "scoring": SCORING} if model is None else sources
         contents = {
             f"code/{name.replace('.', '/')}.py": textwrap.dedent(text).encode() for name, text in sources.items()
         }
         code_files = tuple(sorted(RelativePath(name) for name in contents))
         contents |= {
-            "weights/model.joblib": model
-            if isinstance(model, bytes)
-            else pickled(fitted() if model is None else model),
+            "weights/model.joblib": LEANING if model is None else model if isinstance(model, bytes) else pickled(model),
             "requirements.lock": lock.encode(),
             "holdout/rows.json": write_table(Table.of_records(ROWS)),
             "holdout/outputs.json": b"{}",

@@ -8,8 +8,8 @@
     gate       may this version have this stage? every answer is kept
     promote    the stage moves, through the gate
     rollback   the stage moves back to last-known-good
-
     explain    what a version is, whole
 
-A verb may import the verbs above it and never one below. Nothing here prints, parses a command line, or knows which database or store it works on.
+A verb may import the verbs above it and never one below. Nothing here prints, parses a
+command line, or knows which database or store it works on.
 """

@@ -1,14 +1,13 @@
 """The verb *register*: a bundle gets its number, after every byte of it is durable and not before.
 
-registered = register(ingredients, workshop, registry, actor="ana", reason="first try")
-registered.version.number     1
+    registered = register(ingredients, workshop, registry, actor="ana", reason="first try")
+    registered.version.number     1
+
+What a crash leaves in the scratch folder is swept by the next registration.
 """
 
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from holdfast.canonical import JsonObject
 from holdfast.errors import IntegrityError
@@ -24,8 +23,11 @@ from holdfast.registry.values import STAGES, Edge, NewVersion, Version
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.store.disk import refusal
 from holdfast.store.interface import Store
+from holdfast.store.scratch import scratch, sweep
 
 __all__ = ["Registered", "Workshop", "register"]
+
+_SCRATCH_PREFIX = "bundle-"
 
 _RELATIONS = {TRAIN: "trained_on", HOLDOUT: "measured_on"}
 """What a version did with a snapshot, by its role; of data with another role it is known only that it was read."""
@@ -38,16 +40,14 @@ class Workshop:
     Attributes:
         store: where their bytes go.
         opener: starts a worker for a bundle.
-        scratch: a folder for work in progress; nothing in it outlives the call.
+        scratch: a folder for work in progress; what a crash leaves in it is swept by the next call.
         stages: the stages that a new model gets.
-        new_id: names for scratch folders.
     """
 
     store: Store
     opener: Opener
     scratch: Path
     stages: tuple[StageName, ...] = STAGES
-    new_id: Callable[[], str] = lambda: uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +83,16 @@ def register(
     """
     if semver is not None:
         BySemver(semver)
-    folder = workshop.scratch / f"bundle-{workshop.new_id()}"
     try:
-        folder.mkdir(parents=True, mode=0o700)
-        # (1) one directory with all parts, which has answered its own holdout
-        files = assemble(given, folder, workshop.opener)
-        # (2) every byte durable in the store
-        _keep(files, workshop.store)
+        workshop.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sweep(workshop.scratch, _SCRATCH_PREFIX)
+        with scratch(workshop.scratch, _SCRATCH_PREFIX) as mine:
+            # (1) one directory with all parts, which has answered its own holdout
+            files = assemble(given, mine.path, workshop.opener)
+            # (2) every byte durable in the store
+            _keep(files, workshop.store)
     except OSError as error:
-        raise refusal(error, Path(error.filename or folder)) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        raise refusal(error, Path(error.filename or workshop.scratch)) from error
     # (3) the version row: the only commit point
     registry.ensure_model(given.name, actor, stages=workshop.stages)
     version = registry.register(_new_version(files, semver), actor, reason, action=action)

@@ -3,7 +3,7 @@
 The procedure has seven steps. This module takes (1) to (4) and (7); whoever serves confirms (5) and watches (6).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from holdfast.canonical import JsonObject, plain
 from holdfast.config import VERSION

@@ -62,7 +62,7 @@ def typed(text: str) -> Json:
 
 
 def _program(argv: Sequence[str]) -> int:
-    """The place of the program's own name: the script, the module after `-m`, the code after `-c`, or the first word."""
+    """The place of what is run: the script, the module after `-m`, the code after `-c`, or else the first word."""
     for place, word in enumerate(argv):
         if _PROGRAM.match(word):
             return place

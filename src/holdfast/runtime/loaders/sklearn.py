@@ -61,12 +61,13 @@ class _SklearnScorer:
         self._model = model
         self.classes: list[Json] | None = None
         known = getattr(model, "classes_", None)
+        labels = known.tolist() if hasattr(known, "tolist") else known
         if hasattr(model, "predict_proba"):
             self._call = model.predict_proba
-            self.classes = None if known is None else known.tolist()
-        elif hasattr(model, "decision_function") and known is not None:
+            self.classes = None if labels is None else list(labels)
+        elif hasattr(model, "decision_function") and labels is not None:
             self._call = model.decision_function
-            self.classes = known.tolist()
+            self.classes = list(labels)
         else:
             self._call = model.predict
 
