@@ -395,8 +395,6 @@ def test_a_seed_that_is_computed_is_a_seed(tmp_path: Path) -> None:
 
 
 def test_no_seed_is_not_a_seed(tmp_path: Path) -> None:
-    script = (
-        "from sklearn.svm import SVC\nm = SVC(random_state=None).fit(x, y)\n"
-    )
+    script = "from sklearn.svm import SVC\nm = SVC(random_state=None).fit(x, y)\n"
     (tmp_path / "train.py").write_text(script)
     assert inventory(tmp_path).evidence.seeds == ()

@@ -60,7 +60,7 @@ class _SklearnScorer:
     def __init__(self, model: Any) -> None:
         self._model = model
         self.classes: list[Json] | None = None
-        known = getattr(model, "classes_", None)
+        known: Any = getattr(model, "classes_", None)
         labels = known.tolist() if hasattr(known, "tolist") else known
         if hasattr(model, "predict_proba"):
             self._call = model.predict_proba
