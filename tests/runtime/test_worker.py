@@ -269,6 +269,7 @@ def test_a_bundle_that_hangs_is_ended_at_its_limit_and_never_answers_somebody_el
             predictor.predict(Table.of_records([{"age": 100.0}]))
         assert time.monotonic() - before < 10
         assert error.value.details["seconds_max"] == 1.0
+        assert predictor._process.poll() == -signal.SIGKILL
         # The late answer must not be taken for the answer to what is asked next.
         with pytest.raises(BundleFailed):
             predictor.predict(Table.of_records([{"age": 0.0}]))

@@ -100,6 +100,8 @@ def run(arguments: Sequence[str]) -> int:
             return _refused(output, told)
         output.unexpected(error, traceback.format_exc())
         return UNEXPECTED
+    finally:
+        output.settle()
 
 
 def _invoke(arguments: Sequence[str], asked: str | None) -> int:

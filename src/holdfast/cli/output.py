@@ -47,6 +47,14 @@ class Output:
         for stream in (sys.stdout, sys.stderr):
             _print(stream, [])
 
+    def settle(self) -> None:
+        """Give up what a full disk did not take: it has been told, and must not fail again when the process ends."""
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                _print(stream, [])
+            except OSError:
+                _forget(stream)
+
     def talk(self, text: str) -> None:
         """Something worth saying that is not the answer."""
         _print(sys.stderr, [text])

@@ -97,6 +97,13 @@ def test_of_two_modules_with_one_name_the_one_that_was_imported(project: SmallPr
     assert found.sources == {"features.py": FEATURISE.encode()}
 
 
+def test_a_module_that_was_imported_is_found_where_it_was_even_when_the_path_has_changed(project: SmallProject) -> None:
+    project.put({"features.py": "import names\nWRONG = 1\n" + FEATURISE, "jobs/features.py": FEATURISE})
+    function = project.load("features", root="jobs").featurise
+    sys.path.pop(0)
+    assert code_of_function(function, project.root).sources == {"features.py": FEATURISE.encode()}
+
+
 def test_a_folder_with_an_init_file_comes_before_a_file_of_its_name(project: SmallProject) -> None:
     project.put({"text.py": "", "text/__init__.py": "", "features.py": "import text\n" + FEATURISE})
     assert carried(project, "features") == {"features.py", "text/__init__.py"}
