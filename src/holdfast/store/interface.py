@@ -25,7 +25,15 @@ from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.names import RelativePath
 
-__all__ = ["MODES", "Entry", "Store", "StoreWriter", "Stored"]
+__all__ = ["MODES", "Entry", "Sink", "Store", "StoreWriter", "Stored"]
+
+class Sink(Protocol):
+    """What takes bytes: an open file, or anything else that can be written to."""
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:
+        """Take all of `data`; how many bytes that were."""
+        ...
+
 
 MODES = (0o644, 0o755)
 """The two modes a frozen file can have: whether its owner may execute it is all that survives, as in Git."""
@@ -99,7 +107,15 @@ class StoreWriter(Protocol):
         """
         ...
 
-    def add_file(self, path: Path) -> Stored:
+    def add_pieces(self, pieces: Iterable[bytes]) -> Stored:
+        """Add the bytes that `pieces` hold one after the other, without ever holding all of them.
+
+        Raises:
+            NoSpace, PermissionRefused: as promise 4 says; and whatever `pieces` raises.
+        """
+        ...
+
+    def add_file(self, path: str | Path) -> Stored:
         """Add the bytes of a regular file, following a symbolic link.
 
         They MUST be read once, and never all at once when the file is large. The adapter MUST compare device, inode,
@@ -113,7 +129,7 @@ class StoreWriter(Protocol):
         """
         ...
 
-    def add_files(self, paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> list[Stored]:
+    def add_files(self, paths: Sequence[str | Path], progress: Callable[[int], None] | None = None) -> list[Stored]:
         """Add many files, on more than one core; the answers stand in the order of `paths`.
 
         Args:
@@ -187,7 +203,28 @@ class Store(Protocol):
         """
         ...
 
-    def write_to(self, digest: Digest, sink: BinaryIO) -> int:
+    def pieces(self, digest: Digest) -> Iterator[bytes]:
+        """The bytes in order, a few megabytes at a time, verified on the way.
+
+        The first pieces are handed out before the last ones were hashed: the caller MUST discard all that it made of
+        them when the iteration raises, and MUST NOT act on them before it has ended.
+
+        Raises:
+            IntegrityError, NotFound: as `read`; at the latest after the last piece.
+        """
+        ...
+
+    def exact(self, digest: Digest) -> Path | None:
+        """A read-only file of the store that holds exactly these bytes, verified in this call; None if there is none.
+
+        It is for hard links, for mapping into memory, and for handing on without a copy. It MUST NOT be written to.
+
+        Raises:
+            IntegrityError, NotFound: as `read`.
+        """
+        ...
+
+    def write_to(self, digest: Digest, sink: Sink) -> int:
         """Write the bytes into `sink`, verifying on the way; how many they were.
 
         After an error the caller MUST discard what `sink` was given.

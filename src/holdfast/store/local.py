@@ -22,6 +22,7 @@ from holdfast.digest import READ_BYTES, Digest
 from holdfast.errors import IntegrityError, NotFound, UsageError
 from holdfast.store.disk import READ, place, refusal, refusing
 from holdfast.store.faults import absent, damaged, too_large
+from holdfast.store.interface import Sink
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local_writer import LocalWriter
 from holdfast.store.scratch import scratch, sweep
@@ -102,7 +103,17 @@ class LocalStore:
             handle.seek(0)
             return os.fdopen(os.dup(handle.fileno()), "rb")
 
-    def write_to(self, digest: Digest, sink: BinaryIO) -> int:
+    def pieces(self, digest: Digest) -> Iterator[bytes]:
+        """See `Store.pieces`."""
+        with self._handle(digest) as handle:
+            yield from self._verified(handle, digest)
+
+    def exact(self, digest: Digest) -> Path | None:
+        """See `Store.exact`."""
+        self.verify(digest)
+        return self._layout.blob(digest)
+
+    def write_to(self, digest: Digest, sink: Sink) -> int:
         """See `Store.write_to`."""
         with self._handle(digest) as handle:
             return sum(sink.write(piece) for piece in self._verified(handle, digest))

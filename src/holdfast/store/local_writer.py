@@ -8,7 +8,7 @@ leaves nothing but a scratch folder without an owner.
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -46,12 +46,17 @@ class LocalWriter:
         self._still_open()
         return self._add_whole(data)
 
-    def add_file(self, path: Path) -> Stored:
+    def add_pieces(self, pieces: Iterable[bytes]) -> Stored:
+        """See `StoreWriter.add_pieces`."""
+        self._still_open()
+        return self._add_whole(b"".join(pieces))
+
+    def add_file(self, path: str | Path) -> Stored:
         """See `StoreWriter.add_file`."""
         self._still_open()
-        return self._add_source(path, None)
+        return self._add_source(Path(path), None)
 
-    def add_files(self, paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> list[Stored]:
+    def add_files(self, paths: Sequence[str | Path], progress: Callable[[int], None] | None = None) -> list[Stored]:
         """See `StoreWriter.add_files`."""
         self._still_open()
         told = Lock()
@@ -61,8 +66,8 @@ class LocalWriter:
                 with told:
                     progress(count)
 
-        def work(batch: Sequence[Path]) -> list[Stored]:
-            return [self._add_source(path, report) for path in batch]
+        def work(batch: Sequence[str | Path]) -> list[Stored]:
+            return [self._add_source(Path(path), report) for path in batch]
 
         answers = on_all_workers(work, list(batches(paths, _size)))
         return [stored for batch in answers for stored in batch]
@@ -208,9 +213,9 @@ def _fsync_folder(folder: Path) -> None:
         fsync_folder(folder)
 
 
-def _size(path: Path) -> int:
+def _size(path: str | Path) -> int:
     """Bytes, for sharing out the work; what cannot be looked at is found out by whoever reads it."""
     try:
-        return path.stat().st_size
+        return Path(path).stat().st_size
     except OSError:
         return 0

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from holdfast.digest import Digest, hash_bytes
 from holdfast.store.disk import place
 from holdfast.store.faults import absent, damaged, left, too_large
-from holdfast.store.interface import Stored
+from holdfast.store.interface import Sink, Stored
 from holdfast.store.steady import steady
 
 __all__ = ["MemoryStore"]
@@ -59,7 +59,16 @@ class MemoryStore:
         """See `Store.open`."""
         return io.BytesIO(self.read(digest, bytes_max=self.size(digest)))
 
-    def write_to(self, digest: Digest, sink: BinaryIO) -> int:
+    def pieces(self, digest: Digest) -> Iterator[bytes]:
+        """See `Store.pieces`."""
+        yield self.read(digest, bytes_max=self.size(digest))
+
+    def exact(self, digest: Digest) -> Path | None:
+        """See `Store.exact`; there are no files here."""
+        self.verify(digest)
+        return None
+
+    def write_to(self, digest: Digest, sink: Sink) -> int:
         """See `Store.write_to`."""
         return sink.write(self.read(digest, bytes_max=self.size(digest)))
 
@@ -106,14 +115,19 @@ class _MemoryWriter:
             self._staged[digest] = bytes(data)
         return Stored(digest, len(data), new)
 
-    def add_file(self, path: Path) -> Stored:
+    def add_pieces(self, pieces: Iterable[bytes]) -> Stored:
+        """See `StoreWriter.add_pieces`."""
+        self._still_open()
+        return self.add_bytes(b"".join(pieces))
+
+    def add_file(self, path: str | Path) -> Stored:
         """See `StoreWriter.add_file`."""
         self._still_open()
-        with steady(path) as source:
+        with steady(Path(path)) as source:
             data = b"".join(source.pieces())
         return self.add_bytes(data)
 
-    def add_files(self, paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> list[Stored]:
+    def add_files(self, paths: Sequence[str | Path], progress: Callable[[int], None] | None = None) -> list[Stored]:
         """See `StoreWriter.add_files`; on one core, for there is no disk to wait for."""
         answers = []
         for path in paths:
