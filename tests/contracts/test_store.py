@@ -1,6 +1,7 @@
 """The promises of `holdfast.store.interface`, one test each, for every adapter.
 
-The local adapter stands here twice: as it is, and with every file treated as a large one, which takes another path.
+The local adapter stands here three times: as it is; with every blob cut into chunks; and with every file kept as an
+exact file, which has its chunks inside.
 """
 
 import io
@@ -10,16 +11,22 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, NotFound, SourceChanged, TooLarge, UsageError
-from holdfast.store import local_writer
+from holdfast.store import layout, local_writer
+from holdfast.store.cut import Cutting, Sizes
 from holdfast.store.interface import Store, Stored
 from holdfast.store.local import LocalStore
 from holdfast.store.memory import MemoryStore
+from tests.store.spoiling import spoil
+
+FINE = Cutting(large_bytes_min=1, plain=Sizes(64, 256, 1024), text=Sizes(64, 256, 1024), tensor_stride=512)
+"""The smallest chunks that can be cut, from the first byte on."""
 
 ABSENT = hash_bytes(b"nobody added this")
 
@@ -32,21 +39,17 @@ class Case:
     spoil: Callable[[Digest, bytes], None]
 
 
-@pytest.fixture(params=["memory", "local", "local-streaming"])
+@pytest.fixture(params=["memory", "local", "local-cut", "local-exact"])
 def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     if request.param == "memory":
         memory = MemoryStore()
         return Case(memory, memory._blobs.__setitem__)
-    if request.param == "local-streaming":
-        monkeypatch.setattr(local_writer, "SMALL_BYTES_MAX", -1)
+    if request.param != "local":
+        monkeypatch.setattr(layout, "CUTTING", FINE)
+    if request.param == "local-exact":
+        monkeypatch.setattr(local_writer, "deserves_exact_file", lambda *_: True)
     local = LocalStore(tmp_path / "store")
-
-    def spoil(digest: Digest, data: bytes) -> None:
-        path = local._layout.blob(digest)
-        path.chmod(0o644)
-        path.write_bytes(data)
-
-    return Case(local, spoil)
+    return Case(local, partial(spoil, local))
 
 
 @pytest.fixture

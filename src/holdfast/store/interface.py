@@ -27,6 +27,7 @@ from holdfast.names import RelativePath
 
 __all__ = ["MODES", "Entry", "Sink", "Store", "StoreWriter", "Stored"]
 
+
 class Sink(Protocol):
     """What takes bytes: an open file, or anything else that can be written to."""
 

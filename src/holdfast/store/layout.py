@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +10,29 @@ from pathlib import Path
 from holdfast.canonical import JsonObject, Reader, decode, encode
 from holdfast.digest import Digest
 from holdfast.errors import NotFound, UnsupportedFormat
+from holdfast.store.cut import CUTTING, Cutting
 from holdfast.store.disk import CREATE, READ, fsync_folder, refusing, write_all
 from holdfast.store.formats import accepted_version
+from holdfast.store.index import PACK, Segment
 
-__all__ = ["CONFIG_NAME", "FORMAT_NAME", "SCRATCH_PREFIX", "Layout"]
+__all__ = ["CONFIG_NAME", "FORMAT_NAME", "SCRATCH_PREFIX", "Layout", "is_name"]
 
 FORMAT_NAME = "holdfast.store"
 CONFIG_NAME = "config.json"
 SCRATCH_PREFIX = "writer-"
 
-_FORMAT_MAJOR = 1
-_CONFIG: JsonObject = {"format": FORMAT_NAME, "layout": "files", "version": "1.0"}
+_MAJORS = {"files": 1, "packs": 2}
+"""The layouts that are read, each with the major version of the format that brought it."""
 
 _CONFIG_BYTES_MAX = 64 << 10
-"""The config has three short fields; a file past this is not one, and is not read into memory."""
+"""The config has a dozen short fields; a file past this is not one, and is not read into memory."""
+
+_NAME_DIGITS = 64
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` is the name of a file in one of the store's folders."""
+    return len(text) == _NAME_DIGITS and set(text) <= set("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +47,37 @@ class Layout:
 
     @property
     def blobs(self) -> Path:
-        """The folder of the folders of blobs."""
+        """The folder of the folders of exact files."""
         return self.root / "blobs"
+
+    @property
+    def packs(self) -> Path:
+        """The folder of the folders of packs."""
+        return self.root / "packs"
+
+    @property
+    def index(self) -> Path:
+        """The folder of index files."""
+        return self.root / "index"
 
     @property
     def tmp(self) -> Path:
         """The folder of the writers' scratch folders."""
         return self.root / "tmp"
 
-    def shard(self, digest: Digest) -> Path:
-        """The folder of the blob: 256 of them keep each small enough for every file system."""
-        return self.blobs / digest.hex[:2]
+    @property
+    def damaged(self) -> Path:
+        """The folder of the marks."""
+        return self.root / "damaged"
 
-    def blob(self, digest: Digest) -> Path:
-        """The file that holds the bytes."""
-        return self.blobs / digest.hex[:2] / digest.hex
+    def exact(self, digest: Digest) -> str:
+        """The exact file of the blob, if it has one. A plain text: it is asked for once for every new file."""
+        return f"{self.root}/blobs/{digest.hex[:2]}/{digest.hex}"
 
-    def mark(self, digest: Digest) -> Path:
-        """The empty file that stands while the blob is known to be damaged."""
-        return self.root / "damaged" / digest.hex
+    def segment(self, segment: Segment) -> str:
+        """The file that the segment is."""
+        folder = "packs" if segment.kind == PACK else "blobs"
+        return f"{self.root}/{folder}/{segment.name[:2]}/{segment.name}"
 
     def prepare(self) -> None:
         """Make the store, or check that what stands here is one.
@@ -71,15 +93,53 @@ class Layout:
         with refusing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             if not (self.root / CONFIG_NAME).exists():
-                self._create()
-        self._check()
+                self._refuse_what_is_no_store()
+                self._write_config()
+        self.cutting()
+
+    def prepare_to_write(self) -> Cutting:
+        """Make the folders that are missing; how to cut. A store of the layout `files` becomes one of `packs`.
+
+        Raises:
+            As `prepare`.
+        """
+        cutting = self.cutting()
         with refusing(self.root):
-            for folder, mode in ((self.blobs, 0o777), (self.tmp, 0o700)):
+            if cutting is None:
+                self._write_config()
+                cutting = CUTTING
+            for folder, mode in ((self.blobs, 0o777), (self.packs, 0o777), (self.index, 0o777), (self.tmp, 0o700)):
                 if not folder.is_dir():
                     folder.mkdir(mode=mode, exist_ok=True)
                     fsync_folder(self.root)
+        return cutting
 
-    def _create(self) -> None:
+    def cutting(self) -> Cutting | None:
+        """How this store cuts; None where it was made before there were chunks.
+
+        Raises:
+            UnsupportedFormat: a store of a format that is not read here.
+        """
+        path = self.root / CONFIG_NAME
+        with refusing(path):
+            descriptor = os.open(path, READ)
+            try:
+                data = os.read(descriptor, _CONFIG_BYTES_MAX)
+            finally:
+                os.close(descriptor)
+        document = Reader(decode(data, what=str(path)), str(path))
+        layout = document.maybe_text("layout") or ""
+        accepted_version(document, name=FORMAT_NAME, major=_MAJORS.get(layout, max(_MAJORS.values())))
+        if layout not in _MAJORS:
+            raise UnsupportedFormat(
+                f"{path}: the layout {layout[:80]!r} is not read by this Holdfast",
+                hint="Use the Holdfast that wrote it, or a newer one.",
+                found=layout[:80],
+                expected=" or ".join(_MAJORS),
+            )
+        return Cutting.from_json(document.reader("cutting")) if layout == "packs" else None
+
+    def _refuse_what_is_no_store(self) -> None:
         others = [path.name for path in self.root.iterdir() if not path.name.startswith(CONFIG_NAME)]
         if others and not (self.root / CONFIG_NAME).exists():
             raise UnsupportedFormat(
@@ -87,11 +147,19 @@ class Layout:
                 hint="Name an empty folder, or restore config.json from a backup.",
                 path=str(self.root),
             )
+
+    def _write_config(self) -> None:
+        config: JsonObject = {
+            "cutting": CUTTING.to_json(),
+            "format": FORMAT_NAME,
+            "layout": "packs",
+            "version": "2.0",
+        }
         temporary = self.root / f"{CONFIG_NAME}.{secrets.token_hex(8)}.part"
         descriptor = os.open(temporary, CREATE, 0o444)
         try:
             try:
-                write_all(descriptor, encode(_CONFIG) + b"\n")
+                write_all(descriptor, encode(config) + b"\n")
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -102,45 +170,43 @@ class Layout:
             raise
         fsync_folder(self.root)
 
-    def _check(self) -> None:
-        path = self.root / CONFIG_NAME
-        with refusing(path):
-            descriptor = os.open(path, READ)
-            try:
-                data = os.read(descriptor, _CONFIG_BYTES_MAX)
-            finally:
-                os.close(descriptor)
-        document = Reader(decode(data, what=str(path)), str(path))
-        accepted_version(document, name=FORMAT_NAME, major=_FORMAT_MAJOR)
-        layout = document.text("layout")
-        if layout != _CONFIG["layout"]:
-            raise UnsupportedFormat(
-                f"{path}: the layout {layout[:80]!r} is not read by this Holdfast",
-                hint="Use the Holdfast that wrote it, or a newer one.",
-                found=layout[:80],
-                expected=_CONFIG["layout"],
-            )
+    def names(self, folder: Path) -> Iterator[str]:
+        """The names in `folder`, ascending; in `packs` and `blobs` those in their folders."""
+        if folder in {self.packs, self.blobs}:
+            for shard in _listing(folder):
+                if len(shard) == 2:  # noqa: PLR2004 - the first two digits
+                    yield from (name for name in _listing(folder / shard) if name.startswith(shard) and is_name(name))
+        else:
+            # Anything else here is not ours, and no reason to refuse what is.
+            yield from filter(is_name, _listing(folder))
 
-    def mark_damaged(self, digest: Digest) -> None:
-        """Remember that the blob is damaged, so that adding its bytes again replaces it.
+    def mark_damaged(self, name: str) -> None:
+        """Remember that the blob or chunk is damaged, so that adding its bytes again writes them again.
 
         Best effort: on a read-only disk nothing can be remembered, and nothing can be added either.
         """
         with suppress(OSError):
-            mark = self.mark(digest)
-            mark.parent.mkdir(exist_ok=True)
-            os.close(os.open(mark, CREATE, 0o444))
+            self.damaged.mkdir(exist_ok=True)
+            os.close(os.open(self.damaged / name, CREATE, 0o444))
 
-    def forget_damage(self, digest: Digest) -> None:
-        """The blob was found whole, or was replaced."""
+    def forget_damage(self, name: str) -> None:
+        """The blob or chunk was found whole, or was written again."""
         with suppress(OSError):
-            self.mark(digest).unlink()
+            os.unlink(self.damaged / name)  # noqa: PTH108 - one way of touching the disk, which tests stand in for
 
-    def is_marked(self, digest: Digest) -> bool:
-        """Whether the blob is known to be damaged."""
+    def is_marked(self, name: str) -> bool:
+        """Whether the blob or chunk is known to be damaged."""
         try:
             with refusing(self.root):
-                self.mark(digest).lstat()
+                (self.damaged / name).lstat()
         except NotFound:
             return False
         return True
+
+
+def _listing(folder: Path) -> list[str]:
+    with refusing(folder):
+        try:
+            return sorted(os.listdir(folder))  # noqa: PTH208 - names are wanted, not paths
+        except (FileNotFoundError, NotADirectoryError):
+            return []

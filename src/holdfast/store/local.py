@@ -1,35 +1,47 @@
-"""A store in a local folder: one file for each blob. docs/FORMAT.md describes the bytes.
+"""A store in a local folder: packs of blobs and chunks, and an index of them. docs/FORMAT.md describes the bytes.
 
-Durable (every commit is synced), deduplicating by file, verifying on every read, and safe beside other processes.
-What a crash leaves behind is swept when the store is next opened; see `holdfast.store.scratch` for why that is safe
-beside writers that are alive.
+Durable (every commit is synced), deduplicating by chunk, verifying on every read, and safe beside other processes. What
+a crash leaves behind is swept when the store is next opened; see `holdfast.store.scratch` for why that is safe beside
+writers that are alive.
 
-A blob that is there already is compared with the bytes being added by its size, not by its bytes. One that a read has
-found damaged is marked, counts as missing, and is replaced when its bytes are added again.
+What is there already is not read again when the same bytes are added. A blob or chunk that a read has found damaged is
+marked, counts as missing, and is written again when its bytes are next added. Where the same bytes are kept twice, a
+reader that meets damage in one place goes on in the other.
 """
 
 import errno
 import hashlib
+import io
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from heapq import merge
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
+from blake3 import blake3
+
 from holdfast.digest import READ_BYTES, Digest
-from holdfast.errors import IntegrityError, NotFound, UsageError
+from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
+from holdfast.store.catalog import Catalog
+from holdfast.store.chunked import ChunkedFile
+from holdfast.store.codec import unpack_bytes
 from holdfast.store.disk import READ, place, refusal, refusing
 from holdfast.store.faults import absent, damaged, too_large
+from holdfast.store.index import Place
 from holdfast.store.interface import Sink
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local_writer import LocalWriter
+from holdfast.store.pack import BLOB, CHUNK, RECORD_BYTES_MAX, recipe_chunks
 from holdfast.store.scratch import scratch, sweep
+from holdfast.store.segments import Segments
 
 __all__ = ["LocalStore"]
 
-_SHARD = re.compile(r"[0-9a-f]{2}\Z")
+_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, ValueError)
+"""What reading from one place can end in, so that the next one is tried."""
 
 
 class LocalStore:
@@ -44,6 +56,8 @@ class LocalStore:
         self._layout = Layout(root.absolute())
         self._layout.prepare()
         sweep(self._layout.tmp, SCRATCH_PREFIX)
+        self._catalog = Catalog(self._layout)
+        self._segments = Segments(self._layout)
 
     @property
     def root(self) -> Path:
@@ -53,97 +67,220 @@ class LocalStore:
     @contextmanager
     def writer(self) -> Iterator[LocalWriter]:
         """See `Store.writer`."""
+        cutting = self._layout.prepare_to_write()
         with scratch(self._layout.tmp, SCRATCH_PREFIX) as mine:
-            writer = LocalWriter(self._layout, mine)
+            if not self._catalog.refresh():
+                self._catalog.look_for_segments()
+            writer = LocalWriter(self._layout, self._catalog, cutting, mine)
             try:
                 yield writer
             finally:
-                writer.is_left = True
+                writer.leave()
 
     def has(self, digest: Digest) -> bool:
         """See `Store.has`."""
-        try:
-            self.size(digest)
-        except (NotFound, IntegrityError):
-            return False
-        return not self._layout.is_marked(digest)
+        return self._stands(digest) and not self._layout.is_marked(digest.hex)
 
     def missing(self, digests: Iterable[Digest]) -> set[Digest]:
         """See `Store.missing`."""
-        return {digest for digest in digests if not self.has(digest)}
+        self._catalog.refresh()
+        marked = set(self._layout.names(self._layout.damaged))
+        return {digest for digest in digests if digest.hex in marked or not self._stands(digest)}
 
     def size(self, digest: Digest) -> int:
         """See `Store.size`."""
-        path = self._layout.blob(digest)
-        with refusing(path):
+        for found in self._places(digest):
+            return found.length
+        return self._exact_size(digest)
+
+    def read(self, digest: Digest, *, bytes_max: int) -> bytes:
+        """See `Store.read`."""
+        size = self.size(digest)
+        if size > bytes_max:
+            raise too_large(digest, size, bytes_max)
+        return b"".join(self.pieces(digest))
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """See `Store.open`.
+
+        A handle on an exact file is the one that was verified: replacing the file afterwards changes nothing. One on
+        chunks verifies each again when it is read.
+        """
+        try:
+            return self._verified_handle(digest)
+        except (NotFound, IntegrityError):
+            if self.size(digest) <= RECORD_BYTES_MAX:
+                return io.BytesIO(self.read(digest, bytes_max=RECORD_BYTES_MAX))
+        for _ in self.pieces(digest):
+            pass
+        recipes = [self._bytes(found) for found in self._places(digest)]
+        return ChunkedFile.buffered(list(self._recipe_that_holds(digest, recipes)), self._chunk)
+
+    def pieces(self, digest: Digest) -> Iterator[bytes]:
+        """See `Store.pieces`."""
+        wrong: Digest | str | None = None
+        recipes: dict[bytes, None] = {}
+        for found in self._places(digest):
             try:
-                status = path.lstat()
-            except FileNotFoundError:
+                if found.kind == BLOB:
+                    data = self._bytes(found)
+                    hashed = Digest(hashlib.sha256(data).hexdigest())
+                    if hashed == digest:
+                        yield data
+                        return
+                    wrong = hashed
+                else:
+                    recipe = self._bytes(found)
+                    recipe_chunks(recipe)
+                    recipes[recipe] = None
+            except _CANNOT as error:
+                wrong = str(error)
+        if recipes:
+            yield from self._put_together(digest, self._recipe_that_holds(digest, list(recipes)))
+        elif wrong is None or self._has_exact(digest):
+            yield from self._exact_pieces(digest)
+        else:
+            self._layout.mark_damaged(digest.hex)
+            raise damaged(digest, wrong)
+
+    def exact(self, digest: Digest) -> Path | None:
+        """See `Store.exact`."""
+        if not self._has_exact(digest):
+            if not self._stands(digest):
+                raise absent(digest)
+            return None
+        self._verified_handle(digest).close()
+        return Path(self._layout.exact(digest))
+
+    def write_to(self, digest: Digest, sink: Sink) -> int:
+        """See `Store.write_to`."""
+        return sum(sink.write(piece) for piece in self.pieces(digest))
+
+    def copy_to(self, digest: Digest, target: Path, *, mode: int) -> None:
+        """See `Store.copy_to`."""
+        self.size(digest)  # before a temporary file is made for nothing
+        place(target, mode, lambda sink: sink.writelines(self.pieces(digest)))
+
+    def verify(self, digest: Digest) -> int:
+        """See `Store.verify`."""
+        size = sum(len(piece) for piece in self.pieces(digest))
+        self._layout.forget_damage(digest.hex)
+        return size
+
+    def digests(self) -> Iterator[Digest]:
+        """See `Store.digests`."""
+        self._catalog.refresh()
+        listed = (id_.hex() for id_, found in self._catalog.all() if found.kind != CHUNK)
+        for name, _ in groupby(merge(listed, self._layout.names(self._layout.blobs))):
+            yield Digest(name)
+
+    def _places(self, digest: Digest) -> list[Place]:
+        """Where records of the blob, and of its recipe, are; another process may have written them a moment ago."""
+        id_ = bytes.fromhex(digest.hex)
+        found = [one for one in self._catalog.places(id_) if one.kind != CHUNK]
+        if not found and self._catalog.refresh():
+            found = [one for one in self._catalog.places(id_) if one.kind != CHUNK]
+        return found
+
+    def _stands(self, digest: Digest) -> bool:
+        for found in self._places(digest):
+            # Only where something was lost is it worth looking for each chunk.
+            if found.kind == BLOB or not self._catalog.lost or self._is_complete(found):
+                return True
+        return self._has_exact(digest)
+
+    def _is_complete(self, recipe: Place) -> bool:
+        try:
+            return all(self._catalog.holds(id_) for id_, _ in recipe_chunks(self._bytes(recipe)))
+        except _CANNOT:
+            return False
+
+    def _bytes(self, found: Place) -> bytes:
+        """The bytes of a record, not yet verified."""
+        stored = self._segments.read(found.segment, found.offset, found.stored)
+        return unpack_bytes(found.codec, stored, found.length)
+
+    def _recipe_that_holds(self, digest: Digest, recipes: list[bytes]) -> Iterator[tuple[bytes, int]]:
+        """The chunks of the recipe to follow. Where there are several, all but one say something that is not so."""
+        for recipe in recipes[:-1]:
+            with suppress(IntegrityError):
+                for _ in self._put_together(digest, recipe_chunks(recipe)):
+                    pass
+                return recipe_chunks(recipe)
+        return recipe_chunks(recipes[-1])
+
+    def _put_together(self, digest: Digest, chunks: Iterator[tuple[bytes, int]]) -> Iterator[bytes]:
+        state = hashlib.sha256()
+        for id_, length in chunks:
+            try:
+                data = self._chunk(id_, length)
+            except IntegrityError as error:
+                self._layout.mark_damaged(digest.hex)
+                raise damaged(digest, str(error)) from error
+            state.update(data)
+            yield data
+        if state.hexdigest() != digest.hex:
+            self._layout.mark_damaged(digest.hex)
+            raise damaged(digest, Digest(state.hexdigest()))
+
+    def _chunk(self, id_: bytes, length: int) -> bytes:
+        """The bytes of a chunk, verified; from the first place that has them whole.
+
+        Raises:
+            IntegrityError: no place has.
+        """
+        wrong = "it is nowhere"
+        for found in self._catalog.places(id_):
+            if found.kind != CHUNK or found.length != length:
+                continue
+            try:
+                data = self._bytes(found)
+            except _CANNOT as error:
+                wrong = str(error)
+                continue
+            if blake3(data).digest() == id_:
+                return data
+            wrong = "its bytes hash to something else"
+        self._layout.mark_damaged(id_.hex())
+        raise IntegrityError(
+            f"the chunk b3:{id_.hex()} is damaged: {wrong}",
+            hint="Run: holdfast check. Adding the same data again replaces what is lost.",
+        )
+
+    def _has_exact(self, digest: Digest) -> bool:
+        try:
+            return stat.S_ISREG(os.lstat(self._layout.exact(digest)).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise refusal(error, self._layout.root) from error
+
+    def _exact_size(self, digest: Digest) -> int:
+        path = self._layout.exact(digest)
+        with refusing(self._layout.root):
+            try:
+                status = os.lstat(path)
+            except (FileNotFoundError, NotADirectoryError):
                 raise absent(digest) from None
         if not stat.S_ISREG(status.st_mode):
             raise damaged(digest, "something that is not a file stands in its place")
         return status.st_size
 
-    def read(self, digest: Digest, *, bytes_max: int) -> bytes:
-        """See `Store.read`."""
-        with self._handle(digest) as handle:
-            size = os.fstat(handle.fileno()).st_size
-            if size > bytes_max:
-                raise too_large(digest, size, bytes_max)
-            return b"".join(self._verified(handle, digest))
+    def _exact_pieces(self, digest: Digest) -> Iterator[bytes]:
+        with self._exact_handle(digest) as handle:
+            yield from self._verified(handle, digest)
 
-    def open(self, digest: Digest) -> BinaryIO:
-        """See `Store.open`.
-
-        The handle that was verified is the one that is handed out: replacing the file afterwards changes nothing.
-        """
-        with self._handle(digest) as handle:
+    def _verified_handle(self, digest: Digest) -> BinaryIO:
+        with self._exact_handle(digest) as handle:
             for _ in self._verified(handle, digest):
                 pass
             handle.seek(0)
             return os.fdopen(os.dup(handle.fileno()), "rb")
 
-    def pieces(self, digest: Digest) -> Iterator[bytes]:
-        """See `Store.pieces`."""
-        with self._handle(digest) as handle:
-            yield from self._verified(handle, digest)
-
-    def exact(self, digest: Digest) -> Path | None:
-        """See `Store.exact`."""
-        self.verify(digest)
-        return self._layout.blob(digest)
-
-    def write_to(self, digest: Digest, sink: Sink) -> int:
-        """See `Store.write_to`."""
-        with self._handle(digest) as handle:
-            return sum(sink.write(piece) for piece in self._verified(handle, digest))
-
-    def copy_to(self, digest: Digest, target: Path, *, mode: int) -> None:
-        """See `Store.copy_to`."""
-        with self._handle(digest) as handle:  # before a temporary file is made for nothing
-            place(target, mode, lambda sink: sink.writelines(self._verified(handle, digest)))
-
-    def verify(self, digest: Digest) -> int:
-        """See `Store.verify`."""
-        with self._handle(digest) as handle:
-            size = sum(len(piece) for piece in self._verified(handle, digest))
-        self._layout.forget_damage(digest)
-        return size
-
-    def digests(self) -> Iterator[Digest]:
-        """See `Store.digests`."""
-        for shard in _names(self._layout.blobs):
-            if not _SHARD.match(shard):
-                continue
-            for name in _names(self._layout.blobs / shard):
-                # Anything else here is not ours, and no reason to refuse what is.
-                if name.startswith(shard) and _is_hex(name):
-                    yield Digest(name)
-
     @contextmanager
-    def _handle(self, digest: Digest) -> Iterator[BinaryIO]:
-        self.size(digest)
-        path = self._layout.blob(digest)
+    def _exact_handle(self, digest: Digest) -> Iterator[BinaryIO]:
+        self._exact_size(digest)
+        path = Path(self._layout.exact(digest))
         with refusing(path):
             try:
                 descriptor = os.open(path, READ)
@@ -161,30 +298,15 @@ class LocalStore:
             yield piece
         found = Digest(state.hexdigest())
         if found != digest:
-            self._layout.mark_damaged(digest)
+            self._layout.mark_damaged(digest.hex)
             raise damaged(digest, found)
 
     def _piece(self, handle: BinaryIO, digest: Digest) -> bytes:
-        try:
-            return handle.read(READ_BYTES)
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise refusal(error, self._layout.blob(digest)) from error
-            self._layout.mark_damaged(digest)
-            raise damaged(digest, f"the disk could not read it ({error.strerror})") from error
-
-
-def _names(folder: Path) -> list[str]:
-    with refusing(folder):
-        try:
-            return sorted(path.name for path in folder.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-
-
-def _is_hex(name: str) -> bool:
-    try:
-        Digest(name)
-    except UsageError:
-        return False
-    return True
+        with refusing(Path(self._layout.exact(digest))):
+            try:
+                return handle.read(READ_BYTES)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                self._layout.mark_damaged(digest.hex)
+                raise damaged(digest, f"the disk could not read it ({error.strerror})") from error

@@ -1,221 +1,398 @@
 """Adding blobs to a local store.
 
-Bytes go into files of the writer's own scratch folder; `commit` makes their contents durable, gives each its name among
-the blobs, and makes the names durable, in that order. A blob that can be seen is therefore always whole, and a crash
-leaves nothing but a scratch folder without an owner.
+Records go into packs, and large new blobs into exact files, in the writer's own scratch folder; `commit` makes their
+contents durable, gives each its name, makes the names durable, and only then writes the index file that makes all of it
+visible. What can be seen is therefore always whole, and a crash leaves nothing but packs that nobody refers to.
 """
 
 import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
-from holdfast.digest import Digest, hash_bytes
-from holdfast.store.disk import CREATE, READ, fsync_folder, refusing, write_all
+from blake3 import blake3
+
+from holdfast.digest import Digest
+from holdfast.store.catalog import Catalog
+from holdfast.store.codec import PLAIN, ZSTD, pack_bytes
+from holdfast.store.cut import HEAD_BYTES, Chunk, Cutting
+from holdfast.store.disk import CREATE, fsync_folder, refusing, write_all
 from holdfast.store.faults import left
+from holdfast.store.index import EXACT, Segment, index_bytes, row_bytes
 from holdfast.store.interface import Stored
+from holdfast.store.large import Cut, cut_pieces, deserves_exact_file
 from holdfast.store.layout import Layout
-from holdfast.store.parallel import batches, on_all_workers
+from holdfast.store.pack import BLOB, CHUNK, RECIPE, Record, recipe_bytes
+from holdfast.store.packing import PACK_BYTES, Packing
 from holdfast.store.scratch import Scratch
-from holdfast.store.steady import Steady, steady
+from holdfast.store.steady import Steady, read_steady, steady
 
-__all__ = ["SMALL_BYTES_MAX", "LocalWriter"]
+__all__ = ["ROWS_MAX", "LocalWriter"]
 
-SMALL_BYTES_MAX = 4 << 20
-"""A file up to this size is read whole and written only when it is new; two threads hold at most two of them. A
-larger one is written while it is hashed, so that memory stays flat, and dropped when it turns out to be known."""
+ROWS_MAX = 250_000
+"""Rows held before the writer makes visible what it has: at about 300 bytes each, and whatever the number of files."""
+
+_BATCH_BYTES = 2 << 20
+_BATCH_FILES = 64
+"""Enough work that handing it over costs nothing beside it, and still in the processor's cache when it is taken up."""
+
+_PUBLISH_FILES = 50_000
+"""After so many files the writer looks whether it holds too many rows."""
+
+_BATCHES_AHEAD = 4
+"""Read before the first of them has been packed: the reader never waits, and memory stays flat."""
 
 
 class LocalWriter:
-    """See `StoreWriter`. Made by `LocalStore.writer`, which leaves it."""
+    """See `StoreWriter`. Made by `LocalStore.writer`, which leaves it.
 
-    def __init__(self, layout: Layout, scratch: Scratch) -> None:
+    It is used by one thread, and has others at work in turn: everything below the lock may be done by any of them.
+    """
+
+    def __init__(self, layout: Layout, catalog: Catalog, cutting: Cutting, scratch: Scratch) -> None:
         self._layout = layout
+        self._catalog = catalog
+        self._cutting = cutting
         self._scratch = scratch
+        self._marked = set(layout.names(layout.damaged))
         self._lock = Lock()
-        self._files = 0
-        self._staged: dict[Digest, str] = {}
-        self._shards: set[Path] = set()
-        self.is_left = False
+        self._names = 0
+        self._claimed: set[bytes] = set()
+        self._rows: dict[bytes, bytes] = {}
+        self._segments: list[tuple[str, Segment | Future[Segment]]] = []
+        self._exact_rows: list[bytes] = []
+        self._data: tuple[int, Packing] | None = None
+        self._recipes: tuple[int, Packing] | None = None
+        self._pen = ThreadPoolExecutor(1, "holdfast-write")
+        self._is_left = False
+
+    def leave(self) -> None:
+        """Let go of everything; every call is refused from now on."""
+        self._is_left = True
+        self._pen.shutdown(wait=True)
+        for open_pack in (self._data, self._recipes):
+            if open_pack is not None:
+                open_pack[1].close()
 
     def add_bytes(self, data: bytes) -> Stored:
         """See `StoreWriter.add_bytes`."""
         self._still_open()
-        return self._add_whole(data)
+        data = bytes(data)
+        if len(data) < self._cutting.large_bytes_min:
+            return self._add_small(data)
+        return self._add_cut(_sliced(data))
 
     def add_pieces(self, pieces: Iterable[bytes]) -> Stored:
         """See `StoreWriter.add_pieces`."""
         self._still_open()
-        return self._add_whole(b"".join(pieces))
+        rest = iter(pieces)
+        head = _gathered(rest, HEAD_BYTES)
+        if len(head) < self._cutting.large_bytes_min:
+            return self._add_small(head)
+        return self._add_cut(_headed(head, rest))
 
     def add_file(self, path: str | Path) -> Stored:
         """See `StoreWriter.add_file`."""
         self._still_open()
-        return self._add_source(Path(path), None)
+        (batch,) = self._batches([path])
+        (stored,) = self._add_batch(batch, None)
+        self._publish_if_much()
+        return stored
 
     def add_files(self, paths: Sequence[str | Path], progress: Callable[[int], None] | None = None) -> list[Stored]:
-        """See `StoreWriter.add_files`."""
+        """See `StoreWriter.add_files`.
+
+        One thread reads small files, another names and packs them, a third writes the packs: handing over a batch costs
+        less than two threads that read would lose by waiting for the interpreter at every call.
+        """
         self._still_open()
-        told = Lock()
-
-        def report(count: int) -> None:
-            if progress is not None:
-                with told:
-                    progress(count)
-
-        def work(batch: Sequence[str | Path]) -> list[Stored]:
-            return [self._add_source(Path(path), report) for path in batch]
-
-        answers = on_all_workers(work, list(batches(paths, _size)))
-        return [stored for batch in answers for stored in batch]
+        answers: list[Stored] = []
+        for start in range(0, len(paths), _PUBLISH_FILES):
+            answers += self._add_some(paths[start : start + _PUBLISH_FILES], progress)
+            self._publish_if_much()
+        return answers
 
     def commit(self) -> None:
         """See `StoreWriter.commit`."""
         self._still_open()
-        self.is_left = True  # until all is done: after a failed sync a second one may succeed without the bytes
-        # (1) the contents
-        staged = sorted(self._staged.items())
-        on_all_workers(self._fsync, list(batches([name for _, name in staged], lambda _: 0)))
-        # (2) the names; a blob that stands there already is replaced by the same bytes, or a damaged one by whole ones
-        for digest, name in staged:
-            self._share(digest, name)
-        # (3) the folders: also those of blobs that were known, for the process that wrote them may not have come this
-        # far
-        folders = [*sorted(self._shards), self._layout.blobs]
-        on_all_workers(_fsync_folder, folders)
-        self._shards.clear()
-        self.is_left = False
+        self._is_left = True  # until all is done: after a failed sync a second one may succeed without the bytes
+        self._publish()
+        self._is_left = False
 
-    def _add_source(self, path: Path, report: Callable[[int], None] | None) -> Stored:
-        with steady(path) as source:
-            if source.size > SMALL_BYTES_MAX:
-                name, digest = self._stream(source, report)
-                data = None
-            else:
-                data = b"".join(source.pieces())
-        # Only here is it known that the file held still; before, nothing was staged under any digest.
-        if data is None:
-            return self._stage_file(digest, source.size, name)
-        stored = self._add_whole(data)
-        if report is not None:
-            report(stored.size)
-        return stored
+    # Adding
 
-    def _add_whole(self, data: bytes) -> Stored:
-        digest = hash_bytes(data)
-        with self._claimed(digest, len(data)) as name:
-            if name is not None:
-                with self._created(name) as descriptor:
-                    write_all(descriptor, data)
-        return Stored(digest, len(data), name is not None)
-
-    def _stream(self, source: Steady, report: Callable[[int], None] | None) -> tuple[str, Digest]:
-        state, name = hashlib.sha256(), self._new_name()
-        with self._created(name) as descriptor:
-            for piece in source.pieces():
-                state.update(piece)
-                write_all(descriptor, piece)
-                if report is not None:
-                    report(len(piece))
-        return name, Digest(state.hexdigest())
-
-    def _stage_file(self, digest: Digest, size: int, streamed: str) -> Stored:
-        with self._claimed(digest, size) as name, refusing(self._scratch.path):
-            if name is None:
-                os.unlink(streamed, dir_fd=self._scratch.descriptor)
-            else:
-                os.rename(streamed, name, src_dir_fd=self._scratch.descriptor, dst_dir_fd=self._scratch.descriptor)
-        return Stored(digest, size, name is not None)
-
-    @contextmanager
-    def _claimed(self, digest: Digest, size: int) -> Iterator[str | None]:
-        """A scratch name under which the caller must leave the bytes, or None when they are here already.
-
-        A caller that raises gives the claim back, so that `commit` never looks for a file that was not written.
-        """
-        known = self._is_known(digest, size)
-        with self._lock:
-            known = known or digest in self._staged
-            name = None if known else self._next_name()
-            if name is not None:
-                self._staged[digest] = name
-        try:
-            yield name
-        except BaseException:
-            with self._lock:
-                if name is not None:
-                    del self._staged[digest]
-            raise
-        with self._lock:
-            self._shards.add(self._layout.shard(digest))
-
-    def _is_known(self, digest: Digest, size: int) -> bool:
-        """Whether the blob is here with the right size, and not known to be damaged. Nothing is hashed."""
-        path = self._layout.blob(digest)
-        with refusing(path):
+    def _add_some(self, paths: Sequence[str | Path], progress: Callable[[int], None] | None) -> list[Stored]:
+        answers: list[Future[list[Stored]]] = []
+        with ThreadPoolExecutor(1, "holdfast-name") as naming:
             try:
-                status = path.lstat()
-            except FileNotFoundError:
-                return False
-        return stat.S_ISREG(status.st_mode) and status.st_size == size and not self._layout.is_marked(digest)
+                for batch in self._batches(paths):
+                    answers.append(naming.submit(self._add_batch, batch, progress))
+                    if len(answers) > _BATCHES_AHEAD:
+                        answers[-_BATCHES_AHEAD].result()
+                return [stored for answer in answers for stored in answer.result()]
+            except BaseException:
+                for answer in answers:
+                    answer.cancel()
+                raise
 
-    def _next_name(self) -> str:
-        self._files += 1
-        return str(self._files)
+    def _batches(self, paths: Iterable[str | Path]) -> Iterator[list[bytes | str | Path]]:
+        """The bytes of small files, and the paths of large ones, in order and in batches of similar size."""
+        batch: list[bytes | str | Path] = []
+        held = 0
+        for path in paths:
+            data = read_steady(path, self._cutting.large_bytes_min - 1)
+            batch.append(path if data is None else data)
+            held += _BATCH_BYTES if data is None else len(data)
+            if held >= _BATCH_BYTES or len(batch) >= _BATCH_FILES:
+                yield batch
+                batch, held = [], 0
+        if batch:
+            yield batch
 
-    def _new_name(self) -> str:
+    def _add_batch(self, batch: Sequence[bytes | str | Path], progress: Callable[[int], None] | None) -> list[Stored]:
+        answers = []
+        for source in batch:
+            if isinstance(source, bytes):
+                answers.append(self._add_small(source))
+                if progress is not None:
+                    progress(answers[-1].size)
+            else:
+                answers.append(self._add_large(source, progress))
+        return answers
+
+    def _add_large(self, path: str | Path, report: Callable[[int], None] | None) -> Stored:
+        with steady(Path(path)) as source:
+            if deserves_exact_file(source.descriptor, source.size, self._cutting, self._is_chunk_known):
+                name, cut = self._copy_exactly(source, report)
+            else:
+                name, cut = None, cut_pieces(_told(source, report), self._cutting, self._put_chunk)
+        # Only here is it known that the file held still; before, nothing was staged under its digest.
+        return self._stage_cut(cut, name)
+
+    def _add_small(self, data: bytes) -> Stored:
+        id_ = hashlib.sha256(data).digest()
+        return Stored(Digest(id_.hex()), len(data), self._put(BLOB, id_, data, ZSTD))
+
+    def _add_cut(self, pieces: Iterable[bytes]) -> Stored:
+        return self._stage_cut(cut_pieces(pieces, self._cutting, self._put_chunk), None)
+
+    def _put_chunk(self, id_: bytes, chunk: Chunk) -> None:
+        self._put(CHUNK, id_, chunk.data, chunk.hint)
+
+    def _put(self, kind: int, id_: bytes, data: bytes, hint: int) -> bool:
+        """Add a record unless it is known; whether it was new."""
         with self._lock:
-            return self._next_name()
+            if id_ in self._claimed or self._is_known(id_, len(data)):
+                return False
+            self._claimed.add(id_)
+        try:
+            packed = pack_bytes(data, hint)
+            with self._lock:
+                number, packing = self._data = self._data or self._new_pack()
+                self._rows[id_] = row_bytes(packing.append(id_, kind, len(data), packed), number)
+                if packing.size >= PACK_BYTES:
+                    self._data = None
+                    self._finish(number, packing)
+        finally:
+            with self._lock:
+                self._claimed.discard(id_)
+        return True
 
-    @contextmanager
-    def _created(self, name: str) -> Iterator[int]:
+    def _is_known(self, id_: bytes, size: int) -> bool:
+        """Whether the blob or chunk is here with the right size, and not known to be damaged. Nothing is hashed."""
+        if id_ in self._rows:
+            return True
+        if self._marked and id_.hex() in self._marked:
+            return False
+        return any(place.length == size for place in self._catalog.places(id_)) or self._is_exact(id_, size)
+
+    def _is_chunk_known(self, chunk: Chunk) -> bool:
+        return self._is_known(blake3(chunk.data).digest(), len(chunk.data))
+
+    def _is_exact(self, id_: bytes, size: int) -> bool:
+        """Whether an exact file of the blob is here; it may be older than the index."""
+        try:
+            status = os.lstat(self._layout.exact(Digest(id_.hex())))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_size == size
+
+    def _copy_exactly(self, source: Steady, report: Callable[[int], None] | None) -> tuple[str, Cut]:
+        """The bytes of the source in a file of the scratch folder, under the name that is returned."""
+        with self._lock:
+            name = self._next_name()
         with refusing(self._scratch.path / name):
             descriptor = os.open(name, CREATE, 0o444, dir_fd=self._scratch.descriptor)
         try:
-            with refusing(self._scratch.path / name):
-                yield descriptor
+
+            def written() -> Iterator[bytes]:
+                for piece in _told(source, report):
+                    with refusing(self._scratch.path / name):
+                        write_all(descriptor, piece)
+                    yield piece
+
+            return name, cut_pieces(written(), self._cutting, lambda _id, _chunk: None)
         except BaseException:
-            os.unlink(name, dir_fd=self._scratch.descriptor)
+            self._remove(name)
             raise
         finally:
             os.close(descriptor)
 
-    def _fsync(self, names: Sequence[str]) -> None:
-        with refusing(self._scratch.path):
-            for name in names:
-                descriptor = os.open(name, READ, dir_fd=self._scratch.descriptor)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+    def _stage_cut(self, cut: Cut, name: str | None) -> Stored:
+        """Record how the chunks make the blob; `name` is the scratch file that holds it as it is."""
+        id_ = bytes.fromhex(cut.digest.hex)
+        with self._lock:
+            # An exact file that was made takes the place of one that is lost or spoilt, though a recipe is known.
+            known = self._is_known(id_, cut.size) and (name is None or self._is_exact(id_, cut.size))
+            if known or id_ in self._rows:
+                if name is not None:
+                    self._remove(name)
+                return Stored(cut.digest, cut.size, new=False)
+            if name is not None:
+                self._segments.append((name, Segment(EXACT, cut.digest.hex, cut.size)))
+                self._exact_rows += _rows_inside(cut, len(self._segments) - 1)
+            number, packing = self._recipes = self._recipes or self._new_pack()
+            recipe = recipe_bytes(cut.chunks)
+            record = packing.append(id_, RECIPE, len(recipe), (PLAIN, recipe))
+            self._rows[id_] = row_bytes(record._replace(length=cut.size), number)
+            if packing.size >= PACK_BYTES:
+                self._recipes = None
+                self._finish(number, packing)
+        return Stored(cut.digest, cut.size, new=True)
 
-    def _share(self, digest: Digest, name: str) -> None:
-        target = self._layout.blob(digest)
+    def _new_pack(self) -> tuple[int, Packing]:
+        packing = Packing(self._scratch, self._next_name(), self._pen)
+        self._segments.append((packing.name, Future()))
+        return len(self._segments) - 1, packing
+
+    def _finish(self, number: int, packing: Packing) -> None:
+        self._segments[number] = (packing.name, packing.finish())
+
+    def _next_name(self) -> str:
+        self._names += 1
+        return str(self._names)
+
+    def _remove(self, name: str) -> None:
+        with suppress(OSError):
+            os.unlink(name, dir_fd=self._scratch.descriptor)
+
+    # Making visible
+
+    def _publish_if_much(self) -> None:
+        if len(self._rows) + len(self._exact_rows) > ROWS_MAX:
+            self._is_left = True
+            self._publish()
+            self._is_left = False
+
+    def _publish(self) -> None:
+        if not self._rows and not self._segments:
+            return
+        # (2) the contents; docs/FORMAT.md, "Order of writing and reading", has the same numbers
+        for open_pack in (self._data, self._recipes):
+            if open_pack is not None:
+                self._finish(*open_pack)
+        self._data = self._recipes = None
+        segments = []
+        for name, made in self._segments:
+            segments.append(made.result() if isinstance(made, Future) else made)
+            if segments[-1].kind == EXACT:
+                self._fsync(name)
+        # (3) the names
+        folders = {
+            self._give_name(name, Path(self._layout.segment(segment)))
+            for (name, _), segment in zip(self._segments, segments, strict=True)
+        }
+        # (4) the folders
+        for folder in [*sorted(folders), self._layout.packs, self._layout.blobs]:
+            with refusing(folder):
+                fsync_folder(folder)
+        # (5) the index
+        self._write_index(index_bytes(segments, [*self._rows.values(), *self._exact_rows]))
+        for id_ in self._marked & {id_.hex() for id_ in self._rows}:
+            self._layout.forget_damage(id_)
+            self._marked.discard(id_)
+        self._rows, self._exact_rows, self._segments = {}, [], []
+        self._catalog.refresh()
+        # Merging index files is housekeeping: all that was asked for is durable and visible by now.
+        if (merged := self._catalog.to_merge()) is not None:
+            data, names = merged
+            self._write_index(data)
+            self._catalog.drop(names)
+            self._catalog.refresh()
+
+    def _write_index(self, data: bytes) -> None:
+        name = self._next_name()
+        with refusing(self._scratch.path / name):
+            descriptor = os.open(name, CREATE, 0o444, dir_fd=self._scratch.descriptor)
+            try:
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        self._give_name(name, self._layout.index / blake3(data).hexdigest())
+        with refusing(self._layout.index):
+            fsync_folder(self._layout.index)
+
+    def _fsync(self, name: str) -> None:
+        with refusing(self._scratch.path / name):
+            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._scratch.descriptor)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _give_name(self, name: str, target: Path) -> Path:
+        """Rename a scratch file to its place; the folder that it is in now."""
         with refusing(target):
             try:
                 os.rename(name, target, src_dir_fd=self._scratch.descriptor)
             except FileNotFoundError:
                 target.parent.mkdir(exist_ok=True)
                 os.rename(name, target, src_dir_fd=self._scratch.descriptor)
-        del self._staged[digest]
-        self._layout.forget_damage(digest)
+        return target.parent
 
     def _still_open(self) -> None:
-        if self.is_left:
+        if self._is_left:
             raise left()
 
 
-def _fsync_folder(folder: Path) -> None:
-    with refusing(folder):
-        fsync_folder(folder)
+def _rows_inside(cut: Cut, number: int) -> Iterator[bytes]:
+    """A row for each chunk of a blob that is a file of its own."""
+    offset = 0
+    for id_, length in cut.chunks:
+        yield row_bytes(Record(offset, CHUNK, PLAIN, length, length, id_), number)
+        offset += length
 
 
-def _size(path: str | Path) -> int:
-    """Bytes, for sharing out the work; what cannot be looked at is found out by whoever reads it."""
-    try:
-        return Path(path).stat().st_size
-    except OSError:
-        return 0
+def _told(source: Steady, report: Callable[[int], None] | None) -> Iterator[bytes]:
+    for piece in source.pieces(HEAD_BYTES):
+        yield piece
+        if report is not None:
+            report(len(piece))
+
+
+def _sliced(data: bytes) -> Iterator[bytes]:
+    yield from (data[at : at + HEAD_BYTES] for at in range(0, len(data), HEAD_BYTES))
+
+
+def _gathered(pieces: Iterator[bytes], size: int) -> bytes:
+    """So many bytes from the front of `pieces`, or all there are; rather more where a piece ends later."""
+    held, length = [], 0
+    for piece in pieces:
+        held.append(piece)
+        length += len(piece)
+        if length >= size:
+            break
+    return b"".join(held)
+
+
+def _headed(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield head[:HEAD_BYTES]
+    if len(head) > HEAD_BYTES:
+        yield head[HEAD_BYTES:]
+    while piece := _gathered(rest, HEAD_BYTES // 2):
+        yield piece

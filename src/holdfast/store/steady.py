@@ -10,9 +10,9 @@ from pathlib import Path
 
 from holdfast.digest import READ_BYTES, Digest
 from holdfast.errors import SourceChanged, UsageError
-from holdfast.store.disk import refusing
+from holdfast.store.disk import refusal, refusing
 
-__all__ = ["Identity", "Steady", "hash_steady", "identity", "steady"]
+__all__ = ["Identity", "Steady", "hash_steady", "identity", "read_fully", "read_steady", "steady"]
 
 Identity = tuple[int, int, int, int, int]
 """Device, inode, size, modification and change time in nanoseconds: what cannot stay the same when bytes are
@@ -38,10 +38,10 @@ class Steady:
 
     path: Path
     size: int
-    _descriptor: int
+    descriptor: int
 
-    def pieces(self) -> Iterator[bytes]:
-        """Its bytes, `READ_BYTES` at a time.
+    def pieces(self, size: int = READ_BYTES) -> Iterator[bytes]:
+        """Its bytes, `size` at a time.
 
         Raises:
             SourceChanged: there are more or fewer than there were when it was opened; a file that keeps growing cannot
@@ -50,7 +50,7 @@ class Steady:
         done = 0
         while True:
             with refusing(self.path):
-                piece = os.read(self._descriptor, READ_BYTES)
+                piece = read_fully(self.descriptor, size)
             done += len(piece)
             if done > self.size or (not piece and done < self.size):
                 raise _changed(self.path)
@@ -77,11 +77,7 @@ def steady(path: Path) -> Iterator[Steady]:
         with refusing(path):
             before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
-            raise UsageError(
-                f"{path} is not a regular file",
-                hint="Freeze regular files; leave folders, pipes, sockets and devices out.",
-                path=str(path),
-            )
+            raise _not_regular(path)
         yield Steady(path, before.st_size, descriptor)
         with refusing(path):
             after = os.fstat(descriptor)
@@ -95,6 +91,50 @@ def steady(path: Path) -> Iterator[Steady]:
         os.close(descriptor)
 
 
+def read_steady(path: str | Path, bytes_max: int) -> bytes | None:
+    """The bytes of a small file that held still; None when it has more than `bytes_max`.
+
+    The same as `steady`, in as few calls as possible: it is done once for each of a million files.
+
+    Raises:
+        As `steady`.
+    """
+    try:
+        descriptor = os.open(path, _SOURCE)
+        try:
+            before = os.fstat(descriptor)
+            size = before.st_size
+            if not stat.S_ISREG(before.st_mode):
+                raise _not_regular(Path(path))
+            if size > bytes_max:
+                return None
+            data = read_fully(descriptor, size + 1)  # one more, to see that it ends there
+            after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise refusal(error, Path(path)) from error
+    try:
+        named = os.stat(path)  # noqa: PTH116 - hot
+    except OSError as error:
+        raise _changed(Path(path)) from error
+    if len(data) != size or not identity(before) == identity(after) == identity(named):
+        raise _changed(Path(path))
+    return data
+
+
+def read_fully(descriptor: int, size: int) -> bytes:
+    """So many bytes, or all there are; the operating system may give them in pieces."""
+    data = os.read(descriptor, size)
+    if not data or len(data) == size:
+        return data
+    pieces, done = [data], len(data)
+    while done < size and (data := os.read(descriptor, size - done)):
+        pieces.append(data)
+        done += len(data)
+    return b"".join(pieces)
+
+
 def hash_steady(path: Path) -> Digest:
     """The digest of the file's bytes.
 
@@ -106,6 +146,14 @@ def hash_steady(path: Path) -> Digest:
         for piece in source.pieces():
             state.update(piece)
     return Digest(state.hexdigest())
+
+
+def _not_regular(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} is not a regular file",
+        hint="Freeze regular files; leave folders, pipes, sockets and devices out.",
+        path=str(path),
+    )
 
 
 def _changed(path: Path) -> SourceChanged:

@@ -1,0 +1,155 @@
+"""All index files of a local store, searched as one.
+
+Index files are written once and named by their content, so what was opened stays valid for as long as it is held: other
+processes may add files, and replace several by one that says the same, and this one notices when it next looks.
+"""
+
+import mmap
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from heapq import merge
+from threading import Lock
+
+from blake3 import blake3
+
+from holdfast.errors import HoldfastError, IntegrityError, NotFound
+from holdfast.store.disk import READ, refusal, refusing
+from holdfast.store.index import IndexFile, Place, Segment, index_bytes
+from holdfast.store.layout import Layout
+
+__all__ = ["Catalog"]
+
+_FILES_OF_A_KIND_MAX = 8
+"""Each file costs every search a microsecond; merging eight at a time writes each row once for every factor of
+eight."""
+
+_MERGE_ROWS_MAX = 4_000_000
+"""Rows are merged in memory, at about 100 bytes each."""
+
+
+class Catalog:
+    """Where every blob, chunk and recipe of one store is. It may be used by several threads.
+
+    Attributes:
+        lost: segments that rows refer to and that are not there, or not of the stated length; such rows do not count.
+        unreadable: index files that are damaged; they do not count either.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._lock = Lock()
+        self._files: dict[str, IndexFile] = {}
+        self._looked = False
+        self.lost: frozenset[Segment] = frozenset()
+        self.unreadable: dict[str, HoldfastError] = {}
+
+    @property
+    def files(self) -> dict[str, IndexFile]:
+        """The index files by their names."""
+        if not self._looked:
+            self.refresh()
+        return self._files
+
+    def refresh(self) -> bool:
+        """Look which index files there are now; whether that is another set than before."""
+        with self._lock:
+            self._looked = True
+            while True:
+                names = set(self._layout.names(self._layout.index))
+                self.unreadable = {name: error for name, error in self.unreadable.items() if name in names}
+                if names == self._files.keys() | self.unreadable.keys():
+                    return False
+                try:
+                    opened = {name: self._files.get(name) or self._open(name) for name in sorted(names)}
+                except NotFound:  # it was merged with others since its name was listed
+                    continue
+                self._files = {name: file for name, file in opened.items() if file is not None}
+                self.look_for_segments()
+                return True
+
+    def look_for_segments(self) -> None:
+        """Find out which segments are lost."""
+        segments = {segment for file in self._files.values() for segment in file.segments}
+        self.lost = frozenset(segment for segment in segments if not self.stands(segment))
+
+    def places(self, id_: bytes) -> Iterator[Place]:
+        """Where `id_` is, as far as this catalog has looked."""
+        for file in self.files.values():
+            for place in file.find(id_):
+                if place.segment not in self.lost:
+                    yield place
+
+    def holds(self, id_: bytes) -> bool:
+        """Whether `id_` is anywhere."""
+        if not self.lost:
+            return any(file.holds(id_) for file in self.files.values())
+        return next(self.places(id_), None) is not None
+
+    def all(self) -> Iterator[tuple[bytes, Place]]:
+        """Every row that counts, in ascending order of the ids."""
+        for id_, place in merge(*(file.all() for file in self.files.values())):
+            if place.segment not in self.lost:
+                yield id_, place
+
+    def stands(self, segment: Segment) -> bool:
+        """Whether the file of the segment is there, with the stated length."""
+        path = self._layout.segment(segment)
+        try:
+            status = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise refusal(error, self._layout.root) from error
+        return status.st_size == segment.size and stat.S_ISREG(status.st_mode)
+
+    def to_merge(self) -> tuple[bytes, list[str]] | None:
+        """An index file that says what several of similar size say, and their names; None when none need merging."""
+        kinds: dict[int, list[str]] = {}
+        for name, file in self.files.items():
+            kinds.setdefault(len(file).bit_length() // 3, []).append(name)
+        for names in kinds.values():
+            rows = sum(len(self.files[name]) for name in names)
+            if len(names) >= _FILES_OF_A_KIND_MAX and rows <= _MERGE_ROWS_MAX:
+                return _merged([self.files[name] for name in names]), names
+        return None
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Remove index files that another one has taken the place of."""
+        for name in names:
+            with suppress(OSError):
+                os.unlink(self._layout.index / name)  # noqa: PTH108 - one way of touching the disk, for the tests
+
+    def _open(self, name: str) -> IndexFile | None:
+        path = self._layout.index / name
+        with refusing(path):
+            descriptor = os.open(path, READ)
+            try:
+                size = os.fstat(descriptor).st_size
+                data = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b""
+            finally:
+                os.close(descriptor)
+        try:
+            found = blake3(data).hexdigest()
+            if found != name:
+                raise IntegrityError(
+                    f"the index file {name} is damaged: its bytes hash to {found}",
+                    hint="Run: holdfast check --repair. It builds the index again from the packs.",
+                    expected=name,
+                    found=found,
+                )
+            return IndexFile(data)
+        except HoldfastError as error:
+            # What the other files list can still be read; a check names this one.
+            self.unreadable[name] = error
+            return None
+
+
+def _merged(files: list[IndexFile]) -> bytes:
+    segments: dict[Segment, int] = {}
+    rows: list[bytes] = []
+    for file in files:
+        numbers = [segments.setdefault(segment, len(segments)) for segment in file.segments]
+        rows.extend(file.rows(numbers))
+    return index_bytes(list(segments), rows)

@@ -1,0 +1,250 @@
+"""Where a large blob is cut into chunks: by what its bytes are, never by its name.
+
+    cutter = cutter_for(head, CUTTING)
+    for piece in pieces: cutter.feed(piece)      # -> the chunks that are certain by now
+    cutter.finish()                              # -> the rest
+
+The chunks joined are the bytes, and where the pieces began and ended makes no difference. docs/FORMAT.md, "Cutting", is
+the description for everybody who does not read Python; its parameters stand in the config of each store.
+
+Content-defined cutting: Xia et al., "The Design of Fast Content-Defined Chunking for Data Deduplication Based Storage
+Systems", IEEE TPDS 31(9), 2020.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Protocol
+
+from holdfast.canonical import JsonObject, Reader
+from holdfast.errors import MissingExtra
+from holdfast.store.codec import ZSTD
+
+__all__ = ["CUTTING", "HEAD_BYTES", "Chunk", "Cutter", "Cutting", "Sizes", "cutter_for", "is_tensors"]
+
+HEAD_BYTES = 8 << 20
+"""What has to be seen of a blob before it is known how to cut it: the header of a safetensors file with some ten
+thousand tensors. A longer header is cut like any other bytes."""
+
+_TEXT_HEAD_BYTES = 4096
+"""Enough to meet a zero byte, or one that is not UTF-8, in nearly everything that is no text."""
+
+_COLUMNAR = (b"PAR1", b"ARROW1")
+"""Tables by columns: corrections are scattered over them, so small chunks keep more of them, as in text."""
+
+_NUMBER_BYTES = {"BF16": 2, "F16": 2, "F32": 4, "F64": 8}
+"""Names of types as safetensors spells them, and how wide the numbers are whose bytes are worth splitting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bounds of chunks that are cut by content, in bytes."""
+
+    minimum: int
+    average: int
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How a store cuts; written into its config when it is made.
+
+    Attributes:
+        large_bytes_min: a blob from this size on is cut.
+        plain: for bytes of which nothing is known.
+        text: for text and tables.
+        tensor_stride: bytes between two cuts inside one tensor.
+    """
+
+    large_bytes_min: int
+    plain: Sizes
+    text: Sizes
+    tensor_stride: int
+
+    def to_json(self) -> JsonObject:
+        """What stands in the config of a store."""
+        return {
+            "large_bytes_min": self.large_bytes_min,
+            "plain": _sizes_to_json(self.plain),
+            "tensor_stride": self.tensor_stride,
+            "text": _sizes_to_json(self.text),
+        }
+
+    @classmethod
+    def from_json(cls, document: Reader) -> "Cutting":
+        """What `to_json` wrote.
+
+        Raises:
+            UnsupportedFormat: a field that is missing, or no integer.
+        """
+        return cls(
+            large_bytes_min=document.integer("large_bytes_min"),
+            plain=_sizes_from_json(document.reader("plain")),
+            text=_sizes_from_json(document.reader("text")),
+            tensor_stride=document.integer("tensor_stride"),
+        )
+
+
+CUTTING = Cutting(
+    large_bytes_min=1 << 20,
+    plain=Sizes(16 << 10, 64 << 10, 256 << 10),
+    text=Sizes(4 << 10, 16 << 10, 64 << 10),
+    tensor_stride=4 << 20,
+)
+"""How new stores cut. 64 KiB costs one row of the index for each, a thousandth of the bytes; text and tables, in which
+changes are scattered, repay four times as many. A tensor changes as a whole or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a blob.
+
+    Attributes:
+        data: its bytes.
+        hint: the codec to try on it.
+    """
+
+    data: bytes
+    hint: int = ZSTD
+
+
+class Cutter(Protocol):
+    """Cuts one blob."""
+
+    def feed(self, piece: bytes) -> Iterator[Chunk]:
+        """Take the next bytes; the chunks whose ends are certain by now. To be exhausted before the next call."""
+        ...
+
+    def finish(self) -> Iterator[Chunk]:
+        """The chunks that were left."""
+        ...
+
+
+def cutter_for(head: bytes, cutting: Cutting) -> Cutter:
+    """What cuts a blob that begins with `head`: its first `HEAD_BYTES`, or all of it when it is shorter.
+
+    Raises:
+        MissingExtra: the native code that cuts by content is not installed.
+    """
+    spans = _tensor_spans(head)
+    if spans is not None:
+        return _TensorCutter(spans, cutting.tensor_stride)
+    return _ContentCutter(cutting.text if _is_text(head) else cutting.plain)
+
+
+def is_tensors(head: bytes) -> bool:
+    """Whether a blob that begins with `head` is cut at its tensors."""
+    return _tensor_spans(head) is not None
+
+
+class _ContentCutter:
+    """FastCDC. A cut depends on what follows the one before, up to the maximal size; so far ahead it must be seen."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        self._sizes = sizes
+        self._native = _native(sizes)
+        self._held = b""
+
+    def feed(self, piece: bytes) -> Iterator[Chunk]:
+        return self._cut(self._held + piece, self._sizes.maximum)
+
+    def finish(self) -> Iterator[Chunk]:
+        return self._cut(self._held, 0)
+
+    def _cut(self, data: bytes, ahead: int) -> Iterator[Chunk]:
+        certain, done = len(data) - ahead, 0
+        for found in self._native.cut_buf(data):
+            if found.offset > certain or found.length == 0:
+                break
+            done = found.offset + found.length
+            yield Chunk(bytes(found.data))
+        self._held = data[done:]
+
+
+class _TensorCutter:
+    """At the ends of spans, and inside a span at every stride."""
+
+    def __init__(self, spans: list[tuple[int, int]], stride: int) -> None:
+        self._spans = iter(spans)
+        self._stride = stride
+        self._left, self._hint = next(self._spans)
+        self._held = b""
+
+    def feed(self, piece: bytes) -> Iterator[Chunk]:
+        data, done = self._held + piece, 0
+        while len(data) - done >= (size := min(self._left, self._stride)):
+            yield Chunk(data[done : done + size], self._hint)
+            done += size
+            self._advance(size)
+        self._held = data[done:]
+
+    def finish(self) -> Iterator[Chunk]:
+        if self._held:
+            yield Chunk(self._held, self._hint)
+        self._held = b""
+
+    def _advance(self, size: int) -> None:
+        self._left -= size
+        if not self._left:
+            # Past the last tensor there should be nothing; what is there all the same is cut by strides.
+            self._left, self._hint = next(self._spans, (1 << 62, ZSTD))
+
+
+def _tensor_spans(head: bytes) -> list[tuple[int, int]] | None:
+    """Length and codec of the header and of each tensor in turn; None when the bytes are not a safetensors file."""
+    length = int.from_bytes(head[:8], "little")
+    if not (0 < length <= len(head) - 8 and 8 + length <= HEAD_BYTES and head[8:9] == b"{"):
+        return None
+    try:
+        tensors = sorted(_tensor(value) for name, value in json.loads(head[8 : 8 + length]).items() if name[:2] != "__")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    ends = [0, *(end for _, end, _ in tensors)]
+    if any(begin != before for (begin, _, _), before in zip(tensors, ends, strict=False)):
+        return None
+    sizes = [after - before for before, after in pairwise(ends)]
+    spans = [(size, hint) for size, (_, _, hint) in zip(sizes, tensors, strict=True) if size > 0]
+    return [(8 + length, ZSTD), *spans] if min(sizes, default=0) >= 0 else None
+
+
+def _tensor(value: dict[str, Any]) -> tuple[int, int, int]:
+    begin, end = value["data_offsets"]
+    if not (type(begin) is type(end) is int):
+        raise TypeError("an offset that is no integer")
+    return begin, end, _NUMBER_BYTES.get(value["dtype"], ZSTD)
+
+
+def _is_text(head: bytes) -> bool:
+    start = head[:_TEXT_HEAD_BYTES]
+    if start.startswith(_COLUMNAR):
+        return True
+    if b"\0" in start:
+        return False
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        # A character may be cut off where the sample ends.
+        return len(start) == _TEXT_HEAD_BYTES and error.start >= len(start) - 3 and "end of data" in error.reason
+    return True
+
+
+def _native(sizes: Sizes) -> Any:
+    import pyfastcdc
+
+    if not pyfastcdc.FastCDC.__module__.startswith("pyfastcdc.cy"):
+        raise MissingExtra(
+            "the native code of pyfastcdc is not installed, and without it cutting is two hundred times slower",
+            hint="Install a wheel of pyfastcdc for this machine: pip install --only-binary :all: pyfastcdc",
+        )
+    return pyfastcdc.FastCDC(
+        sizes.average, min_size=sizes.minimum, max_size=sizes.maximum, normalized_chunking=1, seed=0
+    )
+
+
+def _sizes_to_json(sizes: Sizes) -> JsonObject:
+    return {"average": sizes.average, "maximum": sizes.maximum, "minimum": sizes.minimum}
+
+
+def _sizes_from_json(document: Reader) -> Sizes:
+    return Sizes(document.integer("minimum"), document.integer("average"), document.integer("maximum"))

@@ -1,0 +1,144 @@
+"""Taking in a large blob: read once, while one thread names the whole and another cuts it.
+
+A large new file is kept as its exact bytes when nothing like it is in the store, so that it can be linked and mapped; a
+later version of it stores only the chunks that are new. docs/FORMAT.md, "Exact files", says how the two are told apart.
+"""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from blake3 import blake3
+
+from holdfast.digest import Digest
+from holdfast.store.codec import ZSTD, pack_bytes
+from holdfast.store.cut import HEAD_BYTES, Chunk, Cutter, Cutting, cutter_for, is_tensors
+
+__all__ = ["EXACT_BYTES_MIN", "Cut", "cut_pieces", "deserves_exact_file"]
+
+EXACT_BYTES_MIN = 16 << 20
+"""A blob that would fill a quarter of a pack by itself; below this a copy costs less than a file of its own."""
+
+_SAMPLES = 16
+_SAMPLE_CHUNKS = 8
+"""Sixteen samples of eight average chunks meet a part that two versions share, if it is a fifth of them, in 97 of 100
+cases."""
+
+_UNSURE_CHUNKS = 2
+"""Cutting that begins in the middle falls into step with cutting from the start after a chunk or two."""
+
+_SHRINKS_BELOW = 0.75
+"""A file that loses a quarter by compression is kept compressed: space is worth more than a hard link then."""
+
+_AHEAD = 3
+"""Pieces read before the first of them has been named and cut: they keep both threads busy, and memory flat."""
+
+Known = Callable[[Chunk], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A blob that was cut.
+
+    Attributes:
+        digest: its name.
+        size: bytes.
+        chunks: id and length of each chunk.
+    """
+
+    digest: Digest
+    size: int
+    chunks: list[tuple[bytes, int]]
+
+
+def cut_pieces(pieces: Iterable[bytes], cutting: Cutting, take: Callable[[bytes, Chunk], object]) -> Cut:
+    """Name and cut the blob that consists of `pieces`.
+
+    Args:
+        pieces: its bytes in order; the first holds `HEAD_BYTES`, or all of it.
+        cutting: how to cut.
+        take: is given each chunk and its id, in order, by one thread.
+
+    Raises:
+        Whatever `pieces` or `take` raises.
+    """
+    with ThreadPoolExecutor(1, "holdfast-name") as naming, ThreadPoolExecutor(1, "holdfast-cut") as cutting_up:
+        state, size = hashlib.sha256(), 0
+        knife = _Knife(cutting, take)
+        running: deque[Future[None]] = deque()
+        try:
+            for piece in pieces:
+                size += len(piece)
+                running += (naming.submit(state.update, piece), cutting_up.submit(knife.cut, piece))
+                while len(running) > 2 * _AHEAD:
+                    running.popleft().result()
+            while running:
+                running.popleft().result()
+        except BaseException:
+            for future in running:
+                future.cancel()
+            raise
+        knife.finish()
+    return Cut(Digest(state.hexdigest()), size, knife.chunks)
+
+
+class _Knife:
+    """Cuts one blob, names its chunks and gives them away."""
+
+    def __init__(self, cutting: Cutting, take: Callable[[bytes, Chunk], object]) -> None:
+        self._cutting = cutting
+        self._take = take
+        self._cutter: Cutter | None = None
+        self.chunks: list[tuple[bytes, int]] = []
+
+    def cut(self, piece: bytes) -> None:
+        if self._cutter is None:
+            self._cutter = cutter_for(piece, self._cutting)
+        self._keep(self._cutter.feed(piece))
+
+    def finish(self) -> None:
+        if self._cutter is not None:
+            self._keep(self._cutter.finish())
+
+    def _keep(self, chunks: Iterator[Chunk]) -> None:
+        for chunk in chunks:
+            id_ = blake3(chunk.data).digest()
+            self._take(id_, chunk)
+            self.chunks.append((id_, len(chunk.data)))
+
+
+def deserves_exact_file(descriptor: int, size: int, cutting: Cutting, known: Known) -> bool:
+    """Whether nothing like the open file is in the store, and compressing it would gain little.
+
+    Args:
+        descriptor: the file; its position is left as it is.
+        size: its bytes.
+        cutting: how to cut.
+        known: whether the store has a chunk.
+    """
+    if size < EXACT_BYTES_MIN:
+        return False
+    head = os.pread(descriptor, HEAD_BYTES, 0)
+    if is_tensors(head):
+        header = next(cutter_for(head, cutting).feed(head))
+        if known(header):
+            return False
+    packed = sampled = 0
+    for number in range(_SAMPLES):
+        sample = os.pread(descriptor, _SAMPLE_CHUNKS * cutting.plain.average, number * (size // _SAMPLES))
+        packed += len(pack_bytes(sample, ZSTD)[1])
+        sampled += len(sample)
+        if any(known(chunk) for chunk in _sure_chunks(head, sample, cutting)):
+            return False
+    return packed > sampled * _SHRINKS_BELOW
+
+
+def _sure_chunks(head: bytes, sample: bytes, cutting: Cutting) -> list[Chunk]:
+    """The chunks of a sample from the middle that are the same as those of the whole."""
+    if is_tensors(head):
+        return []
+    cutter = cutter_for(head, cutting)
+    return list(cutter.feed(sample))[_UNSURE_CHUNKS:]
