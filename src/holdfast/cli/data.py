@@ -13,7 +13,6 @@ from holdfast.digest import Digest
 from holdfast.flow.snapshot import load_tree
 from holdfast.flow.snapshot import snapshot as freeze
 from holdfast.names import Reference
-from holdfast.runtime.materialise import checkout_bundle
 from holdfast.store.checkout import checkout_tree
 from holdfast.store.disk import refusing
 from holdfast.wire import Project
@@ -29,7 +28,7 @@ def snapshot(
     """Freeze data: the bytes go into the store and are named by their digest."""
     project, output = here(), Output(as_json=as_json)
     with output.progress(f"freezing {source.name}") as progress:
-        frozen = freeze(project.store, source, root=project.settings.project, progress=progress)
+        frozen = freeze(project.store, source, root=project.settings.project, progress=progress, seen=project.seen)
     sizes = f"{frozen.files} file(s), {bytes_text(frozen.bytes)}, of which {bytes_text(frozen.bytes_new)} new"
     output.result(frozen.to_json(), [str(frozen.digest), sizes])
 
@@ -49,9 +48,8 @@ def checkout(
 
 
 def _bundle(project: Project, what: str, folder: Path) -> JsonObject:
-    version = project.registry.resolve(Reference.parse(what))
-    manifest = checkout_bundle(project.store, version.digest, folder.absolute()).manifest
-    return _written(version.digest, folder, [entry.size for entry in manifest.files])
+    files = project.checkout(Reference.parse(what), folder.absolute())
+    return _written(files.digest, folder, [entry.size for entry in files.manifest.files])
 
 
 def _data(project: Project, what: str, folder: Path) -> JsonObject:

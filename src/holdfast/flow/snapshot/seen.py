@@ -94,11 +94,13 @@ class Seen:
         return found
 
     def _run(self, block: Block, place: int, at: int) -> list[bytes]:
-        """The digests of the next files, when all of them are known; one look at many files costs little more than at
-        one."""
-        held, end, until = self._held, place + _RUN_FILES, at + _RUN_FILES
-        run = held.part(at, until)
-        if run.paths and run.same_files(block.part(place, end)) and max(run.touched_ns) < self._trusted_before_ns:
+        """The digests of the next files, when all of them are known: one look at many costs little more than at one."""
+        run = self._held.part(at, at + _RUN_FILES)
+        if (
+            run.paths
+            and run.same_files(block.part(place, place + _RUN_FILES))
+            and max(run.touched_ns) < self._trusted_before_ns
+        ):
             self._at += len(run)
             return run.digests
         return []
