@@ -131,7 +131,7 @@ class Project(AbstractContextManager["Project"]):
 
         Raises:
             UnsupportedFormat: written by a newer Holdfast, or not by Holdfast.
-            NotFound, UsageError, IntegrityError, NoSpace, PermissionRefused, Unavailable: the database cannot be opened.
+            NotFound, UsageError, IntegrityError, NoSpace, PermissionRefused, Unavailable: it cannot be opened.
         """
         from holdfast.registry.sql import SqlRegistry
 

@@ -37,7 +37,7 @@ def test_what_was_frozen_comes_back_byte_for_byte(cli: Cli, data: Path) -> None:
     digest = cli.json("snapshot", "data")["digest"]
     shutil.rmtree(data)
     value = cli.json("checkout", digest, "back")
-    assert value == {"digest": digest, "folder": "back", "files": 2, "bytes": 16}
+    assert value == {"digest": digest, "folder": "back", "files": 2, "bytes": 16, "linked": 0}
     assert sorted(path.name for path in Path("back").rglob("*.csv")) == ["holdout.csv", "train.csv"]
     assert next(Path("back").rglob("train.csv")).read_text() == ROWS
 
