@@ -34,7 +34,7 @@ _NO_DIGEST = bytes(_DIGEST_BYTES)
 
 _CHECK_BYTES = 16
 _HEAD = struct.Struct(f"<II{_CHECK_BYTES}s")
-"""Files in the block, bytes of its body, and the body's BLAKE2b."""
+"""Files in the block, bytes of its body, and the BLAKE2b of both."""
 
 _BODY_BYTES_MAX = BLOCK_FILES * (1 + 5 * 8 + _DIGEST_BYTES + 1025)
 
@@ -111,7 +111,7 @@ class Blocks:
         """
         body = _packed(block)
         self._handle.seek(0, os.SEEK_END)
-        self._handle.write(_HEAD.pack(len(block), len(body), _check(body)) + body)
+        self._handle.write(_HEAD.pack(len(block), len(body), _check(len(block), body)) + body)
         self.files += len(block)
         self.bytes += sum(block.sizes)
 
@@ -134,14 +134,16 @@ class Blocks:
             if length > _BODY_BYTES_MAX:
                 raise BrokenBlocks
             body = self._handle.read(length)
-            if len(body) < length or _check(body) != check:
+            if len(body) < length or _check(count, body) != check:
                 raise BrokenBlocks
             place += _HEAD.size + length
             yield _unpacked(body, count)
 
 
-def _check(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=_CHECK_BYTES).digest()
+def _check(count: int, body: bytes) -> bytes:
+    state = hashlib.blake2b(body, digest_size=_CHECK_BYTES)
+    state.update(count.to_bytes(4, "little"))
+    return state.digest()
 
 
 def _packed(block: Block) -> bytes:
