@@ -3,7 +3,6 @@
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -12,7 +11,7 @@ from holdfast.errors import AlreadyExists, HoldfastError, IntegrityError, NoSpac
 from holdfast.names import RelativePath
 from holdfast.store import resuming as module
 from holdfast.store.checkout import checkout_tree
-from holdfast.store.interface import Entry
+from holdfast.store.interface import Entry, Sink
 from holdfast.store.memory import MemoryStore
 from holdfast.store.tree import Tree
 from tests.store.looking import names
@@ -109,7 +108,7 @@ class Interfering(MemoryStore):
         self._blobs = inner._blobs
         self._at, self._act = hash_bytes(at), act
 
-    def write_to(self, digest: Digest, sink: BinaryIO) -> int:
+    def write_to(self, digest: Digest, sink: Sink) -> int:
         if digest == self._at:
             self._act()  # type: ignore[operator]
         return super().write_to(digest, sink)

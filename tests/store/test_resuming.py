@@ -212,7 +212,7 @@ def test_a_folder_that_others_may_enter_is_not_ours(store: Counting, digest: Dig
 
 
 def test_what_cannot_be_cured_by_repeating_leaves_nothing(store: Counting, digest: Digest, tmp_path: Path) -> None:
-    interrupt(store, digest, tmp_path / "out")
+    freed(interrupt(store, digest, tmp_path / "out") / "large")
     del store._blobs[hash_bytes(FILES["large"])]
     with pytest.raises(NotFound):
         checkout_snapshot(store, digest, tmp_path / "out")

@@ -305,5 +305,5 @@ def test_progress_counts_what_was_known(bench: Bench) -> None:
 
 def test_a_temporary_file_that_breaks_is_not_believed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "_check", lambda count, body: os.urandom(16))
-    with pytest.raises(IntegrityError, match="temporary"):
+    with pytest.raises(IntegrityError, match="written down"):
         bench.freeze()

@@ -10,13 +10,15 @@ A snapshot of a million files must not hold a million of anything, so what was f
 import hashlib
 import os
 import struct
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
+from holdfast.errors import IntegrityError
 from holdfast.store.steady import Identity
 
-__all__ = ["BLOCK_FILES", "UNKNOWN", "Block", "Blocks", "BrokenBlocks"]
+__all__ = ["BLOCK_FILES", "UNKNOWN", "Block", "Blocks"]
 
 BLOCK_FILES = 4096
 """Enough that the cost of a block does not show beside its files; 2 MB of memory."""
@@ -37,10 +39,6 @@ _HEAD = struct.Struct(f"<II{_CHECK_BYTES}s")
 """Files in the block, bytes of its body, and the BLAKE2b of both."""
 
 _BODY_BYTES_MAX = BLOCK_FILES * (1 + 5 * 8 + _DIGEST_BYTES + 1025)
-
-
-class BrokenBlocks(Exception):
-    """What was written down is not what is read; never leaves this package."""
 
 
 @dataclass(slots=True)
@@ -119,7 +117,7 @@ class Blocks:
         """All blocks again.
 
         Raises:
-            BrokenBlocks: something is damaged or cut off; what came until then is sound.
+            IntegrityError: something is damaged or cut off; what came until then is sound.
             OSError: the operating system refused.
         """
         place = self._start
@@ -129,15 +127,22 @@ class Blocks:
             if not head:
                 return
             if len(head) < _HEAD.size:
-                raise BrokenBlocks
+                raise _broken()
             count, length, check = _HEAD.unpack(head)
             if length > _BODY_BYTES_MAX:
-                raise BrokenBlocks
+                raise _broken()
             body = self._handle.read(length)
             if len(body) < length or _check(count, body) != check:
-                raise BrokenBlocks
+                raise _broken()
             place += _HEAD.size + length
             yield _unpacked(body, count)
+
+
+def _broken() -> IntegrityError:
+    return IntegrityError(
+        "a list of files that was written down does not read as it was written",
+        hint=f"Look at the system's log for a failing disk under {tempfile.gettempdir()}.",
+    )
 
 
 def _check(count: int, body: bytes) -> bytes:

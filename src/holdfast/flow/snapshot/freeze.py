@@ -12,8 +12,8 @@ from typing import IO, Any, Literal
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
-from holdfast.errors import IntegrityError, NotFound, SourceChanged, UsageError
-from holdfast.flow.snapshot.blocks import UNKNOWN, Block, Blocks, BrokenBlocks
+from holdfast.errors import NotFound, SourceChanged, UsageError
+from holdfast.flow.snapshot.blocks import UNKNOWN, Block, Blocks
 from holdfast.flow.snapshot.compare import difference
 from holdfast.flow.snapshot.ignores import IGNORE_NAME, Ignores
 from holdfast.flow.snapshot.scan import printable, scan_file, scan_folder
@@ -219,13 +219,7 @@ def _freeze(
 def _waiting() -> Iterator[IO[bytes]]:
     """A temporary file that nobody else sees."""
     with refusing(Path(tempfile.gettempdir())), tempfile.SpooledTemporaryFile(_HELD_BYTES_MAX) as handle:
-        try:
-            yield handle
-        except BrokenBlocks as error:
-            raise IntegrityError(
-                "a temporary file does not hold what was written to it",
-                hint=f"Look at the system's log for a failing disk under {tempfile.gettempdir()}.",
-            ) from error
+        yield handle
 
 
 def _look(store: Store, source: _Source, found: Blocks, before: Seen) -> tuple[int, bool]:

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import IO
 
 from holdfast.digest import Digest, hash_bytes
-from holdfast.flow.snapshot.blocks import UNKNOWN, Block, Blocks, BrokenBlocks
+from holdfast.errors import IntegrityError
+from holdfast.flow.snapshot.blocks import UNKNOWN, Block, Blocks
 
 __all__ = ["RACY_NS", "Seen", "remember"]
 
@@ -125,7 +126,7 @@ class Seen:
         self._at = 0
         try:
             self._held = next(self._waiting, Block())
-        except (BrokenBlocks, OSError):
+        except (IntegrityError, OSError):
             self._held, self._waiting = Block(), iter(())
 
     def _read_head(self, handle: IO[bytes]) -> None:
