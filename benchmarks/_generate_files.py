@@ -1,10 +1,10 @@
 """Folders of files from a seed: the same seed and scale make the same bytes, and nothing is downloaded.
 
-Small files (`small_files`) are, by number, 30 % CSV-like, 25 % JSON-like and 15 % text-like, all of which zstd makes two
-to four times smaller, and 30 % image-like bytes that nothing makes smaller. Sizes are log-normal around 8 kB for text
-and 30 kB for images, and then scaled so that their sum is what was asked for: 50,000 files of 814 MB, of which
-about 60 % are images. Tiny files (`tiny_files`) are JSON-like, 24 bytes to 2 kB, each size as likely on a
-logarithmic scale. Every file begins with its own number, so that no two are alike.
+Small files (`small_files`) are, by number, 30 % CSV-like, 25 % JSON-like and 15 % text-like, all of which compress to
+about half, and 30 % image-like bytes that nothing makes smaller. Sizes are log-normal around 8 kB for text and 30 kB
+for images, and then scaled so that their sum is what was asked for: 50,000 files of 814 MB, of which about 60 % are
+images. Tiny files (`tiny_files`) are JSON-like, 24 bytes to 2 kB, each size as likely on a logarithmic scale. Every
+file begins with its own number, so that no two are alike.
 """
 
 import os

@@ -1,9 +1,9 @@
 """A family of models as safetensors files from a seed: a base, five fine-tunes of a few tensors, five of all.
 
 The base has the shapes of a small decoder: embedding, five layers of nine tensors, a norm and a head; 48 tensors of
-bfloat16 drawn from normal(0, 0.02), 200 MB at full scale. Models 2 to 6 change tensors that hold about 10 % of the bytes;
-models 7 to 11 change all of them, each weight by about 1 % of the standard deviation. Tensors are written one by one, so
-memory stays flat.
+bfloat16 drawn from normal(0, 0.02), 200 MB at full scale. Models 2 to 6 change tensors that hold about 10 % of the
+bytes; models 7 to 11 change all of them. A weight that changes does so by about 1 % of the standard deviation. Tensors
+are written one by one, so memory stays flat.
 """
 
 import json

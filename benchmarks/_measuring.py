@@ -70,7 +70,11 @@ def run(commands: Sequence[Command], logs: Path, seconds_max: float) -> tuple[Co
         ],
     }
     launched = subprocess.run(
-        [sys.executable, "-I", "-S", str(LAUNCHER)], input=json.dumps(request), stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-I", "-S", str(LAUNCHER)],
+        input=json.dumps(request),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     cost = Cost(0.0, 0.0, 0)
     for one, (out, err), answer in zip(commands, outs, json.loads(launched.stdout), strict=False):
@@ -89,7 +93,13 @@ def say(command: Command) -> str:
         StepFailed: it failed.
     """
     done = subprocess.run(
-        command.argv, cwd=command.cwd, env=command.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command.argv,
+        cwd=command.cwd,
+        env=command.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise _failed(command, done.returncode, done.stdout + done.stderr)

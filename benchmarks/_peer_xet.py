@@ -1,7 +1,7 @@
 """hf_xet as a command, run by the interpreter of the peers' environment: upload, download, version.
 
-    python _peer_xet.py upload STORE FOLDER POINTERS.json
-    python _peer_xet.py download STORE FOLDER POINTERS.json
+python _peer_xet.py upload STORE FOLDER POINTERS.json
+python _peer_xet.py download STORE FOLDER POINTERS.json
 """
 
 import json
@@ -26,8 +26,8 @@ def upload(endpoint: str, folder: Path, pointers: Path) -> None:
 def download(endpoint: str, folder: Path, pointers: Path) -> None:
     """Download every file that was written down."""
     wanted = json.loads(pointers.read_text())
-    for inside in {os.path.dirname(path) for path, _, _ in wanted}:
-        (folder / inside).mkdir(parents=True, exist_ok=True)
+    for inside in {(folder / path).parent for path, _, _ in wanted}:
+        inside.mkdir(parents=True, exist_ok=True)
     group = hf_xet.XetSession().new_file_download_group(endpoint=endpoint)
     for path, digest, size in wanted:
         group.start_download_file(hf_xet.XetFileInfo(digest, size), str(folder / path))

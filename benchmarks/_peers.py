@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from _measuring import Command, say
-from _tools import DATA, Copy, Holdfast, NotAvailable, Tar, Tool, Work, first_line, program
+from _tools import DATA, Copy, Holdfast, NotAvailable, Tar, Tool, Work, number_of, program
 
 FROM_PEERS = "run benchmarks/peers"
 XET = Path(__file__).with_name("_peer_xet.py")
@@ -31,7 +31,7 @@ class Dvc(Tool):
     @classmethod
     def version(cls, folder: Path, peers: Path) -> str:
         """What `dvc --version` prints."""
-        return first_line(cls(folder, peers).run(program("dvc", peers, FROM_PEERS), "--version"))
+        return number_of(cls(folder, peers).run(program("dvc", peers, FROM_PEERS), "--version"))
 
     @property
     def store(self) -> Path:
@@ -96,9 +96,8 @@ class Restic(Tool):
 
     @classmethod
     def version(cls, folder: Path, peers: Path) -> str:
-        """What `restic version` prints, without the compiler."""
-        told = first_line(cls(folder, peers).run(program("restic", peers, "apt-get install restic"), "version"))
-        return " ".join(told.split()[:2])
+        """What `restic version` says."""
+        return number_of(cls(folder, peers).run(program("restic", peers, "apt-get install restic"), "version"))
 
     def begin(self) -> None:
         """Make a repository and the file with its password."""
@@ -160,9 +159,9 @@ class GitLfs(Tool):
 
     @classmethod
     def version(cls, folder: Path, peers: Path) -> str:
-        """What `git lfs version` prints, without the compiler."""
+        """What `git lfs version` says."""
         program("git-lfs", peers, "apt-get install git-lfs")
-        return first_line(cls(folder, peers).run("git", "lfs", "version")).split(" ")[0]
+        return number_of(cls(folder, peers).run("git", "lfs", "version"))
 
     @property
     def store(self) -> Path:
@@ -193,7 +192,10 @@ class GitLfs(Tool):
         """`git clone` and `git checkout`."""
         cloned = self.run("git", "clone", "-q", "--no-checkout", f"file://{self.folder}", str(target))
         chosen = self.run("git", "checkout", "-q", self._commits[version], cwd=self.folder)
-        return Work((cloned, Command((*chosen.argv[:1], "-C", str(target), *chosen.argv[1:]), chosen.cwd, chosen.env)), target / DATA)
+        return Work(
+            (cloned, Command((*chosen.argv[:1], "-C", str(target), *chosen.argv[1:]), chosen.cwd, chosen.env)),
+            target / DATA,
+        )
 
     def push(self, version: int) -> Work:
         """`git push` into an empty bare repository."""
@@ -228,7 +230,7 @@ class Borg(Tool):
     @classmethod
     def version(cls, folder: Path, peers: Path) -> str:
         """What `borg --version` prints."""
-        return first_line(cls(folder, peers).run(program("borg", peers, "apt-get install borgbackup"), "--version"))
+        return number_of(cls(folder, peers).run(program("borg", peers, "apt-get install borgbackup"), "--version"))
 
     def begin(self) -> None:
         """Make a repository."""
@@ -252,7 +254,7 @@ class Borg(Tool):
 
 
 class HfXet(Tool):
-    """hf_xet against a store in a folder, which stands for its server: freezing is uploading, a checkout is a download."""
+    """hf_xet against a folder that stands for its server: freezing is uploading, a checkout is a download."""
 
     name = "hf-xet"
 
@@ -261,7 +263,7 @@ class HfXet(Tool):
         """What the package says of itself."""
         if not (peers / "bin" / "python").exists():
             raise NotAvailable(f"missing: {FROM_PEERS}")
-        return first_line(cls(folder, peers)._python("version"))
+        return number_of(cls(folder, peers).python("version"))
 
     def begin(self) -> None:
         """Make a folder."""
@@ -269,20 +271,19 @@ class HfXet(Tool):
 
     def snapshot(self, version: int) -> Work:
         """Upload every file, and write down the names and hashes."""
-        return Work((self._python("upload", str(self.store), DATA, self._pointers(version)),))
+        return Work((self.python("upload", str(self.store), DATA, self._pointers(version)),))
 
     def checkout(self, version: int, target: Path) -> Work:
         """Download every file."""
-        return Work((self._python("download", str(self.store), str(target), self._pointers(version)),), target)
+        return Work((self.python("download", str(self.store), str(target), self._pointers(version)),), target)
 
     def _pointers(self, version: int) -> str:
         return str(self.folder / f"v{version}.json")
 
-    def _python(self, *words: str) -> Command:
+    def python(self, *words: str) -> Command:
+        """`_peer_xet.py` with the peers' interpreter."""
         return self.run(str(self.peers / "bin" / "python"), str(XET), *words)
 
 
-TOOLS: dict[str, type[Tool]] = {
-    tool.name: tool for tool in (Holdfast, Dvc, Restic, GitLfs, Borg, HfXet, Copy, Tar)
-}
+TOOLS: dict[str, type[Tool]] = {tool.name: tool for tool in (Holdfast, Dvc, Restic, GitLfs, Borg, HfXet, Copy, Tar)}
 """In the order of the tables; what is missing is said to be missing."""

@@ -1,8 +1,8 @@
 """Tools beside each other in one run: who takes part, in which order, what is remembered, verified and written.
 
-A benchmark of the store gives `main` a `Plan`: what it needs, and a function that leads one tool through the steps. Each
-tool works in a fresh folder that is removed before the next one begins. Every second round has the tools in the reverse
-order, so that none always comes first; what is reported is the median of the rounds.
+A benchmark of the store gives `main` a `Plan`: what it needs, and a function that leads one tool through the steps.
+Each tool works in a fresh folder that is removed before the next one begins. Every second round has the tools in the
+reverse order, so that none always comes first; what is reported is the median of the rounds.
 """
 
 import argparse
@@ -12,9 +12,9 @@ import platform
 import shutil
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,14 @@ from _tools import NotAvailable, Tool, Work
 
 ROOT = Path(__file__).parents[1]
 FIRST = "holdfast"
+
+WORK = Path("/var/tmp")  # noqa: S108 - a new folder with a name of its own is made in it
+"""Where to work when nothing is said: on a disk, while the system's temporary folder may be memory."""
+
+FILES_PROBED = 500
+FILE_MICROSECONDS_SLOW = 100
+"""Making a small file takes 20 to 40 µs; where the disk's own tables are crowded it takes ten times that, and then a
+benchmark of many files measures the disk."""
 
 FREE_SHARE = 1.1
 """How much more than it expects to need a benchmark wants to be free: file systems refuse before they are full."""
@@ -109,6 +117,10 @@ class Course:
         scale: of the data.
         seconds_max: what a step may take.
         record: where the figures go.
+        keep: its folder stays.
+        expected: the digest of each version that will be looked at again.
+        turn: how many times something was measured or taken out.
+        stored: the size of the store after the last snapshot, in bytes.
     """
 
     tool: Tool
@@ -116,8 +128,10 @@ class Course:
     scale: float
     seconds_max: float
     record: Record
+    keep: bool = False
     expected: dict[int, str] = field(default_factory=dict)
     turn: int = 0
+    stored: int = 0
 
     def data_is(self, version: int, *, verified: bool = True) -> None:
         """The data are written: remember what version they are, and prepare for a measurement."""
@@ -128,12 +142,12 @@ class Course:
 
     def snapshot(self, steps: Sequence[str], version: int, *, again: bool = False) -> Cost:
         """Freeze the data; the cost is noted under each of the steps, with the bytes of the store."""
-        before = bytes_in(self.tool.store)
+        before = self.stored or bytes_in(self.tool.store)
         work = self.tool.snapshot_again(version) if again else self.tool.snapshot(version)
         cost, said = self._run(work)
         self.tool.learn(version, said)
         settle()
-        after = bytes_in(self.tool.store)
+        self.stored = after = bytes_in(self.tool.store)
         for step in steps:
             self.record.note(step, self.tool.name, cost)
             self.record.stored.setdefault(step, {})[self.tool.name] = after
@@ -167,6 +181,17 @@ class Course:
         return self.tool.folder / f"out-{self.turn}"
 
     @contextmanager
+    def afresh(self, name: str) -> Iterator["Course"]:
+        """The same tool with an empty store in a folder of its own beside this one, which is removed afterwards."""
+        folder = self.tool.folder.with_name(f"{self.tool.folder.name}-{name}")
+        tool = begun(type(self.tool), folder, self.tool.peers)
+        try:
+            yield Course(tool, self.shared, self.scale, self.seconds_max, self.record, keep=self.keep)
+        finally:
+            if not self.keep:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
     def trying(self, step: str) -> Iterator[None]:
         """Within this, a step that the tool does not have, or that fails, is noted as such; the next ones go on."""
         try:
@@ -186,7 +211,7 @@ def arguments(plan: Plan, more: Callable[[argparse.ArgumentParser], None] | None
     parser.add_argument("--scale", type=float, default=1.0, help="shrinks all sizes (1.0 is what the targets mean)")
     parser.add_argument("--only", help="tools, separated by commas: " + ",".join(TOOLS))
     parser.add_argument("--repeat", type=int, default=1, help="rounds, every second one in the reverse order")
-    parser.add_argument("--work", type=Path, help="where to work (default: a temporary folder)")
+    parser.add_argument("--work", type=Path, help="where to work (default: a new folder in /var/tmp)")
     parser.add_argument("--keep", action="store_true", help="keep the folder of every tool")
     parser.add_argument("--peers", type=Path, default=ROOT / ".peers", help="what benchmarks/peers made")
     parser.add_argument("--limit", type=float, default=3600.0, metavar="SECONDS", help="stop a step that takes longer")
@@ -206,9 +231,11 @@ def main(plan: Plan, given: Sequence[str] | None = None) -> dict[str, Any]:
         SystemExit: the disk has no room, or Holdfast itself failed a step.
     """
     said = arguments(plan, None, given)
-    work = Path(tempfile.mkdtemp(prefix=f"holdfast-{plan.name}-", dir=said.work)).resolve()
+    parent = said.work or (WORK if WORK.is_dir() else None)
+    work = Path(tempfile.mkdtemp(prefix=f"holdfast-{plan.name}-", dir=parent)).resolve()
     try:
         _room(plan, work, said.scale, keep=said.keep)
+        file_us = _file_microseconds(work)
         versions = _taking_part(said, work)
         record = Record()
         shared = work / "shared"
@@ -219,7 +246,7 @@ def main(plan: Plan, given: Sequence[str] | None = None) -> dict[str, Any]:
         present = [name for name, version in versions.items() if not version.startswith("missing")]
         for turn in range(said.repeat):
             for name in present if turn % 2 == 0 else reversed(present):
-                _lead(plan, name, turn, work, said, record)
+                _lead(plan, name, work / f"{name}-{turn + 1}", said, record)
     finally:
         if not said.keep:
             shutil.rmtree(work, ignore_errors=True)
@@ -227,7 +254,12 @@ def main(plan: Plan, given: Sequence[str] | None = None) -> dict[str, Any]:
         "benchmark": plan.name,
         "scale": said.scale,
         "rounds": said.repeat,
-        "machine": {"python": platform.python_version(), "system": platform.system(), "processors": os.cpu_count()},
+        "machine": {
+            "python": platform.python_version(),
+            "system": platform.system(),
+            "processors": os.cpu_count(),
+            "new_file_microseconds": file_us,
+        },
         "data": about,
         "tools": versions,
         "steps": record.figures(),
@@ -247,6 +279,22 @@ def _room(plan: Plan, work: Path, scale: float, *, keep: bool) -> None:
     print(f"{plan.name} needs up to {needed / 1e9:.1f} GB of the {free / 1e9:.1f} GB that are free")
     if needed > free:
         raise SystemExit("not enough room: choose another folder with --work, or less data with --scale")
+
+
+def _file_microseconds(work: Path) -> float:
+    """What making one file of 16 kB costs in this place, without any tool."""
+    place = work / "probe-files"
+    place.mkdir()
+    content = b"x" * 16_000
+    begun = time.perf_counter()
+    for number in range(FILES_PROBED):
+        (place / f"{number}").write_bytes(content)
+    found = round((time.perf_counter() - begun) / FILES_PROBED * 1e6, 1)
+    shutil.rmtree(place)
+    print(f"making a file of 16 kB takes {found:.0f} µs here")
+    if found > FILE_MICROSECONDS_SLOW:
+        print("  which is slow: another --work on the same disk may be ten times as fast, for all tools alike")
+    return found
 
 
 def _taking_part(said: Any, work: Path) -> dict[str, str]:
@@ -269,7 +317,7 @@ def _taking_part(said: Any, work: Path) -> dict[str, str]:
 
 def _warm_up(kind: type[Tool], folder: Path, said: Any) -> None:
     """Lead a tool through a few bytes, so that its program is in the page cache, and known to work."""
-    tool = _begun(kind, folder, said.peers.absolute())
+    tool = begun(kind, folder, said.peers.absolute())
     tool.data.mkdir()
     for name in ("a", "b"):
         (tool.data / name).write_text(f"to warm up {name}\n")
@@ -279,19 +327,19 @@ def _warm_up(kind: type[Tool], folder: Path, said: Any) -> None:
     course.checkout("warm", 1)
 
 
-def _begun(kind: type[Tool], folder: Path, peers: Path) -> Tool:
+def begun(kind: type[Tool], folder: Path, peers: Path) -> Tool:
+    """A tool with an empty store in a new folder."""
     (folder / "home").mkdir(parents=True)
     tool = kind(folder, peers)
     tool.begin()
     return tool
 
 
-def _lead(plan: Plan, name: str, turn: int, work: Path, said: Any, record: Record) -> None:
-    folder = work / f"{name}-{turn + 1}"
-    print(f"round {turn + 1}: {name}", flush=True)
+def _lead(plan: Plan, name: str, folder: Path, said: Any, record: Record) -> None:
+    print(f"{folder.name}:", flush=True)
     try:
-        course = Course(_begun(TOOLS[name], folder, said.peers.absolute()), work / "shared", said.scale, said.limit, record)
-        plan.lead(course)
+        tool = begun(TOOLS[name], folder, said.peers.absolute())
+        plan.lead(Course(tool, folder.parent / "shared", said.scale, said.limit, record, keep=said.keep))
     except (NotAvailable, StepFailed) as reason:
         print(f"  gave up: {reason}", flush=True)
         record.missing.setdefault("all further steps", {})[name] = str(reason)

@@ -33,7 +33,9 @@ def print_steps(found: dict[str, Any]) -> None:
     print(f"\n{found['benchmark']}: scale {found['scale']:g}, median of {found['rounds']} round(s)")
     print("; ".join(f"{name} {version}" for name, version in found["tools"].items()))
     for step, rows in found["steps"].items():
-        shown = [heading for heading, key in zip(HEADINGS, KEYS, strict=True) if any(key in row for row in rows.values())]
+        shown = [
+            heading for heading, key in zip(HEADINGS, KEYS, strict=True) if any(key in row for row in rows.values())
+        ]
         print(f"\n{step:<28}" + "".join(f"{heading:>14}" for heading in shown))
         for tool in found["tools"]:
             row = rows.get(tool)

@@ -6,6 +6,7 @@ measured; all others cost nothing. Versions are counted from 1.
 
 import json
 import os
+import re
 import shutil
 import sys
 from abc import ABC, abstractmethod
@@ -87,6 +88,7 @@ class Tool(ABC):
 
     def learn(self, version: int, said: str) -> None:
         """Take from what the last command of `snapshot` printed whatever is needed to find the version again."""
+        del version, said
 
     @abstractmethod
     def checkout(self, version: int, target: Path) -> Work:
@@ -102,18 +104,22 @@ class Tool(ABC):
 
     def checkout_by_link(self, version: int, target: Path) -> Work:
         """Write a version into an empty folder without copying its bytes."""
+        del version, target
         raise NotAvailable("has no hard links")
 
     def push(self, version: int) -> Work:
         """Send a version to an empty remote folder."""
+        del version
         raise NotAvailable("has no remotes")
 
     def pull(self, version: int, target: Path) -> Work:
         """Fetch a version from the remote folder into a new store, and write its files into an empty folder."""
+        del version, target
         raise NotAvailable("has no remotes")
 
     def diff(self, before: int, after: int) -> Work:
         """Say which files differ between two versions."""
+        del before, after
         raise NotAvailable("has no such command")
 
     def run(self, *argv: str, cwd: Path | None = None, more: Mapping[str, str] | None = None) -> Command:
@@ -148,16 +154,18 @@ def program(name: str, peers: Path, hint: str) -> str:
     return found
 
 
-def first_line(command: Command) -> str:
-    """The first line that a program prints about itself.
+def number_of(command: Command) -> str:
+    """The first version number that a program prints about itself.
 
     Raises:
         NotAvailable: it cannot even do that.
     """
     try:
-        return say(command).strip().splitlines()[0]
-    except (StepFailed, OSError, IndexError) as error:
+        told = say(command)
+    except (StepFailed, OSError) as error:
         raise NotAvailable(f"does not start: {error}") from error
+    found = re.search(r"\d+(?:\.\d+)+\S*", told)
+    return found[0] if found else "of unknown version"
 
 
 class Holdfast(Tool):
@@ -173,7 +181,7 @@ class Holdfast(Tool):
     @classmethod
     def version(cls, folder: Path, peers: Path) -> str:
         """What `holdfast --version` prints."""
-        return first_line(cls(folder, peers)._holdfast("--version"))
+        return number_of(cls(folder, peers).holdfast("--version"))
 
     @property
     def store(self) -> Path:
@@ -182,12 +190,12 @@ class Holdfast(Tool):
 
     def begin(self) -> None:
         """Make a project."""
-        say(self._holdfast("init", "--json"))
+        say(self.holdfast("init", "--json"))
 
     def snapshot(self, version: int) -> Work:
         """`holdfast snapshot data --json`."""
         del version
-        return Work((self._holdfast("snapshot", DATA, "--json"),))
+        return Work((self.holdfast("snapshot", DATA, "--json"),))
 
     def learn(self, version: int, said: str) -> None:
         """Remember the digest."""
@@ -195,30 +203,30 @@ class Holdfast(Tool):
 
     def checkout(self, version: int, target: Path) -> Work:
         """`holdfast checkout sha256:… FOLDER`."""
-        return Work((self._holdfast("checkout", self._digests[version], str(target), "--json"),), target)
+        return Work((self.holdfast("checkout", self._digests[version], str(target), "--json"),), target)
 
     def checkout_by_link(self, version: int, target: Path) -> Work:
         """`holdfast checkout --link sha256:… FOLDER`."""
         self._require("checkout", "--link")
-        command = self._holdfast("checkout", "--link", self._digests[version], str(target), "--json")
+        command = self.holdfast("checkout", "--link", self._digests[version], str(target), "--json")
         return Work((command,), target)
 
     def push(self, version: int) -> Work:
         """`holdfast push`, to a remote folder that `holdfast remote add` has named."""
         self._require("push", "--json")
-        say(self._holdfast("remote", "add", "origin", str(self.folder / "remote")))
-        return Work((self._holdfast("push", self._digests[version], "--json"),))
+        say(self.holdfast("remote", "add", "origin", str(self.folder / "remote")))
+        return Work((self.holdfast("push", self._digests[version], "--json"),))
 
     def pull(self, version: int, target: Path) -> Work:
         """`holdfast pull` and `holdfast checkout`, in another project."""
         self._require("pull", "--json")
         other = self.folder / "other"
         other.mkdir()
-        say(self._holdfast("init", "--json", cwd=other))
-        say(self._holdfast("remote", "add", "origin", str(self.folder / "remote"), cwd=other))
+        say(self.holdfast("init", "--json", cwd=other))
+        say(self.holdfast("remote", "add", "origin", str(self.folder / "remote"), cwd=other))
         digest = self._digests[version]
-        fetched = self._holdfast("pull", digest, "--json", cwd=other)
-        return Work((fetched, self._holdfast("checkout", digest, str(target), "--json", cwd=other)), target)
+        fetched = self.holdfast("pull", digest, "--json", cwd=other)
+        return Work((fetched, self.holdfast("checkout", digest, str(target), "--json", cwd=other)), target)
 
     def diff(self, before: int, after: int) -> Work:
         """`diff_trees` over both trees: the comparison that the command line will show."""
@@ -232,13 +240,14 @@ class Holdfast(Tool):
 
     def _require(self, command: str, option: str) -> None:
         try:
-            told = say(self._holdfast(command, "--help"))
+            told = say(self.holdfast(command, "--help"))
         except StepFailed:
             raise NotAvailable(f"not there yet: holdfast {command}") from None
         if option not in told:
             raise NotAvailable(f"not there yet: holdfast {command} {option}")
 
-    def _holdfast(self, *words: str, cwd: Path | None = None) -> Command:
+    def holdfast(self, *words: str, cwd: Path | None = None) -> Command:
+        """The command line of this checkout."""
         return self._python("-m", "holdfast", *words, cwd=cwd)
 
     def _python(self, *words: str, cwd: Path | None = None) -> Command:
@@ -253,7 +262,7 @@ class Copy(Tool):
     @classmethod
     def version(cls, folder: Path, peers: Path) -> str:
         """What `cp --version` prints first."""
-        return first_line(cls(folder, peers).run(program("cp", peers, "coreutils"), "--version"))
+        return number_of(cls(folder, peers).run(program("cp", peers, "coreutils"), "--version"))
 
     def begin(self) -> None:
         """Make a folder."""
@@ -265,6 +274,7 @@ class Copy(Tool):
 
     def snapshot_again(self, version: int) -> Work:
         """It would copy everything again."""
+        del version
         raise NotAvailable("copies everything again")
 
     def checkout(self, version: int, target: Path) -> Work:
@@ -284,7 +294,7 @@ class Tar(Tool):
     @classmethod
     def version(cls, folder: Path, peers: Path) -> str:
         """What `tar --version` prints first."""
-        return first_line(cls(folder, peers).run(program("tar", peers, "tar"), "--version"))
+        return number_of(cls(folder, peers).run(program("tar", peers, "tar"), "--version"))
 
     def begin(self) -> None:
         """Make a folder."""
@@ -296,6 +306,7 @@ class Tar(Tool):
 
     def snapshot_again(self, version: int) -> Work:
         """It would write everything again."""
+        del version
         raise NotAvailable("writes everything again")
 
     def checkout(self, version: int, target: Path) -> Work:

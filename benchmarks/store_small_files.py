@@ -1,19 +1,20 @@
-"""50,000 small files, 814 MB: freeze them, freeze them again, change a few, get them back, send them away and fetch them.
+"""50,000 small files, 814 MB: freeze them, freeze them again, change a few, get them back, send and fetch them.
 
     python benchmarks/store_small_files.py [--scale 0.01] [--only holdfast,dvc] [--repeat 3] [--json FILE]
 
-Measured for each tool, each step a process as a person starts it: the first snapshot; one of data that did not change; one
-after 1 % of the files were rewritten (same size) and 1 % were added; a checkout into an empty folder; push to an empty
-remote folder; pull from it into another project, files included. Every checkout and pull is compared byte for byte with
-what went in, outside of the measurement. `cp -r` and `tar` are context: they neither verify nor remember.
+Measured for each tool, each step a process as a person starts it: the first snapshot; one of data that did not change;
+one after 1 % of the files were rewritten (same size) and 1 % were added; a checkout into an empty folder; push to an
+empty remote folder; pull from it into another project, files included. Every checkout and pull is compared byte for
+byte with what went in, outside of the measurement. `cp -r` and `tar` are context: they neither verify nor remember.
 
-The data come from a seed (`_generate_files.py`): by number 30 % CSV-like, 25 % JSON-like, 15 % text-like, 30 % image-like
-bytes that nothing makes smaller; the last hold about 60 % of all bytes. They are read once before the first step, so that
-every tool finds them in the page cache; `sync` runs between the steps, outside of the measurement, so that no tool pays
-for what another has left to write; and the data are older than two seconds at the first step, as a person's are.
+The data come from a seed (`_generate_files.py`): by number 30 % CSV-like, 25 % JSON-like, 15 % text-like, 30 %
+image-like bytes that nothing makes smaller; the last hold about 60 % of all bytes. They are read once before the first
+step, so that every tool finds them in the page cache; `sync` runs between the steps, outside of the measurement, so
+that no tool pays for what another has left to write; and the data are older than two seconds at the first step, as a
+person's are.
 
-Targets at scale 1, beside the peers in one run: the first snapshot 3 times faster than DVC, faster than restic, within 1.2
-of `cp -r`; nothing changed under 0.5 s; 1 % and 1 % under 0.7 s; checkout 4 times faster than DVC, twice as fast as
+Targets at scale 1, beside the peers in one run: the first snapshot 3 times faster than DVC, faster than restic, within
+1.2 of `cp -r`; nothing changed under 0.5 s; 1 % and 1 % under 0.7 s; checkout 4 times faster than DVC, twice as fast as
 restic; push and pull each 6 times faster than DVC. The peers come from benchmarks/peers.
 """
 
