@@ -1,10 +1,9 @@
 """DVC, restic, git-lfs, borg and hf-xet, each used for the job as its own documentation says."""
 
 import json
-import shutil
 from pathlib import Path
 
-from _measuring import Command, say
+from _measuring import Command, hollow, say
 from _tools import DATA, Copy, Holdfast, NotAvailable, Tar, Tool, Work, number_of, program
 
 FROM_PEERS = "run benchmarks/peers"
@@ -55,7 +54,9 @@ class Dvc(Tool):
     def checkout(self, version: int, target: Path) -> Work:
         """`dvc checkout` where the data has been removed: it knows no other folder."""
         del target
-        shutil.rmtree(self.data)
+        gone = self.folder / f"gone-{len(list(self.folder.glob('gone-*')))}"
+        self.data.rename(gone)
+        hollow(gone)
         (self.folder / f"{DATA}.dvc").write_bytes(self._pointers[version])
         return Work((self.run("dvc", "checkout", "-q"),), self.data)
 

@@ -1,11 +1,12 @@
 """Tools beside each other in one run: who takes part, in which order, what is remembered, verified and written.
 
 A benchmark of the store gives `main` a `Plan`: what it needs, and a function that leads one tool through the steps.
-Each tool works in a fresh folder that is removed before the next one begins. Every second round has the tools in the
-reverse order, so that none always comes first; what is reported is the median of the rounds.
+Each tool works in a fresh folder whose space is given back before the next one begins. Every second round has the tools
+in the reverse order, so that none always comes first; what is reported is the median of the rounds.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from _measuring import Cost, StepFailed, bytes_in, rest, run, settle, tree_digest, warm
+from _measuring import Cost, StepFailed, bytes_in, hollow, rest, run, settle, tree_digest, warm
 from _peers import TOOLS
 from _tables import print_steps
 from _tools import NotAvailable, Tool, Work
@@ -32,8 +33,10 @@ WORK = Path("/var/tmp")  # noqa: S108 - a new folder with a name of its own is m
 
 FILES_PROBED = 500
 FILE_MICROSECONDS_SLOW = 100
-"""Making a small file takes 20 to 40 µs; where the disk's own tables are crowded it takes ten times that, and then a
-benchmark of many files measures the disk."""
+"""Making a small file takes 20 to 50 µs; for some minutes after many were removed it takes ten times that and more, and
+then a benchmark of many files measures the disk. `_measuring.hollow` says why."""
+
+PROBE_SECONDS = 20.0
 
 FREE_SHARE = 1.1
 """How much more than it expects to need a benchmark wants to be free: file systems refuse before they are full."""
@@ -173,7 +176,8 @@ class Course:
         target = self.target()
         way = self.tool.checkout_by_link if by_link else self.tool.checkout
         self.measure(step, lambda: way(version, target), version)
-        shutil.rmtree(target, ignore_errors=True)
+        if target.exists() and not self.keep:
+            hollow(target)
 
     def target(self) -> Path:
         """A folder that does not exist yet."""
@@ -189,7 +193,7 @@ class Course:
             yield Course(tool, self.shared, self.scale, self.seconds_max, self.record, keep=self.keep)
         finally:
             if not self.keep:
-                shutil.rmtree(folder, ignore_errors=True)
+                hollow(folder)
 
     @contextmanager
     def trying(self, step: str) -> Iterator[None]:
@@ -215,6 +219,9 @@ def arguments(plan: Plan, more: Callable[[argparse.ArgumentParser], None] | None
     parser.add_argument("--keep", action="store_true", help="keep the folder of every tool")
     parser.add_argument("--peers", type=Path, default=ROOT / ".peers", help="what benchmarks/peers made")
     parser.add_argument("--limit", type=float, default=3600.0, metavar="SECONDS", help="stop a step that takes longer")
+    parser.add_argument(
+        "--patience", type=float, default=0.0, metavar="SECONDS", help="wait for a disk that is slow to make files"
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     if more is not None:
         more(parser)
@@ -235,7 +242,7 @@ def main(plan: Plan, given: Sequence[str] | None = None) -> dict[str, Any]:
     work = Path(tempfile.mkdtemp(prefix=f"holdfast-{plan.name}-", dir=parent)).resolve()
     try:
         _room(plan, work, said.scale, keep=said.keep)
-        file_us = _file_microseconds(work)
+        file_us = _file_microseconds(work, said.patience)
         versions = _taking_part(said, work)
         record = Record()
         shared = work / "shared"
@@ -281,19 +288,23 @@ def _room(plan: Plan, work: Path, scale: float, *, keep: bool) -> None:
         raise SystemExit("not enough room: choose another folder with --work, or less data with --scale")
 
 
-def _file_microseconds(work: Path) -> float:
-    """What making one file of 16 kB costs in this place, without any tool."""
-    place = work / "probe-files"
-    place.mkdir()
+def _file_microseconds(work: Path, patience: float) -> float:
+    """What making one file of 16 kB costs in this place, without any tool; waits while that is slow, if told to."""
     content = b"x" * 16_000
-    begun = time.perf_counter()
-    for number in range(FILES_PROBED):
-        (place / f"{number}").write_bytes(content)
-    found = round((time.perf_counter() - begun) / FILES_PROBED * 1e6, 1)
-    shutil.rmtree(place)
-    print(f"making a file of 16 kB takes {found:.0f} µs here")
+    end = time.monotonic() + patience
+    for turn in itertools.count():
+        place = work / f"probe-{turn}"
+        place.mkdir()
+        begun = time.perf_counter()
+        for number in range(FILES_PROBED):
+            (place / f"{number}").write_bytes(content)
+        found = round((time.perf_counter() - begun) / FILES_PROBED * 1e6, 1)
+        print(f"making a file of 16 kB takes {found:.0f} µs here", flush=True)
+        if found <= FILE_MICROSECONDS_SLOW or time.monotonic() >= end:
+            break
+        time.sleep(PROBE_SECONDS)
     if found > FILE_MICROSECONDS_SLOW:
-        print("  which is slow: another --work on the same disk may be ten times as fast, for all tools alike")
+        print("  which is slow: were many files removed from this disk within the last minutes? try --patience 400")
     return found
 
 
@@ -301,16 +312,15 @@ def _taking_part(said: Any, work: Path) -> dict[str, str]:
     """The version of each tool that was asked for, or why it does not take part."""
     found = {}
     for name in said.only.split(",") if said.only else TOOLS:
-        probe = work / "probe"
-        (probe / "home").mkdir(parents=True, exist_ok=True)
+        probe = work / "probe" / name
+        (probe / "home").mkdir(parents=True)
         try:
             found[name] = TOOLS[name].version(probe, said.peers.absolute())
-            _warm_up(TOOLS[name], probe / name, said)
+            _warm_up(TOOLS[name], probe / "warm", said)
         except NotAvailable as reason:
             found[name] = str(reason) if str(reason).startswith("missing") else f"missing: {reason}"
         except StepFailed as reason:
             found[name] = f"missing: does not work here: {reason}"
-        shutil.rmtree(probe, ignore_errors=True)
         print(f"  {name}: {found[name]}", flush=True)
     return found
 
@@ -345,5 +355,5 @@ def _lead(plan: Plan, name: str, folder: Path, said: Any, record: Record) -> Non
         record.missing.setdefault("all further steps", {})[name] = str(reason)
     finally:
         if not said.keep:
-            shutil.rmtree(folder, ignore_errors=True)
+            hollow(folder)
             settle()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from _measuring import Command, StepFailed, bytes_in, run
+from _measuring import Command, StepFailed, bytes_in, hollow, run
 
 
 def python(folder: Path, script: str) -> Command:
@@ -37,6 +37,18 @@ def test_a_command_that_fails_or_takes_too_long_is_told(tmp_path: Path) -> None:
         run([python(tmp_path, "import sys; print('because', file=sys.stderr); sys.exit(3)")], tmp_path / "logs", 60)
     with pytest.raises(StepFailed, match="stopped after"):
         run([python(tmp_path, "import time; time.sleep(60)")], tmp_path / "logs", 0.2)
+
+
+def test_a_hollow_folder_keeps_its_files_and_what_others_share(tmp_path: Path) -> None:
+    inside, other = tmp_path / "inside", tmp_path / "other"
+    inside.mkdir()
+    other.write_bytes(b"shared")
+    (inside / "shared").hardlink_to(other)
+    (inside / "own").write_bytes(b"own")
+    (inside / "own").chmod(0o400)
+    hollow(inside)
+    assert other.read_bytes() == b"shared"
+    assert [(path.name, path.stat().st_size) for path in inside.iterdir()] == [("own", 0)]
 
 
 def test_bytes_are_counted_as_they_appear(tmp_path: Path) -> None:
