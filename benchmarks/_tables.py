@@ -36,13 +36,13 @@ def print_steps(found: dict[str, Any]) -> None:
         shown = [
             heading for heading, key in zip(HEADINGS, KEYS, strict=True) if any(key in row for row in rows.values())
         ]
-        print(f"\n{step:<28}" + "".join(f"{heading:>14}" for heading in shown))
+        print(f"\n{step:<34}" + "".join(f"{heading:>14}" for heading in shown))
         for tool in found["tools"]:
             row = rows.get(tool)
             if row is None:
                 continue
             cells = [_cell(key, row) for heading, key in zip(HEADINGS, KEYS, strict=True) if heading in shown]
-            print(f"  {tool:<26}" + (row.get("missing", "") or "".join(f"{cell:>14}" for cell in cells)))
+            print(f"  {tool:<32}" + (row.get("missing", "") or "".join(f"{cell:>14}" for cell in cells)))
     print("\nRatios are to Holdfast: above 1 the tool took longer, or stored more. Stored and added: apparent size.")
     print("Peak: the largest single process; 10 MB is the least that can be seen.")
     for sentence in found["targets"]:
