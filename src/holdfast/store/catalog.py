@@ -4,17 +4,19 @@ Index files are written once and named by their content, so what was opened stay
 processes may add files, and replace several by one that says the same, and this one notices when it next looks.
 """
 
+import errno
 import mmap
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from heapq import merge
+from pathlib import Path
 from threading import Lock
 
 from blake3 import blake3
 
-from holdfast.errors import HoldfastError, IntegrityError, NotFound
+from holdfast.errors import HoldfastError, IntegrityError, NotFound, UnsupportedFormat, UsageError
 from holdfast.store.disk import READ, refusal, refusing
 from holdfast.store.index import IndexFile, Place, Segment, index_bytes
 from holdfast.store.layout import Layout
@@ -42,6 +44,7 @@ class Catalog:
         self._lock = Lock()
         self._files: dict[str, IndexFile] = {}
         self._looked = False
+        self._refused: dict[str, tuple[int, int] | None] = {}
         self.lost: frozenset[Segment] = frozenset()
         self.unreadable: dict[str, HoldfastError] = {}
 
@@ -53,14 +56,23 @@ class Catalog:
         return self._files
 
     def refresh(self) -> bool:
-        """Look which index files there are now; whether that is another set than before."""
+        """Look what is there now; whether that is something else than before.
+
+        What was lost or unreadable may have been written again since, under the name that it had.
+        """
         with self._lock:
             self._looked = True
             while True:
                 names = set(self._layout.names(self._layout.index))
-                self.unreadable = {name: error for name, error in self.unreadable.items() if name in names}
+                self.unreadable = {
+                    name: error
+                    for name, error in self.unreadable.items()
+                    if name in names and self._identity(name) == self._refused[name]
+                }
                 if names == self._files.keys() | self.unreadable.keys():
-                    return False
+                    found = frozenset(filter(self.stands, self.lost))
+                    self.lost -= found
+                    return bool(found)
                 try:
                     opened = {name: self._files.get(name) or self._open(name) for name in sorted(names)}
                 except NotFound:  # it was merged with others since its name was listed
@@ -122,15 +134,9 @@ class Catalog:
                 os.unlink(self._layout.index / name)  # noqa: PTH108 - one way of touching the disk, for the tests
 
     def _open(self, name: str) -> IndexFile | None:
-        path = self._layout.index / name
-        with refusing(path):
-            descriptor = os.open(path, READ)
-            try:
-                size = os.fstat(descriptor).st_size
-                data = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b""
-            finally:
-                os.close(descriptor)
+        identity = self._identity(name)
         try:
+            data = self._mapped(self._layout.index / name)
             found = blake3(data).hexdigest()
             if found != name:
                 raise IntegrityError(
@@ -140,10 +146,30 @@ class Catalog:
                     found=found,
                 )
             return IndexFile(data)
-        except HoldfastError as error:
+        except (IntegrityError, UnsupportedFormat, UsageError) as error:
             # What the other files list can still be read; a check names this one.
             self.unreadable[name] = error
+            self._refused[name] = identity
             return None
+
+    def _mapped(self, path: Path) -> bytes | mmap.mmap:
+        with refusing(path):
+            descriptor = os.open(path, READ)
+            try:
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                return mmap.mmap(descriptor, status.st_size, access=mmap.ACCESS_READ) if status.st_size else b""
+            finally:
+                os.close(descriptor)
+
+    def _identity(self, name: str) -> tuple[int, int] | None:
+        """What tells a file from another one that takes its place."""
+        try:
+            status = os.lstat(self._layout.index / name)
+        except OSError:
+            return None
+        return status.st_ino, status.st_ctime_ns
 
 
 def _merged(files: list[IndexFile]) -> bytes:
