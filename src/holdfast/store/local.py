@@ -24,7 +24,7 @@ from typing import BinaryIO
 from blake3 import blake3
 
 from holdfast.digest import READ_BYTES, Digest
-from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
+from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat, UsageError
 from holdfast.store.catalog import Catalog
 from holdfast.store.chunked import ChunkedFile
 from holdfast.store.codec import unpack_bytes
@@ -40,8 +40,8 @@ from holdfast.store.segments import Segments
 
 __all__ = ["LocalStore"]
 
-_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, ValueError)
-"""What reading from one place can end in, so that the next one is tried."""
+_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, UsageError, ValueError)
+"""What reading from one place can end in, so that the next one is tried; a link or a folder is a `UsageError`."""
 
 
 class LocalStore:
@@ -123,16 +123,21 @@ class LocalStore:
         for found in self._places(digest):
             try:
                 if found.kind == BLOB:
-                    data = self._bytes(found)
-                    hashed = Digest(hashlib.sha256(data).hexdigest())
-                    if hashed == digest:
-                        yield data
-                        return
-                    wrong = hashed
+                    for data in self._attempts(found):
+                        hashed = Digest(hashlib.sha256(data).hexdigest())
+                        if hashed == digest:
+                            yield data
+                            return
+                        wrong = hashed
                 else:
-                    recipe = self._bytes(found)
-                    recipe_chunks(recipe)
-                    recipes[recipe] = None
+                    for recipe in self._attempts(found):
+                        try:
+                            recipe_chunks(recipe)
+                        except ValueError as error:
+                            wrong = str(error)
+                        else:
+                            recipes[recipe] = None
+                            break
             except _CANNOT as error:
                 wrong = str(error)
         if recipes:
@@ -200,6 +205,13 @@ class LocalStore:
         stored = self._segments.read(found.segment, found.offset, found.stored)
         return unpack_bytes(found.codec, stored, found.length)
 
+    def _attempts(self, found: Place) -> Iterator[bytes]:
+        """The bytes of a record, not yet verified; if they are wrong, those of the file that stands there by now."""
+        with suppress(*_CANNOT):
+            yield self._bytes(found)
+        self._segments.forget(found.segment)
+        yield self._bytes(found)
+
     def _recipe_that_holds(self, digest: Digest, recipes: list[bytes]) -> Iterator[tuple[bytes, int]]:
         """The chunks of the recipe to follow. Where there are several, all but one say something that is not so."""
         for recipe in recipes[:-1]:
@@ -234,13 +246,12 @@ class LocalStore:
             if found.kind != CHUNK or found.length != length:
                 continue
             try:
-                data = self._bytes(found)
+                for data in self._attempts(found):
+                    if blake3(data).digest() == id_:
+                        return data
+                    wrong = "its bytes hash to something else"
             except _CANNOT as error:
                 wrong = str(error)
-                continue
-            if blake3(data).digest() == id_:
-                return data
-            wrong = "its bytes hash to something else"
         self._layout.mark_damaged(id_.hex())
         raise IntegrityError(
             f"the chunk b3:{id_.hex()} is damaged: {wrong}",
