@@ -137,14 +137,7 @@ class Catalog:
         identity = self._identity(name)
         try:
             data = self._mapped(self._layout.index / name)
-            found = blake3(data).hexdigest()
-            if found != name:
-                raise IntegrityError(
-                    f"the index file {name} is damaged: its bytes hash to {found}",
-                    hint="Run: holdfast check --repair. It builds the index again from the packs.",
-                    expected=name,
-                    found=found,
-                )
+            _compare(name, data)
             return IndexFile(data)
         except (IntegrityError, UnsupportedFormat, UsageError) as error:
             # What the other files list can still be read; a check names this one.
@@ -170,6 +163,17 @@ class Catalog:
         except OSError:
             return None
         return status.st_ino, status.st_ctime_ns
+
+
+def _compare(name: str, data: bytes | mmap.mmap) -> None:
+    found = blake3(data).hexdigest()
+    if found != name:
+        raise IntegrityError(
+            f"the index file {name} is damaged: its bytes hash to {found}",
+            hint="Run: holdfast check --repair. It builds the index again from the packs.",
+            expected=name,
+            found=found,
+        )
 
 
 def _merged(files: list[IndexFile]) -> bytes:

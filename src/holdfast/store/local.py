@@ -130,14 +130,7 @@ class LocalStore:
                             return
                         wrong = hashed
                 else:
-                    for recipe in self._attempts(found):
-                        try:
-                            recipe_chunks(recipe)
-                        except ValueError as error:
-                            wrong = str(error)
-                        else:
-                            recipes[recipe] = None
-                            break
+                    recipes[self._recipe(found)] = None
             except _CANNOT as error:
                 wrong = str(error)
         if recipes:
@@ -211,6 +204,13 @@ class LocalStore:
             yield self._bytes(found)
         self._segments.forget(found.segment)
         yield self._bytes(found)
+
+    def _recipe(self, found: Place) -> bytes:
+        for recipe in self._attempts(found):
+            with suppress(ValueError):
+                recipe_chunks(recipe)
+                return recipe
+        raise ValueError("the recipe is damaged")
 
     def _recipe_that_holds(self, digest: Digest, recipes: list[bytes]) -> Iterator[tuple[bytes, int]]:
         """The chunks of the recipe to follow. Where there are several, all but one say something that is not so."""
