@@ -2,10 +2,18 @@
 
 from pathlib import Path
 
+import pytest
+
 from holdfast.digest import hash_bytes
 from holdfast.store.check import Damage, StoreCheck, check_store
 from holdfast.store.local import LocalStore
 from holdfast.store.memory import MemoryStore
+from holdfast.store.pack import HEADER_BYTES, PACK_START
+from tests.store.looking import exact_files, packs
+from tests.store.spoiling import flip, spoil
+
+PACK_BYTES_IN_FRONT = len(PACK_START) + HEADER_BYTES
+"""Before the bytes of the first blob in a pack."""
 
 
 def filled(store: LocalStore, count: int) -> None:
@@ -30,21 +38,32 @@ def test_every_damaged_blob_is_named_with_what_was_found(store: LocalStore) -> N
     filled(store, 200)
     spoiled = {hash_bytes(b"%d" % number): b"spoiled %d" % number for number in (7, 77, 177)}
     for digest, data in spoiled.items():
-        path = store._layout.blob(digest)
-        path.chmod(0o644)
-        path.write_bytes(data)
+        spoil(store, digest, data)
     found = check_store(store)
     assert found.damaged == tuple(sorted(Damage(digest, str(hash_bytes(data))) for digest, data in spoiled.items()))
     assert found.blobs == 200
     assert not found.ok
 
 
-def test_something_else_in_the_place_of_a_blob_is_damage(store: LocalStore, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("exactly")
+def test_something_else_in_the_place_of_an_exact_file_is_damage(store: LocalStore, tmp_path: Path) -> None:
     filled(store, 3)
-    path = store._layout.blob(hash_bytes(b"1"))
+    (tmp_path / "large").write_bytes(b"large" * 300)
+    with store.writer() as writer:
+        digest = writer.add_file(tmp_path / "large").digest
+        writer.commit()
+    (path,) = exact_files(store.root)
     path.unlink()
     path.symlink_to(tmp_path)
-    assert [damage.digest for damage in check_store(store).damaged] == [hash_bytes(b"1")]
+    for opened in (store, LocalStore(store.root)):
+        assert [damage.digest for damage in check_store(opened).damaged] == [digest]
+
+
+def test_a_bit_that_is_flipped_in_a_pack_damages_what_has_its_bytes_there(store: LocalStore) -> None:
+    filled(store, 200)
+    (pack,) = packs(store.root)
+    flip(pack, PACK_BYTES_IN_FRONT)
+    assert [damage.digest for damage in check_store(store).damaged] == [hash_bytes(b"0")]
 
 
 def test_progress_ends_with_all_bytes(store: LocalStore) -> None:
