@@ -7,6 +7,7 @@ processes may add files, and replace several by one that says the same, and this
 import errno
 import mmap
 import os
+import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -17,9 +18,11 @@ from threading import Lock
 from blake3 import blake3
 
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, UnsupportedFormat, UsageError
-from holdfast.store.disk import READ, refusal, refusing
+from holdfast.store.disk import CREATE, READ, fsync_folder, refusal, refusing, write_all
 from holdfast.store.index import IndexFile, Place, Segment, index_bytes
 from holdfast.store.layout import Layout
+from holdfast.store.rebuild import rebuilt_index
+from holdfast.store.scratch import Scratch
 
 __all__ = ["Catalog"]
 
@@ -44,6 +47,7 @@ class Catalog:
         self._lock = Lock()
         self._files: dict[str, IndexFile] = {}
         self._looked = False
+        self._made = b""
         self._refused: dict[str, tuple[int, int] | None] = {}
         self.lost: frozenset[Segment] = frozenset()
         self.unreadable: dict[str, HoldfastError] = {}
@@ -61,7 +65,6 @@ class Catalog:
         What was lost or unreadable may have been written again since, under the name that it had.
         """
         with self._lock:
-            self._looked = True
             while True:
                 names = set(self._layout.names(self._layout.index))
                 self.unreadable = {
@@ -69,15 +72,18 @@ class Catalog:
                     for name, error in self.unreadable.items()
                     if name in names and self._identity(name) == self._refused[name]
                 }
-                if names == self._files.keys() | self.unreadable.keys():
+                if names == (self._files.keys() - {""}) | self.unreadable.keys() and self._looked:
                     found = frozenset(filter(self.stands, self.lost))
                     self.lost -= found
                     return bool(found)
+                self._looked = True
                 try:
                     opened = {name: self._files.get(name) or self._open(name) for name in sorted(names)}
                 except NotFound:  # it was merged with others since its name was listed
                     continue
                 self._files = {name: file for name, file in opened.items() if file is not None}
+                if not self._files and (unwritten := self._from_packs()) is not None:
+                    self._files = {"": unwritten}
                 self.look_for_segments()
                 return True
 
@@ -85,6 +91,11 @@ class Catalog:
         """Find out which segments are lost."""
         segments = {segment for file in self._files.values() for segment in file.segments}
         self.lost = frozenset(segment for segment in segments if not self.stands(segment))
+
+    @property
+    def unwritten(self) -> bytes | None:
+        """An index that was made from the packs because all of it was lost, and that nobody has written yet."""
+        return self._made if "" in self.files else None
 
     def places(self, id_: bytes) -> Iterator[Place]:
         """Where `id_` is, as far as this catalog has looked."""
@@ -99,10 +110,10 @@ class Catalog:
             return any(file.holds(id_) for file in self.files.values())
         return next(self.places(id_), None) is not None
 
-    def all(self) -> Iterator[tuple[bytes, Place]]:
-        """Every row that counts, in ascending order of the ids."""
+    def all(self, *, with_lost: bool = False) -> Iterator[tuple[bytes, Place]]:
+        """Every row that counts, in ascending order of the ids; or those that do not count as well."""
         for id_, place in merge(*(file.all() for file in self.files.values())):
-            if place.segment not in self.lost:
+            if with_lost or place.segment not in self.lost:
                 yield id_, place
 
     def stands(self, segment: Segment) -> bool:
@@ -127,11 +138,31 @@ class Catalog:
                 return _merged([self.files[name] for name in names]), names
         return None
 
+    def write(self, scratch: Scratch, data: bytes) -> str:
+        """Add an index file, whole and durable; its name. What it lists MUST be durable already."""
+        name, temporary = blake3(data).hexdigest(), f"index-{secrets.token_hex(4)}"
+        with refusing(self._layout.index):
+            descriptor = os.open(temporary, CREATE, 0o444, dir_fd=scratch.descriptor)
+            try:
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, self._layout.index / name, src_dir_fd=scratch.descriptor)
+            fsync_folder(self._layout.index)
+        return name
+
     def drop(self, names: Iterable[str]) -> None:
         """Remove index files that another one has taken the place of."""
         for name in names:
             with suppress(OSError):
                 os.unlink(self._layout.index / name)  # noqa: PTH108 - one way of touching the disk, for the tests
+
+    def _from_packs(self) -> IndexFile | None:
+        """Where not one index file is left, what the packs say: without it a store would seem to be empty."""
+        rebuilt = rebuilt_index(self._layout)
+        self._made = rebuilt.data
+        return IndexFile(rebuilt.data) if rebuilt.rows else None
 
     def _open(self, name: str) -> IndexFile | None:
         identity = self._identity(name)

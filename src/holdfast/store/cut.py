@@ -89,11 +89,11 @@ class Cutting:
 CUTTING = Cutting(
     large_bytes_min=1 << 20,
     plain=Sizes(16 << 10, 64 << 10, 256 << 10),
-    text=Sizes(4 << 10, 16 << 10, 64 << 10),
+    text=Sizes(2 << 10, 8 << 10, 32 << 10),
     tensor_stride=4 << 20,
 )
 """How new stores cut. 64 KiB costs one row of the index for each, a thousandth of the bytes; text and tables, in which
-changes are scattered, repay four times as many. A tensor changes as a whole or not at all."""
+changes are scattered, repay eight times as many. A tensor changes as a whole or not at all."""
 
 
 @dataclass(frozen=True, slots=True)

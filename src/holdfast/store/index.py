@@ -8,14 +8,16 @@ docs/FORMAT.md, "Index", is the description for everybody who does not read Pyth
 """
 
 import mmap
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
 from typing import NamedTuple
 
 from holdfast.errors import UnsupportedFormat
-from holdfast.store.pack import ID_BYTES, Record
+from holdfast.store.codec import PLAIN
+from holdfast.store.pack import CHUNK, ID_BYTES, Record
 
-__all__ = ["EXACT", "PACK", "ROW_BYTES", "IndexFile", "Place", "Segment", "index_bytes", "row_bytes"]
+__all__ = ["EXACT", "PACK", "ROW_BYTES", "IndexFile", "Place", "Segment", "index_bytes", "row_bytes", "rows_inside"]
 
 PACK, EXACT = 1, 2
 
@@ -74,6 +76,14 @@ class Place(NamedTuple):
 def row_bytes(record: Record, segment: int) -> bytes:
     """The row of a record, whose segment is given by its number."""
     return _ROW.pack(record.id, record.offset, record.length, record.stored, segment, record.kind, record.codec, 0)
+
+
+def rows_inside(chunks: Iterable[tuple[bytes, int]], segment: int) -> Iterator[bytes]:
+    """The rows of the chunks, each its id and its length, of which an exact file consists."""
+    offset = 0
+    for id_, length in chunks:
+        yield row_bytes(Record(offset, CHUNK, PLAIN, length, length, id_), segment)
+        offset += length
 
 
 def index_bytes(segments: Sequence[Segment], rows: Iterable[bytes]) -> bytes:
@@ -152,6 +162,20 @@ class IndexFile:
         """Every row in ascending order."""
         for at in range(self._rows, self._rows + self._count * ROW_BYTES, ROW_BYTES):
             yield self._data[at : at + ID_BYTES], self._place(at + ID_BYTES)
+
+    def by_segment(self) -> dict[Segment, "array[int]"]:
+        """Where in the file the rows of each segment are, for `row_at`, in the order of their offsets."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for at in range(self._rows, self._rows + self._count * ROW_BYTES, ROW_BYTES):
+            offset, _, _, number, *_ = _PLACE.unpack_from(self._data, at + ID_BYTES)
+            found.setdefault(number, []).append((offset, at))
+        if max(found, default=0) >= len(self.segments):
+            raise _malformed("a row refers to no segment")
+        return {self.segments[number]: array("Q", (at for _, at in sorted(rows))) for number, rows in found.items()}
+
+    def row_at(self, at: int) -> tuple[bytes, Place]:
+        """The row at a place that `by_segment` named."""
+        return self._data[at : at + ID_BYTES], self._place(at + ID_BYTES)
 
     def rows(self, numbers: Sequence[int]) -> Iterator[bytes]:
         """Every row with the number of its segment exchanged for the one that stands at its place in `numbers`."""

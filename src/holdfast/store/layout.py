@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from holdfast.canonical import JsonObject, Reader, decode, encode
 from holdfast.digest import Digest
 from holdfast.errors import NotFound, UnsupportedFormat
 from holdfast.store.cut import CUTTING, Cutting
-from holdfast.store.disk import CREATE, READ, fsync_folder, refusing, write_all
+from holdfast.store.disk import CREATE, READ, fsync_folder, refusal, refusing, write_all
 from holdfast.store.formats import accepted_version
 from holdfast.store.index import PACK, Segment
 
@@ -73,6 +74,20 @@ class Layout:
     def exact(self, digest: Digest) -> str:
         """The exact file of the blob, if it has one. A plain text: it is asked for once for every new file."""
         return f"{self.root}/blobs/{digest.hex[:2]}/{digest.hex}"
+
+    def exact_size(self, digest: Digest) -> int | None:
+        """Bytes of the blob's exact file; None if it has none, or if something else stands there.
+
+        Raises:
+            PermissionRefused: the operating system refused.
+        """
+        try:
+            status = os.lstat(self.exact(digest))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise refusal(error, self.root) from error
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def segment(self, segment: Segment) -> str:
         """The file that the segment is."""

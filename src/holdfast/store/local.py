@@ -14,7 +14,7 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from heapq import merge
 from itertools import groupby
@@ -28,13 +28,15 @@ from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat, UsageEr
 from holdfast.store.catalog import Catalog
 from holdfast.store.chunked import ChunkedFile
 from holdfast.store.codec import unpack_bytes
-from holdfast.store.disk import READ, place, refusal, refusing
+from holdfast.store.disk import READ, place, refusing
 from holdfast.store.faults import absent, damaged, too_large
 from holdfast.store.index import Place
-from holdfast.store.interface import Sink
+from holdfast.store.interface import EVERYTHING, Depth, Sink, StoreCheck
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
+from holdfast.store.local_check import LocalCheck
 from holdfast.store.local_writer import LocalWriter
 from holdfast.store.pack import BLOB, CHUNK, RECORD_BYTES_MAX, recipe_chunks
+from holdfast.store.rebuild import rebuilt_index
 from holdfast.store.scratch import scratch, sweep
 from holdfast.store.segments import Segments
 
@@ -69,8 +71,11 @@ class LocalStore:
         """See `Store.writer`."""
         cutting = self._layout.prepare_to_write()
         with scratch(self._layout.tmp, SCRATCH_PREFIX) as mine:
-            if not self._catalog.refresh():
-                self._catalog.look_for_segments()
+            self._look()
+            if (lost := self._catalog.unwritten) is not None:
+                # The next index file would otherwise be taken for all there is.
+                self._catalog.write(mine, lost)
+                self._catalog.refresh()
             writer = LocalWriter(self._layout, self._catalog, cutting, mine)
             try:
                 yield writer
@@ -165,12 +170,38 @@ class LocalStore:
         self._layout.forget_damage(digest.hex)
         return size
 
+    def check(self, depth: Depth = EVERYTHING, progress: Callable[[int, int], None] | None = None) -> StoreCheck:
+        """See `Store.check`."""
+        self._look()
+        return LocalCheck(self._layout, self._catalog, depth, progress).run()
+
+    def repair(self) -> tuple[str, ...]:
+        """See `Store.repair`: an index that is lost or damaged is made again from the packs."""
+        self._layout.prepare_to_write()
+        self._look()
+        before = list(self._catalog.files)
+        damaged = list(self._catalog.unreadable)
+        with scratch(self._layout.tmp, SCRATCH_PREFIX) as mine:
+            rebuilt = rebuilt_index(self._layout)
+            known = sum(len(file) for name, file in self._catalog.files.items() if name)
+            if rebuilt.rows <= known and not damaged:
+                return ()
+            name = self._catalog.write(mine, rebuilt.data)
+        self._catalog.drop(one for one in [*before, *damaged] if one not in {"", name})
+        self._look()
+        return (f"the index was made again from {rebuilt.packs} packs and exact files: {rebuilt.rows} records",)
+
     def digests(self) -> Iterator[Digest]:
         """See `Store.digests`."""
         self._catalog.refresh()
         listed = (id_.hex() for id_, found in self._catalog.all() if found.kind != CHUNK)
         for name, _ in groupby(merge(listed, self._layout.names(self._layout.blobs))):
             yield Digest(name)
+
+    def _look(self) -> None:
+        """Find out what is there now: index files, and the segments that they refer to."""
+        if not self._catalog.refresh():
+            self._catalog.look_for_segments()
 
     def _places(self, digest: Digest) -> list[Place]:
         """Where records of the blob, and of its recipe, are; another process may have written them a moment ago."""
@@ -259,12 +290,7 @@ class LocalStore:
         )
 
     def _has_exact(self, digest: Digest) -> bool:
-        try:
-            return stat.S_ISREG(os.lstat(self._layout.exact(digest)).st_mode)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as error:
-            raise refusal(error, self._layout.root) from error
+        return self._layout.exact_size(digest) is not None
 
     def _exact_size(self, digest: Digest) -> int:
         path = self._layout.exact(digest)

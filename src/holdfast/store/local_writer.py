@@ -7,7 +7,6 @@ visible. What can be seen is therefore always whole, and a crash leaves nothing 
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -22,11 +21,11 @@ from holdfast.store.codec import PLAIN, ZSTD, pack_bytes
 from holdfast.store.cut import HEAD_BYTES, Chunk, Cutting
 from holdfast.store.disk import CREATE, fsync_folder, refusing, write_all
 from holdfast.store.faults import left
-from holdfast.store.index import EXACT, Segment, index_bytes, row_bytes
+from holdfast.store.index import EXACT, Segment, index_bytes, row_bytes, rows_inside
 from holdfast.store.interface import Stored
 from holdfast.store.large import Cut, cut_pieces, deserves_exact_file
 from holdfast.store.layout import Layout
-from holdfast.store.pack import BLOB, CHUNK, RECIPE, Record, recipe_bytes
+from holdfast.store.pack import BLOB, CHUNK, RECIPE, recipe_bytes
 from holdfast.store.packing import PACK_BYTES, Packing
 from holdfast.store.scratch import Scratch
 from holdfast.store.steady import Steady, read_steady, steady
@@ -215,11 +214,7 @@ class LocalWriter:
 
     def _is_exact(self, id_: bytes, size: int) -> bool:
         """Whether an exact file of the blob is here; it may be older than the index."""
-        try:
-            status = os.lstat(self._layout.exact(Digest(id_.hex())))
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return stat.S_ISREG(status.st_mode) and status.st_size == size
+        return self._layout.exact_size(Digest(id_.hex())) == size
 
     def _copy_exactly(self, source: Steady, report: Callable[[int], None] | None) -> tuple[str, Cut]:
         """The bytes of the source in a file of the scratch folder, under the name that is returned."""
@@ -254,7 +249,7 @@ class LocalWriter:
                 return Stored(cut.digest, cut.size, new=False)
             if name is not None:
                 self._segments.append((name, Segment(EXACT, cut.digest.hex, cut.size)))
-                self._exact_rows += _rows_inside(cut, len(self._segments) - 1)
+                self._exact_rows += rows_inside(cut.chunks, len(self._segments) - 1)
             number, packing = self._recipes = self._recipes or self._new_pack()
             recipe = recipe_bytes(cut.chunks)
             record = packing.append(id_, RECIPE, len(recipe), (PLAIN, recipe))
@@ -311,7 +306,7 @@ class LocalWriter:
             with refusing(folder):
                 fsync_folder(folder)
         # (5) the index
-        self._write_index(index_bytes(segments, [*self._rows.values(), *self._exact_rows]))
+        self._catalog.write(self._scratch, index_bytes(segments, [*self._rows.values(), *self._exact_rows]))
         for id_ in self._marked & {id_.hex() for id_ in self._rows}:
             self._layout.forget_damage(id_)
             self._marked.discard(id_)
@@ -320,22 +315,9 @@ class LocalWriter:
         # Merging index files is housekeeping: all that was asked for is durable and visible by now.
         if (merged := self._catalog.to_merge()) is not None:
             data, names = merged
-            self._write_index(data)
+            self._catalog.write(self._scratch, data)
             self._catalog.drop(names)
             self._catalog.refresh()
-
-    def _write_index(self, data: bytes) -> None:
-        name = self._next_name()
-        with refusing(self._scratch.path / name):
-            descriptor = os.open(name, CREATE, 0o444, dir_fd=self._scratch.descriptor)
-            try:
-                write_all(descriptor, data)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        self._give_name(name, self._layout.index / blake3(data).hexdigest())
-        with refusing(self._layout.index):
-            fsync_folder(self._layout.index)
 
     def _fsync(self, name: str) -> None:
         with refusing(self._scratch.path / name):
@@ -358,14 +340,6 @@ class LocalWriter:
     def _still_open(self) -> None:
         if self._is_left:
             raise left()
-
-
-def _rows_inside(cut: Cut, number: int) -> Iterator[bytes]:
-    """A row for each chunk of a blob that is a file of its own."""
-    offset = 0
-    for id_, length in cut.chunks:
-        yield row_bytes(Record(offset, CHUNK, PLAIN, length, length, id_), number)
-        offset += length
 
 
 def _told(source: Steady, report: Callable[[int], None] | None) -> Iterator[bytes]:
