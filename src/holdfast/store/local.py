@@ -30,7 +30,7 @@ from holdfast.store.chunked import ChunkedFile
 from holdfast.store.codec import unpack_bytes
 from holdfast.store.disk import READ, place, refusing
 from holdfast.store.faults import absent, damaged, too_large
-from holdfast.store.index import Place
+from holdfast.store.index import IndexFile, Place
 from holdfast.store.interface import EVERYTHING, Depth, Sink, StoreCheck
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local_check import LocalCheck
@@ -179,15 +179,17 @@ class LocalStore:
         """See `Store.repair`: an index that is lost or damaged is made again from the packs."""
         self._layout.prepare_to_write()
         self._look()
-        before = list(self._catalog.files)
         damaged = list(self._catalog.unreadable)
         with scratch(self._layout.tmp, SCRATCH_PREFIX) as mine:
             rebuilt = rebuilt_index(self._layout)
-            known = sum(len(file) for name, file in self._catalog.files.items() if name)
-            if rebuilt.rows <= known and not damaged:
+            index, files = IndexFile(rebuilt.data), self._catalog.files
+            is_lost = self._catalog.unwritten is not None
+            if not (damaged or is_lost) and all(found in self._catalog.places(id_) for id_, found in index.all()):
                 return ()
             name = self._catalog.write(mine, rebuilt.data)
-        self._catalog.drop(one for one in [*before, *damaged] if one not in {"", name})
+        # A file that says more stays: it knows how to read a pack that no longer says itself what is in it.
+        said = [one for one, file in files.items() if all(found in index.find(id_) for id_, found in file.all())]
+        self._catalog.drop(one for one in [*said, *damaged] if one not in {"", name})
         self._look()
         return (f"the index was made again from {rebuilt.packs} packs and exact files: {rebuilt.rows} records",)
 
