@@ -88,7 +88,6 @@ def test_a_store_is_opened_again_as_it_is(store: LocalStore, root: Path) -> None
         {**PACKS, "version": "1.0"},
         {**PACKS, "format": "somebody.else"},
         {**PACKS, "layout": "shards"},
-        {**PACKS, "cutting": {}},
         {"format": "holdfast.store"},
         [],
     ],
@@ -108,6 +107,17 @@ def test_fields_of_a_newer_minor_format_do_no_harm(root: Path, config: JsonObjec
     (root / "config.json").write_bytes(encode({**config, "later": True}))
     digest = added(LocalStore(root), b"hello")
     assert LocalStore(root).read(digest, bytes_max=5) == b"hello"
+
+
+@pytest.mark.parametrize("cutting", [{}, {**CUTTING.to_json(), "tensor_stride": 0}], ids=["none", "impossible"])
+def test_a_store_that_cuts_in_an_unknown_way_is_read_and_not_written(root: Path, cutting: JsonObject) -> None:
+    digest = added(LocalStore(root), b"hello")
+    (root / "config.json").unlink()
+    (root / "config.json").write_bytes(encode({**PACKS, "cutting": cutting}))
+    store = LocalStore(root)
+    assert store.read(digest, bytes_max=5) == b"hello"
+    with pytest.raises(UnsupportedFormat), store.writer():
+        pass
 
 
 def test_a_config_that_is_not_json_is_refused(root: Path) -> None:
