@@ -5,7 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 from holdfast.cli.exit_codes import EXIT_CODES
+from holdfast.digest import Digest
 from tests.commands import Cli
+from tests.store.spoiling import alone
 
 
 def flip_a_bit(blob: Path) -> None:
@@ -16,8 +18,7 @@ def flip_a_bit(blob: Path) -> None:
 
 
 def blob_of(project: Path, digest: str) -> Path:
-    name = digest.removeprefix("sha256:")
-    return project / ".holdfast/store/blobs" / name[:2] / name
+    return alone(project / ".holdfast/store", Digest.parse(digest))
 
 
 def test_a_whole_store_is_ok(cli: Cli, incomplete: Path) -> None:

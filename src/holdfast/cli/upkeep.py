@@ -90,9 +90,10 @@ def doctor(as_json: AsJson = False) -> int:
 def _project_signs(settings: Settings) -> list[Sign]:
     try:
         project = here()
+        store, registry = project.store, project.registry
     except HoldfastError as error:
         return [Sign("project", ok=False, sentence=error.message, hint=error.hint)]
-    return list(examine_project(settings, project.store, project.registry))
+    return list(examine_project(settings, store, registry))
 
 
 def _signs(signs: list[Sign]) -> Iterator[str]:

@@ -304,7 +304,7 @@ class Store(Protocol):
         them when the iteration raises, and MUST NOT act on them before it has ended.
 
         Raises:
-            IntegrityError, NotFound: as `read`; at the latest after the last piece.
+            IntegrityError, NotFound: as `read`; after the last piece if not before.
         """
         ...
 

@@ -50,8 +50,9 @@ class LocalCheck:
         self._reader = Segments(layout)
         self._bad: dict[Segment, set[bytes]] = {}
         self._told = Lock()
-        self._done = 0
+        self._left: set[Segment] = set()
         self._total = 0
+        self._bytes_read = 0
 
     def run(self) -> StoreCheck:
         """Check; see `Store.check`.
@@ -64,6 +65,7 @@ class LocalCheck:
         within = {segment for file in self._catalog.files.values() for segment in file.segments}
         standing = (exact | within) - self._catalog.lost
         chosen = {segment for segment in standing if self._depth.covers(segment.name)}
+        self._left = set(chosen)
         self._total = sum(segment.size for segment in chosen)
         # (2) what it says
         for file in self._catalog.files.values():
@@ -86,7 +88,7 @@ class LocalCheck:
         if self._depth == EVERYTHING and not damaged:
             for name in self._layout.names(self._layout.damaged):
                 self._layout.forget_damage(name)
-        return StoreCheck(blobs, whole, tuple(sorted(damaged)), self._done, tuple(self._notes()))
+        return StoreCheck(blobs, whole, tuple(sorted(damaged)), self._bytes_read, tuple(self._notes()))
 
     def _notes(self) -> Iterator[str]:
         for name, error in sorted(self._catalog.unreadable.items()):
@@ -132,9 +134,10 @@ class LocalCheck:
         with self._told:
             if bad:
                 self._bad.setdefault(segment, set()).update(bad)
-            self._done += read
+            self._bytes_read += read
+            self._left.discard(segment)
             if self._progress is not None:
-                self._progress(min(self._done, self._total), self._total)
+                self._progress(self._total - sum(one.size for one in self._left), self._total)
 
     def _hash(self, segment: Segment) -> str:
         state, piece = hashlib.sha256(), 1 << 22
