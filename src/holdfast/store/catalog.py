@@ -4,6 +4,7 @@ Index files are written once and named by their content, so what was opened stay
 processes may add files, and replace several by one that says the same, and this one notices when it next looks.
 """
 
+import errno
 import mmap
 import os
 import secrets
@@ -11,11 +12,12 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from heapq import merge
+from pathlib import Path
 from threading import Lock
 
 from blake3 import blake3
 
-from holdfast.errors import HoldfastError, IntegrityError, NotFound
+from holdfast.errors import HoldfastError, IntegrityError, NotFound, UnsupportedFormat, UsageError
 from holdfast.store.disk import CREATE, READ, fsync_folder, refusal, refusing, write_all
 from holdfast.store.index import IndexFile, Place, Segment, index_bytes
 from holdfast.store.layout import Layout
@@ -46,6 +48,7 @@ class Catalog:
         self._files: dict[str, IndexFile] = {}
         self._looked = False
         self._made = b""
+        self._refused: dict[str, tuple[int, int] | None] = {}
         self.lost: frozenset[Segment] = frozenset()
         self.unreadable: dict[str, HoldfastError] = {}
 
@@ -57,13 +60,22 @@ class Catalog:
         return self._files
 
     def refresh(self) -> bool:
-        """Look which index files there are now; whether that is another set than before."""
+        """Look what is there now; whether that is something else than before.
+
+        What was lost or unreadable may have been written again since, under the name that it had.
+        """
         with self._lock:
             while True:
                 names = set(self._layout.names(self._layout.index))
-                self.unreadable = {name: error for name, error in self.unreadable.items() if name in names}
+                self.unreadable = {
+                    name: error
+                    for name, error in self.unreadable.items()
+                    if name in names and self._identity(name) == self._refused[name]
+                }
                 if names == (self._files.keys() - {""}) | self.unreadable.keys() and self._looked:
-                    return False
+                    found = frozenset(filter(self.stands, self.lost))
+                    self.lost -= found
+                    return bool(found)
                 self._looked = True
                 try:
                     opened = {name: self._files.get(name) or self._open(name) for name in sorted(names)}
@@ -153,28 +165,46 @@ class Catalog:
         return IndexFile(rebuilt.data) if rebuilt.rows else None
 
     def _open(self, name: str) -> IndexFile | None:
-        path = self._layout.index / name
+        identity = self._identity(name)
+        try:
+            data = self._mapped(self._layout.index / name)
+            _compare(name, data)
+            return IndexFile(data)
+        except (IntegrityError, UnsupportedFormat, UsageError) as error:
+            # What the other files list can still be read; a check names this one.
+            self.unreadable[name] = error
+            self._refused[name] = identity
+            return None
+
+    def _mapped(self, path: Path) -> bytes | mmap.mmap:
         with refusing(path):
             descriptor = os.open(path, READ)
             try:
-                size = os.fstat(descriptor).st_size
-                data = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b""
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                return mmap.mmap(descriptor, status.st_size, access=mmap.ACCESS_READ) if status.st_size else b""
             finally:
                 os.close(descriptor)
+
+    def _identity(self, name: str) -> tuple[int, int] | None:
+        """What tells a file from another one that takes its place."""
         try:
-            found = blake3(data).hexdigest()
-            if found != name:
-                raise IntegrityError(
-                    f"the index file {name} is damaged: its bytes hash to {found}",
-                    hint="Run: holdfast check --repair. It builds the index again from the packs.",
-                    expected=name,
-                    found=found,
-                )
-            return IndexFile(data)
-        except HoldfastError as error:
-            # What the other files list can still be read; a check names this one.
-            self.unreadable[name] = error
+            status = os.lstat(self._layout.index / name)
+        except OSError:
             return None
+        return status.st_ino, status.st_ctime_ns
+
+
+def _compare(name: str, data: bytes | mmap.mmap) -> None:
+    found = blake3(data).hexdigest()
+    if found != name:
+        raise IntegrityError(
+            f"the index file {name} is damaged: its bytes hash to {found}",
+            hint="Run: holdfast check --repair. It builds the index again from the packs.",
+            expected=name,
+            found=found,
+        )
 
 
 def _merged(files: list[IndexFile]) -> bytes:

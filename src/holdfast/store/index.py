@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from holdfast.errors import UnsupportedFormat
 from holdfast.store.codec import PLAIN
-from holdfast.store.pack import CHUNK, ID_BYTES, Record
+from holdfast.store.pack import CHUNK, ID_BYTES, RECIPE, RECIPE_BYTES_MAX, RECORD_BYTES_MAX, Record
 
 __all__ = ["EXACT", "PACK", "ROW_BYTES", "IndexFile", "Place", "Segment", "index_bytes", "row_bytes", "rows_inside"]
 
@@ -194,6 +194,8 @@ class IndexFile:
         segment = self.segments[number]
         if offset + stored > segment.size:
             raise _malformed("a row refers past the end of its segment")
+        if stored > RECIPE_BYTES_MAX or (kind != RECIPE and max(stored, length) > RECORD_BYTES_MAX):
+            raise _malformed("a row states a length that no record has")
         return Place(segment, offset, length, stored, kind, codec)
 
 

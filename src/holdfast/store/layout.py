@@ -110,7 +110,7 @@ class Layout:
             if not (self.root / CONFIG_NAME).exists():
                 self._refuse_what_is_no_store()
                 self._write_config()
-        self.cutting()
+        self._config()  # a reader need not know how to cut
 
     def prepare_to_write(self) -> Cutting:
         """Make the folders that are missing; how to cut. A store of the layout `files` becomes one of `packs`.
@@ -133,8 +133,13 @@ class Layout:
         """How this store cuts; None where it was made before there were chunks.
 
         Raises:
-            UnsupportedFormat: a store of a format that is not read here.
+            UnsupportedFormat: a store of a format that is not read here, or that cuts in a way not known here.
         """
+        layout, config = self._config()
+        return Cutting.from_json(config.reader("cutting")) if layout == "packs" else None
+
+    def _config(self) -> tuple[str, Reader]:
+        """The name of the layout, and what else the config says."""
         path = self.root / CONFIG_NAME
         with refusing(path):
             descriptor = os.open(path, READ)
@@ -152,7 +157,7 @@ class Layout:
                 found=layout[:80],
                 expected=" or ".join(_MAJORS),
             )
-        return Cutting.from_json(document.reader("cutting")) if layout == "packs" else None
+        return layout, document
 
     def _refuse_what_is_no_store(self) -> None:
         others = [path.name for path in self.root.iterdir() if not path.name.startswith(CONFIG_NAME)]

@@ -24,13 +24,13 @@ from typing import BinaryIO
 from blake3 import blake3
 
 from holdfast.digest import READ_BYTES, Digest
-from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
+from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat, UsageError
 from holdfast.store.catalog import Catalog
 from holdfast.store.chunked import ChunkedFile
 from holdfast.store.codec import unpack_bytes
 from holdfast.store.disk import READ, place, refusing
 from holdfast.store.faults import absent, damaged, too_large
-from holdfast.store.index import Place
+from holdfast.store.index import IndexFile, Place
 from holdfast.store.interface import EVERYTHING, Depth, Sink, StoreCheck
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local_check import LocalCheck
@@ -42,8 +42,8 @@ from holdfast.store.segments import Segments
 
 __all__ = ["LocalStore"]
 
-_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, ValueError)
-"""What reading from one place can end in, so that the next one is tried."""
+_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, UsageError, ValueError)
+"""What reading from one place can end in, so that the next one is tried; a link or a folder is a `UsageError`."""
 
 
 class LocalStore:
@@ -128,16 +128,14 @@ class LocalStore:
         for found in self._places(digest):
             try:
                 if found.kind == BLOB:
-                    data = self._bytes(found)
-                    hashed = Digest(hashlib.sha256(data).hexdigest())
-                    if hashed == digest:
-                        yield data
-                        return
-                    wrong = hashed
+                    for data in self._attempts(found):
+                        hashed = Digest(hashlib.sha256(data).hexdigest())
+                        if hashed == digest:
+                            yield data
+                            return
+                        wrong = hashed
                 else:
-                    recipe = self._bytes(found)
-                    recipe_chunks(recipe)
-                    recipes[recipe] = None
+                    recipes[self._recipe(found)] = None
             except _CANNOT as error:
                 wrong = str(error)
         if recipes:
@@ -181,15 +179,17 @@ class LocalStore:
         """See `Store.repair`: an index that is lost or damaged is made again from the packs."""
         self._layout.prepare_to_write()
         self._look()
-        before = list(self._catalog.files)
         damaged = list(self._catalog.unreadable)
         with scratch(self._layout.tmp, SCRATCH_PREFIX) as mine:
             rebuilt = rebuilt_index(self._layout)
-            known = sum(len(file) for name, file in self._catalog.files.items() if name)
-            if rebuilt.rows <= known and not damaged:
+            index, files = IndexFile(rebuilt.data), self._catalog.files
+            is_lost = self._catalog.unwritten is not None
+            if not (damaged or is_lost) and all(found in self._catalog.places(id_) for id_, found in index.all()):
                 return ()
             name = self._catalog.write(mine, rebuilt.data)
-        self._catalog.drop(one for one in [*before, *damaged] if one not in {"", name})
+        # A file that says more stays: it knows how to read a pack that no longer says itself what is in it.
+        said = [one for one, file in files.items() if all(found in index.find(id_) for id_, found in file.all())]
+        self._catalog.drop(one for one in [*said, *damaged] if one not in {"", name})
         self._look()
         return (f"the index was made again from {rebuilt.packs} packs and exact files: {rebuilt.rows} records",)
 
@@ -231,6 +231,20 @@ class LocalStore:
         stored = self._segments.read(found.segment, found.offset, found.stored)
         return unpack_bytes(found.codec, stored, found.length)
 
+    def _attempts(self, found: Place) -> Iterator[bytes]:
+        """The bytes of a record, not yet verified; if they are wrong, those of the file that stands there by now."""
+        with suppress(*_CANNOT):
+            yield self._bytes(found)
+        self._segments.forget(found.segment)
+        yield self._bytes(found)
+
+    def _recipe(self, found: Place) -> bytes:
+        for recipe in self._attempts(found):
+            with suppress(ValueError):
+                recipe_chunks(recipe)
+                return recipe
+        raise ValueError("the recipe is damaged")
+
     def _recipe_that_holds(self, digest: Digest, recipes: list[bytes]) -> Iterator[tuple[bytes, int]]:
         """The chunks of the recipe to follow. Where there are several, all but one say something that is not so."""
         for recipe in recipes[:-1]:
@@ -265,13 +279,12 @@ class LocalStore:
             if found.kind != CHUNK or found.length != length:
                 continue
             try:
-                data = self._bytes(found)
+                for data in self._attempts(found):
+                    if blake3(data).digest() == id_:
+                        return data
+                    wrong = "its bytes hash to something else"
             except _CANNOT as error:
                 wrong = str(error)
-                continue
-            if blake3(data).digest() == id_:
-                return data
-            wrong = "its bytes hash to something else"
         self._layout.mark_damaged(id_.hex())
         raise IntegrityError(
             f"the chunk b3:{id_.hex()} is damaged: {wrong}",

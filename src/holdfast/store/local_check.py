@@ -72,6 +72,8 @@ class LocalCheck:
             shares = [(segment, file, rows) for segment, rows in file.by_segment().items() if segment in chosen]
             on_all_workers(self._read_rows, shares)
         on_all_workers(self._read_whole, sorted(chosen & exact - within))
+        if self._progress is not None:
+            self._progress(self._total, self._total)  # what stands between the records was not read
         # (3) what follows for the blobs
         self._mark_bad()
         blobs = whole = 0
@@ -165,6 +167,8 @@ class LocalCheck:
             places = [place for _, place in rows if place.kind != CHUNK]
             file = alone.pop(id_, None)
             if places:
+                if file is not None and file.size != places[0].length:
+                    file = None
                 yield Digest(id_.hex()), places[0].length, self._wrong(id_, places, file)
         for id_, file in sorted(alone.items()):
             wrong = "its bytes hash to something else" if id_ in self._bad.get(file, ()) else None
