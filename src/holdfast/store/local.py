@@ -90,7 +90,11 @@ class LocalStore:
         """See `Store.missing`."""
         self._catalog.refresh()
         marked = set(self._layout.names(self._layout.damaged))
-        return {digest for digest in digests if digest.hex in marked or not self._stands(digest)}
+        asked = {bytes.fromhex(digest.hex): digest for digest in digests}
+        # Where something was lost, a recipe that stands says nothing of its chunks.
+        doubtful = asked if self._catalog.lost else self._catalog.lacks(asked)
+        absent = {asked[id_] for id_ in doubtful if not self._stands(asked[id_])}
+        return absent | {digest for digest in asked.values() if digest.hex in marked} if marked else absent
 
     def size(self, digest: Digest) -> int:
         """See `Store.size`."""
