@@ -35,12 +35,16 @@ from holdfast.store.interface import EVERYTHING, Depth, Sink, StoreCheck
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local_check import LocalCheck
 from holdfast.store.local_writer import LocalWriter
+from holdfast.store.naming import Naming, gathered
 from holdfast.store.pack import BLOB, CHUNK, RECORD_BYTES_MAX, recipe_chunks
 from holdfast.store.rebuild import rebuilt_index
 from holdfast.store.scratch import scratch, sweep
 from holdfast.store.segments import Segments
 
 __all__ = ["LocalStore"]
+
+_PIECE_BYTES = 1 << 20
+"""Chunks handed out together: writing them costs nothing beside their bytes then."""
 
 _CANNOT = (IntegrityError, NotFound, UnsupportedFormat, UsageError, ValueError)
 """What reading from one place can end in, so that the next one is tried; a link or a folder is a `UsageError`."""
@@ -259,18 +263,22 @@ class LocalStore:
         return recipe_chunks(recipes[-1])
 
     def _put_together(self, digest: Digest, chunks: Iterator[tuple[bytes, int]]) -> Iterator[bytes]:
-        state = hashlib.sha256()
+        with Naming() as name:
+            for piece in gathered(self._chunks(digest, chunks), _PIECE_BYTES):
+                name.update(piece)
+                yield piece
+            found = name.digest()
+        if found != digest:
+            self._layout.mark_damaged(digest.hex)
+            raise damaged(digest, found)
+
+    def _chunks(self, digest: Digest, chunks: Iterator[tuple[bytes, int]]) -> Iterator[bytes]:
         for id_, length in chunks:
             try:
-                data = self._chunk(id_, length)
+                yield self._chunk(id_, length)
             except IntegrityError as error:
                 self._layout.mark_damaged(digest.hex)
                 raise damaged(digest, str(error)) from error
-            state.update(data)
-            yield data
-        if state.hexdigest() != digest.hex:
-            self._layout.mark_damaged(digest.hex)
-            raise damaged(digest, Digest(state.hexdigest()))
 
     def _chunk(self, id_: bytes, length: int) -> bytes:
         """The bytes of a chunk, verified; from the first place that has them whole.

@@ -40,8 +40,8 @@ class Steady:
     size: int
     descriptor: int
 
-    def pieces(self, size: int = READ_BYTES) -> Iterator[bytes]:
-        """Its bytes, `size` at a time.
+    def pieces(self, size: int = READ_BYTES, *, first: int | None = None) -> Iterator[bytes]:
+        """Its bytes, `size` at a time, but the first time `first`.
 
         Raises:
             SourceChanged: there are more or fewer than there were when it was opened; a file that keeps growing cannot
@@ -50,7 +50,7 @@ class Steady:
         done = 0
         while True:
             with refusing(self.path):
-                piece = read_fully(self.descriptor, size)
+                piece = read_fully(self.descriptor, (first or size) if done == 0 else size)
             done += len(piece)
             if done > self.size or (not piece and done < self.size):
                 raise _changed(self.path)
