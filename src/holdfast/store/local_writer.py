@@ -16,6 +16,7 @@ from threading import Lock
 from blake3 import blake3
 
 from holdfast.digest import Digest
+from holdfast.errors import HoldfastError
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN, ZSTD, pack_bytes
 from holdfast.store.cut import HEAD_BYTES, Chunk, Cutting
@@ -193,9 +194,8 @@ class LocalWriter:
             with self._lock:
                 number, packing = self._data = self._data or self._new_pack()
                 self._rows[id_] = row_bytes(packing.append(id_, kind, len(data), packed), number)
-                if packing.size >= PACK_BYTES:
+                if self._is_ended(number, packing):
                     self._data = None
-                    self._finish(number, packing)
         finally:
             with self._lock:
                 self._claimed.discard(id_)
@@ -254,9 +254,8 @@ class LocalWriter:
             recipe = recipe_bytes(cut.chunks)
             record = packing.append(id_, RECIPE, len(recipe), (PLAIN, recipe))
             self._rows[id_] = row_bytes(record._replace(length=cut.size), number)
-            if packing.size >= PACK_BYTES:
+            if self._is_ended(number, packing):
                 self._recipes = None
-                self._finish(number, packing)
         return Stored(cut.digest, cut.size, new=True)
 
     def _new_pack(self) -> tuple[int, Packing]:
@@ -266,6 +265,14 @@ class LocalWriter:
 
     def _finish(self, number: int, packing: Packing) -> None:
         self._segments[number] = (packing.name, packing.finish())
+
+    def _is_ended(self, number: int, packing: Packing) -> bool:
+        """Whether the pack was full, and could be ended."""
+        with suppress(HoldfastError):  # what is added next says it, or the commit; the record is in the pack
+            if packing.size >= PACK_BYTES:
+                self._finish(number, packing)
+                return True
+        return False
 
     def _next_name(self) -> str:
         self._names += 1
