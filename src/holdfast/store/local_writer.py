@@ -26,7 +26,7 @@ from holdfast.store.index import EXACT, Segment, index_bytes, row_bytes, rows_in
 from holdfast.store.interface import Stored
 from holdfast.store.large import Cut, cut_pieces, deserves_exact_file
 from holdfast.store.layout import Layout
-from holdfast.store.pack import BLOB, CHUNK, RECIPE, recipe_bytes
+from holdfast.store.pack import BLOB, CHUNK, ID_BYTES, RECIPE, recipe_bytes
 from holdfast.store.packing import PACK_BYTES, Packing
 from holdfast.store.scratch import Scratch
 from holdfast.store.steady import Steady, read_steady, steady
@@ -65,8 +65,10 @@ class LocalWriter:
         self._rows: dict[bytes, bytes] = {}
         self._segments: list[tuple[str, Segment | Future[Segment]]] = []
         self._exact_rows: list[bytes] = []
+        self._met: set[Path] = set()
         self._data: tuple[int, Packing] | None = None
         self._recipes: tuple[int, Packing] | None = None
+        self._recipe_packs: set[str] = set()
         self._pen = ThreadPoolExecutor(1, "holdfast-write")
         self._is_left = False
 
@@ -214,7 +216,11 @@ class LocalWriter:
 
     def _is_exact(self, id_: bytes, size: int) -> bool:
         """Whether an exact file of the blob is here; it may be older than the index."""
-        return self._layout.exact_size(Digest(id_.hex())) == size
+        path = self._layout.exact(digest := Digest(id_.hex()))
+        if self._layout.exact_size(digest) != size:
+            return False
+        self._met.add(Path(path).parent)
+        return True
 
     def _copy_exactly(self, source: Steady, report: Callable[[int], None] | None) -> tuple[str, Cut]:
         """The bytes of the source in a file of the scratch folder, under the name that is returned."""
@@ -247,13 +253,14 @@ class LocalWriter:
                 if name is not None:
                     self._remove(name)
                 return Stored(cut.digest, cut.size, new=False)
-            if name is not None:
-                self._segments.append((name, Segment(EXACT, cut.digest.hex, cut.size)))
-                self._exact_rows += rows_inside(cut.chunks, len(self._segments) - 1)
             number, packing = self._recipes = self._recipes or self._new_pack()
+            self._recipe_packs.add(packing.name)
             recipe = recipe_bytes(cut.chunks)
             record = packing.append(id_, RECIPE, len(recipe), (PLAIN, recipe))
             self._rows[id_] = row_bytes(record._replace(length=cut.size), number)
+            if name is not None:
+                self._segments.append((name, Segment(EXACT, cut.digest.hex, cut.size)))
+                self._exact_rows += rows_inside(cut.chunks, len(self._segments) - 1)
             if self._is_ended(number, packing):
                 self._recipes = None
         return Stored(cut.digest, cut.size, new=True)
@@ -292,6 +299,8 @@ class LocalWriter:
 
     def _publish(self) -> None:
         if not self._rows and not self._segments:
+            # Who wrote what was known may not have come so far as to make its name durable.
+            self._sync([*self._met, self._layout.blobs, self._layout.index])
             return
         # (2) the contents; docs/FORMAT.md, "Order of writing and reading", has the same numbers
         for open_pack in (self._data, self._recipes):
@@ -303,28 +312,37 @@ class LocalWriter:
             segments.append(made.result() if isinstance(made, Future) else made)
             if segments[-1].kind == EXACT:
                 self._fsync(name)
-        # (3) the names
-        folders = {
-            self._give_name(name, Path(self._layout.segment(segment)))
-            for (name, _), segment in zip(self._segments, segments, strict=True)
-        }
+        # (3) the names; recipes come last, so that an index made from the packs finds none without its chunks
+        named = [
+            (name, Path(self._layout.segment(one))) for (name, _), one in zip(self._segments, segments, strict=True)
+        ]
+        named.sort(key=lambda pair: pair[0] in self._recipe_packs)
+        folders = {self._give_name(name, target) for name, target in named}
         # (4) the folders
-        for folder in [*sorted(folders), self._layout.packs, self._layout.blobs]:
-            with refusing(folder):
-                fsync_folder(folder)
+        self._sync([*sorted(folders | self._met), self._layout.packs, self._layout.blobs])
         # (5) the index
         self._catalog.write(self._scratch, index_bytes(segments, [*self._rows.values(), *self._exact_rows]))
-        for id_ in self._marked & {id_.hex() for id_ in self._rows}:
-            self._layout.forget_damage(id_)
-            self._marked.discard(id_)
+        if self._marked:
+            written = {row[:ID_BYTES].hex() for row in [*self._rows.values(), *self._exact_rows]}
+            for id_ in self._marked & written:
+                self._layout.forget_damage(id_)
+                self._marked.discard(id_)
         self._rows, self._exact_rows, self._segments = {}, [], []
         self._catalog.refresh()
-        # Merging index files is housekeeping: all that was asked for is durable and visible by now.
+        with suppress(HoldfastError):  # housekeeping: all that was asked for is durable and visible by now
+            self._merge_index()
+
+    def _merge_index(self) -> None:
         if (merged := self._catalog.to_merge()) is not None:
             data, names = merged
-            self._catalog.write(self._scratch, data)
-            self._catalog.drop(names)
+            made = self._catalog.write(self._scratch, data)
+            self._catalog.drop(name for name in names if name != made)  # one of them may have said it all
             self._catalog.refresh()
+
+    def _sync(self, folders: Iterable[Path]) -> None:
+        for folder in folders:
+            with refusing(folder):
+                fsync_folder(folder)
 
     def _fsync(self, name: str) -> None:
         with refusing(self._scratch.path / name):
