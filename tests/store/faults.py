@@ -1,4 +1,4 @@
-"""A disk that fails: `Failing` counts the calls of `os` that write, and spoils the n-th; `Full` has so many bytes left."""
+"""A disk that fails: `Failing` counts the calls of `os` that write, and spoils the n-th; `Full` takes so many bytes."""
 
 import errno
 import os
