@@ -168,7 +168,9 @@ class LocalWriter:
 
     def _add_large(self, path: str | Path, report: Callable[[int], None] | None) -> Stored:
         with steady(Path(path)) as source:
-            if deserves_exact_file(source.descriptor, source.size, self._cutting, self._is_chunk_known):
+            with refusing(source.path):
+                is_new = deserves_exact_file(source.descriptor, source.size, self._cutting, self._is_chunk_known)
+            if is_new:
                 name, cut = self._copy_exactly(source, report)
             else:
                 name, cut = None, cut_pieces(_told(source, report), self._cutting, self._put_chunk)
