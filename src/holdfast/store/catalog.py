@@ -100,15 +100,16 @@ class Catalog:
 
     def places(self, id_: bytes) -> Iterator[Place]:
         """Where `id_` is, as far as this catalog has looked."""
-        for file in self.files.values():
-            for place in file.find(id_):
-                if place.segment not in self.lost:
-                    yield place
+        for name, file in self.files.items():
+            try:
+                for place in file.find(id_):
+                    if place.segment not in self.lost:
+                        yield place
+            except UnsupportedFormat as error:
+                self._distrust(name, error)
 
     def holds(self, id_: bytes) -> bool:
         """Whether `id_` is anywhere."""
-        if not self.lost:
-            return any(file.holds(id_) for file in self.files.values())
         return next(self.places(id_), None) is not None
 
     def lacks(self, ids: Iterable[bytes]) -> set[bytes]:
@@ -139,13 +140,16 @@ class Catalog:
 
     def to_merge(self) -> tuple[bytes, list[str]] | None:
         """An index file that says what several of similar size say, and their names; None when none need merging."""
+        files = self.files  # another thread may exchange it
         kinds: dict[int, list[str]] = {}
-        for name, file in self.files.items():
+        for name, file in files.items():
             kinds.setdefault(len(file).bit_length() // 3, []).append(name)
         for names in kinds.values():
-            rows = sum(len(self.files[name]) for name in names)
+            rows = sum(len(files[name]) for name in names)
             if len(names) >= _FILES_OF_A_KIND_MAX and rows <= _MERGE_ROWS_MAX:
-                return _merged([self.files[name] for name in names]), names
+                for name in names:  # what was spoilt since it was opened must not be passed on as whole
+                    _compare(name, files[name].data)
+                return _merged([files[name] for name in names]), names
         return None
 
     def write(self, scratch: Scratch, data: bytes) -> str:
@@ -185,6 +189,13 @@ class Catalog:
             self.unreadable[name] = error
             self._refused[name] = identity
             return None
+
+    def _distrust(self, name: str, error: HoldfastError) -> None:
+        """An index file was spoilt since it was opened."""
+        with self._lock:
+            self._files = {one: file for one, file in self._files.items() if one != name}
+            self.unreadable[name] = error
+            self._refused[name] = self._identity(name)
 
     def _mapped(self, path: Path) -> bytes | mmap.mmap:
         with refusing(path):

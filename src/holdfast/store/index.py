@@ -114,6 +114,7 @@ class IndexFile:
     """One index file that can be searched.
 
     Attributes:
+        data: its bytes.
         segments: what its rows refer to.
 
     Raises:
@@ -132,7 +133,7 @@ class IndexFile:
         self._rows = self._fan + ((1 << bits) + 1) * _NUMBER.size
         if self._rows + rows * ROW_BYTES != len(data):
             raise _malformed("its length is not what its header says")
-        self._data = data
+        self.data = data
         self._count: int = rows
         self._shift = 32 - bits
         listed = (_SEGMENT.unpack_from(data, _HEADER.size + at * _SEGMENT.size) for at in range(segments))
@@ -149,13 +150,13 @@ class IndexFile:
             UnsupportedFormat: a row that refers to nothing.
         """
         fan = self._fan + (int.from_bytes(id_[:4], "big") >> self._shift) * _NUMBER.size
-        low, high = _TWO_NUMBERS.unpack_from(self._data, fan)
+        low, high = _TWO_NUMBERS.unpack_from(self.data, fan)
         end = self._rows + high * ROW_BYTES
-        at = self._data.find(id_, self._rows + low * ROW_BYTES, end)
+        at = self.data.find(id_, self._rows + low * ROW_BYTES, end)
         while at >= 0:
             if (at - self._rows) % ROW_BYTES == 0:
                 yield self._place(at + ID_BYTES)
-            at = self._data.find(id_, at + 1, end)
+            at = self.data.find(id_, at + 1, end)
 
     def holds(self, id_: bytes) -> bool:
         """Whether there is a row of `id_`."""
@@ -176,13 +177,13 @@ class IndexFile:
     def all(self) -> Iterator[tuple[bytes, Place]]:
         """Every row in ascending order."""
         for at in range(self._rows, self._rows + self._count * ROW_BYTES, ROW_BYTES):
-            yield self._data[at : at + ID_BYTES], self._place(at + ID_BYTES)
+            yield self.data[at : at + ID_BYTES], self._place(at + ID_BYTES)
 
     def by_segment(self) -> dict[Segment, "array[int]"]:
         """Where in the file the rows of each segment are, for `row_at`, in the order of their offsets."""
         found: dict[int, list[tuple[int, int]]] = {}
         for at in range(self._rows, self._rows + self._count * ROW_BYTES, ROW_BYTES):
-            offset, _, _, number, *_ = _PLACE.unpack_from(self._data, at + ID_BYTES)
+            offset, _, _, number, *_ = _PLACE.unpack_from(self.data, at + ID_BYTES)
             found.setdefault(number, []).append((offset, at))
         if max(found, default=0) >= len(self.segments):
             raise _malformed("a row refers to no segment")
@@ -190,20 +191,20 @@ class IndexFile:
 
     def row_at(self, at: int) -> tuple[bytes, Place]:
         """The row at a place that `by_segment` named."""
-        return self._data[at : at + ID_BYTES], self._place(at + ID_BYTES)
+        return self.data[at : at + ID_BYTES], self._place(at + ID_BYTES)
 
     def rows(self, numbers: Sequence[int]) -> Iterator[bytes]:
         """Every row with the number of its segment exchanged for the one that stands at its place in `numbers`."""
         told = [_NUMBER.pack(number) for number in numbers]
         for at in range(self._rows, self._rows + self._count * ROW_BYTES, ROW_BYTES):
-            row = self._data[at : at + ROW_BYTES]
+            row = self.data[at : at + ROW_BYTES]
             (segment,) = _NUMBER.unpack_from(row, _SEGMENT_AT)
             if segment >= len(told):
                 raise _malformed("a row refers to no segment")
             yield row[:_SEGMENT_AT] + told[segment] + row[_SEGMENT_AT + _NUMBER.size :]
 
     def _place(self, at: int) -> Place:
-        offset, length, stored, number, kind, codec, _ = _PLACE.unpack_from(self._data, at)
+        offset, length, stored, number, kind, codec, _ = _PLACE.unpack_from(self.data, at)
         if number >= len(self.segments):
             raise _malformed("a row refers to no segment")
         segment = self.segments[number]

@@ -17,6 +17,7 @@ from threading import Lock
 from blake3 import blake3
 
 from holdfast.digest import Digest
+from holdfast.errors import HoldfastError
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN, ZSTD, pack_bytes
 from holdfast.store.cut import HEAD_BYTES, Chunk, Cutting
@@ -27,7 +28,7 @@ from holdfast.store.interface import Stored
 from holdfast.store.large import Cut, cut_pieces, deserves_exact_file
 from holdfast.store.layout import Layout
 from holdfast.store.naming import gathered
-from holdfast.store.pack import BLOB, CHUNK, RECIPE, recipe_bytes
+from holdfast.store.pack import BLOB, CHUNK, ID_BYTES, RECIPE, recipe_bytes
 from holdfast.store.packing import PACK_BYTES, Packing
 from holdfast.store.scratch import Scratch
 from holdfast.store.steady import Steady, read_steady, steady
@@ -69,8 +70,10 @@ class LocalWriter:
         self._rows: dict[bytes, bytes] = {}
         self._segments: list[tuple[str, Segment | Future[Segment]]] = []
         self._exact_rows: list[bytes] = []
+        self._met: set[Path] = set()
         self._data: tuple[int, Packing] | None = None
         self._recipes: tuple[int, Packing] | None = None
+        self._recipe_packs: set[str] = set()
         self._pen = ThreadPoolExecutor(1, "holdfast-write")
         self._is_left = False
 
@@ -170,7 +173,9 @@ class LocalWriter:
 
     def _add_large(self, path: str | Path, report: Callable[[int], None] | None) -> Stored:
         with steady(Path(path)) as source:
-            if deserves_exact_file(source.descriptor, source.size, self._cutting, self._is_chunk_known):
+            with refusing(source.path):
+                is_new = deserves_exact_file(source.descriptor, source.size, self._cutting, self._is_chunk_known)
+            if is_new:
                 name, cut = self._copy_exactly(source, report)
             else:
                 name, cut = None, cut_pieces(_told(source, report), self._cutting, self._put_chunk)
@@ -198,9 +203,8 @@ class LocalWriter:
             with self._lock:
                 number, packing = self._data = self._data or self._new_pack()
                 self._rows[id_] = row_bytes(packing.append(id_, kind, len(data), packed), number)
-                if packing.size >= PACK_BYTES:
+                if self._is_ended(number, packing):
                     self._data = None
-                    self._finish(number, packing)
         finally:
             with self._lock:
                 self._claimed.discard(id_)
@@ -219,7 +223,11 @@ class LocalWriter:
 
     def _is_exact(self, id_: bytes, size: int) -> bool:
         """Whether an exact file of the blob is here; it may be older than the index."""
-        return self._layout.exact_size(Digest(id_.hex())) == size
+        path = self._layout.exact(digest := Digest(id_.hex()))
+        if self._layout.exact_size(digest) != size:
+            return False
+        self._met.add(Path(path).parent)
+        return True
 
     def _copy_exactly(self, source: Steady, report: Callable[[int], None] | None) -> tuple[str, Cut]:
         """The bytes of the source in a file of the scratch folder, under the name that is returned."""
@@ -252,16 +260,16 @@ class LocalWriter:
                 if name is not None:
                     self._remove(name)
                 return Stored(cut.digest, cut.size, new=False)
-            if name is not None:
-                self._segments.append((name, Segment(EXACT, cut.digest.hex, cut.size)))
-                self._exact_rows += rows_inside(cut.chunks, len(self._segments) - 1)
             number, packing = self._recipes = self._recipes or self._new_pack()
+            self._recipe_packs.add(packing.name)
             recipe = recipe_bytes(cut.chunks)
             record = packing.append(id_, RECIPE, len(recipe), (PLAIN, recipe))
             self._rows[id_] = row_bytes(record._replace(length=cut.size), number)
-            if packing.size >= PACK_BYTES:
+            if name is not None:
+                self._segments.append((name, Segment(EXACT, cut.digest.hex, cut.size)))
+                self._exact_rows += rows_inside(cut.chunks, len(self._segments) - 1)
+            if self._is_ended(number, packing):
                 self._recipes = None
-                self._finish(number, packing)
         return Stored(cut.digest, cut.size, new=True)
 
     def _new_pack(self) -> tuple[int, Packing]:
@@ -271,6 +279,14 @@ class LocalWriter:
 
     def _finish(self, number: int, packing: Packing) -> None:
         self._segments[number] = (packing.name, packing.finish())
+
+    def _is_ended(self, number: int, packing: Packing) -> bool:
+        """Whether the pack was full, and could be ended."""
+        with suppress(HoldfastError):  # what is added next says it, or the commit; the record is in the pack
+            if packing.size >= PACK_BYTES:
+                self._finish(number, packing)
+                return True
+        return False
 
     def _next_name(self) -> str:
         self._names += 1
@@ -290,6 +306,8 @@ class LocalWriter:
 
     def _publish(self) -> None:
         if not self._rows and not self._segments:
+            # Who wrote what was known may not have come so far as to make its name durable.
+            self._sync([*self._met, self._layout.blobs, self._layout.index])
             return
         # (2) the contents; docs/FORMAT.md, "Order of writing and reading", has the same numbers
         for open_pack in (self._data, self._recipes):
@@ -301,28 +319,37 @@ class LocalWriter:
             segments.append(made.result() if isinstance(made, Future) else made)
             if segments[-1].kind == EXACT:
                 self._fsync(name)
-        # (3) the names
-        folders = {
-            self._give_name(name, Path(self._layout.segment(segment)))
-            for (name, _), segment in zip(self._segments, segments, strict=True)
-        }
+        # (3) the names; recipes come last, so that an index made from the packs finds none without its chunks
+        named = [
+            (name, Path(self._layout.segment(one))) for (name, _), one in zip(self._segments, segments, strict=True)
+        ]
+        named.sort(key=lambda pair: pair[0] in self._recipe_packs)
+        folders = {self._give_name(name, target) for name, target in named}
         # (4) the folders
-        for folder in [*sorted(folders), self._layout.packs, self._layout.blobs]:
-            with refusing(folder):
-                fsync_folder(folder)
+        self._sync([*sorted(folders | self._met), self._layout.packs, self._layout.blobs])
         # (5) the index
         self._catalog.write(self._scratch, index_bytes(segments, [*self._rows.values(), *self._exact_rows]))
-        for id_ in self._marked & {id_.hex() for id_ in self._rows}:
-            self._layout.forget_damage(id_)
-            self._marked.discard(id_)
+        if self._marked:
+            written = {row[:ID_BYTES].hex() for row in [*self._rows.values(), *self._exact_rows]}
+            for id_ in self._marked & written:
+                self._layout.forget_damage(id_)
+                self._marked.discard(id_)
         self._rows, self._exact_rows, self._segments = {}, [], []
         self._catalog.refresh()
-        # Merging index files is housekeeping: all that was asked for is durable and visible by now.
+        with suppress(HoldfastError):  # housekeeping: all that was asked for is durable and visible by now
+            self._merge_index()
+
+    def _merge_index(self) -> None:
         if (merged := self._catalog.to_merge()) is not None:
             data, names = merged
-            self._catalog.write(self._scratch, data)
-            self._catalog.drop(names)
+            made = self._catalog.write(self._scratch, data)
+            self._catalog.drop(name for name in names if name != made)  # one of them may have said it all
             self._catalog.refresh()
+
+    def _sync(self, folders: Iterable[Path]) -> None:
+        for folder in folders:
+            with refusing(folder):
+                fsync_folder(folder)
 
     def _fsync(self, name: str) -> None:
         with refusing(self._scratch.path / name):
