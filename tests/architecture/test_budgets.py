@@ -40,6 +40,7 @@ DEFERRABLE = {
 DEFERRED_IN: dict[str, str] = {
     "__init__.py": "gives out the public names lazily, so that a training script pays for what it uses",
     "cli/__init__.py": "answers --version before it loads a single command",
+    "wire.py": "the client of buckets costs 60 ms, and only those who use one pay for it",
 }
 """Modules that may import Holdfast's own modules inside a function, and why. Hiding a cycle is no reason."""
 

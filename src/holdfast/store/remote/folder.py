@@ -5,8 +5,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from holdfast.errors import NotFound, PermissionRefused, TooLarge
+from holdfast.errors import NotFound, PermissionRefused, TooLarge, UnsupportedFormat
 from holdfast.store.disk import CREATE, READ, fsync_folder, refusing, write_all
+from holdfast.store.layout import CONFIG_NAME
 from holdfast.store.remote.transport import Listed, Pieces
 from holdfast.store.scratch import scratch, sweep
 from holdfast.store.steady import read_fully
@@ -16,14 +17,21 @@ __all__ = ["FolderTransport"]
 _TMP = "tmp"
 _PREFIX = "sender-"
 
+_OURS = {CONFIG_NAME, "packs", "blobs", "index", "refs", "probe", _TMP}
+
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class FolderTransport:
-    """See `Transport`. The folder is made when something is first created in it."""
+    """See `Transport`. The folder is made when something is first created in it.
+
+    Raises:
+        UnsupportedFormat: a folder that holds something else.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        _refuse_what_is_no_store(root)
         sweep(root / _TMP, _PREFIX)
 
     @property
@@ -129,3 +137,16 @@ class FolderTransport:
         path = self._root / key
         with refusing(path):
             path.unlink(missing_ok=True)
+
+
+def _refuse_what_is_no_store(root: Path) -> None:
+    """A folder in which somebody keeps other things is never taken for a store."""
+    with refusing(root):
+        names = {path.name for path in root.iterdir()} if root.is_dir() else set()
+    others = sorted(names - _OURS)
+    if others and CONFIG_NAME not in names:
+        raise UnsupportedFormat(
+            f"{root} holds {others[0]!r} and no {CONFIG_NAME}: it is not a store",
+            hint="Name an empty folder, or one that does not exist yet.",
+            path=str(root),
+        )

@@ -6,10 +6,11 @@ be read in parts and listed. docs/FORMAT.md, "Probing", gives the steps.
 
 import secrets
 
-from holdfast.errors import PermissionRefused
+from holdfast.errors import NotFound, PermissionRefused
+from holdfast.store.layout import CONFIG_NAME
 from holdfast.store.remote.transport import Transport
 
-__all__ = ["probe"]
+__all__ = ["probe", "require_store"]
 
 _FIRST = b"the first holdfast probe"
 _SECOND = b"another one"
@@ -37,6 +38,20 @@ def probe(transport: Transport) -> None:
         transport.remove(key)
     if transport.size(key) is not None:
         raise _unfit(transport, "remove", "it keeps what was removed")
+
+
+def require_store(transport: Transport) -> None:
+    """Raise where nobody has pushed anything yet; nothing is written, for many may read and not write.
+
+    Raises:
+        NotFound: there is no store.
+    """
+    if transport.size(CONFIG_NAME) is None:
+        raise NotFound(
+            f"there is no store in {transport.name}",
+            hint="Check the address; a remote becomes a store when something is first pushed to it.",
+            remote=transport.name,
+        )
 
 
 def _unfit(transport: Transport, failed: str, reason: str) -> PermissionRefused:
