@@ -19,7 +19,7 @@ _PREFIX = "sender-"
 
 _OURS = {CONFIG_NAME, "packs", "blobs", "index", "refs", "probe", _TMP}
 
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_CANNOT = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class FolderTransport:
@@ -76,7 +76,7 @@ class FolderTransport:
         except FileExistsError:
             return False
         except OSError as error:
-            if error.errno in _NO_LINKS:
+            if error.errno in _CANNOT:
                 raise PermissionRefused(
                     f"the file system of {self._root} has no hard links, so nothing can be created there safely",
                     hint="Put the remote on a file system with hard links, or in a bucket.",

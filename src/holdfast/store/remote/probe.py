@@ -24,8 +24,8 @@ def probe(transport: Transport) -> None:
         Unavailable, NotFound, UsageError: as the transport says.
     """
     key = f"probe/{secrets.token_hex(16)}"
+    transport.create(key, _FIRST)
     try:
-        transport.create(key, _FIRST)
         if transport.create(key, _SECOND) or transport.read(key, bytes_max=len(_FIRST)) != _FIRST:
             raise _unfit(
                 transport, "create", "it writes over a file that is there, so that two writers could undo each other"
