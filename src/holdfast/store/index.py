@@ -164,7 +164,7 @@ class IndexFile:
 
     def holds_blob(self, id_: bytes) -> bool:
         """Whether there is a row of the blob `id_`, whole or as a recipe. Asked for each file of a large folder."""
-        data, rows = self._data, self._rows
+        data, rows = self.data, self._rows
         low, high = _TWO_NUMBERS.unpack_from(data, self._fan + (int.from_bytes(id_[:4], "big") >> self._shift) * 4)
         end = rows + high * ROW_BYTES
         at = data.find(id_, rows + low * ROW_BYTES, end)
