@@ -90,7 +90,8 @@ def with_json(arguments: tuple[str, ...]) -> list[str]:
 
 
 def command_of(arguments: tuple[str, ...]) -> str:
-    return "audit verify" if arguments[:2] == ("audit", "verify") else arguments[0]
+    two = " ".join(arguments[:2])
+    return two if two in ENDINGS else arguments[0]
 
 
 def clean(environment: Mapping[str, str], home: Path) -> dict[str, str]:

@@ -23,11 +23,19 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from holdfast.config import HOME_NAME, Settings
+from holdfast.digest import hash_bytes
 from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.names import Reference
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
 from holdfast.store.local import LocalStore
+from holdfast.store.remote.address import FOLDER, Address
+from holdfast.store.remote.folder import FolderTransport
+from holdfast.store.remote.incoming import Incoming
+from holdfast.store.remote.outgoing import Outgoing
+from holdfast.store.remote.persistent import Persistent
+from holdfast.store.remote.remote import Remote
+from holdfast.store.remote.transport import Transport
 
 if TYPE_CHECKING:
     from holdfast.database.engine import Database
@@ -38,8 +46,10 @@ if TYPE_CHECKING:
     from holdfast.runtime.bundle_files import BundleFiles
     from holdfast.runtime.predictor import Predictor
     from holdfast.tracking.interface import Tracking
+    from holdfast.upkeep.remotes import NamedRemote
+    from holdfast.upkeep.share import Exchange
 
-__all__ = ["Project", "create_project", "open_project", "utc_now"]
+__all__ = ["Project", "create_project", "open_exchange", "open_project", "open_transport", "utc_now"]
 
 _GIT_SECONDS_MAX = 5.0
 """Git answers who it is from a file or two; a slower answer is a broken network home, and the system user will do."""
@@ -257,6 +267,46 @@ def open_project(settings: Settings) -> Project:
         )
     names = _Names(settings.database_url)
     return Project(settings, LocalStore(Path(settings.store_url)), names.database, names.let_go)
+
+
+def open_transport(address: Address, endpoint: str | None = None) -> Transport:
+    """The way to a remote; nothing is asked of it yet.
+
+    Raises:
+        UsageError: an endpoint that may not be used, or credentials that are not understood.
+        UnsupportedFormat: a folder that holds something else.
+    """
+    if address.scheme == FOLDER:
+        return Persistent(FolderTransport(Path(address.place)))
+    # The library behind it takes longer to import than most commands run.
+    from holdfast.store.remote.bucket import open_bucket
+
+    return Persistent(open_bucket(address, endpoint))
+
+
+def open_exchange(project: Project, named: "NamedRemote") -> "Exchange":
+    """The project and one of its remotes.
+
+    Raises:
+        UsageError: the project keeps its own bytes in a remote.
+    """
+    if not isinstance(project.store, LocalStore):
+        raise UsageError(
+            "this project works directly on a remote, so there is nothing to push or pull",
+            hint="Unset HOLDFAST_STORE_URL to have a store of its own.",
+        )
+    from holdfast.upkeep.share import Exchange
+
+    named_by = hash_bytes(f"{named.address} {named.endpoint}".encode()).short
+    remote = Remote(open_transport(named.address, named.endpoint), project.settings.cache / "remotes" / named_by)
+    return Exchange(
+        registry=project.registry,
+        store=project.store,
+        remote=remote,
+        outgoing=Outgoing(project.store.root, remote),
+        incoming=Incoming(project.store, remote),
+        stages=project.policy.stages,
+    )
 
 
 def _refuse_what_is_not_built(settings: Settings) -> None:

@@ -30,6 +30,9 @@ VERBS = ("capture", "inventory", "snapshot", "bundle", "register", "gate", "prom
 ADAPTERS = {
     "holdfast.store.local": "the store on a local disk",
     "holdfast.store.memory": "the store of tests",
+    "holdfast.store.remote.folder": "the way to a remote in a folder",
+    "holdfast.store.remote.bucket": "the way to a remote in a bucket",
+    "holdfast.store.remote.direct": "the store that works on a remote",
     "holdfast.registry.sql": "the registry in a database",
     "holdfast.tracking.sql": "the runs in a database",
 }

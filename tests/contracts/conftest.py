@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.database.engine import Database
+from tests.servers import S3Server, s3_server
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
@@ -43,3 +44,9 @@ def database(database_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server

@@ -614,3 +614,67 @@ def test_a_new_model_gets_the_stages_that_it_is_given_and_keeps_them(registry: R
     registry.ensure_model(CHURN, "ana", stages=(StageName("canary"), StageName("live")))
     registry.ensure_model(CHURN, "ana")
     assert [str(stage.name) for stage in registry.stages(CHURN)] == ["canary", "live"]
+
+
+# Versions from elsewhere
+
+
+def take_in(registry: Registry, value: int, content: object, **more: Any) -> Version:
+    return registry.import_version(NewVersion(CHURN, digest(content), complete=True, **more), number(value), "ana")
+
+
+def test_a_version_from_elsewhere_keeps_its_number(registry: Registry) -> None:
+    registry.ensure_model(CHURN, "ana")
+    new = NewVersion(CHURN, digest("theirs"), complete=True, semver="2.0.0", summary={"recall": 0.5})
+    origin = {"created_by": "bob", "remote": "s3://models"}
+    version = registry.import_version(new, number(4), "ana", "from the team", origin=origin)
+    assert (version.number, version.digest, version.semver) == (4, digest("theirs"), "2.0.0")
+    assert resolve(registry, "churn@4") == version
+    [event, *_] = registry.log(CHURN)
+    assert (event.action, event.to_number, event.reason) == (Action.VERSION_IMPORT, 4, "from the team")
+    assert event.details["origin"] == origin
+    assert registry.audit_verify().ok
+
+
+def test_numbers_go_on_behind_the_highest_and_gaps_are_filled_by_importing_only(registry: Registry) -> None:
+    [first] = register(registry)
+    take_in(registry, 4, "four")
+    take_in(registry, 2, "two")
+    [mine] = [registry.register(NewVersion(CHURN, digest("mine"), complete=True), "ana")]
+    assert [version.number for version in registry.versions(CHURN)] == [1, 2, 4, 5]
+    assert (first.number, mine.number) == (1, 5)
+    assert take_in(registry, 3, "three").number == 3
+    assert registry.audit_verify().ok
+
+
+def test_importing_again_changes_nothing(registry: Registry) -> None:
+    registry.ensure_model(CHURN, "ana")
+    once = take_in(registry, 2, "two")
+    size = registry.audit_verify().size
+    assert take_in(registry, 2, "two") == once
+    assert registry.audit_verify().size == size
+
+
+def test_a_number_that_belongs_to_another_digest_is_not_given_again(registry: Registry) -> None:
+    [mine] = register(registry)
+    size = registry.audit_verify().size
+    with pytest.raises(AlreadyExists) as caught:
+        take_in(registry, 1, "theirs")
+    assert caught.value.details["digest"] == str(mine.digest)
+    assert caught.value.details["asked"] == str(digest("theirs"))
+    with pytest.raises(AlreadyExists) as caught:
+        registry.import_version(NewVersion(CHURN, mine.digest, complete=True), number(7), "ana")
+    assert caught.value.details["version"] == 1
+    with pytest.raises(NotFound):
+        registry.import_version(NewVersion(ModelName("nobody"), digest("x"), complete=True), number(1), "ana")
+    with pytest.raises(UsageError):
+        take_in(registry, 0, "none")
+    assert [version.number for version in registry.versions(CHURN)] == [1]
+    assert registry.audit_verify().size == size
+
+
+def test_a_version_from_elsewhere_can_hold_a_stage(registry: Registry) -> None:
+    registry.ensure_model(CHURN, "ana")
+    take_in(registry, 3, "three")
+    assert move(registry, 3, None).to_number == 3
+    assert registry.audit_verify().ok

@@ -181,3 +181,12 @@ def test_an_approval_has_its_event(raw: sqlite3.Connection) -> None:
         "INSERT INTO approvals SELECT 'new', model, number, digest, stage, verdict, 'eve', meaning, reason, created_at "
     )
     refused(raw, row + "FROM approvals", why="needs its event")
+
+
+def test_a_version_is_taken_in_with_its_event_only(raw: sqlite3.Connection) -> None:
+    row = (
+        "INSERT INTO versions (model, number, digest, complete, missing, summary, created_at, created_by) "
+        "VALUES ('churn', 2000, 'sha256:y', 1, '[]', '{}', 't', 'eve')"
+    )
+    refused(raw, row, why="a version needs its event")
+    refused(raw, "UPDATE version_counters SET value = 2000", why="go up by one")

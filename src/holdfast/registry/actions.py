@@ -24,6 +24,9 @@ class Action(StrEnum):
     VERSION_ADOPT = "model:version:adopt"
     """A version made elsewhere was given a number; what it lacks is in the details."""
 
+    VERSION_IMPORT = "model:version:import"
+    """A version that another registry numbered was taken in under its own number; its details say from where."""
+
     VERSION_APPROVE = "model:version:approve"
     """A person approved a version for a stage."""
 

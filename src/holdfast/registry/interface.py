@@ -1,6 +1,6 @@
 """What a registry promises. `sql.py` keeps it, and one contract suite holds whatever keeps it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -62,12 +62,39 @@ class Registry(Protocol):
     ) -> Version:
         """Gives a digest the next number of its model, with its event and its lineage; the one commit point.
 
-        Numbers are 1, 2, 3 … without a gap, in the order of the commits.
+        Numbers are 1, 2, 3 … without a gap, in the order of the commits; behind the highest that was imported.
 
         Raises:
             NotFound: no such model.
             AlreadyExists: the model has this digest, or this semver; the details give `version` and `digest`.
             UsageError: the action is neither register nor adopt.
+        """
+
+    def import_version(
+        self,
+        new: NewVersion,
+        number: VersionNumber,
+        actor: str,
+        reason: str = "",
+        *,
+        origin: Mapping[str, object] | None = None,
+    ) -> Version:
+        """Takes in a version under the number that another registry of the same line gave it, with its event.
+
+        Numbers below it may be free afterwards, and are filled by importing; `register` goes on behind the highest.
+        What is there already, under this number and with this digest, is answered as it is, and nothing is written.
+
+        Args:
+            new: as for `register`; its bytes are durable here.
+            number: its own.
+            actor: who asks.
+            reason: for the log.
+            origin: where it is from: who made it there and when; kept in the event.
+
+        Raises:
+            NotFound: no such model.
+            AlreadyExists: the number is another digest's here, or this digest or semver has another number; the details
+                give `version`, `digest`, and what was `asked`.
         """
 
     def resolve(self, reference: Reference) -> Version:

@@ -41,6 +41,8 @@ class Replay:
             return self._define(event, model, event.stage or "")
         if event.action in {Action.VERSION_REGISTER, Action.VERSION_ADOPT}:
             return self._register(event, model)
+        if event.action == Action.VERSION_IMPORT:
+            return self._import(event, model)
         if event.action in {Action.VERSION_APPROVE, Action.VERSION_REJECT}:
             return self._judge(event, model)
         if event.action in MOVES:
@@ -66,8 +68,20 @@ class Replay:
         number = event.to_number
         if number is None or number != self.counters.get(model, -1) + 1:
             return f"it registers {model}@{number} out of turn"
-        said = event.details
         self.counters[model] = number
+        self._keep(event, model, number)
+        return None
+
+    def _import(self, event: Event, model: str) -> str | None:
+        number = event.to_number
+        if number is None or number < 1 or model not in self.counters or (model, number) in self.versions:
+            return f"it takes in {model}@{number}, which was not free"
+        self.counters[model] = max(self.counters[model], number)
+        self._keep(event, model, number)
+        return None
+
+    def _keep(self, event: Event, model: str, number: int) -> None:
+        said = event.details
         self.versions[model, number] = (
             event.to_digest,
             *(said.get(name) for name in ("complete", "missing", "run", "semver", "summary")),
@@ -75,7 +89,6 @@ class Replay:
             event.actor,
         )
         self.lineage.update(_edge(edge) for edge in said.get("lineage", ()))
-        return None
 
     def _judge(self, event: Event, model: str) -> str | None:
         if not self._holds(model, event.to_number, event.to_digest):

@@ -1,6 +1,6 @@
 """The registry in an SQL database: which transaction each operation runs in. The work is done by the modules beside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from holdfast.database.engine import Database
@@ -74,6 +74,21 @@ class SqlRegistry:
         """See `Registry.register`."""
         with self._database.write() as connection:
             return versions.register(connection, new, self._clock(), actor, action=action, reason=reason)
+
+    def import_version(
+        self,
+        new: NewVersion,
+        number: VersionNumber,
+        actor: str,
+        reason: str = "",
+        *,
+        origin: Mapping[str, object] | None = None,
+    ) -> Version:
+        """See `Registry.import_version`."""
+        with self._database.write() as connection:
+            return versions.take_in(
+                connection, new, number, self._clock(), actor, reason=reason, origin=dict(origin or {})
+            )
 
     def resolve(self, reference: Reference) -> Version:
         """See `Registry.resolve`."""

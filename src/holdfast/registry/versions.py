@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from holdfast.canonical import decode, encode, plain
+from holdfast.canonical import JsonObject, decode, encode, plain
 from holdfast.database.times import from_text, to_text
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import AlreadyExists, NotFound, TooLarge, UsageError
@@ -19,7 +19,7 @@ from holdfast.registry.stages import begin, stages_of
 from holdfast.registry.tables import models, stages, version_counters, versions
 from holdfast.registry.values import Model, NewVersion, Version
 
-__all__ = ["create_model", "every_model", "find_model", "load", "register", "resolve", "versions_of"]
+__all__ = ["create_model", "every_model", "find_model", "load", "register", "resolve", "take_in", "versions_of"]
 
 _SUMMARY_BYTES_MAX = 64 * 1024
 """Lists read the summaries of every version; what is larger stands in the bundle."""
@@ -32,6 +32,12 @@ _COUNT = (
     .where(version_counters.c.model == bindparam("line"))
     .values(value=version_counters.c.value + 1)
     .returning(version_counters.c.value)
+)
+
+_COUNT_UP_TO = (
+    update(version_counters)
+    .where(version_counters.c.model == bindparam("line"), version_counters.c.value < bindparam("number"))
+    .values(value=bindparam("number"))
 )
 
 _BY_STAGE = (
@@ -119,6 +125,56 @@ def register(
     """Gives a digest its number; see `Registry.register`."""
     if action not in {Action.VERSION_REGISTER, Action.VERSION_ADOPT}:
         raise UsageError(f"{action} registers nothing", hint="Register, or adopt.")
+    _refuse_again(connection, new)
+    number = connection.execute(_COUNT, {"line": str(new.model)}).scalar_one_or_none()
+    if number is None:
+        raise unknown_model(connection, str(new.model))
+    return _keep(connection, new, number, now, actor, action=action, reason=reason, more={})
+
+
+def take_in(
+    connection: Connection,
+    new: NewVersion,
+    number: VersionNumber,
+    now: datetime,
+    actor: str,
+    *,
+    reason: str,
+    origin: JsonObject,
+) -> Version:
+    """Keeps a version under its own number; see `Registry.import_version`."""
+    ByNumber(number)  # refuses what is no number
+    model = str(new.model)
+    require_model(connection, model)
+    row = connection.execute(_BY_NUMBER, {"model": model, "number": number}).one_or_none()
+    if row is not None and row.digest == str(new.digest):
+        return load(row)
+    if row is not None:
+        raise AlreadyExists(
+            f"{model}@{number} is {row.digest} here, and {new.digest} there",
+            hint="A number names one version for good: take the other line in in a project of its own.",
+            model=model,
+            version=number,
+            digest=row.digest,
+            asked=str(new.digest),
+        )
+    _refuse_again(connection, new)
+    more = {"origin": origin}
+    return _keep(connection, new, number, now, actor, action=Action.VERSION_IMPORT, reason=reason, more=more)
+
+
+def _keep(
+    connection: Connection,
+    new: NewVersion,
+    number: int,
+    now: datetime,
+    actor: str,
+    *,
+    action: Action,
+    reason: str,
+    more: JsonObject,
+) -> Version:
+    """Writes the event, the row and the lineage of a version."""
     model = str(new.model)
     summary = encode(plain(new.summary))
     if len(summary) > _SUMMARY_BYTES_MAX:
@@ -127,10 +183,6 @@ def register(
             hint="Keep in it what lists show; the bundle has the rest.",
             limit=_SUMMARY_BYTES_MAX,
         )
-    _refuse_again(connection, new)
-    number = connection.execute(_COUNT, {"line": model}).scalar_one_or_none()
-    if number is None:
-        raise unknown_model(connection, model)
     said = {
         "complete": new.complete,
         "missing": list(new.missing),
@@ -138,9 +190,12 @@ def register(
         "semver": new.semver,
         "summary": str(hash_bytes(summary)),
         "lineage": [edge.to_json() for edge in new.lineage],
+        **more,
     }
     entry = Entry(action, model=model, to_number=number, to_digest=str(new.digest), reason=reason, details=said)
     event = append(connection, entry, now, actor)
+    if action is Action.VERSION_IMPORT:
+        connection.execute(_COUNT_UP_TO, {"line": model, "number": number})
     connection.execute(
         insert(versions),
         {

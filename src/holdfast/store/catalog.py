@@ -21,6 +21,7 @@ from holdfast.errors import HoldfastError, IntegrityError, NotFound, Unsupported
 from holdfast.store.disk import CREATE, READ, fsync_folder, refusal, refusing, write_all
 from holdfast.store.index import IndexFile, Place, Segment, index_bytes
 from holdfast.store.layout import Layout
+from holdfast.store.pack import CHUNK
 from holdfast.store.rebuild import rebuilt_index
 from holdfast.store.scratch import Scratch
 
@@ -110,6 +111,15 @@ class Catalog:
     def holds(self, id_: bytes) -> bool:
         """Whether `id_` is anywhere."""
         return next(self.places(id_), None) is not None
+
+    def lacks(self, ids: Iterable[bytes]) -> set[bytes]:
+        """Those of `ids` that are blobs nowhere."""
+        if self.lost:
+            return {id_ for id_ in ids if all(place.kind == CHUNK for place in self.places(id_))}
+        left = set(ids)
+        for file in self.files.values():
+            left = {id_ for id_ in left if not file.holds_blob(id_)}
+        return left
 
     def all(self, *, with_lost: bool = False) -> Iterator[tuple[bytes, Place]]:
         """Every row that counts, in ascending order of the ids; or those that do not count as well."""

@@ -33,6 +33,9 @@ ROW_BYTES = _ROW.size
 _SEGMENT_AT = 56
 """Where a row holds the number of its segment."""
 
+_KIND_AT = 60
+"""Where a row holds the kind of its record."""
+
 _FAN_BITS_MAX = 24
 _ROWS_PER_SLOT = 8
 """So many rows are compared in one search of the machine's own; fewer would make the fan-out longer than what it
@@ -158,6 +161,18 @@ class IndexFile:
     def holds(self, id_: bytes) -> bool:
         """Whether there is a row of `id_`."""
         return next(self.find(id_), None) is not None
+
+    def holds_blob(self, id_: bytes) -> bool:
+        """Whether there is a row of the blob `id_`, whole or as a recipe. Asked for each file of a large folder."""
+        data, rows = self.data, self._rows
+        low, high = _TWO_NUMBERS.unpack_from(data, self._fan + (int.from_bytes(id_[:4], "big") >> self._shift) * 4)
+        end = rows + high * ROW_BYTES
+        at = data.find(id_, rows + low * ROW_BYTES, end)
+        while at >= 0:
+            if (at - rows) % ROW_BYTES == 0 and data[at + _KIND_AT] != CHUNK:
+                return True
+            at = data.find(id_, at + 1, end)
+        return False
 
     def all(self) -> Iterator[tuple[bytes, Place]]:
         """Every row in ascending order."""

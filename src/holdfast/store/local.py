@@ -35,12 +35,16 @@ from holdfast.store.interface import EVERYTHING, Depth, Sink, StoreCheck
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local_check import LocalCheck
 from holdfast.store.local_writer import LocalWriter
+from holdfast.store.naming import Naming, gathered
 from holdfast.store.pack import BLOB, CHUNK, RECORD_BYTES_MAX, recipe_chunks
 from holdfast.store.rebuild import rebuilt_index
 from holdfast.store.scratch import scratch, sweep
 from holdfast.store.segments import Segments
 
 __all__ = ["LocalStore"]
+
+_PIECE_BYTES = 1 << 20
+"""Chunks handed out together: writing them costs nothing beside their bytes then."""
 
 _CANNOT = (IntegrityError, NotFound, UnsupportedFormat, UsageError, ValueError)
 """What reading from one place can end in, so that the next one is tried; a link or a folder is a `UsageError`."""
@@ -90,7 +94,11 @@ class LocalStore:
         """See `Store.missing`."""
         self._catalog.refresh()
         marked = set(self._layout.names(self._layout.damaged))
-        return {digest for digest in digests if digest.hex in marked or not self._stands(digest)}
+        asked = {bytes.fromhex(digest.hex): digest for digest in digests}
+        # Where something was lost, a recipe that stands says nothing of its chunks.
+        doubtful = asked if self._catalog.lost else self._catalog.lacks(asked)
+        absent = {asked[id_] for id_ in doubtful if not self._stands(asked[id_])}
+        return absent | {digest for digest in asked.values() if digest.hex in marked} if marked else absent
 
     def size(self, digest: Digest) -> int:
         """See `Store.size`."""
@@ -269,18 +277,22 @@ class LocalStore:
         return recipe_chunks(recipes[-1])
 
     def _put_together(self, digest: Digest, chunks: Iterator[tuple[bytes, int]]) -> Iterator[bytes]:
-        state = hashlib.sha256()
+        with Naming() as name:
+            for piece in gathered(self._chunks(digest, chunks), _PIECE_BYTES):
+                name.update(piece)
+                yield piece
+            found = name.digest()
+        if found != digest:
+            self._layout.mark_damaged(digest.hex)
+            raise damaged(digest, found)
+
+    def _chunks(self, digest: Digest, chunks: Iterator[tuple[bytes, int]]) -> Iterator[bytes]:
         for id_, length in chunks:
             try:
-                data = self._chunk(id_, length)
+                yield self._chunk(id_, length)
             except IntegrityError as error:
                 self._layout.mark_damaged(digest.hex)
                 raise damaged(digest, str(error)) from error
-            state.update(data)
-            yield data
-        if state.hexdigest() != digest.hex:
-            self._layout.mark_damaged(digest.hex)
-            raise damaged(digest, Digest(state.hexdigest()))
 
     def _chunk(self, id_: bytes, length: int) -> bytes:
         """The bytes of a chunk, verified; from the first place that has them whole.

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 
@@ -26,6 +27,7 @@ from holdfast.store.index import EXACT, Segment, index_bytes, row_bytes, rows_in
 from holdfast.store.interface import Stored
 from holdfast.store.large import Cut, cut_pieces, deserves_exact_file
 from holdfast.store.layout import Layout
+from holdfast.store.naming import gathered
 from holdfast.store.pack import BLOB, CHUNK, ID_BYTES, RECIPE, recipe_bytes
 from holdfast.store.packing import PACK_BYTES, Packing
 from holdfast.store.scratch import Scratch
@@ -35,6 +37,9 @@ __all__ = ["ROWS_MAX", "LocalWriter"]
 
 ROWS_MAX = 250_000
 """Rows held before the writer makes visible what it has: at about 300 bytes each, and whatever the number of files."""
+
+_PIECE_BYTES = 4 << 20
+"""Read at once of a large file: it is still in the processor's cache when it is named and cut."""
 
 _BATCH_BYTES = 2 << 20
 _BATCH_FILES = 64
@@ -91,11 +96,11 @@ class LocalWriter:
     def add_pieces(self, pieces: Iterable[bytes]) -> Stored:
         """See `StoreWriter.add_pieces`."""
         self._still_open()
-        rest = iter(pieces)
-        head = _gathered(rest, HEAD_BYTES)
+        rest = gathered(pieces, HEAD_BYTES)
+        head = next(rest, b"")
         if len(head) < self._cutting.large_bytes_min:
             return self._add_small(head)
-        return self._add_cut(_headed(head, rest))
+        return self._add_cut(chain([head], rest))
 
     def add_file(self, path: str | Path) -> Stored:
         """See `StoreWriter.add_file`."""
@@ -370,7 +375,7 @@ class LocalWriter:
 
 
 def _told(source: Steady, report: Callable[[int], None] | None) -> Iterator[bytes]:
-    for piece in source.pieces(HEAD_BYTES):
+    for piece in source.pieces(_PIECE_BYTES, first=HEAD_BYTES):
         yield piece
         if report is not None:
             report(len(piece))
@@ -378,22 +383,3 @@ def _told(source: Steady, report: Callable[[int], None] | None) -> Iterator[byte
 
 def _sliced(data: bytes) -> Iterator[bytes]:
     yield from (data[at : at + HEAD_BYTES] for at in range(0, len(data), HEAD_BYTES))
-
-
-def _gathered(pieces: Iterator[bytes], size: int) -> bytes:
-    """So many bytes from the front of `pieces`, or all there are; rather more where a piece ends later."""
-    held, length = [], 0
-    for piece in pieces:
-        held.append(piece)
-        length += len(piece)
-        if length >= size:
-            break
-    return b"".join(held)
-
-
-def _headed(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield head[:HEAD_BYTES]
-    if len(head) > HEAD_BYTES:
-        yield head[HEAD_BYTES:]
-    while piece := _gathered(rest, HEAD_BYTES // 2):
-        yield piece

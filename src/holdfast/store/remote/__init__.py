@@ -1,0 +1,10 @@
+"""Stores that others reach too: a folder or a bucket with the layout of a local store, and refs that say what is there.
+
+    address = Address.parse("s3://models/team")       # or a folder, gs://…, az://…
+    remote = Remote(transport, cache)                 # index files are copied once and searched here
+    Outgoing(store_root, remote, work).send(digests)  # only what the remote lacks travels
+    Incoming(store_root, remote).fetch(digests)       # only what is lacking here, verified before it is visible
+
+docs/FORMAT.md, "Remotes", is the description for everybody who does not read Python. A transport moves named bytes
+and knows nothing of packs; `holdfast.wire` chooses which one. `direct` is a store without a local one.
+"""

@@ -1,0 +1,377 @@
+"""Fetching blobs: only what is lacking here travels, in large ranges, and all of it is proved before it is visible.
+
+1. The recipes of what is missing, so that it is known which chunks it needs.
+2. Exact files of which most is missing, as they are.
+3. Records, pack by pack in the order of their places; every pack that is filled here is made visible at once, so that
+   a repetition goes on from there.
+4. Each blob in chunks is put together and hashed; then its recipe is made visible.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from blake3 import blake3
+
+from holdfast.digest import Digest
+from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
+from holdfast.store.catalog import Catalog
+from holdfast.store.codec import PLAIN
+from holdfast.store.cut import CUTTING
+from holdfast.store.disk import CREATE, refusing, write_all
+from holdfast.store.faults import damaged
+from holdfast.store.index import EXACT, Place, Segment, row_bytes
+from holdfast.store.layout import SCRATCH_PREFIX, Layout
+from holdfast.store.local import LocalStore
+from holdfast.store.local_writer import LocalWriter
+from holdfast.store.pack import BLOB, CHUNK, RECIPE, Record, recipe_chunks
+from holdfast.store.packing import PACK_BYTES
+from holdfast.store.remote.records import Chunks, Known, Parcel, is_proved, unpacked
+from holdfast.store.remote.remote import WINDOW_BYTES, Remote, segment_key
+from holdfast.store.scratch import scratch
+
+__all__ = ["Fetched", "Incoming"]
+
+_GAP_BYTES = 128 << 10
+"""Read over rather than asked around: what a line carries in the time of a way there and back."""
+
+_BLOBS_AT_ONCE = 50_000
+"""Planned together: their records are held in memory, at about 300 bytes each."""
+
+_WINDOWS_AT_ONCE = 4
+"""Asked for at the same time: a line is full, and memory stays flat."""
+
+_WHOLE_FROM = 0.5
+"""As in `outgoing`: an exact file of which more than this share is lacking comes as it is."""
+
+_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, ValueError)
+
+_Wanted = tuple[bytes, Place]
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What travelled.
+
+    Attributes:
+        blobs: those that were lacking here.
+        bytes: as they were read from the remote.
+    """
+
+    blobs: int = 0
+    bytes: int = 0
+
+
+class Incoming:
+    """Fetches from `remote` into the local store."""
+
+    def __init__(self, store: LocalStore, remote: Remote) -> None:
+        self._store = store
+        self._remote = remote
+
+    def fetch(self, digests: Sequence[Digest], progress: Callable[[int, int], None] | None = None) -> Fetched:
+        """Have the local store hold all of `digests`; what it has is not fetched again.
+
+        Args:
+            digests: what is wanted.
+            progress: called with the bytes done and the bytes in all, by one thread.
+
+        Raises:
+            NotFound: neither the store nor the remote holds a blob; the details give the `digest`.
+            IntegrityError: the remote's bytes are not what they are named by; none of them became visible.
+            Unavailable, PermissionRefused: the remote did not answer, or refused. A repetition goes on from there.
+            NoSpace: the disk is full; what came before is there.
+        """
+        fetched = Fetched()
+        if not self._remote.catalog.refresh():
+            self._remote.catalog.look_for_segments()
+        missing = self._store.missing(digests)
+        todo = iter([digest for digest in dict.fromkeys(digests) if digest in missing])
+        fetched.blobs = len(missing)
+        layout = Layout(self._store.root)
+        cutting = layout.prepare_to_write()
+        told = _Told(progress, sum(map(self._size, missing)) if progress is not None else 0)
+        with (
+            scratch(layout.tmp, SCRATCH_PREFIX) as mine,
+            _leaving(_Intake(layout, Catalog(layout), cutting or CUTTING, mine)) as intake,
+        ):
+            known = Known(layout, intake.catalog)
+            while some := list(islice(todo, _BLOBS_AT_ONCE)):
+                _Delivery(self._remote, known, intake, told).bring(some)
+        fetched.bytes = told.bytes
+        return fetched
+
+    def _size(self, digest: Digest) -> int:
+        return next((place.length for place in self._remote.catalog.places(bytes.fromhex(digest.hex))), 0)
+
+
+class _Told:
+    """Progress in bytes of the blobs that were asked for, as far as it can be said while records arrive."""
+
+    def __init__(self, report: Callable[[int, int], None] | None, total: int) -> None:
+        self._report = report
+        self._total = total
+        self._done = 0
+        self.bytes = 0
+
+    def arrived(self, length: int) -> None:
+        self._done += length
+        if self._report is not None:
+            self._report(min(self._done, self._total), self._total)
+
+
+class _Intake(LocalWriter):
+    """A writer that takes records as they are stored, once they have been proved."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """The index of the store that it writes to."""
+        return self._catalog
+
+    def take(self, parcel: Parcel) -> None:
+        """Stage a proved record; what fills a pack becomes visible."""
+        if parcel.id in self._rows:
+            return
+        if parcel.kind == RECIPE:
+            number, packing = self._recipes = self._recipes or self._new_pack()
+        else:
+            number, packing = self._data = self._data or self._new_pack()
+        inside = len(parcel.stored) if parcel.kind == RECIPE else parcel.length
+        record = packing.append(parcel.id, parcel.kind, inside, (parcel.codec, parcel.stored))
+        self._rows[parcel.id] = row_bytes(record._replace(length=parcel.length), number)
+        if packing.size >= PACK_BYTES:
+            self.commit()
+
+    def take_exact(self, digest: Digest, chunks: Chunks, pieces: Iterator[bytes]) -> None:
+        """Stage an exact file; `pieces` raises unless they are the bytes that `digest` names."""
+        name = self._next_name()
+        with refusing(self._scratch.path / name):
+            descriptor = os.open(name, CREATE, 0o444, dir_fd=self._scratch.descriptor)
+        try:
+            for piece in pieces:
+                with refusing(self._scratch.path / name):
+                    write_all(descriptor, piece)
+        except BaseException:
+            self._remove(name)
+            raise
+        finally:
+            os.close(descriptor)
+        self._segments.append((name, Segment(EXACT, digest.hex, sum(length for _, length in chunks))))
+        offset = 0
+        for id_, length in chunks:
+            self._exact_rows.append(
+                row_bytes(Record(offset, CHUNK, PLAIN, length, length, id_), len(self._segments) - 1)
+            )
+            offset += length
+        self.commit()
+
+    def is_wanted(self, id_: bytes, length: int) -> bool:
+        """Whether the store lacks the record."""
+        return not self._is_known(id_, length)
+
+
+@contextmanager
+def _leaving(intake: _Intake) -> Iterator[_Intake]:
+    try:
+        yield intake
+    finally:
+        intake.leave()
+
+
+class _Delivery:
+    """Some blobs on their way; the steps have the numbers of the module."""
+
+    def __init__(self, remote: Remote, known: Known, intake: _Intake, told: _Told) -> None:
+        self._remote = remote
+        self._known = known
+        self._intake = intake
+        self._told = told
+
+    def bring(self, digests: Sequence[Digest]) -> None:
+        """Steps 1 to 4 for these blobs, all of which are lacking here."""
+        wanted: dict[bytes, int] = {}
+        in_chunks: list[Digest] = []
+        for digest in digests:
+            kinds = {place.kind for place in self._places(digest)}
+            if BLOB in kinds:
+                wanted[bytes.fromhex(digest.hex)] = BLOB
+            else:
+                in_chunks.append(digest)
+        # (1) which chunks they need
+        recipes = {Digest(parcel.id.hex()): parcel for parcel in self._recipes(in_chunks)}
+        for digest, recipe in recipes.items():
+            chunks = list(recipe_chunks(recipe.stored))
+            lacking = {id_: length for id_, length in chunks if self._intake.is_wanted(id_, length)}
+            # (2) what comes as it is
+            exact = self._exact(digest)
+            if exact is not None and sum(lacking.values()) > _WHOLE_FROM * recipe.length:
+                self._intake.take_exact(digest, chunks, self._exactly(digest, exact, chunks))
+            else:
+                wanted.update(dict.fromkeys(lacking, CHUNK))
+        # (3) everything else
+        for parcel in self._parcels(wanted):
+            self._intake.take(parcel)
+            self._told.arrived(parcel.length)
+        self._intake.commit()
+        # (4) what was put together
+        for digest, recipe in recipes.items():
+            self._prove(digest, list(recipe_chunks(recipe.stored)))
+            self._intake.take(recipe)
+        self._intake.commit()
+
+    def _places(self, digest: Digest) -> list[Place]:
+        found = [place for place in self._remote.catalog.places(bytes.fromhex(digest.hex)) if place.kind != CHUNK]
+        if not found:
+            raise NotFound(
+                f"{self._remote.name} does not hold {digest}",
+                hint="Push it again from where it is.",
+                digest=str(digest),
+                remote=self._remote.name,
+            )
+        return found
+
+    def _recipes(self, digests: Sequence[Digest]) -> Iterator[Parcel]:
+        own = {digest: self._known.kind(digest) == RECIPE for digest in digests}
+        yield from self._parcels({bytes.fromhex(digest.hex): RECIPE for digest, is_here in own.items() if not is_here})
+        for digest in (digest for digest, is_here in own.items() if is_here):
+            try:
+                yield self._known.parcel(bytes.fromhex(digest.hex), RECIPE)
+            except IntegrityError:
+                yield from self._parcels({bytes.fromhex(digest.hex): RECIPE})
+
+    def _exact(self, digest: Digest) -> int | None:
+        """The length of the remote's exact file of a blob; None when it has none."""
+        size = next((place.length for place in self._places(digest)), 0)
+        return size if self._remote.catalog.stands(Segment(EXACT, digest.hex, size)) else None
+
+    def _exactly(self, digest: Digest, size: int, chunks: Chunks) -> Iterator[bytes]:
+        """The bytes of an exact file, each chunk proved, and the whole at the end."""
+        key, state = segment_key(Segment(EXACT, digest.hex, size)), hashlib.sha256()
+        left, held = iter(chunks), bytearray()
+        id_, length = next(left, (b"", 0))
+        for data in self._windows([(key, at, min(WINDOW_BYTES, size - at)) for at in range(0, size, WINDOW_BYTES)]):
+            state.update(data)
+            held += data
+            at = 0
+            while length and len(held) - at >= length:
+                if blake3(memoryview(held)[at : at + length]).digest() != id_:
+                    raise damaged(digest, f"a chunk of it in {self._remote.name} hashes to something else")
+                at += length
+                id_, length = next(left, (b"", 0))
+            del held[:at]
+            self._told.arrived(len(data))
+            yield data
+        if held or length or state.hexdigest() != digest.hex:
+            raise damaged(digest, Digest(state.hexdigest()))
+
+    def _parcels(self, wanted: dict[bytes, int]) -> Iterator[Parcel]:
+        """The records, each from the first place that has it whole."""
+        turn = 0
+        while wanted:
+            chosen: list[_Wanted] = []
+            for id_, kind in wanted.items():
+                places = [place for place in self._remote.catalog.places(id_) if place.kind == kind]
+                if len(places) <= turn:
+                    raise self._nowhere(id_, is_listed=bool(places))
+                chosen.append((id_, places[turn]))
+            failed: dict[bytes, int] = {}
+            for answer in self._runs(chosen):
+                for id_, parcel in answer:
+                    if parcel is None:
+                        failed[id_] = wanted[id_]
+                    else:
+                        yield parcel
+            wanted = failed
+            turn += 1
+
+    def _nowhere(self, id_: bytes, *, is_listed: bool) -> Exception:
+        what = f"a record of {self._remote.name} ({id_.hex()[:12]})"
+        if is_listed:
+            hint = (
+                "Push the data again from where it is whole, to another remote or after the damaged pack was removed."
+            )
+            return IntegrityError(
+                f"{what} is damaged: its bytes hash to something else", hint=hint, remote=self._remote.name
+            )
+        return NotFound(f"{what} is lost", hint="Push the data again from where it is.", remote=self._remote.name)
+
+    def _runs(self, chosen: list[_Wanted]) -> Iterator[list[tuple[bytes, Parcel | None]]]:
+        chosen.sort(key=lambda one: (one[1].segment, one[1].offset))
+        return self._at_once(self._run, list(_neighbours(chosen)))
+
+    def _run(self, run: list[_Wanted]) -> list[tuple[bytes, Parcel | None]]:
+        """Neighbouring records, read together and proved."""
+        first, last = run[0][1], run[-1][1]
+        begin, end = first.offset, last.offset + last.stored
+        try:
+            data = self._range(segment_key(first.segment), begin, end - begin)
+        except NotFound:
+            return [(id_, None) for id_, _ in run]
+        answers: list[tuple[bytes, Parcel | None]] = []
+        for id_, place in run:
+            stored = data[place.offset - begin : place.offset - begin + place.stored]
+            try:
+                whole = is_proved(id_, place, unpacked(place, stored))
+            except _CANNOT:
+                whole = False
+            answers.append((id_, Parcel(id_, place.kind, place.codec, place.length, stored) if whole else None))
+        return answers
+
+    def _windows(self, ranges: list[tuple[str, int, int]]) -> Iterator[bytes]:
+        return self._at_once(lambda one: self._range(*one), ranges)
+
+    def _range(self, key: str, offset: int, length: int) -> bytes:
+        data = self._remote.transport.range(key, offset, length) if length else b""
+        self._told.bytes += len(data)
+        return data
+
+    @staticmethod
+    def _at_once(work: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
+        """The answers in order, a few asked for ahead."""
+        with ThreadPoolExecutor(_WINDOWS_AT_ONCE, "holdfast-fetch") as pool:
+            running: list[Future[_R]] = []
+            try:
+                for item in items:
+                    running.append(pool.submit(work, item))
+                    if len(running) > _WINDOWS_AT_ONCE:
+                        yield running.pop(0).result()
+                while running:
+                    yield running.pop(0).result()
+            finally:
+                for future in running:
+                    future.cancel()
+
+    def _prove(self, digest: Digest, chunks: Chunks) -> None:
+        state = hashlib.sha256()
+        for piece in self._known.put_together(chunks):
+            state.update(piece)
+        if state.hexdigest() != digest.hex:
+            raise damaged(digest, f"the recipe in {self._remote.name} puts together something else")
+
+
+def _neighbours(chosen: list[_Wanted]) -> Iterator[list[_Wanted]]:
+    """Records that are asked for together: of one segment, with small gaps, and not too much at once."""
+    run: list[_Wanted] = []
+    for one in chosen:
+        place = one[1]
+        if run:
+            first, last = run[0][1], run[-1][1]
+            gap = place.offset - last.offset - last.stored
+            if (
+                place.segment != first.segment
+                or gap > _GAP_BYTES
+                or place.offset + place.stored - first.offset > WINDOW_BYTES
+            ):
+                yield run
+                run = []
+        run.append(one)
+    if run:
+        yield run

@@ -1,0 +1,333 @@
+"""Sending blobs: only what the remote lacks travels, proved before it leaves, in packs that a repetition makes again.
+
+The numbers in `_Shipment` are those of docs/FORMAT.md, "Remotes", "Order of writing".
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from blake3 import blake3
+
+from holdfast.digest import Digest
+from holdfast.store.catalog import Catalog
+from holdfast.store.codec import PLAIN, pack_bytes
+from holdfast.store.cut import CUTTING, HEAD_BYTES
+from holdfast.store.faults import absent, damaged
+from holdfast.store.index import EXACT, PACK, Segment, index_bytes, row_bytes
+from holdfast.store.large import cut_pieces
+from holdfast.store.layout import Layout
+from holdfast.store.pack import BLOB, CHUNK, HEADER_BYTES, PACK_START, RECIPE, Record, directory, header, recipe_bytes
+from holdfast.store.packing import PACK_BYTES
+from holdfast.store.parallel import WORKERS
+from holdfast.store.remote.records import Chunks, Known, Parcel
+from holdfast.store.remote.remote import Remote, segment_key
+from holdfast.store.remote.transport import Pieces
+from holdfast.store.steady import steady
+
+__all__ = ["Outgoing", "Sent"]
+
+_BATCH_BYTES = 4 << 20
+_BATCH_RECORDS = 64
+"""Work for one thread: enough that handing it over costs nothing beside it."""
+
+_BATCHES_AHEAD = 4
+"""Read and proved before the pack takes them: no thread waits, and memory stays flat."""
+
+_WHOLE_FROM = 0.5
+"""An exact file of which the remote lacks more than this share travels as it is, and can be linked to over there."""
+
+_WHOLE_BYTES_MAX = 4 << 20
+"""A blob of a store without an index is sent whole up to here, and in chunks above."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """What travelled.
+
+    Attributes:
+        blobs: those of which the remote lacked something.
+        bytes: as stored, with packs and index files.
+    """
+
+    blobs: int = 0
+    bytes: int = 0
+
+
+class Outgoing:
+    """Sends from the local store in the folder `root` to `remote`."""
+
+    def __init__(self, root: Path, remote: Remote) -> None:
+        self._layout = Layout(root)
+        self._known = Known(self._layout, Catalog(self._layout))
+        self._remote = remote
+
+    def send(self, digests: Sequence[Digest], progress: Callable[[int, int], None] | None = None) -> Sent:
+        """Have the remote hold all of `digests`, in this order; what it has is not sent again.
+
+        Args:
+            digests: blobs of the local store; what refers to others stands after them.
+            progress: called with the bytes of the blobs done and of all, by one thread.
+
+        Raises:
+            NotFound: the local store lacks a blob.
+            IntegrityError: one is damaged; nothing of it was sent.
+            Unavailable, PermissionRefused: the remote did not answer, or refused. A repetition goes on from there.
+        """
+        self._remote.prepare(self._layout)
+        if not self._remote.catalog.refresh():
+            self._remote.catalog.look_for_segments()
+        self._known.catalog.refresh()
+        todo = list(dict.fromkeys(digests))
+        shipment = _Shipment(self._layout, self._known, self._remote)
+        sizes = [self._size(digest) for digest in todo] if progress is not None else []
+        done, total = 0, sum(sizes)
+        with shipment:
+            for number, digest in enumerate(todo):
+                shipment.add(digest)
+                if progress is not None:
+                    done += sizes[number]
+                    progress(done, total)
+            shipment.finish()
+        return shipment.sent
+
+    def _size(self, digest: Digest) -> int:
+        for place in self._known.catalog.places(bytes.fromhex(digest.hex)):
+            if place.kind != CHUNK:
+                return place.length
+        path = Path(self._layout.exact(digest))
+        return path.stat().st_size if path.is_file() else 0
+
+
+class _Pack:
+    """A pack that is put together in memory, so that it can be sent again when the way there fails."""
+
+    def __init__(self) -> None:
+        self._data = bytearray(PACK_START)
+        self._records: list[Record] = []
+        self._rows: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._records
+
+    def append(self, parcel: Parcel) -> None:
+        at, stored = len(self._data) + HEADER_BYTES, parcel.stored
+        inside = len(stored) if parcel.kind == RECIPE else parcel.length
+        record = Record(at, parcel.kind, parcel.codec, inside, len(stored), parcel.id)
+        self._data += header(record)
+        self._data += stored
+        self._records.append(record)
+        self._rows.append(row_bytes(record._replace(length=parcel.length), 0))
+
+    def end(self) -> tuple[Segment, bytes, bytes]:
+        """The segment, its bytes, and its index file."""
+        self._data += directory(self._records, len(self._data))
+        data, self._data = bytes(self._data), bytearray()
+        segment = Segment(PACK, blake3(data).hexdigest(), len(data))
+        return segment, data, index_bytes([segment], self._rows)
+
+
+class _Shipment:
+    """One `send` in progress. Packs are sent by a thread of their own while the next one is filled."""
+
+    def __init__(self, layout: Layout, known: Known, remote: Remote) -> None:
+        self._layout = layout
+        self._known = known
+        self._remote = remote
+        self._data = _Pack()
+        self._recipes: list[Parcel] = []
+        self._recipe_bytes = 0
+        self._claimed: set[bytes] = set()
+        self._batch: list[tuple[bytes, int]] = []
+        self._batch_bytes = 0
+        self._proving: list[Future[list[Parcel]]] = []
+        self._sending: Future[None] | None = None
+        self._provers = ThreadPoolExecutor(WORKERS, "holdfast-prove")
+        self._sender = ThreadPoolExecutor(1, "holdfast-send")
+        self.sent = Sent()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._provers.shutdown(wait=True, cancel_futures=True)
+        self._sender.shutdown(wait=True, cancel_futures=True)
+
+    def add(self, digest: Digest) -> None:
+        """(2) Put into packs what the remote lacks of a blob."""
+        id_ = bytes.fromhex(digest.hex)
+        if id_ in self._claimed:
+            return
+        kind = self._known.kind(digest)
+        if kind == BLOB:
+            if not self._remote.catalog.holds(id_):
+                self._claim(id_, BLOB, next(self._known.catalog.places(id_)).stored)
+                self.sent.blobs += 1
+        elif kind == RECIPE:
+            self._add_chunks(digest, id_)
+        elif Path(self._layout.exact(digest)).is_file():
+            self._add_unlisted(digest, id_)
+        elif not self._remote.catalog.holds(id_):
+            raise absent(digest)
+
+    def finish(self) -> None:
+        """(3) Send what is left."""
+        self._flush_recipes()
+        self._wait()
+
+    def _add_chunks(self, digest: Digest, id_: bytes) -> None:
+        is_listed = self._remote.catalog.holds(id_)
+        if is_listed and not self._remote.catalog.lost:
+            return
+        recipe = self._known.parcel(id_, RECIPE)
+        chunks = self._known.chunks(digest)
+        lacking = {chunk: length for chunk, length in chunks if not self._has(chunk)}
+        if is_listed and not lacking:
+            return
+        self.sent.blobs += 1
+        exact = Path(self._layout.exact(digest))
+        if exact.is_file() and sum(lacking.values()) > _WHOLE_FROM * recipe.length:
+            self._send_exact(digest, exact, chunks)
+        else:
+            for chunk, length in lacking.items():
+                self._claim(chunk, CHUNK, length)
+        if not is_listed:
+            self._add_recipe(recipe)
+
+    def _add_unlisted(self, digest: Digest, id_: bytes) -> None:
+        """A blob of a store that has no index yet: one file for each."""
+        path = Path(self._layout.exact(digest))
+        if self._remote.catalog.holds(id_) and not self._remote.catalog.lost:
+            return
+        self.sent.blobs += 1
+        if path.stat().st_size <= _WHOLE_BYTES_MAX:
+            data = b"".join(_exactly(path, digest)())
+            codec, stored = pack_bytes(data)
+            self._drain()
+            self._claimed.add(id_)
+            self._append(Parcel(id_, BLOB, codec, len(data), stored))
+            return
+        cut = cut_pieces(_exactly(path, digest)(), self._layout.cutting() or CUTTING, lambda _id, _chunk: None)
+        self._send_exact(digest, path, cut.chunks)
+        recipe = recipe_bytes(cut.chunks)
+        self._add_recipe(Parcel(id_, RECIPE, PLAIN, cut.size, recipe))
+
+    def _has(self, id_: bytes) -> bool:
+        return id_ in self._claimed or self._remote.catalog.holds(id_)
+
+    def _claim(self, id_: bytes, kind: int, size: int) -> None:
+        self._claimed.add(id_)
+        self._batch.append((id_, kind))
+        self._batch_bytes += size
+        if self._batch_bytes >= _BATCH_BYTES or len(self._batch) >= _BATCH_RECORDS:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._batch:
+            batch, self._batch, self._batch_bytes = self._batch, [], 0
+            self._proving.append(self._provers.submit(lambda: [self._known.parcel(*one) for one in batch]))
+        while len(self._proving) > _BATCHES_AHEAD:
+            self._take(self._proving.pop(0))
+
+    def _drain(self) -> None:
+        """Have everything that was claimed so far in the pack."""
+        self._hand_over()
+        while self._proving:
+            self._take(self._proving.pop(0))
+
+    def _take(self, proved: Future[list[Parcel]]) -> None:
+        for parcel in proved.result():
+            self._append(parcel)
+
+    def _append(self, parcel: Parcel) -> None:
+        self._data.append(parcel)
+        if len(self._data) >= PACK_BYTES:
+            self._flush_data()
+
+    def _add_recipe(self, recipe: Parcel) -> None:
+        self._claimed.add(recipe.id)
+        self._recipes.append(recipe)
+        self._recipe_bytes += HEADER_BYTES + len(recipe.stored)
+        if self._recipe_bytes >= PACK_BYTES:
+            self._flush_recipes()
+
+    def _flush_data(self) -> None:
+        if not self._data.is_empty:
+            pack, self._data = self._data, _Pack()
+            self._send(pack)
+
+    def _flush_recipes(self) -> None:
+        """A recipe is listed when all the chunks that it names are."""
+        self._drain()
+        self._flush_data()
+        if self._recipes:
+            pack = _Pack()
+            for recipe in self._recipes:
+                pack.append(recipe)
+            self._recipes, self._recipe_bytes = [], 0
+            self._send(pack)
+
+    def _wait(self) -> None:
+        """One pack is on its way at a time; what became of the last one is known before the next goes."""
+        if self._sending is not None:
+            self._sending.result()
+            self._sending = None
+
+    def _send(self, pack: _Pack) -> None:
+        self._wait()
+        self._sending = self._sender.submit(self._send_pack, pack)
+
+    def _send_pack(self, pack: _Pack) -> None:
+        segment, data, index = pack.end()
+        self._create(segment, lambda: iter((data,)))
+        self._list(segment, index)
+
+    def _send_exact(self, digest: Digest, path: Path, chunks: Chunks) -> None:
+        self._wait()
+        segment = Segment(EXACT, digest.hex, sum(length for _, length in chunks))
+        self._create(segment, _exactly(path, digest))
+        rows, offset = [], 0
+        for id_, length in chunks:
+            rows.append(row_bytes(Record(offset, CHUNK, PLAIN, length, length, id_), 0))
+            offset += length
+        self._list(segment, index_bytes([segment], rows))
+        self._claimed.update(id_ for id_, _ in chunks)
+
+    def _create(self, segment: Segment, pieces: Pieces) -> None:
+        transport, key = self._remote.transport, segment_key(segment)
+        if not transport.create_long(key, pieces, segment.size):
+            found = transport.size(key)
+            if found == segment.size:
+                return
+            # A file of another length than its name says is damaged for everybody.
+            transport.remove(key)
+            transport.create_long(key, pieces, segment.size)
+        self.sent.bytes += segment.size
+
+    def _list(self, segment: Segment, index: bytes) -> None:
+        name = blake3(index).hexdigest()
+        if self._remote.transport.create(f"index/{name}", index):
+            self.sent.bytes += len(index)
+        self._remote.catalog.add(index, [segment])
+
+
+def _exactly(path: Path, digest: Digest) -> Pieces:
+    """The bytes of an exact file; at the end it raises unless they were the ones that the digest names."""
+
+    def pieces() -> Iterator[bytes]:
+        state = hashlib.sha256()
+        with steady(path) as source:
+            for piece in source.pieces(HEAD_BYTES):
+                state.update(piece)
+                yield piece
+        if state.hexdigest() != digest.hex:
+            raise damaged(digest, Digest(state.hexdigest()))
+
+    return pieces

@@ -1,0 +1,221 @@
+"""A remote as a store: where its records are, and its refs.
+
+Index files never change, so each is copied once into a cache on this machine and searched there, like a local store's.
+"""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
+
+from blake3 import blake3
+
+from holdfast.errors import AlreadyExists, IntegrityError, NotFound, UnsupportedFormat
+from holdfast.store.catalog import Catalog
+from holdfast.store.cut import Cutting
+from holdfast.store.disk import place, refusing
+from holdfast.store.index import PACK, Segment
+from holdfast.store.layout import CONFIG_NAME, Layout, is_name
+from holdfast.store.remote.refs import REF_BYTES_MAX, SnapshotRef, VersionRef, read_ref
+from holdfast.store.remote.transport import Transport
+
+__all__ = ["WINDOW_BYTES", "Remote", "RemoteCatalog", "segment_key"]
+
+WINDOW_BYTES = 8 << 20
+"""Asked for at once: large enough that the way there and back costs little, small enough to hold several."""
+
+_CONFIG_BYTES_MAX = 64 << 10
+_INDEX = "index/"
+_AT_ONCE = 8
+"""Small files asked for at the same time: they cost waiting, not work."""
+
+
+def segment_key(segment: Segment) -> str:
+    """The name of a pack or an exact file in a remote."""
+    return f"{'packs' if segment.kind == PACK else 'blobs'}/{segment.name[:2]}/{segment.name}"
+
+
+class RemoteCatalog(Catalog):
+    """The index files of a remote, copied to `cache` when they are first met.
+
+    Attributes:
+        damaged: names of index files that are not what they are named by; they do not count, and are asked for again.
+    """
+
+    def __init__(self, transport: Transport, cache: Path) -> None:
+        super().__init__(Layout(cache))
+        self._transport = transport
+        self._copying = Lock()
+        self._sizes: dict[str, int] = {}
+        self._is_adding = False
+        self.damaged: frozenset[str] = frozenset()
+
+    def refresh(self) -> bool:
+        """Look which index files there are now, and copy those that are new; whether the set has changed."""
+        listed = {one.key.removeprefix(_INDEX): one.size for one in self._transport.list(_INDEX)}
+        listed = {name: size for name, size in listed.items() if is_name(name)}
+        with self._copying:
+            here = set(self._layout.names(self._layout.index))
+            self._make_folder()
+            self.drop(here - listed.keys())
+            with ThreadPoolExecutor(_AT_ONCE, "holdfast-index") as pool:
+                new = sorted(listed.keys() - here)
+                whole = list(pool.map(lambda name: self._copy(name, listed[name]), new))
+            self.damaged = frozenset(name for name, is_whole in zip(new, whole, strict=True) if not is_whole)
+            return super().refresh()
+
+    def add(self, data: bytes, segments: Iterable[Segment]) -> None:
+        """Take in an index file that was just sent, whose segments were sent before it."""
+        with self._copying:
+            self._make_folder()
+            self._sizes.update({segment_key(segment): segment.size for segment in segments})
+            place(self._layout.index / blake3(data).hexdigest(), 0o444, lambda sink: sink.write(data))
+            self._is_adding = True  # what is there is known; asking again would cost two requests for every pack
+            try:
+                super().refresh()
+            finally:
+                self._is_adding = False
+
+    def look_for_segments(self) -> None:
+        """Find out which segments are lost, from what the remote lists."""
+        if not self._is_adding:
+            self._sizes = {
+                **{one.key: one.size for one in self._transport.list("packs/")},
+                **{one.key: one.size for one in self._transport.list("blobs/")},
+            }
+        super().look_for_segments()
+
+    def stands(self, segment: Segment) -> bool:
+        """Whether the remote lists the segment with the stated length."""
+        return self._sizes.get(segment_key(segment)) == segment.size
+
+    def _make_folder(self) -> None:
+        with refusing(self._layout.index):
+            self._layout.index.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def _copy(self, name: str, size: int) -> bool:
+        def fill(sink: BinaryIO) -> None:
+            state = blake3()
+            for at in range(0, size, WINDOW_BYTES):
+                data = self._transport.range(f"{_INDEX}{name}", at, min(WINDOW_BYTES, size - at))
+                state.update(data)
+                sink.write(data)
+            if state.hexdigest() != name:
+                raise IntegrityError(f"the index file {name} of {self._transport.name} is damaged", hint="Push again.")
+
+        with suppress(IntegrityError, NotFound):
+            place(self._layout.index / name, 0o444, fill)
+            return True
+        return False
+
+
+class Remote:
+    """One remote.
+
+    Args:
+        transport: how its files are reached.
+        cache: a folder for copies of its index files; it may be removed at any time.
+    """
+
+    def __init__(self, transport: Transport, cache: Path) -> None:
+        self.transport = transport
+        self.cache = cache
+        self.catalog = RemoteCatalog(transport, cache)
+
+    @property
+    def name(self) -> str:
+        """Its address."""
+        return self.transport.name
+
+    def cutting(self) -> Cutting | None:
+        """How whoever writes here cuts; None where nobody has written yet.
+
+        Raises:
+            UnsupportedFormat: not a store, or one of a format that is not read here.
+        """
+        try:
+            data = self.transport.read(CONFIG_NAME, bytes_max=_CONFIG_BYTES_MAX)
+        except NotFound:
+            return None
+        with refusing(self.cache):
+            self.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place(self.cache / CONFIG_NAME, 0o444, lambda sink: sink.write(data))
+        found = Layout(self.cache).cutting()
+        if found is None:
+            raise UnsupportedFormat(
+                f"{self.name} is a store of the layout 'files', which is no remote", hint="Name another place for it."
+            )
+        return found
+
+    def prepare(self, like: Layout | None = None) -> Cutting:
+        """Make the remote a store, where it is none; how to cut for it.
+
+        Args:
+            like: the local store whose parameters of cutting it gets.
+
+        Raises:
+            As `cutting`.
+        """
+        found = self.cutting()
+        if found is None:
+            source = like
+            if source is None or source.cutting() is None:
+                source = Layout(self.cache)
+                source.prepare()
+            with refusing(source.root):
+                self.transport.create(CONFIG_NAME, (source.root / CONFIG_NAME).read_bytes())
+            found = self.cutting()
+        if found is None:
+            raise NotFound(f"{self.name} does not show what was written to it", hint="Check the bucket and try again.")
+        return found
+
+    def ref(self, key: str) -> SnapshotRef | VersionRef | None:
+        """The ref that stands at `key`; None when there is none.
+
+        Raises:
+            UnsupportedFormat: it is of another format, or says something else than its name.
+        """
+        try:
+            return read_ref(self.transport.read(key, bytes_max=REF_BYTES_MAX), key)
+        except NotFound:
+            return None
+
+    def refs(self, prefix: str) -> Iterator[SnapshotRef | VersionRef]:
+        """Every ref below `prefix`, by its key.
+
+        Raises:
+            As `ref`.
+        """
+        keys = sorted(one.key for one in self.transport.list(prefix))
+        with ThreadPoolExecutor(_AT_ONCE, "holdfast-refs") as pool:
+            yield from (ref for ref in pool.map(self.ref, keys) if ref is not None)
+
+    def refer(self, ref: SnapshotRef | VersionRef) -> bool:
+        """Write a ref, after everything it needs; whether it was new.
+
+        Raises:
+            AlreadyExists: another digest has this name; the details give both.
+        """
+        if self.transport.create(ref.key, ref.encode()):
+            return True
+        self.refuse_other(ref)
+        return False
+
+    def refuse_other(self, ref: SnapshotRef | VersionRef) -> None:
+        """Raise where the name of `ref` belongs to another digest.
+
+        Raises:
+            AlreadyExists: it does; the details give both.
+        """
+        found = self.ref(ref.key)
+        if found is not None and found.digest != ref.digest and isinstance(ref, VersionRef):
+            raise AlreadyExists(
+                f"{ref.model}@{ref.number} is {found.digest} in {self.name}, and {ref.digest} here",
+                hint="A number names one version for good: register this content again, under a free one.",
+                model=ref.model,
+                version=ref.number,
+                found=str(found.digest),
+                digest=str(ref.digest),
+            )

@@ -1,0 +1,196 @@
+"""`remote`, `push`, `pull` and `clone`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.cli.exit_codes import EXIT_CODES
+from holdfast.wire import create_project
+from tests.commands import Cli
+from tests.servers import S3Server, s3_server
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return str(tmp_path / "remote")
+
+
+@pytest.fixture
+def pushed(cli: Cli, churn: Path, url: str) -> str:
+    """A remote to which a project with five real versions was pushed."""
+    cli.ok("remote", "add", "origin", url)
+    cli.ok("push")
+    return url
+
+
+def somewhere_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (folder / "else").mkdir()
+    monkeypatch.chdir(folder / "else")
+    return folder / "else"
+
+
+def test_a_remote_is_added_listed_and_forgotten(cli: Cli, project: Path, url: str) -> None:
+    added = cli.json("remote", "add", "origin", url)
+    assert added == {"name": "origin", "url": url, "endpoint": None}
+    assert cli.json("remote", "list") == {"remotes": [added]}
+    assert url in cli.ok("remote", "list").out
+    cli.fails("already_exists", "remote", "add", "origin", url)
+    assert cli.json("remote", "remove", "origin") == added
+    assert cli.json("remote", "list") == {"remotes": []}
+    cli.fails("not_found", "remote", "remove", "origin")
+
+
+def test_no_password_is_kept_or_repeated(cli: Cli, project: Path) -> None:
+    told = cli.fails("usage", "remote", "add", "origin", "s3://key:hunter2@models")
+    assert "hunter2" not in json.dumps(told)
+    cli.fails("usage", "remote", "add", "origin", "s3://models", "--endpoint", "https://key:hunter2@server")
+    cli.fails("usage", "remote", "add", "origin", "s3://models", "--endpoint", "http://server.example")
+    cli.fails("usage", "remote", "add", "origin", "/srv/models", "--endpoint", "https://server.example")
+    cli.fails("usage", "remote", "add", "NO SUCH NAME", "s3://models")
+    assert not (project / ".holdfast/remotes.json").exists()
+
+
+def test_a_folder_of_other_things_is_refused(cli: Cli, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes").write_text("mine")
+    cli.fails("unsupported_format", "remote", "add", "origin", str(tmp_path / "mine"))
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes"]
+
+
+def test_a_push_says_what_travelled_and_a_second_one_sends_nothing(cli: Cli, churn: Path, url: str) -> None:
+    cli.ok("remote", "add", "origin", url)
+    first = cli.json("push", "churn@1")
+    assert [(one["model"], one["version"], one["new"]) for one in first["versions"]] == [("churn", 1, True)]
+    assert first["bytes"] > 0
+    again = cli.json("push", "churn@1")
+    assert (again["blobs"], again["bytes"], again["versions"][0]["new"]) == (0, 0, False)
+    everything = cli.json("push")
+    assert [one["new"] for one in everything["versions"]] == [False, True, True, True, True]
+
+
+def test_a_clone_is_the_same_versions_under_the_same_numbers(
+    cli: Cli, pushed: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {one["version"]: one for one in cli.json("list", "churn")["versions"]}
+    there = somewhere_else(folder, monkeypatch)
+    cloned = cli.json("clone", pushed, "team")
+    assert [one["version"] for one in cloned["versions"]] == [1, 2, 3, 4, 5]
+    monkeypatch.chdir(there / "team")
+    after = {one["version"]: one for one in cli.json("list", "churn")["versions"]}
+    for field in ("digest", "complete", "missing", "summary", "run", "semver"):
+        assert {number: one[field] for number, one in after.items()} == {
+            number: one[field] for number, one in before.items()
+        }
+    assert cli.json("audit", "verify")["ok"]
+    assert cli.json("check")["ok"]
+    assert cli.json("checkout", "churn@3", "bundle")["digest"] == before[3]["digest"]
+    assert cli.json("pull")["blobs"] == 0
+    event = cli.json("log", "churn")["events"][0]
+    assert event["action"] == "model:version:import"
+    assert event["details"]["origin"]["created_by"] == before[1]["created_by"]
+    cli.fails("already_exists", "clone", pushed, ".")
+
+
+def test_one_version_may_be_pulled_and_leaves_a_gap_that_is_filled_later(
+    cli: Cli, pushed: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_project(somewhere_else(folder, monkeypatch))
+    cli.fails("not_found", "pull", "churn@4")
+    cli.ok("remote", "add", "origin", pushed)
+    cli.ok("pull", "churn@4")
+    assert [one["version"] for one in cli.json("list", "churn")["versions"]] == [4]
+    assert cli.json("register", "churn", "--reason", "ours")["version"] == 5
+    cli.ok("pull", "churn@2")
+    assert [one["version"] for one in cli.json("list", "churn")["versions"]] == [2, 4, 5]
+    assert cli.json("audit", "verify")["ok"]
+    size = len(cli.json("log", "churn")["events"])
+    error = cli.fails("already_exists", "pull", "churn@5")
+    assert error["version"] == 5
+    assert error["digest"] != error["asked"]
+    cli.fails("already_exists", "pull", "churn")
+    assert len(cli.json("log", "churn")["events"]) == size
+    cli.fails("already_exists", "push", "churn@5")
+    for text, code in (("churn@9", "not_found"), ("churn@production", "usage"), ("nobody", "not_found")):
+        cli.fails(code, "pull", text)
+
+
+def test_a_clone_of_one_model_only(cli: Cli, pushed: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.ok("register", "other", "--reason", "a start")
+    cli.ok("push", "other")
+    somewhere_else(folder, monkeypatch)
+    assert {one["model"] for one in cli.json("clone", pushed, "all")["versions"]} == {"churn", "other"}
+    assert {one["model"] for one in cli.json("clone", pushed, "one", "--only", "other")["versions"]} == {"other"}
+
+
+def test_a_snapshot_travels_by_its_digest(
+    cli: Cli, project: Path, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "data.csv").write_text("a,b\n1,2\n")
+    digest = cli.json("snapshot", "data.csv")["digest"]
+    cli.ok("remote", "add", "origin", url)
+    assert cli.json("push", digest)["snapshots"] == [{"digest": digest, "new": True}]
+    there = somewhere_else(folder, monkeypatch)
+    cli.ok("clone", url, "team")
+    monkeypatch.chdir(there / "team")
+    cli.ok("checkout", digest, "data")
+    assert Path("data/data.csv").read_text() == "a,b\n1,2\n"
+    cli.fails("not_found", "pull", "sha256:" + "0" * 64)
+    cli.fails("not_found", "push", "sha256:" + "0" * 64)
+
+
+def test_a_place_without_a_store_is_not_cloned(cli: Cli, folder: Path, url: str) -> None:
+    cli.fails("not_found", "clone", url, "team")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_ref_that_says_what_the_manifest_does_not_is_refused(
+    cli: Cli, pushed: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = Path(pushed) / "refs/versions/churn/000000000002"
+    ref.chmod(0o644)
+    ref.write_text(ref.read_text().replace('"complete":true', '"complete":false'))
+    create_project(somewhere_else(folder, monkeypatch))
+    cli.ok("remote", "add", "origin", pushed)
+    cli.fails("integrity", "pull", "churn@2")
+    cli.fails("not_found", "show", "churn@2")
+    other = Path(pushed) / "refs/versions/churn/000000000007"
+    other.write_text((Path(pushed) / "refs/versions/churn/000000000001").read_text())
+    cli.fails("unsupported_format", "pull", "churn@7")
+
+
+def test_with_several_remotes_one_is_named_or_origin(cli: Cli, incomplete: Path, tmp_path: Path) -> None:
+    cli.fails("not_found", "push")
+    cli.ok("remote", "add", "one", str(tmp_path / "one"))
+    assert cli.json("push")["url"] == str(tmp_path / "one")
+    cli.ok("remote", "add", "two", str(tmp_path / "two"))
+    assert cli.fails("not_found", "push")["remotes"] == ["one", "two"]
+    assert cli.json("push", "--remote", "two")["url"] == str(tmp_path / "two")
+    cli.ok("remote", "add", "origin", str(tmp_path / "three"))
+    assert cli.json("push")["url"] == str(tmp_path / "three")
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server
+
+
+@pytest.mark.slow
+def test_a_bucket_is_a_remote(
+    cli: Cli, incomplete: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, s3: S3Server
+) -> None:
+    bucket = s3.bucket()
+    s3.use(monkeypatch)
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    given = ["--endpoint", s3.endpoint]
+    cli.ok("remote", "add", "origin", f"s3://{bucket}/team", *given)
+    assert cli.json("push")["blobs"] > 0
+    there = somewhere_else(folder, monkeypatch)
+    cli.ok("clone", f"s3://{bucket}/team", "team", *given)
+    monkeypatch.chdir(there / "team")
+    assert [one["version"] for one in cli.json("list", "churn")["versions"]] == [1]
+    assert cli.json("check")["ok"]
+    refused = cli("remote", "add", "gone", "s3://nobody-made-this-one", *given)
+    assert refused.code == EXIT_CODES["not_found"]
