@@ -112,13 +112,13 @@ class LocalStore:
         size = self.size(digest)
         if size > bytes_max:
             raise too_large(digest, size, bytes_max)
-        pieces, left = [], size
+        pieces, left = [], bytes_max
         for piece in self.pieces(digest):
             pieces.append(piece)
             left -= len(piece)
             if left < 0:
                 self._layout.mark_damaged(digest.hex)
-                raise damaged(digest, f"it has more than the {size} bytes that it should have")
+                raise damaged(digest, f"it has more than {bytes_max} bytes where it should have {size}")
         return b"".join(pieces)
 
     def open(self, digest: Digest) -> BinaryIO:
