@@ -5,8 +5,9 @@ import multiprocessing
 import os
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -127,7 +128,11 @@ def test_a_row_that_is_spoilt_since_it_was_opened_leads_to_nothing_wrong(store: 
     for at in range(size - 64, size):
         for _ in range(2):
             flip(index, at)
-            for read in (lambda: store.read(digest, bytes_max=1 << 64), lambda: store.open(digest).read()):
+            reads: list[Callable[[], bytes]] = [
+                partial(store.read, digest, bytes_max=1 << 64),
+                lambda: store.open(digest).read(),
+            ]
+            for read in reads:
                 try:
                     assert read() == b"hello"
                 except (IntegrityError, NotFound):
