@@ -15,7 +15,7 @@ from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
 from holdfast.store.codec import unpack_bytes
 from holdfast.store.index import EXACT, PACK, Segment, index_bytes, row_bytes, rows_inside
 from holdfast.store.layout import Layout
-from holdfast.store.pack import BLOB, RECIPE, Record, read_directory, recipe_chunks, scan_records
+from holdfast.store.pack import BLOB, ID_BYTES, RECIPE, Record, read_directory, recipe_chunks, scan_records
 from holdfast.store.segments import Segments
 
 __all__ = ["Rebuilt", "pack_records", "rebuilt_index"]
@@ -46,6 +46,7 @@ def rebuilt_index(layout: Layout) -> Rebuilt:
     """
     segments: list[Segment] = []
     rows: list[bytes] = []
+    recipes: list[tuple[bytes, bytes]] = []
     unreadable: dict[str, str] = {}
     reader = Segments(layout)
     for name in layout.names(layout.packs):
@@ -62,16 +63,20 @@ def rebuilt_index(layout: Layout) -> Rebuilt:
                 continue
             try:
                 stored = reader.read(segment, record.offset, record.stored)
-                chunks = list(recipe_chunks(unpack_bytes(record.codec, stored, record.length)))
+                recipe = unpack_bytes(record.codec, stored, record.length)
+                chunks = list(recipe_chunks(recipe))
             except (IntegrityError, UnsupportedFormat, ValueError) as error:
                 unreadable[name] = str(error)
                 continue
             size = sum(length for _, length in chunks)
-            rows.append(row_bytes(record._replace(length=size), number))
+            recipes.append((row_bytes(record._replace(length=size), number), recipe))
             exact = _exact(layout, record.id.hex(), size)
             if exact is not None:
                 segments.append(exact)
                 rows += rows_inside(chunks, len(segments) - 1)
+    # A recipe of which a chunk is nowhere would make its blob seem to be here.
+    known = {row[:ID_BYTES] for row in rows}
+    rows += [row for row, recipe in recipes if all(id_ in known for id_, _ in recipe_chunks(recipe))]
     return Rebuilt(index_bytes(segments, rows), len(rows), len(segments), unreadable)
 
 
