@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, NotFound
+from holdfast.store import local
 from holdfast.store.interface import Stored
 from holdfast.store.local import LocalStore
 from holdfast.store.local_writer import LocalWriter
@@ -50,6 +51,7 @@ class Stores(RuleBasedStateMachine):
         self.cleaning = ExitStack()
         patch = self.cleaning.enter_context(pytest.MonkeyPatch.context())
         every_path.patch(patch.setattr)
+        patch.setattr(local, "RECORD_BYTES_MAX", 3000)  # what is longer is handed out chunk by chunk
         self.folder = Path(tempfile.mkdtemp(prefix="holdfast-test-"))
         self.cleaning.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.root = self.folder / "store"
@@ -249,7 +251,7 @@ class Stores(RuleBasedStateMachine):
 TestStores = Stores.TestCase
 TestStores.settings = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
-    max_examples=60,
+    max_examples=40,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
