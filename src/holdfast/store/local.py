@@ -137,7 +137,10 @@ class LocalStore:
             return io.BytesIO(self.read(digest, bytes_max=RECORD_BYTES_MAX))
         for _ in self.pieces(digest):
             pass
-        recipes = [self._bytes(found) for found in self._places(digest)]
+        recipes = []
+        for found in self._places(digest):
+            with suppress(*_CANNOT):
+                recipes.append(self._recipe(found))
         return ChunkedFile.buffered(list(self._recipe_that_holds(digest, recipes)), self._chunk)
 
     def pieces(self, digest: Digest) -> Iterator[bytes]:
@@ -245,7 +248,7 @@ class LocalStore:
 
     def _is_complete(self, recipe: Place) -> bool:
         try:
-            return all(self._catalog.holds(id_) for id_, _ in recipe_chunks(self._bytes(recipe)))
+            return all(self._catalog.holds(id_) for id_, _ in recipe_chunks(self._recipe(recipe)))
         except _CANNOT:
             return False
 
