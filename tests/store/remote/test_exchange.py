@@ -312,7 +312,7 @@ def test_a_bad_line_changes_nothing_but_the_time(sides: Sides, seed: int) -> Non
     contents = blobs(seed, 40)
     digests = added(sides.here, *contents)
     pauses: list[float] = []
-    flaky = Flaky(sides.transport, seed, share=0.25)
+    flaky = Flaky(sides.transport, seed)
     sides.outgoing(Persistent(flaky, pauses.append)).send(digests)
     sides.incoming(Persistent(flaky, pauses.append)).fetch(digests)
     holds(sides.there, digests, contents)

@@ -17,7 +17,7 @@ from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN, pack_bytes
 from holdfast.store.cut import CUTTING, HEAD_BYTES
 from holdfast.store.faults import absent, damaged
-from holdfast.store.index import EXACT, PACK, Segment, index_bytes, row_bytes
+from holdfast.store.index import EXACT, PACK, IndexFile, Segment, index_bytes, row_bytes
 from holdfast.store.large import cut_pieces
 from holdfast.store.layout import Layout
 from holdfast.store.pack import BLOB, CHUNK, HEADER_BYTES, PACK_START, RECIPE, Record, directory, header, recipe_bytes
@@ -28,7 +28,7 @@ from holdfast.store.remote.remote import Remote, segment_key
 from holdfast.store.remote.transport import Pieces
 from holdfast.store.steady import steady
 
-__all__ = ["Outgoing", "Sent"]
+__all__ = ["Outgoing", "Sent", "send_index", "send_segment"]
 
 _BATCH_BYTES = 4 << 20
 _BATCH_RECORDS = 64
@@ -207,14 +207,16 @@ class _Shipment:
         if self._remote.catalog.holds(id_) and not self._remote.catalog.lost:
             return
         self.sent.blobs += 1
-        if path.stat().st_size <= _WHOLE_BYTES_MAX:
-            data = b"".join(_exactly(path, digest)())
+        size = path.stat().st_size
+        pieces = _proved(path, Segment(EXACT, digest.hex, size))
+        if size <= _WHOLE_BYTES_MAX:
+            data = b"".join(pieces())
             codec, stored = pack_bytes(data)
             self._drain()
             self._claimed.add(id_)
             self._append(Parcel(id_, BLOB, codec, len(data), stored))
             return
-        cut = cut_pieces(_exactly(path, digest)(), self._layout.cutting() or CUTTING, lambda _id, _chunk: None)
+        cut = cut_pieces(pieces(), self._layout.cutting() or CUTTING, lambda _id, _chunk: None)
         self._send_exact(digest, path, cut.chunks)
         recipe = recipe_bytes(cut.chunks)
         self._add_recipe(Parcel(id_, RECIPE, PLAIN, cut.size, recipe))
@@ -286,48 +288,57 @@ class _Shipment:
 
     def _send_pack(self, pack: _Pack) -> None:
         segment, data, index = pack.end()
-        self._create(segment, lambda: iter((data,)))
-        self._list(segment, index)
+        self.sent.bytes += _create(self._remote, segment, lambda: iter((data,))) + send_index(self._remote, index)
 
     def _send_exact(self, digest: Digest, path: Path, chunks: Chunks) -> None:
         self._wait()
         segment = Segment(EXACT, digest.hex, sum(length for _, length in chunks))
-        self._create(segment, _exactly(path, digest))
+        self.sent.bytes += send_segment(self._remote, segment, path)
         rows, offset = [], 0
         for id_, length in chunks:
             rows.append(row_bytes(Record(offset, CHUNK, PLAIN, length, length, id_), 0))
             offset += length
-        self._list(segment, index_bytes([segment], rows))
+        self.sent.bytes += send_index(self._remote, index_bytes([segment], rows))
         self._claimed.update(id_ for id_, _ in chunks)
 
-    def _create(self, segment: Segment, pieces: Pieces) -> None:
-        transport, key = self._remote.transport, segment_key(segment)
-        if not transport.create_long(key, pieces, segment.size):
-            found = transport.size(key)
-            if found == segment.size:
-                return
-            # A file of another length than its name says is damaged for everybody.
-            transport.remove(key)
-            transport.create_long(key, pieces, segment.size)
-        self.sent.bytes += segment.size
 
-    def _list(self, segment: Segment, index: bytes) -> None:
-        name = blake3(index).hexdigest()
-        if self._remote.transport.create(f"index/{name}", index):
-            self.sent.bytes += len(index)
-        self._remote.catalog.add(index, [segment])
+def send_segment(remote: Remote, segment: Segment, path: Path) -> int:
+    """Have the remote hold the pack or exact file at `path`; how many bytes travelled.
+
+    Raises:
+        IntegrityError: the file is not what it is named by; it was not sent.
+    """
+    return _create(remote, segment, _proved(path, segment))
 
 
-def _exactly(path: Path, digest: Digest) -> Pieces:
-    """The bytes of an exact file; at the end it raises unless they were the ones that the digest names."""
+def send_index(remote: Remote, data: bytes) -> int:
+    """Make visible what an index file lists, all of which was sent before; how many bytes travelled."""
+    is_new = remote.transport.create(f"index/{blake3(data).hexdigest()}", data)
+    remote.catalog.add(data, IndexFile(data).segments)
+    return len(data) if is_new else 0
+
+
+def _create(remote: Remote, segment: Segment, pieces: Pieces) -> int:
+    transport, key = remote.transport, segment_key(segment)
+    if not transport.create_long(key, pieces, segment.size):
+        if transport.size(key) == segment.size:
+            return 0
+        # A file of another length than its name says is damaged for everybody.
+        transport.remove(key)
+        transport.create_long(key, pieces, segment.size)
+    return segment.size
+
+
+def _proved(path: Path, segment: Segment) -> Pieces:
+    """The bytes of a pack or exact file; at the end it raises unless they were the ones that it is named by."""
 
     def pieces() -> Iterator[bytes]:
-        state = hashlib.sha256()
+        state = blake3() if segment.kind == PACK else hashlib.sha256()
         with steady(path) as source:
             for piece in source.pieces(HEAD_BYTES):
                 state.update(piece)
                 yield piece
-        if state.hexdigest() != digest.hex:
-            raise damaged(digest, Digest(state.hexdigest()))
+        if state.hexdigest() != segment.name:
+            raise damaged(Digest(segment.name), Digest(state.hexdigest()))
 
     return pieces
