@@ -13,6 +13,7 @@ from typing import Self
 from blake3 import blake3
 
 from holdfast.digest import Digest
+from holdfast.errors import HoldfastError
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN, pack_bytes
 from holdfast.store.cut import CUTTING, HEAD_BYTES
@@ -20,13 +21,24 @@ from holdfast.store.faults import absent, damaged
 from holdfast.store.index import EXACT, PACK, IndexFile, Segment, index_bytes, row_bytes
 from holdfast.store.large import cut_pieces
 from holdfast.store.layout import Layout
-from holdfast.store.pack import BLOB, CHUNK, HEADER_BYTES, PACK_START, RECIPE, Record, directory, header, recipe_bytes
+from holdfast.store.pack import (
+    BLOB,
+    CHUNK,
+    HEADER_BYTES,
+    PACK_START,
+    RECIPE,
+    Record,
+    directory,
+    header,
+    read_directory,
+    recipe_bytes,
+)
 from holdfast.store.packing import PACK_BYTES
 from holdfast.store.parallel import WORKERS
 from holdfast.store.remote.records import Chunks, Known, Parcel
 from holdfast.store.remote.remote import Remote, segment_key
 from holdfast.store.remote.transport import Pieces
-from holdfast.store.steady import steady
+from holdfast.store.steady import read_fully, steady
 
 __all__ = ["Outgoing", "Sent", "send_index", "send_segment"]
 
@@ -36,6 +48,12 @@ _BATCH_RECORDS = 64
 
 _BATCHES_AHEAD = 4
 """Read and proved before the pack takes them: no thread waits, and memory stays flat."""
+
+_AS_IT_IS_FROM = 0.95
+"""A pack of which the remote lacks at least this share travels without being taken apart."""
+
+_RECORD_OVERHEAD_BYTES = HEADER_BYTES + 60
+"""What a record costs in a pack beside its bytes: its header, and its entry in the directory."""
 
 _WHOLE_FROM = 0.5
 """An exact file of which the remote lacks more than this share travels as it is, and can be linked to over there."""
@@ -86,6 +104,7 @@ class Outgoing:
         sizes = [self._size(digest) for digest in todo] if progress is not None else []
         done, total = 0, sum(sizes)
         with shipment:
+            shipment.add_packs(todo)
             for number, digest in enumerate(todo):
                 shipment.add(digest)
                 if progress is not None:
@@ -176,6 +195,40 @@ class _Shipment:
             self._add_unlisted(digest, id_)
         elif not self._remote.catalog.holds(id_):
             raise absent(digest)
+
+    def add_packs(self, digests: Sequence[Digest]) -> None:
+        """(2) Send as they are the packs of which the remote lacks nearly all.
+
+        A pack that hashes to its name is as it was written: its records need not be proved one by one.
+        """
+        lacking: dict[Segment, int] = {}
+        for digest in digests:
+            id_ = bytes.fromhex(digest.hex)
+            place = next((place for place in self._known.catalog.places(id_)), None)
+            if place is not None and place.kind == BLOB and not self._remote.catalog.holds(id_):
+                lacking[place.segment] = lacking.get(place.segment, 0) + _RECORD_OVERHEAD_BYTES + place.stored
+        for segment, size in lacking.items():
+            if segment.kind == PACK and size > _AS_IT_IS_FROM * segment.size:
+                self._wait()
+                self._sending = self._sender.submit(self._send_as_it_is, segment)
+        self._wait()
+
+    def _send_as_it_is(self, segment: Segment) -> None:
+        path = Path(self._layout.segment(segment))
+        try:
+            with steady(path) as source:
+                data = read_fully(source.descriptor, segment.size)
+            if blake3(data).hexdigest() != segment.name:
+                return  # record by record it is found out which of them are whole
+            records = read_directory(lambda at, length: data[at : at + length], len(data))
+        except HoldfastError:
+            return
+        if any(record.kind == RECIPE for record in records):
+            return
+        rows = [row_bytes(record, 0) for record in records]
+        sent = _create(self._remote, segment, lambda: iter((data,)))
+        self.sent.bytes += sent + send_index(self._remote, index_bytes([segment], rows))
+        self.sent.blobs += sum(record.kind == BLOB for record in records)
 
     def finish(self) -> None:
         """(3) Send what is left."""

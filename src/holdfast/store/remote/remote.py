@@ -3,7 +3,7 @@
 Index files never change, so each is copied once into a cache on this machine and searched there, like a local store's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -192,23 +192,32 @@ class Remote:
         with ThreadPoolExecutor(_AT_ONCE, "holdfast-refs") as pool:
             yield from (ref for ref in pool.map(self.ref, keys) if ref is not None)
 
-    def refer(self, ref: SnapshotRef | VersionRef) -> bool:
-        """Write a ref, after everything it needs; whether it was new.
+    def refer(self, refs: Sequence[SnapshotRef | VersionRef]) -> list[bool]:
+        """Write refs, after everything they need; of each whether it was new.
 
         Raises:
-            AlreadyExists: another digest has this name; the details give both.
+            AlreadyExists: another digest has one of these names; the details give both.
         """
-        if self.transport.create(ref.key, ref.encode()):
-            return True
-        self.refuse_other(ref)
-        return False
 
-    def refuse_other(self, ref: SnapshotRef | VersionRef) -> None:
-        """Raise where the name of `ref` belongs to another digest.
+        def write(ref: SnapshotRef | VersionRef) -> bool:
+            if self.transport.create(ref.key, ref.encode()):
+                return True
+            self._refuse_other(ref)
+            return False
+
+        with ThreadPoolExecutor(_AT_ONCE, "holdfast-refs") as pool:
+            return list(pool.map(write, refs))
+
+    def refuse_others(self, refs: Sequence[SnapshotRef | VersionRef]) -> None:
+        """Raise where the name of one of `refs` belongs to another digest.
 
         Raises:
             AlreadyExists: it does; the details give both.
         """
+        with ThreadPoolExecutor(_AT_ONCE, "holdfast-refs") as pool:
+            list(pool.map(self._refuse_other, refs))
+
+    def _refuse_other(self, ref: SnapshotRef | VersionRef) -> None:
         found = self.ref(ref.key)
         if found is not None and found.digest != ref.digest and isinstance(ref, VersionRef):
             raise AlreadyExists(
