@@ -16,6 +16,7 @@ from holdfast.store.local import LocalStore
 from holdfast.store.remote import incoming, outgoing
 from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.remote.persistent import ATTEMPTS_MAX, Persistent
+from holdfast.store.remote.sending import Sent
 from holdfast.store.remote.transport import Pieces
 from tests.flaky import Flaky
 from tests.store.remote.conftest import Sides
@@ -70,7 +71,7 @@ def test_only_what_the_other_side_lacks_travels(sides: Sides) -> None:
     before = sides.listed()
     sent = sides.outgoing().send(digests)
     assert sent.blobs == 5
-    assert sides.outgoing().send(digests) == outgoing.Sent(0, 0)
+    assert sides.outgoing().send(digests) == Sent(0, 0)
     assert before < sides.listed()
     sides.incoming().fetch(digests[:-5])
     fetched = sides.incoming().fetch(digests)

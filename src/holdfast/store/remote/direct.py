@@ -17,9 +17,9 @@ from holdfast.store.interface import Stored
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local import LocalStore
 from holdfast.store.local_writer import LocalWriter
-from holdfast.store.remote.outgoing import send_index, send_segment
 from holdfast.store.remote.ranges import RangeCache
 from holdfast.store.remote.remote import Remote
+from holdfast.store.remote.sending import send_index, send_segment
 from holdfast.store.scratch import scratch
 
 __all__ = ["RemoteStore"]

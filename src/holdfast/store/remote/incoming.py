@@ -236,7 +236,8 @@ class _Delivery:
         return found
 
     def _recipes(self, digests: Sequence[Digest]) -> Iterator[Parcel]:
-        own = {digest: self._known.kind(digest) == RECIPE for digest in digests}
+        places = {digest: self._known.place(bytes.fromhex(digest.hex)) for digest in digests}
+        own = {digest: place is not None and place.kind == RECIPE for digest, place in places.items()}
         yield from self._parcels({bytes.fromhex(digest.hex): RECIPE for digest, is_here in own.items() if not is_here})
         for digest in (digest for digest, is_here in own.items() if is_here):
             try:

@@ -3,22 +3,19 @@
 The numbers in `_Shipment` are those of docs/FORMAT.md, "Remotes", "Order of writing".
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from blake3 import blake3
 
 from holdfast.digest import Digest
-from holdfast.errors import HoldfastError
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN, pack_bytes
-from holdfast.store.cut import CUTTING, HEAD_BYTES
-from holdfast.store.faults import absent, damaged
-from holdfast.store.index import EXACT, PACK, IndexFile, Segment, index_bytes, row_bytes
+from holdfast.store.cut import CUTTING
+from holdfast.store.faults import absent
+from holdfast.store.index import EXACT, PACK, Segment, index_bytes, row_bytes
 from holdfast.store.large import cut_pieces
 from holdfast.store.layout import Layout
 from holdfast.store.pack import (
@@ -30,17 +27,15 @@ from holdfast.store.pack import (
     Record,
     directory,
     header,
-    read_directory,
     recipe_bytes,
 )
 from holdfast.store.packing import PACK_BYTES
 from holdfast.store.parallel import WORKERS
 from holdfast.store.remote.records import Chunks, Known, Parcel
-from holdfast.store.remote.remote import Remote, segment_key
-from holdfast.store.remote.transport import Pieces
-from holdfast.store.steady import read_fully, steady
+from holdfast.store.remote.remote import Remote
+from holdfast.store.remote.sending import Sent, create_segment, proved, send_index, send_segment, send_whole_packs
 
-__all__ = ["Outgoing", "Sent", "send_index", "send_segment"]
+__all__ = ["Outgoing"]
 
 _BATCH_BYTES = 4 << 20
 _BATCH_RECORDS = 64
@@ -49,30 +44,11 @@ _BATCH_RECORDS = 64
 _BATCHES_AHEAD = 4
 """Read and proved before the pack takes them: no thread waits, and memory stays flat."""
 
-_AS_IT_IS_FROM = 0.95
-"""A pack of which the remote lacks at least this share travels without being taken apart."""
-
-_RECORD_OVERHEAD_BYTES = HEADER_BYTES + 60
-"""What a record costs in a pack beside its bytes: its header, and its entry in the directory."""
-
 _WHOLE_FROM = 0.5
 """An exact file of which the remote lacks more than this share travels as it is, and can be linked to over there."""
 
 _WHOLE_BYTES_MAX = 4 << 20
 """A blob of a store without an index is sent whole up to here, and in chunks above."""
-
-
-@dataclass(slots=True)
-class Sent:
-    """What travelled.
-
-    Attributes:
-        blobs: those of which the remote lacked something.
-        bytes: as stored, with packs and index files.
-    """
-
-    blobs: int = 0
-    bytes: int = 0
 
 
 class Outgoing:
@@ -100,25 +76,39 @@ class Outgoing:
             self._remote.catalog.look_for_segments()
         self._known.catalog.refresh()
         todo = list(dict.fromkeys(digests))
-        shipment = _Shipment(self._layout, self._known, self._remote)
-        sizes = [self._size(digest) for digest in todo] if progress is not None else []
-        done, total = 0, sum(sizes)
-        with shipment:
-            shipment.add_packs(todo)
-            for number, digest in enumerate(todo):
+        told = _Told(progress, todo, self._size)
+        left, sent = send_whole_packs(self._layout, self._known, self._remote, todo, told.pass_over)
+        with _Shipment(self._layout, self._known, self._remote, sent) as shipment:
+            for digest in left:
                 shipment.add(digest)
-                if progress is not None:
-                    done += sizes[number]
-                    progress(done, total)
+                told.pass_over([digest])
             shipment.finish()
-        return shipment.sent
+        return sent
 
     def _size(self, digest: Digest) -> int:
-        for place in self._known.catalog.places(bytes.fromhex(digest.hex)):
-            if place.kind != CHUNK:
-                return place.length
+        place = self._known.place(bytes.fromhex(digest.hex))
+        if place is not None:
+            return place.length
         path = Path(self._layout.exact(digest))
         return path.stat().st_size if path.is_file() else 0
+
+
+class _Told:
+    """Progress in bytes of the blobs that were asked for."""
+
+    def __init__(
+        self, report: Callable[[int, int], None] | None, digests: Sequence[Digest], size: Callable[[Digest], int]
+    ) -> None:
+        self._report = report
+        self._sizes = {digest: size(digest) for digest in digests} if report is not None else {}
+        self._total = sum(self._sizes.values())
+        self._done = 0
+
+    def pass_over(self, digests: Sequence[Digest]) -> None:
+        """The remote has these, or they are on their way."""
+        if self._report is not None:
+            self._done += sum(self._sizes[digest] for digest in digests)
+            self._report(self._done, self._total)
 
 
 class _Pack:
@@ -156,7 +146,8 @@ class _Pack:
 class _Shipment:
     """One `send` in progress. Packs are sent by a thread of their own while the next one is filled."""
 
-    def __init__(self, layout: Layout, known: Known, remote: Remote) -> None:
+    def __init__(self, layout: Layout, known: Known, remote: Remote, sent: Sent) -> None:
+        self.sent = sent
         self._layout = layout
         self._known = known
         self._remote = remote
@@ -170,7 +161,6 @@ class _Shipment:
         self._sending: Future[None] | None = None
         self._provers = ThreadPoolExecutor(WORKERS, "holdfast-prove")
         self._sender = ThreadPoolExecutor(1, "holdfast-send")
-        self.sent = Sent()
 
     def __enter__(self) -> Self:
         return self
@@ -184,51 +174,17 @@ class _Shipment:
         id_ = bytes.fromhex(digest.hex)
         if id_ in self._claimed:
             return
-        kind = self._known.kind(digest)
-        if kind == BLOB:
+        place = self._known.place(id_)
+        if place is not None and place.kind == BLOB:
             if not self._remote.catalog.holds(id_):
-                self._claim(id_, BLOB, next(self._known.catalog.places(id_)).stored)
+                self._claim(id_, BLOB, place.stored)
                 self.sent.blobs += 1
-        elif kind == RECIPE:
+        elif place is not None:
             self._add_chunks(digest, id_)
         elif Path(self._layout.exact(digest)).is_file():
             self._add_unlisted(digest, id_)
         elif not self._remote.catalog.holds(id_):
             raise absent(digest)
-
-    def add_packs(self, digests: Sequence[Digest]) -> None:
-        """(2) Send as they are the packs of which the remote lacks nearly all.
-
-        A pack that hashes to its name is as it was written: its records need not be proved one by one.
-        """
-        lacking: dict[Segment, int] = {}
-        for digest in digests:
-            id_ = bytes.fromhex(digest.hex)
-            place = next((place for place in self._known.catalog.places(id_)), None)
-            if place is not None and place.kind == BLOB and not self._remote.catalog.holds(id_):
-                lacking[place.segment] = lacking.get(place.segment, 0) + _RECORD_OVERHEAD_BYTES + place.stored
-        for segment, size in lacking.items():
-            if segment.kind == PACK and size > _AS_IT_IS_FROM * segment.size:
-                self._wait()
-                self._sending = self._sender.submit(self._send_as_it_is, segment)
-        self._wait()
-
-    def _send_as_it_is(self, segment: Segment) -> None:
-        path = Path(self._layout.segment(segment))
-        try:
-            with steady(path) as source:
-                data = read_fully(source.descriptor, segment.size)
-            if blake3(data).hexdigest() != segment.name:
-                return  # record by record it is found out which of them are whole
-            records = read_directory(lambda at, length: data[at : at + length], len(data))
-        except HoldfastError:
-            return
-        if any(record.kind == RECIPE for record in records):
-            return
-        rows = [row_bytes(record, 0) for record in records]
-        sent = _create(self._remote, segment, lambda: iter((data,)))
-        self.sent.bytes += sent + send_index(self._remote, index_bytes([segment], rows))
-        self.sent.blobs += sum(record.kind == BLOB for record in records)
 
     def finish(self) -> None:
         """(3) Send what is left."""
@@ -261,7 +217,7 @@ class _Shipment:
             return
         self.sent.blobs += 1
         size = path.stat().st_size
-        pieces = _proved(path, Segment(EXACT, digest.hex, size))
+        pieces = proved(path, Segment(EXACT, digest.hex, size))
         if size <= _WHOLE_BYTES_MAX:
             data = b"".join(pieces())
             codec, stored = pack_bytes(data)
@@ -341,7 +297,9 @@ class _Shipment:
 
     def _send_pack(self, pack: _Pack) -> None:
         segment, data, index = pack.end()
-        self.sent.bytes += _create(self._remote, segment, lambda: iter((data,))) + send_index(self._remote, index)
+        self.sent.bytes += create_segment(self._remote, segment, lambda: iter((data,))) + send_index(
+            self._remote, index
+        )
 
     def _send_exact(self, digest: Digest, path: Path, chunks: Chunks) -> None:
         self._wait()
@@ -353,45 +311,3 @@ class _Shipment:
             offset += length
         self.sent.bytes += send_index(self._remote, index_bytes([segment], rows))
         self._claimed.update(id_ for id_, _ in chunks)
-
-
-def send_segment(remote: Remote, segment: Segment, path: Path) -> int:
-    """Have the remote hold the pack or exact file at `path`; how many bytes travelled.
-
-    Raises:
-        IntegrityError: the file is not what it is named by; it was not sent.
-    """
-    return _create(remote, segment, _proved(path, segment))
-
-
-def send_index(remote: Remote, data: bytes) -> int:
-    """Make visible what an index file lists, all of which was sent before; how many bytes travelled."""
-    is_new = remote.transport.create(f"index/{blake3(data).hexdigest()}", data)
-    remote.catalog.add(data, IndexFile(data).segments)
-    return len(data) if is_new else 0
-
-
-def _create(remote: Remote, segment: Segment, pieces: Pieces) -> int:
-    transport, key = remote.transport, segment_key(segment)
-    if not transport.create_long(key, pieces, segment.size):
-        if transport.size(key) == segment.size:
-            return 0
-        # A file of another length than its name says is damaged for everybody.
-        transport.remove(key)
-        transport.create_long(key, pieces, segment.size)
-    return segment.size
-
-
-def _proved(path: Path, segment: Segment) -> Pieces:
-    """The bytes of a pack or exact file; at the end it raises unless they were the ones that it is named by."""
-
-    def pieces() -> Iterator[bytes]:
-        state = blake3() if segment.kind == PACK else hashlib.sha256()
-        with steady(path) as source:
-            for piece in source.pieces(HEAD_BYTES):
-                state.update(piece)
-                yield piece
-        if state.hexdigest() != segment.name:
-            raise damaged(Digest(segment.name), Digest(state.hexdigest()))
-
-    return pieces

@@ -73,10 +73,15 @@ class Known:
         self._segments = Segments(layout)
         self.catalog = catalog
 
-    def kind(self, digest: Digest) -> int | None:
-        """Whether the blob is kept whole (`BLOB`) or in chunks (`RECIPE`); None when no record says so."""
-        kinds = {place.kind for place in self.catalog.places(bytes.fromhex(digest.hex))}
-        return BLOB if BLOB in kinds else RECIPE if RECIPE in kinds else None
+    def place(self, id_: bytes) -> Place | None:
+        """Where a record of the blob is, the blob itself (`BLOB`) or its recipe (`RECIPE`); None when there is none."""
+        found = None
+        for place in self.catalog.places(id_):
+            if place.kind == BLOB:
+                return place
+            if place.kind == RECIPE:
+                found = place
+        return found
 
     def stands(self, digest: Digest) -> bool:
         """Whether the blob is here, as far as the catalog has looked; nothing is hashed."""
