@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from holdfast.digest import Digest
+from holdfast.errors import IntegrityError
 from holdfast.store.catalog import Catalog
 from holdfast.store.disk import refusing
 from holdfast.store.faults import left
@@ -37,7 +39,7 @@ class RemoteStore(LocalStore):
         super().__init__(remote.cache)
         self._remote = remote
         self._catalog = remote.catalog
-        self._segments = RangeCache(remote.transport, remote.cache / "blocks", cache_bytes_max)
+        self._segments = self._ranges = RangeCache(remote.transport, remote.cache / "blocks", cache_bytes_max)
 
     @contextmanager
     def writer(self) -> "Iterator[_Writer]":  # type: ignore[override]  # sends what a local one only keeps
@@ -61,6 +63,25 @@ class RemoteStore(LocalStore):
                 finally:
                     writer.is_left = True
                     inner.leave()
+
+    def pieces(self, digest: Digest) -> Iterator[bytes]:
+        """See `Store.pieces`. What was found damaged is asked for again at the next read."""
+        try:
+            yield from super().pieces(digest)
+        except IntegrityError:
+            self._ask_again(bytes.fromhex(digest.hex))
+            raise
+
+    def _chunk(self, id_: bytes, length: int) -> bytes:
+        try:
+            return super()._chunk(id_, length)
+        except IntegrityError:
+            self._ask_again(id_)
+            raise
+
+    def _ask_again(self, id_: bytes) -> None:
+        for place in self._catalog.places(id_):
+            self._ranges.forget(place.segment)
 
     def _forget(self, marks: set[str], staging: Layout) -> None:
         """What the writer has written again counts as here again, now that it was sent."""

@@ -72,6 +72,15 @@ class RangeCache(Segments):
             )
         return data[begin : begin + length]
 
+    def forget(self, segment: Segment) -> None:
+        """Let go of every block of a segment: what the remote gave was damaged, and may be whole by now."""
+        with self._held_lock:
+            for key in [key for key in self._held if key[0] == segment]:
+                del self._held[key]
+        for path in (self._root / segment.name[:2]).glob(f"{segment.name}-*"):
+            with suppress(OSError):
+                path.unlink()
+
     def _block(self, segment: Segment, number: int) -> bytes:
         key = (segment, number)
         with self._held_lock:

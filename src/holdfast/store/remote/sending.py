@@ -16,7 +16,7 @@ from holdfast.store.layout import Layout
 from holdfast.store.pack import BLOB, HEADER_BYTES, RECIPE, read_directory
 from holdfast.store.parallel import on_all_workers
 from holdfast.store.remote.records import Known
-from holdfast.store.remote.remote import Remote, segment_key
+from holdfast.store.remote.remote import WINDOW_BYTES, Remote, segment_key
 from holdfast.store.remote.transport import Pieces
 from holdfast.store.steady import read_fully, steady
 
@@ -119,12 +119,20 @@ def create_segment(remote: Remote, segment: Segment, pieces: Pieces) -> int:
     """Have the remote hold a pack or exact file; how many bytes travelled."""
     transport, key = remote.transport, segment_key(segment)
     if not transport.create_long(key, pieces, segment.size):
-        if transport.size(key) == segment.size:
+        if transport.size(key) == segment.size and _is_whole(remote, segment):
             return 0
-        # A file of another length than its name says is damaged for everybody.
+        # Damaged for everybody: what is named by its content may only ever be exchanged for that content.
         transport.remove(key)
         transport.create_long(key, pieces, segment.size)
     return segment.size
+
+
+def _is_whole(remote: Remote, segment: Segment) -> bool:
+    """Whether what stands there hashes to its name. Asked only where it stands unlisted, or is being sent again."""
+    state = blake3() if segment.kind == PACK else hashlib.sha256()
+    for at in range(0, segment.size, WINDOW_BYTES):
+        state.update(remote.transport.range(segment_key(segment), at, min(WINDOW_BYTES, segment.size - at)))
+    return state.hexdigest() == segment.name
 
 
 def proved(path: Path, segment: Segment) -> Pieces:
