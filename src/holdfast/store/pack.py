@@ -18,6 +18,7 @@ __all__ = [
     "ID_BYTES",
     "PACK_START",
     "RECIPE",
+    "RECIPE_BYTES_MAX",
     "RECORD_BYTES_MAX",
     "TRAILER_BYTES",
     "Record",

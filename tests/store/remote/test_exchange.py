@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, Unavailable
 from holdfast.store import layout, local_writer
 from holdfast.store.cut import Cutting, Sizes
+from holdfast.store.index import Segment, index_bytes, row_bytes
 from holdfast.store.local import LocalStore
+from holdfast.store.pack import BLOB, Record
 from holdfast.store.remote import incoming, outgoing
 from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.remote.persistent import ATTEMPTS_MAX, Persistent
@@ -238,6 +241,25 @@ def test_a_recipe_that_puts_together_something_else_is_refused(sides: Sides) -> 
     with pytest.raises(IntegrityError):
         sides.incoming().fetch([digest])
     assert not sides.there.has(digest)
+
+
+def test_a_row_that_asks_for_too_much_memory_does_not_count(sides: Sides) -> None:
+    [digest] = added(sides.here, b"small")
+    sides.outgoing().send([digest])
+    id_, [segment] = bytes.fromhex(digest.hex), _segments(sides)
+    for length, stored in ((1 << 40, 10), (5 << 20, 10)):
+        data = index_bytes([segment], [row_bytes(Record(100, BLOB, 1, length, stored, id_), 0)])
+        for key in sides.listed("index/"):
+            sides.transport.remove(key)
+        sides.transport.create(f"index/{blake3(data).hexdigest()}", data)
+        with pytest.raises(NotFound):
+            sides.incoming().fetch([digest])
+
+
+def _segments(sides: Sides) -> list[Segment]:
+    remote = sides.remote()
+    remote.catalog.refresh()
+    return [segment for file in remote.catalog.files.values() for segment in file.segments]
 
 
 def test_a_pack_that_was_lost_there_is_sent_again(sides: Sides) -> None:

@@ -16,8 +16,9 @@ from holdfast.errors import AlreadyExists, IntegrityError, NotFound, Unsupported
 from holdfast.store.catalog import Catalog
 from holdfast.store.cut import Cutting
 from holdfast.store.disk import place, refusing
-from holdfast.store.index import PACK, Segment
+from holdfast.store.index import PACK, Place, Segment
 from holdfast.store.layout import CONFIG_NAME, Layout, is_name
+from holdfast.store.pack import RECIPE, RECIPE_BYTES_MAX, RECORD_BYTES_MAX
 from holdfast.store.remote.refs import REF_BYTES_MAX, SnapshotRef, VersionRef, read_ref
 from holdfast.store.remote.transport import Transport
 
@@ -77,6 +78,13 @@ class RemoteCatalog(Catalog):
                 super().refresh()
             finally:
                 self._is_adding = False
+
+    def places(self, id_: bytes) -> Iterator[Place]:
+        """See `Catalog.places`. A row that asks for more memory than a record may take does not count."""
+        for found in super().places(id_):
+            limit = RECIPE_BYTES_MAX if found.kind == RECIPE else RECORD_BYTES_MAX
+            if found.stored <= limit and (found.kind == RECIPE or found.length <= limit):
+                yield found
 
     def look_for_segments(self) -> None:
         """Find out which segments are lost, from what the remote lists."""
