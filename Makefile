@@ -1,7 +1,7 @@
 # `make help` explains every target; the text after ## is what it prints.
 
 .DEFAULT_GOAL := help
-.PHONY: look help setup demo test test-fast story goldens coverage lint format bench lock clean
+.PHONY: look help setup demo test test-fast story goldens coverage lint format bench bench-store lock clean
 .DELETE_ON_ERROR:
 
 BIN   := .venv/bin
@@ -30,7 +30,7 @@ PYTEST = $(RUN) pytest -n $(WORKERS) --dist worksteal $(if $(K),-k "$(K)")
 help: ## Print this
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+		/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 	@printf '\nSay more:\n'
 	@printf '  make setup PYTHON=python3.12           choose the interpreter (3.11 or newer)\n'
 	@printf '  make demo ARGS="--data digits"         options of `holdfast demo`\n'
@@ -80,9 +80,16 @@ format: setup ## Format the code and apply the safe fixes
 	$(RUN) ruff check --fix-only .
 	$(RUN) ruff format .
 
-bench: setup ## Run the benchmarks and print their ratios
-	@set -e; for script in $(if $(B),benchmarks/$(B).py,$(sort $(wildcard benchmarks/[a-z]*.py))); do \
-		echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+# The benchmarks of the store take 20 GB and hours: only who asks for them gets them.
+STORE_BENCHMARKS = $(sort $(wildcard benchmarks/store_*.py))
+QUICK_BENCHMARKS = $(filter-out $(STORE_BENCHMARKS),$(sort $(wildcard benchmarks/[a-z]*.py)))
+MEASURE = @set -e; for script in $(1); do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+
+bench: setup ## Run the benchmarks and print their ratios; those of the store only when B names one
+	$(call MEASURE,$(if $(B),benchmarks/$(B).py,$(QUICK_BENCHMARKS)))
+
+bench-store: setup ## Measure the store beside its peers: 20 GB of disk and hours, or ARGS="--scale 0.01"
+	$(call MEASURE,$(STORE_BENCHMARKS))
 
 ##@ Keep house
 

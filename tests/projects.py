@@ -35,6 +35,7 @@ from holdfast.runtime.environment import interpreter_for
 from holdfast.runtime.materialise import read_manifest
 from holdfast.runtime.predictor import Predictor
 from holdfast.wire import Project, create_project, open_project
+from tests.store.spoiling import alone
 
 CHURN, PRODUCTION, STAGING = ModelName("churn"), StageName("production"), StageName("staging")
 SOURCE = Path(__file__).parents[1] / "src"
@@ -162,8 +163,8 @@ def manifest(project: Project, number: int) -> Manifest:
 
 
 def blob(project: Project, digest: Digest) -> Path:
-    """The file that holds a blob of a local store."""
-    return Path(project.settings.store_url) / "blobs" / digest.hex[:2] / digest.hex
+    """A file that holds a blob of the store, and nothing else does."""
+    return alone(Path(project.settings.store_url), digest)
 
 
 def flip_bit(path: Path) -> None:

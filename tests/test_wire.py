@@ -165,6 +165,31 @@ class TestOpening:
         with pytest.raises(NotFound):
             open_project(Settings.at(tmp_path / "nowhere" / HOME_NAME, {"HOLDFAST_STORE_URL": str(tmp_path / "s")}))
 
+    def test_the_database_is_opened_when_it_is_asked_for(self, tmp_path: Path) -> None:
+        settings = create_project(tmp_path)
+        (settings.home / "registry.db").write_bytes(b"not a database, and long enough to be looked at" * 10)
+        with open_project(settings) as project:
+            assert list(project.store.digests()) == []
+            assert open_handles(tmp_path) == []
+            with pytest.raises(HoldfastError):
+                _ = project.registry
+
+    def test_registry_and_runs_share_one_database_whoever_asks_first(self, tmp_path: Path) -> None:
+        with opened_in(tmp_path) as project:
+            found: list[object] = []
+            threads = [threading.Thread(target=lambda: found.append(project.database())) for _ in range(6)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert len(set(map(id, found))) == 1
+            assert project.registry is project.registry
+
+    def test_a_database_url_that_is_none_is_refused(self, tmp_path: Path) -> None:
+        create_project(tmp_path)
+        with pytest.raises(UsageError, match="HOLDFAST_DATABASE_URL is not a URL"):
+            open_project(Settings.at(tmp_path / HOME_NAME, {"HOLDFAST_DATABASE_URL": "names.db"}))
+
     def test_leaving_it_closes_the_database_and_twice_is_no_harm(self, tmp_path: Path) -> None:
         with opened_in(tmp_path) as project:
             project.registry.models()

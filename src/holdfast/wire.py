@@ -17,21 +17,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from holdfast.config import HOME_NAME, Settings
-from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
-from holdfast.errors import AlreadyExists, UsageError
-from holdfast.flow.bundle.assemble import Opener
-from holdfast.flow.gate import Policy, Workbench
-from holdfast.flow.register import Workshop
-from holdfast.registry.interface import Registry
-from holdfast.registry.sql import SqlRegistry
-from holdfast.runtime.bundle_files import BundleFiles
-from holdfast.runtime.environment import interpreter_for
-from holdfast.runtime.predictor import Predictor
+from holdfast.errors import AlreadyExists, NotFound, UsageError
+from holdfast.names import Reference
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
 from holdfast.store.local import LocalStore
@@ -43,10 +37,18 @@ from holdfast.store.remote.outgoing import Outgoing
 from holdfast.store.remote.persistent import Persistent
 from holdfast.store.remote.remote import Remote
 from holdfast.store.remote.transport import Transport
-from holdfast.tracking.interface import Tracking
-from holdfast.tracking.sql import SqlTracking
-from holdfast.upkeep.remotes import NamedRemote
-from holdfast.upkeep.share import Exchange
+
+if TYPE_CHECKING:
+    from holdfast.database.engine import Database
+    from holdfast.flow.bundle.assemble import Opener
+    from holdfast.flow.gate import Policy, Workbench
+    from holdfast.flow.register import Workshop
+    from holdfast.registry.interface import Registry
+    from holdfast.runtime.bundle_files import BundleFiles
+    from holdfast.runtime.predictor import Predictor
+    from holdfast.tracking.interface import Tracking
+    from holdfast.upkeep.remotes import NamedRemote
+    from holdfast.upkeep.share import Exchange
 
 __all__ = ["Project", "create_project", "open_exchange", "open_project", "open_transport", "utc_now"]
 
@@ -79,26 +81,47 @@ def _new_id() -> str:
     return uuid4().hex
 
 
+class _Names:
+    """The database of a project, opened when somebody asks for names or runs: bytes can do without it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = Lock()
+        self._database: Database | None = None
+
+    def database(self) -> "Database":
+        """The one database of this project, whichever thread asks first."""
+        from holdfast.database.engine import Database
+
+        with self._lock:
+            if self._database is None:
+                self._database = Database.open(self._url)
+            return self._database
+
+    def let_go(self) -> None:
+        """Close its connections, if there are any; it may be used again afterwards."""
+        if self._database is not None:
+            self._database.close()
+
+
 @dataclass(frozen=True)
 class Project(AbstractContextManager["Project"]):
     """One opened project: where its names and bytes are, and who is asking.
 
-    What it holds open is let go of with `close()`, with the `with` block, or when nobody has the project any more.
+    Its registry and runs are opened when they are first asked for, and what that takes is imported then: freezing data
+    takes less time than opening a database. What it holds open is let go of with `close()`, with the `with` block, or
+    when nobody has the project any more.
 
     Attributes:
         settings: where everything is.
         store: bytes by digest.
-        registry: models, versions, stages, events.
-        tracking: runs.
-        actor: who is asking: the Git identity, or the system user.
+        database: the database that registry and runs share.
         let_go: lets go of the database's connections; it may be used again afterwards.
     """
 
     settings: Settings
     store: Store
-    registry: Registry
-    tracking: Tracking
-    actor: str
+    database: "Callable[[], Database]"
     let_go: Callable[[], None]
 
     def __post_init__(self) -> None:
@@ -114,31 +137,85 @@ class Project(AbstractContextManager["Project"]):
         self.close()
 
     @cached_property
-    def policy(self) -> Policy:
+    def registry(self) -> "Registry":
+        """Models, versions, stages, events.
+
+        Raises:
+            UnsupportedFormat: written by a newer Holdfast, or not by Holdfast.
+            NotFound, UsageError, IntegrityError, NoSpace, PermissionRefused, Unavailable: it cannot be opened.
+        """
+        from holdfast.registry.sql import SqlRegistry
+
+        return SqlRegistry(self.database(), utc_now, _new_id)
+
+    @cached_property
+    def tracking(self) -> "Tracking":
+        """Runs.
+
+        Raises:
+            As `registry`.
+        """
+        from holdfast.tracking.sql import SqlTracking
+
+        return SqlTracking(self.database(), utc_now, _new_id)
+
+    @cached_property
+    def actor(self) -> str:
+        """Who is asking: the Git identity, or the system user."""
+        return _actor(self.settings.project)
+
+    @property
+    def seen(self) -> Path:
+        """Where snapshots remember what their sources looked like; it may be deleted at any time."""
+        return self.settings.cache / "seen"
+
+    @cached_property
+    def policy(self) -> "Policy":
         """What the stages ask; read when it is first needed, so that a mistake in it stops no one who only looks.
 
         Raises:
             UsageError: the policy file is not valid.
         """
+        from holdfast.flow.gate import Policy
+
         return Policy.read(self.settings.policy_path)
 
     @cached_property
-    def workshop(self) -> Workshop:
+    def workshop(self) -> "Workshop":
         """Where bundles are put together."""
+        from holdfast.flow.register import Workshop
+
         return Workshop(self.store, self.opener, self.settings.scratch, self.policy.stages)
 
     @cached_property
-    def workbench(self) -> Workbench:
+    def workbench(self) -> "Workbench":
         """Where bundles are taken to be judged."""
+        from holdfast.flow.gate import Workbench
+
         return Workbench(self.store, self.settings.cache, self.opener)
 
     @property
-    def opener(self) -> Opener:
+    def opener(self) -> "Opener":
         """Starts a worker for a bundle, in the environment that the bundle names."""
         return self._open
 
+    def checkout(self, version: Reference, folder: Path) -> "BundleFiles":
+        """Write the bundle of a version into `folder`.
+
+        Raises:
+            NotFound: there is no such version, or the store lacks a file of its bundle.
+            AlreadyExists: the folder holds something.
+            IntegrityError, NoSpace, PermissionRefused: a blob is damaged, or the folder cannot be written.
+        """
+        from holdfast.runtime.materialise import checkout_bundle
+
+        return checkout_bundle(self.store, self.registry.resolve(version).digest, folder)
+
     @contextmanager
-    def _open(self, files: BundleFiles) -> Iterator[Predictor]:
+    def _open(self, files: "BundleFiles") -> "Iterator[Predictor]":
+        from holdfast.runtime.environment import interpreter_for
+        from holdfast.runtime.predictor import Predictor
+
         with Predictor.start(files, interpreter_for(files, self.settings.cache)) as predictor:
             yield predictor
 
@@ -152,6 +229,8 @@ def create_project(folder: Path) -> Settings:
         NoSpace, PermissionRefused: the operating system refused.
     """
     settings = Settings.at(folder / HOME_NAME)
+    from holdfast.flow.gate import Policy
+
     _refuse_what_is_not_built(settings)
     Policy.read(settings.policy_path)
     with refusing(settings.home):
@@ -164,7 +243,8 @@ def create_project(folder: Path) -> Settings:
             ) from error
         # The home ignores itself, so that nobody's own .gitignore needs editing.
         (settings.home / ".gitignore").write_text("*\n", encoding="utf-8")
-    open_project(settings).close()
+    with open_project(settings) as project:
+        project.database()
     if not settings.policy_path.exists():
         with refusing(settings.policy_path):
             settings.policy_path.write_text(POLICY_STUB, encoding="utf-8")
@@ -176,19 +256,18 @@ def open_project(settings: Settings) -> Project:
 
     Raises:
         UsageError: it needs something that this Holdfast cannot do yet.
-        UnsupportedFormat: it was written by a newer Holdfast.
+        UnsupportedFormat: its store was written by a newer Holdfast.
+        NotFound: its home is gone.
     """
     _refuse_what_is_not_built(settings)
-    store = _open_store(settings)
-    database = Database.open(settings.database_url)
-    return Project(
-        settings=settings,
-        store=store,
-        registry=SqlRegistry(database, utc_now, _new_id),
-        tracking=SqlTracking(database, utc_now, _new_id),
-        actor=_actor(settings.project),
-        let_go=database.close,
-    )
+    if not settings.home.is_dir():
+        raise NotFound(
+            f"there is no folder {settings.home} to hold the project",
+            hint="Make it with: holdfast init",
+            path=str(settings.home),
+        )
+    names = _Names(settings.database_url)
+    return Project(settings, _open_store(settings), names.database, names.let_go)
 
 
 def _open_store(settings: Settings) -> Store:
@@ -218,7 +297,7 @@ def open_transport(address: Address, endpoint: str | None = None) -> Transport:
     return Persistent(open_bucket(address, endpoint))
 
 
-def open_exchange(project: Project, named: NamedRemote) -> Exchange:
+def open_exchange(project: Project, named: "NamedRemote") -> "Exchange":
     """The project and one of its remotes.
 
     Raises:
@@ -229,6 +308,8 @@ def open_exchange(project: Project, named: NamedRemote) -> Exchange:
             "this project works directly on a remote, so there is nothing to push or pull",
             hint="Unset HOLDFAST_STORE_URL to have a store of its own.",
         )
+    from holdfast.upkeep.share import Exchange
+
     remote = _remote(project.settings, named.address, named.endpoint)
     return Exchange(
         registry=project.registry,
@@ -248,6 +329,15 @@ def _refuse_what_is_not_built(settings: Settings) -> None:
         )
     if "://" in settings.store_url:
         Address.parse(settings.store_url)
+    scheme, separator, _ = settings.database_url.partition("://")
+    if scheme.partition("+")[0] != "sqlite":
+        # The same: whatever stands behind the scheme stays untold.
+        raise UsageError(
+            f"HOLDFAST_DATABASE_URL begins with {scheme}://, and this Holdfast keeps names in an SQLite file only"
+            if separator
+            else "HOLDFAST_DATABASE_URL is not a URL",
+            hint="Unset it, or write it as sqlite:////absolute/path/registry.db",
+        )
 
 
 def _actor(folder: Path) -> str:

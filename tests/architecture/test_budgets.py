@@ -24,6 +24,7 @@ DEFERRABLE = {
     "polars": "another person's choice of table",
     "psycopg": "another person's choice of database",
     "pyarrow": "an extra",
+    "pyfastcdc": "native code, needed where something large is cut",
     "rfc8785": "needed only by those who write",
     "rich": "needed only by those who look",
     "scipy": "an extra",
@@ -39,8 +40,8 @@ DEFERRABLE = {
 
 DEFERRED_IN: dict[str, str] = {
     "__init__.py": "gives out the public names lazily, so that a training script pays for what it uses",
+    "wire.py": "opens what is asked for: who freezes data waits neither for a database nor for the client of buckets",
     "cli/__init__.py": "answers --version before it loads a single command",
-    "wire.py": "the client of buckets costs 60 ms, and only those who use one pay for it",
 }
 """Modules that may import Holdfast's own modules inside a function, and why. Hiding a cycle is no reason."""
 
@@ -58,6 +59,7 @@ CATCH_ALL: dict[str, str] = {
 """`place:function` that may catch every exception, and why: one at the edge of each process. The code says it too."""
 
 PRINTS = {
+    "wire.py": "opens what is asked for: who freezes data does not wait for a database to be imported",
     "cli/__init__.py": "answers --version before it loads output.py",
     "cli/output.py": "the one place that prints",
     "flow/capture/probe.py": "run as a script by another interpreter, it answers on standard output",

@@ -47,6 +47,8 @@ ALLOWED: list[Allowed] = [
     Allowed("label", "*label*", "flow/gate/groups.py", "the label of a class"),
     Allowed("package", "packages", "flow/capture/captured.py", "Python packages, as their installer calls them"),
     Allowed("revision", "*revision", "database/migrations/steps/*", "Alembic reads this variable by its name"),
+    Allowed("link", "*link*", "store/*", "a hard link, as the file system has it"),
+    Allowed("link", "*link*", "cli/data.py", "a hard link, as the file system has it"),
     Allowed("label", "branch_labels", "database/migrations/steps/*", "Alembic reads this variable by its name"),
 ]
 

@@ -37,7 +37,7 @@ def test_what_was_frozen_comes_back_byte_for_byte(cli: Cli, data: Path) -> None:
     digest = cli.json("snapshot", "data")["digest"]
     shutil.rmtree(data)
     value = cli.json("checkout", digest, "back")
-    assert value == {"digest": digest, "folder": "back", "files": 2, "bytes": 16}
+    assert value == {"digest": digest, "folder": "back", "files": 2, "bytes": 16, "linked": 0}
     assert sorted(path.name for path in Path("back").rglob("*.csv")) == ["holdout.csv", "train.csv"]
     assert next(Path("back").rglob("train.csv")).read_text() == ROWS
 
@@ -92,3 +92,34 @@ def test_a_snapshot_of_what_is_not_there(cli: Cli, project: Path) -> None:
 
 def test_a_snapshot_of_a_device(cli: Cli, project: Path) -> None:
     cli.fails("usage", "snapshot", "/dev/null")
+
+
+def test_large_files_of_a_snapshot_can_be_links(cli: Cli, data: Path) -> None:
+    (data / "large.bin").write_bytes(os.urandom(1 << 20))
+    digest = cli.json("snapshot", "data")["digest"]
+    value = cli.json("checkout", digest, "linked", "--link")
+    found = {path.name: path.stat().st_nlink > 1 for path in Path("linked").rglob("*.*")}
+    assert value["linked"] == sum(found.values()) <= 1
+    assert not found["train.csv"]
+    assert f"{value['linked']} of them linked" in cli.ok("checkout", digest, "again", "--link").out
+    assert Path("linked/large.bin").read_bytes() == (data / "large.bin").read_bytes()
+
+
+def test_a_bundle_is_never_linked(cli: Cli, incomplete: Path) -> None:
+    cli.fails("usage", "checkout", "churn@1", "there", "--link")
+    assert not (incomplete / "there").exists()
+
+
+def test_what_a_snapshot_remembers_may_be_deleted(cli: Cli, project: Path, data: Path) -> None:
+    first = cli.json("snapshot", "data")
+    assert list((project / ".holdfast/cache/seen").iterdir()) != []
+    assert cli.json("snapshot", "data") == {**first, "bytes_new": 0}
+    shutil.rmtree(project / ".holdfast/cache")
+    assert cli.json("snapshot", "data") == {**first, "bytes_new": 0}
+
+
+def test_a_checkout_that_is_refused_leaves_nothing_beside(cli: Cli, data: Path) -> None:
+    digest = cli.json("snapshot", "data")["digest"]
+    cli.ok("checkout", digest, "first")
+    cli.fails("already_exists", "checkout", digest, "first")
+    assert not list(Path().glob(".holdfast-checkout-*"))

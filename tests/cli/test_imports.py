@@ -89,6 +89,18 @@ def test_a_command_that_touches_no_model_loads_none_of_the_heavy(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments", [["snapshot", "holdfast.toml"], ["checkout", "sha256:" + "0" * 64, "there"], ["snapshot", "absent"]]
+)
+def test_who_moves_bytes_waits_for_no_database(cli: Cli, incomplete: Path, arguments: list[str]) -> None:
+    loaded = loaded_by(*arguments)
+    assert tops(loaded) & {"sqlalchemy", "alembic", "sqlite3", "rich", "pathspec"} == set()
+    assert not {
+        name for name in loaded if name.startswith(("holdfast.runtime", "holdfast.registry", "holdfast.tracking"))
+    }
+
+
+@pytest.mark.slow
 def test_serving_is_loaded_by_serve_alone(cli: Cli, incomplete: Path) -> None:
     assert not {name for name in loaded_by("list") if name.startswith(("holdfast.web", "holdfast.cli.serve"))}
     assert "holdfast.cli.serve" in loaded_by("serve", "churn")

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 import holdfast
+from holdfast.digest import Digest
 from tests.commands import Cli
+from tests.store.spoiling import alone
 
 
 def test_an_empty_project_lists_nothing_and_says_what_to_do(cli: Cli, project: Path) -> None:
@@ -99,8 +101,8 @@ def test_a_version_points_back_to_its_run(cli: Cli, project: Path) -> None:
 
 
 def test_a_version_whose_manifest_is_damaged_is_not_shown(cli: Cli, incomplete: Path) -> None:
-    digest = cli.json("list")["versions"][0]["digest"].removeprefix("sha256:")
-    blob = incomplete / ".holdfast/store/blobs" / digest[:2] / digest
+    digest = Digest.parse(cli.json("list")["versions"][0]["digest"])
+    blob = alone(incomplete / ".holdfast/store", digest)
     data = bytearray(blob.read_bytes())
     data[len(data) // 2] ^= 1
     blob.chmod(0o644)

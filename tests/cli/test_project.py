@@ -19,18 +19,18 @@ WITHOUT_A_PROJECT = {
     "live": ["churn"],
     "log": [],
     "promote": ["churn@1"],
+    "pull": ["churn@1"],
+    "push": [],
     "register": ["churn"],
+    "remote add": ["origin", "there"],
+    "remote list": [],
+    "remote remove": ["origin"],
     "rollback": ["churn"],
     "run": ["--", "true"],
     "search": [],
     "serve": ["churn"],
     "show": ["churn@1"],
     "snapshot": ["."],
-    "remote add": ["origin", "there"],
-    "remote list": [],
-    "remote remove": ["origin"],
-    "push": [],
-    "pull": [],
 }
 
 

@@ -20,7 +20,7 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, NotFound, SourceChanged, TooLarge, UsageError
 from holdfast.store import layout, local_writer
 from holdfast.store.cut import Cutting, Sizes
-from holdfast.store.interface import Store, Stored
+from holdfast.store.interface import Store
 from holdfast.store.local import LocalStore
 from holdfast.store.memory import MemoryStore
 from holdfast.store.remote.address import Address
@@ -127,7 +127,8 @@ def test_a_file_that_was_added_is_read_back(store: Store, tmp_path: Path, data: 
     with store.writer() as writer:
         stored = writer.add_file(source(tmp_path, data))
         writer.commit()
-    assert stored == Stored(hash_bytes(data), len(data), new=True)
+    assert (stored.digest, stored.size, stored.new) == (hash_bytes(data), len(data), True)
+    assert 0 < stored.added <= len(data) or not data
     assert store.read(stored.digest, bytes_max=len(data)) == data
 
 
@@ -169,11 +170,13 @@ def test_no_files_are_no_answers(store: Store) -> None:
 
 def test_new_is_said_once(store: Store) -> None:
     with store.writer() as writer:
-        assert writer.add_bytes(b"twice").new
+        first = writer.add_bytes(b"twice")
+        assert (first.new, first.added) == (True, 5)
         assert not writer.add_bytes(b"twice").new
         writer.commit()
     with store.writer() as writer:
-        assert not writer.add_bytes(b"twice").new
+        again = writer.add_bytes(b"twice")
+        assert (again.new, again.added) == (False, 0)
 
 
 def test_nothing_is_promised_before_commit_and_nothing_half_is_seen(store: Store) -> None:

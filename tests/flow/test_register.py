@@ -146,7 +146,7 @@ class _SpoiledWriter:
 
         return call
 
-    def add_files(self, paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> list[Stored]:
+    def add_files(self, paths: Sequence[str | Path], progress: Callable[[int], None] | None = None) -> list[Stored]:
         if self._at == "in the middle":
             self._real.add_files(paths[: len(paths) // 2 + 1])
             self._act()

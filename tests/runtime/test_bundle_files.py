@@ -16,6 +16,7 @@ from holdfast.runtime.materialise import checkout_bundle, materialise, read_mani
 from holdfast.store.local import LocalStore
 from holdfast.store.memory import MemoryStore
 from tests.runtime.conftest import Bundles
+from tests.store.spoiling import alone
 
 WEIGHTS, CODE = "weights/model.joblib", "code/features.py"
 
@@ -178,8 +179,7 @@ def test_damage_in_the_store_is_never_handed_out(bundles: Bundles, tmp_path: Pat
     made, store = bundles(), LocalStore(tmp_path / "store")
     kept(made, store)
     digest = made.manifest.file(RelativePath(WEIGHTS)).digest
-    blob = next(path for path in (tmp_path / "store").rglob("*") if path.name == digest.hex)
-    flip(blob)
+    flip(alone(tmp_path / "store", digest))
     with pytest.raises(IntegrityError):
         materialise(store, made.digest, tmp_path / "cache")
     assert list((tmp_path / "cache" / "bundles").iterdir()) == []

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.store import layout, local_writer
 from holdfast.store.local import LocalStore
+from tests.store.fine import FINE
 
 NOBODY = 65534
 
@@ -20,6 +22,18 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(root: Path) -> LocalStore:
     return LocalStore(root)
+
+
+@pytest.fixture
+def fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores that are made from now on cut from a thousand bytes on."""
+    monkeypatch.setattr(layout, "CUTTING", FINE)
+
+
+@pytest.fixture
+def exactly(fine: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, and every file that is cut is kept as an exact file."""
+    monkeypatch.setattr(local_writer, "deserves_exact_file", lambda *_: True)
 
 
 @pytest.fixture

@@ -44,6 +44,31 @@ def spoil(store: LocalStore, digest: Digest, data: bytes) -> None:
     store._catalog.refresh()
 
 
+def alone(root: Path, digest: Digest) -> Path:
+    """Keep a blob as a file of its own, as in a store that is older than packs; the file, to do what one likes with."""
+    store = LocalStore(root)
+    data = store.read(digest, bytes_max=store.size(digest))
+    path = Path(store._layout.exact(digest))
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        path.chmod(0o444)
+    # Whoever has looked into the index before, and will not again, finds nothing there either.
+    for place in store._places(digest):
+        wipe(Path(store._layout.segment(place.segment)), place.offset, place.stored)
+    forget(store, bytes.fromhex(digest.hex))
+    return path
+
+
+def wipe(path: Path, offset: int, length: int) -> None:
+    """Let a range of a file read as zeros."""
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(bytes(length))
+    path.chmod(0o444)
+
+
 def forget(store: LocalStore, id_: bytes) -> None:
     """Write the index anew without `id_`."""
     catalog, layout = store._catalog, store._layout

@@ -3,16 +3,15 @@
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import AlreadyExists, HoldfastError, IntegrityError, NoSpace, NotFound, PermissionRefused
 from holdfast.names import RelativePath
-from holdfast.store import checkout as module
+from holdfast.store import resuming as module
 from holdfast.store.checkout import checkout_tree
-from holdfast.store.interface import Entry
+from holdfast.store.interface import Entry, Sink
 from holdfast.store.memory import MemoryStore
 from holdfast.store.tree import Tree
 from tests.store.looking import names
@@ -109,7 +108,7 @@ class Interfering(MemoryStore):
         self._blobs = inner._blobs
         self._at, self._act = hash_bytes(at), act
 
-    def write_to(self, digest: Digest, sink: BinaryIO) -> int:
+    def write_to(self, digest: Digest, sink: Sink) -> int:
         if digest == self._at:
             self._act()  # type: ignore[operator]
         return super().write_to(digest, sink)
@@ -178,11 +177,16 @@ def test_a_wrong_size_leaves_nothing(bytes_store: MemoryStore, tmp_path: Path) -
     failing(bytes_store, Tree.of([*TREE.entries, wrong]), tmp_path / "out", IntegrityError)
 
 
-def test_a_full_disk_leaves_nothing(bytes_store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_only_what_the_next_checkout_goes_on_with(bytes_store: MemoryStore, tmp_path: Path) -> None:
     def full() -> None:
         raise OSError(28, "No space left on device")
 
-    failing(Interfering(bytes_store, b"150", full), TREE, tmp_path / "out", NoSpace)
+    with pytest.raises(NoSpace):
+        checkout_tree(Interfering(bytes_store, b"150", full), TREE, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    checkout_tree(bytes_store, TREE, tmp_path / "out")
+    assert contents(tmp_path / "out") == FILES
+    assert names(tmp_path) == ["out"]
 
 
 def test_an_empty_folder_stays_when_the_checkout_fails(bytes_store: MemoryStore, tmp_path: Path) -> None:
@@ -194,7 +198,7 @@ def test_an_empty_folder_stays_when_the_checkout_fails(bytes_store: MemoryStore,
 
 
 def test_what_a_killed_checkout_left_is_swept_by_the_next(bytes_store: MemoryStore, tmp_path: Path) -> None:
-    left = tmp_path / f"{module._PREFIX}0123456789abcdef"
+    left = tmp_path / f"{module.PREFIX}0123456789abcdef"
     (left / "tree").mkdir(parents=True)
     (left / "tree/half").write_text("half")
     checkout_tree(bytes_store, TREE, tmp_path / "out")

@@ -13,6 +13,7 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import HoldfastError, TooLarge, UnsupportedFormat, UsageError
 from holdfast.names import RelativePath
 from holdfast.store import tree as module
+from holdfast.store import tree_stream
 from holdfast.store.interface import Entry
 from holdfast.store.tree import Tree, parse_tree, write_tree
 
@@ -206,9 +207,9 @@ def test_an_entry_that_cannot_be_is_refused(mode: int, size: int) -> None:
 
 def test_too_many_entries_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = HEAD + line("a") + line("b") + line("c")
-    monkeypatch.setattr(module, "ENTRIES_MAX", 3)
+    monkeypatch.setattr(tree_stream, "ENTRIES_MAX", 3)
     entries = parse_tree(data).entries
-    monkeypatch.setattr(module, "ENTRIES_MAX", 2)
+    monkeypatch.setattr(tree_stream, "ENTRIES_MAX", 2)
     with pytest.raises(TooLarge):
         parse_tree(data)
     with pytest.raises(TooLarge):

@@ -167,7 +167,7 @@ def test_a_full_disk_while_registering_leaves_everything_as_it_was(held: Person,
     bigger_weights(held)
     with small_disk(home, "24m"):
         subprocess.run(["cp", "-a", f"{kept}/.", str(home)], check=True)
-        before, blobs = tables(held.folder), sorted((home / "store/blobs").rglob("*"))
+        before, visible = tables(held.folder), sorted((home / "store/index").rglob("*"))
         free = os.statvfs(home).f_bavail * os.statvfs(home).f_frsize
         filler = home / "filler"
         filler.write_bytes(b"x" * (free - 300_000))
@@ -176,7 +176,7 @@ def test_a_full_disk_while_registering_leaves_everything_as_it_was(held: Person,
         )
         assert "Free some space" in error["hint"] or "Make room" in error["hint"]
         assert tables(held.folder) == before
-        assert sorted((home / "store/blobs").rglob("*")) == blobs
+        assert sorted((home / "store/index").rglob("*")) == visible
         assert list((home / "tmp").glob("*")) == []
         filler.unlink()
         assert held.json("audit", "verify")["ok"] is True

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.cli.demo.projects import PROJECTS
+from holdfast.digest import Digest
 from tests.commands import Answer, clean, holdfast, with_json
+from tests.store.spoiling import alone
 
 PROJECT = PROJECTS["breast-cancer"]
 
@@ -117,9 +119,8 @@ def tables(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def blob(folder: Path, digest: str) -> Path:
-    """The file that holds a blob."""
-    name = digest.removeprefix("sha256:")
-    return folder / ".holdfast/store/blobs" / name[:2] / name
+    """A file that holds a blob of the store, and nothing else does."""
+    return alone(folder / ".holdfast/store", Digest.parse(digest))
 
 
 def flip_bit(path: Path) -> None:

@@ -27,7 +27,7 @@ __all__ = ["FrozenData", "LiveRun", "LoadedVersion", "load", "run", "search_runs
 def snapshot(source: Any) -> Snapshot:
     """Freeze a file, a folder or a table outside any run."""
     with find_or_make_project() as project:
-        return freeze(project.store, source, root=project.settings.project)
+        return freeze(project.store, source, root=project.settings.project, seen=project.seen)
 
 
 def search_runs(filter: str = "", *, order_by: str = "", limit: int = 100) -> tuple[Run, ...]:  # noqa: A002 - its name

@@ -153,7 +153,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             AlreadyExists: this run has other data of this role and name; name a second table, as in `name="b.parquet"`.
         """
         project, run_id, _ = self._open
-        frozen = freeze(project.store, source, root=project.settings.project, name=name)
+        frozen = freeze(project.store, source, root=project.settings.project, name=name, seen=project.seen)
         project.tracking.log_inputs(run_id, [to_run(data_input(frozen, role))])
         return FrozenData(frozen, Path(source) if isinstance(source, str | PathLike) else None)
 

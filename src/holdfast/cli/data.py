@@ -10,11 +10,10 @@ from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, here
 from holdfast.cli.output import Output, bytes_text
 from holdfast.digest import Digest
-from holdfast.flow.snapshot import load_tree
+from holdfast.errors import UsageError
 from holdfast.flow.snapshot import snapshot as freeze
 from holdfast.names import Reference
-from holdfast.runtime.materialise import checkout_bundle
-from holdfast.store.checkout import checkout_tree
+from holdfast.store.checkout import CheckedOut, checkout_snapshot
 from holdfast.store.disk import refusing
 from holdfast.wire import Project
 
@@ -29,7 +28,7 @@ def snapshot(
     """Freeze data: the bytes go into the store and are named by their digest."""
     project, output = here(), Output(as_json=as_json)
     with output.progress(f"freezing {source.name}") as progress:
-        frozen = freeze(project.store, source, root=project.settings.project, progress=progress)
+        frozen = freeze(project.store, source, root=project.settings.project, progress=progress, seen=project.seen)
     sizes = f"{frozen.files} file(s), {bytes_text(frozen.bytes)}, of which {bytes_text(frozen.bytes_new)} new"
     output.result(frozen.to_json(), [str(frozen.digest), sizes])
 
@@ -38,28 +37,53 @@ def snapshot(
 def checkout(
     what: Annotated[str, typer.Argument(metavar="VERSION|DIGEST", help="A version, or a snapshot's digest.")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that does not exist yet.")],
+    link: Annotated[
+        bool,
+        typer.Option(
+            "--link",
+            help="For a snapshot: files of 1 MiB and more become hard links to the store's own where that can be. They "
+            "are read-only and share the store's bytes: to change one, copy it first.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a version's bundle, or a snapshot's data, into a folder; every byte is verified on the way."""
-    project = here()
+    """Write a version's bundle, or a snapshot's data, into a folder; every byte is verified on the way.
+
+    A snapshot whose checkout was interrupted is continued by the same command.
+    """
+    project, output = here(), Output(as_json=as_json)
     with refusing(folder):
-        value = (_data if what.startswith("sha256:") else _bundle)(project, what, folder)
-    line = f"{value['digest']} in {folder}: {value['files']} file(s), {bytes_text(value['bytes'])}"
-    Output(as_json=as_json).result(value, [line])
+        if what.startswith("sha256:"):
+            value = _data(project, what, folder, link, output)
+        else:
+            value = _bundle(project, what, folder, link)
+    linked = f", {value['linked']} of them linked" if link else ""
+    line = f"{value['digest']} in {folder}: {value['files']} file(s){linked}, {bytes_text(value['bytes'])}"
+    output.result(value, [line])
 
 
-def _bundle(project: Project, what: str, folder: Path) -> JsonObject:
-    version = project.registry.resolve(Reference.parse(what))
-    manifest = checkout_bundle(project.store, version.digest, folder.absolute()).manifest
-    return _written(version.digest, folder, [entry.size for entry in manifest.files])
+def _bundle(project: Project, what: str, folder: Path, link: bool) -> JsonObject:
+    if link:
+        raise UsageError("--link is for snapshots", hint="A version's bundle is copied; leave --link out.")
+    files = project.checkout(Reference.parse(what), folder.absolute())
+    sizes = [entry.size for entry in files.manifest.files]
+    return _written(files.digest, folder, CheckedOut(len(sizes), sum(sizes), linked=0))
 
 
-def _data(project: Project, what: str, folder: Path) -> JsonObject:
+def _data(project: Project, what: str, folder: Path, link: bool, output: Output) -> JsonObject:
     digest = Digest.parse(what)
-    tree = load_tree(project.store, digest)
-    checkout_tree(project.store, tree, folder.absolute())
-    return _written(digest, folder, [entry.size for entry in tree.entries])
+    with output.progress(f"writing {folder.name}") as progress:
+        # Nobody watches JSON, and to know how many bytes there are in all the tree is read once more.
+        told = None if output.as_json else progress
+        done = checkout_snapshot(project.store, digest, folder.absolute(), link=link, progress=told)
+    return _written(digest, folder, done)
 
 
-def _written(digest: Digest, folder: Path, sizes: list[int]) -> JsonObject:
-    return {"digest": str(digest), "folder": str(folder), "files": len(sizes), "bytes": sum(sizes)}
+def _written(digest: Digest, folder: Path, done: CheckedOut) -> JsonObject:
+    return {
+        "digest": str(digest),
+        "folder": str(folder),
+        "files": done.files,
+        "bytes": done.bytes,
+        "linked": done.linked,
+    }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -11,27 +12,55 @@ from holdfast.cli.options import AsJson, here
 from holdfast.cli.output import Output, bytes_text
 from holdfast.config import Settings
 from holdfast.errors import HoldfastError, IntegrityError, NoProject
+from holdfast.store.interface import STRUCTURE, Depth
 from holdfast.upkeep.check import check as check_everything
 from holdfast.upkeep.doctor import Sign, examine_machine, examine_project
+from holdfast.upkeep.remotes import Remotes
+from holdfast.wire import open_exchange
 
 app = typer.Typer()
 audit = typer.Typer(help="The audit log: who moved what, when and why.")
 app.add_typer(audit, name="audit")
 
 
-@app.command(epilog=epilog("check", "holdfast check"))
-def check(as_json: AsJson = False) -> int:
+@app.command(epilog=epilog("check", "holdfast check --subset 1/7"))
+def check(
+    subset: Annotated[
+        str, typer.Option(metavar="N/T", help="Read one share in T; after the shares 1 to T, all was read.")
+    ] = "1/1",
+    structure: Annotated[
+        bool, typer.Option("--structure", help="Read no data: is all that should be there, there?")
+    ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="First make a lost index again, and fetch what is damaged from the remotes."),
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
     """Re-hash every byte, name what is damaged, and say which versions that hurts."""
     project, output = here(), Output(as_json=as_json)
+    depth = STRUCTURE if structure else Depth.parse(subset)
     with output.progress("checking") as progress:
-        found = check_everything(project.store, project.registry, progress)
+        sources = (
+            [open_exchange(project, remote).incoming.fetch for remote in Remotes(project.settings.home)]
+            if repair
+            else []
+        )
+        found = check_everything(project.store, project.registry, progress, depth=depth, repair=repair, sources=sources)
     value = found.to_json()
     output.result(value, _checked(value))
     return SUCCESS if value["ok"] else EXIT_CODES[IntegrityError.code]
 
 
 def _checked(value: JsonObject) -> Iterator[str]:
-    yield f"{'ok' if value['ok'] else 'DAMAGED'}: {value['blobs']} blobs, {bytes_text(value['bytes'])} re-hashed"
+    yield from value["repaired"]
+    read = bytes_text(value["bytes_read"])
+    yield (
+        f"{'ok' if value['ok'] else 'DAMAGED'}: {value['blobs']} blobs, {bytes_text(value['bytes'])}; "
+        f"{read} of what is stored re-hashed"
+    )
+    for note in value["notes"]:
+        yield f"  {note}; run: holdfast check --repair"
     for one in value["damaged"]:
         hurt = ", ".join(one["versions"]) or "no version"
         reason = f"its bytes hash to {one['reason']}" if one["reason"].startswith("sha256:") else one["reason"]
@@ -69,9 +98,10 @@ def doctor(as_json: AsJson = False) -> int:
 def _project_signs(settings: Settings) -> list[Sign]:
     try:
         project = here()
+        store, registry = project.store, project.registry
     except HoldfastError as error:
         return [Sign("project", ok=False, sentence=error.message, hint=error.hint)]
-    return list(examine_project(settings, project.store, project.registry))
+    return list(examine_project(settings, store, registry))
 
 
 def _signs(signs: list[Sign]) -> Iterator[str]:

@@ -1,51 +1,17 @@
-"""Reading every blob of a store and comparing it with its name.
+"""Reading every blob of a store and comparing it with its name, through nothing but the interface.
 
-Knows no versions: `holdfast.upkeep` says which of them a damaged blob hurts.
+For stores that keep each blob by itself; one that shares bytes between blobs has a better way, which reads them once.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from threading import Lock
 
 from holdfast.digest import Digest
 from holdfast.errors import IntegrityError, NotFound
-from holdfast.store.interface import Store
+from holdfast.store.interface import Damage, Store, StoreCheck
 from holdfast.store.parallel import batches, on_all_workers
 
-__all__ = ["Damage", "StoreCheck", "check_store"]
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class Damage:
-    """A blob that is not what its name says.
-
-    Attributes:
-        digest: its name.
-        found: what its bytes hash to, or what is wrong with them.
-    """
-
-    digest: Digest
-    found: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoreCheck:
-    """What a check found.
-
-    Attributes:
-        blobs: how many were read, damaged ones included.
-        bytes: how many bytes the undamaged ones hold.
-        damaged: those that failed, in the order of their digests.
-    """
-
-    blobs: int
-    bytes: int
-    damaged: tuple[Damage, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is damaged."""
-        return not self.damaged
+__all__ = ["check_store"]
 
 
 def check_store(store: Store, progress: Callable[[int, int], None] | None = None) -> StoreCheck:
@@ -75,7 +41,8 @@ def check_store(store: Store, progress: Callable[[int, int], None] | None = None
     batched = on_all_workers(work, list(batches(list(sizes), sizes.__getitem__)))
     answers = [answer for batch in batched for answer in batch if answer is not None]
     damaged = tuple(sorted(answer for answer in answers if isinstance(answer, Damage)))
-    return StoreCheck(len(answers), sum(answer for answer in answers if isinstance(answer, int)), damaged)
+    whole = sum(answer for answer in answers if isinstance(answer, int))
+    return StoreCheck(len(answers), whole, damaged, bytes_read=total)
 
 
 def _sizes(store: Store) -> dict[Digest, int]:

@@ -14,6 +14,8 @@ _BUFFER_BYTES = 1 << 20
 class ChunkedFile(io.RawIOBase):
     """Reads of a sequence of chunks; each is fetched, and verified by whoever fetches it, when it is needed.
 
+    The last one is kept: who reads all there is asks for it a few kilobytes at a time.
+
     Args:
         chunks: id and length of each.
         fetch: gives the bytes of one.
@@ -24,6 +26,7 @@ class ChunkedFile(io.RawIOBase):
         self._fetch = fetch
         self._starts = [0, *accumulate(length for _, length in chunks)]
         self._at = 0
+        self._read: tuple[int, bytes] = (-1, b"")
 
     @classmethod
     def buffered(cls, chunks: Sequence[tuple[bytes, int]], fetch: Callable[[bytes, int], bytes]) -> io.BufferedReader:
@@ -51,7 +54,9 @@ class ChunkedFile(io.RawIOBase):
         if self._at >= self._starts[-1]:
             return 0
         number = bisect_right(self._starts, self._at) - 1
-        data = self._fetch(*self._chunks[number])
+        if self._read[0] != number:
+            self._read = (number, self._fetch(*self._chunks[number]))
+        data = self._read[1]
         begin = self._at - self._starts[number]
         count = min(len(buffer), len(data) - begin)
         buffer[:count] = data[begin : begin + count]

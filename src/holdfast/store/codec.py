@@ -28,6 +28,9 @@ _KEEP_BELOW = 0.95
 _SHORT = 64
 """A frame's own header eats what could be saved on fewer bytes."""
 
+_UNSAID = -1
+"""The length of a frame that does not say it."""
+
 
 class _Tools(threading.local):
     """One compressor and one decompressor for each thread: neither may be used by two at once."""
@@ -66,6 +69,9 @@ def unpack_bytes(codec: int, stored: bytes, length: int) -> bytes:
     if codec != ZSTD and codec not in _PLANES:
         raise _unknown(codec)
     try:
+        # The decompressor sets aside what a frame says of itself, whatever limit it is given.
+        if zstandard.frame_content_size(stored) not in {length, _UNSAID}:
+            raise ValueError("the frame is of another length")
         data = _tools.decompressor.decompress(stored, max_output_size=length)
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from error

@@ -18,8 +18,9 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from holdfast.canonical import JsonObject, Reader
-from holdfast.errors import MissingExtra
+from holdfast.errors import MissingExtra, UnsupportedFormat
 from holdfast.store.codec import ZSTD
+from holdfast.store.pack import RECORD_BYTES_MAX
 
 __all__ = ["CUTTING", "HEAD_BYTES", "Chunk", "Cutter", "Cutting", "Sizes", "cutter_for", "is_tensors"]
 
@@ -32,6 +33,9 @@ _TEXT_HEAD_BYTES = 4096
 
 _COLUMNAR = (b"PAR1", b"ARROW1")
 """Tables by columns: corrections are scattered over them, so small chunks keep more of them, as in text."""
+
+_MINIMUM_MIN, _AVERAGE_MIN, _MAXIMUM_MIN = 64, 256, 1024
+"""The finest that the native code cuts. A chunk can be as long as a record, and no longer."""
 
 _NUMBER_BYTES = {"BF16": 2, "F16": 2, "F32": 4, "F64": 8}
 """Names of types as safetensors spells them, and how wide the numbers are whose bytes are worth splitting."""
@@ -76,24 +80,24 @@ class Cutting:
         """What `to_json` wrote.
 
         Raises:
-            UnsupportedFormat: a field that is missing, or no integer.
+            UnsupportedFormat: a field that is missing, or no integer; or sizes that cannot be cut here.
         """
         return cls(
-            large_bytes_min=document.integer("large_bytes_min"),
+            large_bytes_min=_bounded(document, "large_bytes_min", 1, RECORD_BYTES_MAX),
             plain=_sizes_from_json(document.reader("plain")),
             text=_sizes_from_json(document.reader("text")),
-            tensor_stride=document.integer("tensor_stride"),
+            tensor_stride=_bounded(document, "tensor_stride", 1, RECORD_BYTES_MAX),
         )
 
 
 CUTTING = Cutting(
     large_bytes_min=1 << 20,
     plain=Sizes(16 << 10, 64 << 10, 256 << 10),
-    text=Sizes(4 << 10, 16 << 10, 64 << 10),
+    text=Sizes(2 << 10, 8 << 10, 32 << 10),
     tensor_stride=4 << 20,
 )
 """How new stores cut. 64 KiB costs one row of the index for each, a thousandth of the bytes; text and tables, in which
-changes are scattered, repay four times as many. A tensor changes as a whole or not at all."""
+changes are scattered, repay eight times as many. A tensor changes as a whole or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,9 +234,13 @@ def _is_text(head: bytes) -> bool:
 
 
 def _native(sizes: Sizes) -> Any:
-    import pyfastcdc
+    try:
+        import pyfastcdc
 
-    if not pyfastcdc.FastCDC.__module__.startswith("pyfastcdc.cy"):
+        is_native = pyfastcdc.FastCDC.__module__.startswith("pyfastcdc.cy")
+    except ImportError:
+        is_native = False
+    if not is_native:
         raise MissingExtra(
             "the native code of pyfastcdc is not installed, and without it cutting is two hundred times slower",
             hint="Install a wheel of pyfastcdc for this machine: pip install --only-binary :all: pyfastcdc",
@@ -247,4 +255,17 @@ def _sizes_to_json(sizes: Sizes) -> JsonObject:
 
 
 def _sizes_from_json(document: Reader) -> Sizes:
-    return Sizes(document.integer("minimum"), document.integer("average"), document.integer("maximum"))
+    maximum = _bounded(document, "maximum", _MAXIMUM_MIN, RECORD_BYTES_MAX)
+    average = _bounded(document, "average", _AVERAGE_MIN, maximum)
+    return Sizes(_bounded(document, "minimum", _MINIMUM_MIN, average), average, maximum)
+
+
+def _bounded(document: Reader, name: str, least: int, most: int) -> int:
+    found = document.integer(name)
+    if not least <= found <= most:
+        raise UnsupportedFormat(
+            f"{document.where}: {name} is {found}; this Holdfast cuts with {least} to {most}",
+            hint="Use the Holdfast that wrote it, or a newer one.",
+            found=found,
+        )
+    return found

@@ -8,14 +8,16 @@ docs/FORMAT.md, "Index", is the description for everybody who does not read Pyth
 """
 
 import mmap
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
 from typing import NamedTuple
 
 from holdfast.errors import UnsupportedFormat
-from holdfast.store.pack import ID_BYTES, Record
+from holdfast.store.codec import PLAIN
+from holdfast.store.pack import CHUNK, ID_BYTES, RECIPE, RECIPE_BYTES_MAX, RECORD_BYTES_MAX, Record
 
-__all__ = ["EXACT", "PACK", "ROW_BYTES", "IndexFile", "Place", "Segment", "index_bytes", "row_bytes"]
+__all__ = ["EXACT", "PACK", "ROW_BYTES", "IndexFile", "Place", "Segment", "index_bytes", "row_bytes", "rows_inside"]
 
 PACK, EXACT = 1, 2
 
@@ -30,6 +32,9 @@ _TWO_NUMBERS = Struct("<II")
 ROW_BYTES = _ROW.size
 _SEGMENT_AT = 56
 """Where a row holds the number of its segment."""
+
+_KIND_AT = 60
+"""Where a row holds the kind of its record."""
 
 _FAN_BITS_MAX = 24
 _ROWS_PER_SLOT = 8
@@ -76,6 +81,14 @@ def row_bytes(record: Record, segment: int) -> bytes:
     return _ROW.pack(record.id, record.offset, record.length, record.stored, segment, record.kind, record.codec, 0)
 
 
+def rows_inside(chunks: Iterable[tuple[bytes, int]], segment: int) -> Iterator[bytes]:
+    """The rows of the chunks, each its id and its length, of which an exact file consists."""
+    offset = 0
+    for id_, length in chunks:
+        yield row_bytes(Record(offset, CHUNK, PLAIN, length, length, id_), segment)
+        offset += length
+
+
 def index_bytes(segments: Sequence[Segment], rows: Iterable[bytes]) -> bytes:
     """An index file of these rows, in whatever order they come; a row that comes twice is written once."""
     ordered = sorted(set(rows))
@@ -101,6 +114,7 @@ class IndexFile:
     """One index file that can be searched.
 
     Attributes:
+        data: its bytes.
         segments: what its rows refer to.
 
     Raises:
@@ -119,7 +133,7 @@ class IndexFile:
         self._rows = self._fan + ((1 << bits) + 1) * _NUMBER.size
         if self._rows + rows * ROW_BYTES != len(data):
             raise _malformed("its length is not what its header says")
-        self._data = data
+        self.data = data
         self._count: int = rows
         self._shift = 32 - bits
         listed = (_SEGMENT.unpack_from(data, _HEADER.size + at * _SEGMENT.size) for at in range(segments))
@@ -136,40 +150,68 @@ class IndexFile:
             UnsupportedFormat: a row that refers to nothing.
         """
         fan = self._fan + (int.from_bytes(id_[:4], "big") >> self._shift) * _NUMBER.size
-        low, high = _TWO_NUMBERS.unpack_from(self._data, fan)
+        low, high = _TWO_NUMBERS.unpack_from(self.data, fan)
         end = self._rows + high * ROW_BYTES
-        at = self._data.find(id_, self._rows + low * ROW_BYTES, end)
+        at = self.data.find(id_, self._rows + low * ROW_BYTES, end)
         while at >= 0:
             if (at - self._rows) % ROW_BYTES == 0:
                 yield self._place(at + ID_BYTES)
-            at = self._data.find(id_, at + 1, end)
+            at = self.data.find(id_, at + 1, end)
 
     def holds(self, id_: bytes) -> bool:
         """Whether there is a row of `id_`."""
         return next(self.find(id_), None) is not None
 
+    def holds_blob(self, id_: bytes) -> bool:
+        """Whether there is a row of the blob `id_`, whole or as a recipe. Asked for each file of a large folder."""
+        data, rows = self.data, self._rows
+        low, high = _TWO_NUMBERS.unpack_from(data, self._fan + (int.from_bytes(id_[:4], "big") >> self._shift) * 4)
+        end = rows + high * ROW_BYTES
+        at = data.find(id_, rows + low * ROW_BYTES, end)
+        while at >= 0:
+            if (at - rows) % ROW_BYTES == 0 and data[at + _KIND_AT] != CHUNK:
+                return True
+            at = data.find(id_, at + 1, end)
+        return False
+
     def all(self) -> Iterator[tuple[bytes, Place]]:
         """Every row in ascending order."""
         for at in range(self._rows, self._rows + self._count * ROW_BYTES, ROW_BYTES):
-            yield self._data[at : at + ID_BYTES], self._place(at + ID_BYTES)
+            yield self.data[at : at + ID_BYTES], self._place(at + ID_BYTES)
+
+    def by_segment(self) -> dict[Segment, "array[int]"]:
+        """Where in the file the rows of each segment are, for `row_at`, in the order of their offsets."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for at in range(self._rows, self._rows + self._count * ROW_BYTES, ROW_BYTES):
+            offset, _, _, number, *_ = _PLACE.unpack_from(self.data, at + ID_BYTES)
+            found.setdefault(number, []).append((offset, at))
+        if max(found, default=0) >= len(self.segments):
+            raise _malformed("a row refers to no segment")
+        return {self.segments[number]: array("Q", (at for _, at in sorted(rows))) for number, rows in found.items()}
+
+    def row_at(self, at: int) -> tuple[bytes, Place]:
+        """The row at a place that `by_segment` named."""
+        return self.data[at : at + ID_BYTES], self._place(at + ID_BYTES)
 
     def rows(self, numbers: Sequence[int]) -> Iterator[bytes]:
         """Every row with the number of its segment exchanged for the one that stands at its place in `numbers`."""
         told = [_NUMBER.pack(number) for number in numbers]
         for at in range(self._rows, self._rows + self._count * ROW_BYTES, ROW_BYTES):
-            row = self._data[at : at + ROW_BYTES]
+            row = self.data[at : at + ROW_BYTES]
             (segment,) = _NUMBER.unpack_from(row, _SEGMENT_AT)
             if segment >= len(told):
                 raise _malformed("a row refers to no segment")
             yield row[:_SEGMENT_AT] + told[segment] + row[_SEGMENT_AT + _NUMBER.size :]
 
     def _place(self, at: int) -> Place:
-        offset, length, stored, number, kind, codec, _ = _PLACE.unpack_from(self._data, at)
+        offset, length, stored, number, kind, codec, _ = _PLACE.unpack_from(self.data, at)
         if number >= len(self.segments):
             raise _malformed("a row refers to no segment")
         segment = self.segments[number]
         if offset + stored > segment.size:
             raise _malformed("a row refers past the end of its segment")
+        if stored > RECIPE_BYTES_MAX or (kind != RECIPE and max(stored, length) > RECORD_BYTES_MAX):
+            raise _malformed("a row states a length that no record has")
         return Place(segment, offset, length, stored, kind, codec)
 
 

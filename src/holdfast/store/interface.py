@@ -25,7 +25,19 @@ from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.names import RelativePath
 
-__all__ = ["MODES", "Entry", "Sink", "Store", "StoreWriter", "Stored"]
+__all__ = [
+    "EVERYTHING",
+    "MODES",
+    "STRUCTURE",
+    "Damage",
+    "Depth",
+    "Entry",
+    "Sink",
+    "Store",
+    "StoreCheck",
+    "StoreWriter",
+    "Stored",
+]
 
 
 class Sink(Protocol):
@@ -49,11 +61,13 @@ class Stored:
         size: how many they are.
         new: whether neither the store nor this writer held them before. Two writers that add the same bytes at the same
             time may both be told so.
+        added: how many of the bytes neither of them held before; a store that shares pieces between blobs counts these.
     """
 
     digest: Digest
     size: int
     new: bool
+    added: int
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -90,6 +104,87 @@ class Entry:
                 hint=f"A size is 0 to {INTEGER_MAX} bytes.",
                 path=str(self.path),
             )
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Damage:
+    """A blob that is not what its name says.
+
+    Attributes:
+        digest: its name.
+        found: what its bytes hash to, or what is wrong with them.
+    """
+
+    digest: Digest
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much a check reads.
+
+    Attributes:
+        number, of: read what falls to this share, when everything is dealt out to `of`: after the shares 1 to `of` all
+        of it
+            was read. 0 of anything reads no bytes, and looks only whether what should be there is.
+
+    Raises:
+        UsageError: a share that there is not.
+    """
+
+    number: int = 1
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.number <= self.of or self.of < 1:
+            raise UsageError(
+                f"there is no share {self.number}/{self.of}",
+                hint="Say for instance 1/7 today and 2/7 tomorrow.",
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> "Depth":
+        """The share written as `1/7`.
+
+        Raises:
+            UsageError: written in any other way, or a share that there is not.
+        """
+        number, slash, of = text.partition("/")
+        if not (slash and number.isdecimal() and of.isdecimal()):
+            raise UsageError(f"{text!r} is not a share", hint="Write for instance 1/7.")
+        return cls(int(number), int(of))
+
+    def covers(self, name: str) -> bool:
+        """Whether the file of this name, in hexadecimal digits, is to be read."""
+        return self.number > 0 and int(name[:8], 16) % self.of == self.number - 1
+
+
+EVERYTHING = Depth()
+STRUCTURE = Depth(0)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCheck:
+    """What a check found.
+
+    Attributes:
+        blobs: how many there are, damaged ones included.
+        bytes: how many bytes the undamaged ones hold.
+        damaged: those that are not whole, in the order of their digests.
+        bytes_read: how many bytes were read and hashed to find this out.
+        notes: what is wrong with the store and hurts no blob, such as a damaged index file.
+    """
+
+    blobs: int
+    bytes: int
+    damaged: tuple[Damage, ...]
+    bytes_read: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is damaged."""
+        return not self.damaged and not self.notes
 
 
 class StoreWriter(Protocol):
@@ -211,7 +306,7 @@ class Store(Protocol):
         them when the iteration raises, and MUST NOT act on them before it has ended.
 
         Raises:
-            IntegrityError, NotFound: as `read`; at the latest after the last piece.
+            IntegrityError, NotFound: as `read`; after the last piece if not before.
         """
         ...
 
@@ -255,6 +350,28 @@ class Store(Protocol):
 
         Raises:
             IntegrityError, NotFound: as `read`.
+        """
+        ...
+
+    def check(self, depth: Depth = EVERYTHING, progress: Callable[[int, int], None] | None = None) -> StoreCheck:
+        """Hash what is stored and compare it with its names, on more than one core.
+
+        What is found damaged counts as missing from then on, so that adding the same bytes again replaces it.
+
+        Args:
+            depth: how much to read.
+            progress: called with the bytes done and the bytes in all, by one thread at a time.
+
+        Raises:
+            PermissionRefused: something could not be opened, so that nothing can be said about it.
+        """
+        ...
+
+    def repair(self) -> tuple[str, ...]:
+        """Put right what can be put right from what is here, such as a lost index; sentences that say what was done.
+
+        Raises:
+            NoSpace, PermissionRefused: as promise 4 says.
         """
         ...
 

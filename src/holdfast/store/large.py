@@ -4,7 +4,6 @@ A large new file is kept as its exact bytes when nothing like it is in the store
 later version of it stores only the chunks that are new. docs/FORMAT.md, "Exact files", says how the two are told apart.
 """
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ from blake3 import blake3
 from holdfast.digest import Digest
 from holdfast.store.codec import ZSTD, pack_bytes
 from holdfast.store.cut import HEAD_BYTES, Chunk, Cutter, Cutting, cutter_for, is_tensors
+from holdfast.store.naming import Naming
 
 __all__ = ["EXACT_BYTES_MIN", "Cut", "cut_pieces", "deserves_exact_file"]
 
@@ -33,8 +33,8 @@ _UNSURE_CHUNKS = 2
 _SHRINKS_BELOW = 0.75
 """A file that loses a quarter by compression is kept compressed: space is worth more than a hard link then."""
 
-_AHEAD = 3
-"""Pieces read before the first of them has been named and cut: they keep both threads busy, and memory flat."""
+_AHEAD = 4
+"""Pieces read before the first of them has been cut: they keep all threads busy, and memory flat."""
 
 Known = Callable[[Chunk], bool]
 
@@ -47,33 +47,36 @@ class Cut:
         digest: its name.
         size: bytes.
         chunks: id and length of each chunk.
+        added: bytes of the chunks that were new.
     """
 
     digest: Digest
     size: int
     chunks: list[tuple[bytes, int]]
+    added: int
 
 
-def cut_pieces(pieces: Iterable[bytes], cutting: Cutting, take: Callable[[bytes, Chunk], object]) -> Cut:
+def cut_pieces(pieces: Iterable[bytes], cutting: Cutting, take: Callable[[bytes, Chunk], bool]) -> Cut:
     """Name and cut the blob that consists of `pieces`.
 
     Args:
         pieces: its bytes in order; the first holds `HEAD_BYTES`, or all of it.
         cutting: how to cut.
-        take: is given each chunk and its id, in order, by one thread.
+        take: is given each chunk and its id, in order, by one thread; whether it was new.
 
     Raises:
         Whatever `pieces` or `take` raises.
     """
-    with ThreadPoolExecutor(1, "holdfast-name") as naming, ThreadPoolExecutor(1, "holdfast-cut") as cutting_up:
-        state, size = hashlib.sha256(), 0
-        knife = _Knife(cutting, take)
+    size = 0
+    knife = _Knife(cutting, take)
+    with Naming() as name, ThreadPoolExecutor(1, "holdfast-cut") as cutting_up:
         running: deque[Future[None]] = deque()
         try:
             for piece in pieces:
                 size += len(piece)
-                running += (naming.submit(state.update, piece), cutting_up.submit(knife.cut, piece))
-                while len(running) > 2 * _AHEAD:
+                name.update(piece)
+                running.append(cutting_up.submit(knife.cut, piece))
+                while len(running) > _AHEAD:
                     running.popleft().result()
             while running:
                 running.popleft().result()
@@ -82,17 +85,18 @@ def cut_pieces(pieces: Iterable[bytes], cutting: Cutting, take: Callable[[bytes,
                 future.cancel()
             raise
         knife.finish()
-    return Cut(Digest(state.hexdigest()), size, knife.chunks)
+        return Cut(name.digest(), size, knife.chunks, knife.added)
 
 
 class _Knife:
     """Cuts one blob, names its chunks and gives them away."""
 
-    def __init__(self, cutting: Cutting, take: Callable[[bytes, Chunk], object]) -> None:
+    def __init__(self, cutting: Cutting, take: Callable[[bytes, Chunk], bool]) -> None:
         self._cutting = cutting
         self._take = take
         self._cutter: Cutter | None = None
         self.chunks: list[tuple[bytes, int]] = []
+        self.added = 0
 
     def cut(self, piece: bytes) -> None:
         if self._cutter is None:
@@ -106,7 +110,8 @@ class _Knife:
     def _keep(self, chunks: Iterator[Chunk]) -> None:
         for chunk in chunks:
             id_ = blake3(chunk.data).digest()
-            self._take(id_, chunk)
+            if self._take(id_, chunk):
+                self.added += len(chunk.data)
             self.chunks.append((id_, len(chunk.data)))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from holdfast.canonical import JsonObject, Reader, decode, encode
 from holdfast.digest import Digest
 from holdfast.errors import NotFound, UnsupportedFormat
 from holdfast.store.cut import CUTTING, Cutting
-from holdfast.store.disk import CREATE, READ, fsync_folder, refusing, write_all
+from holdfast.store.disk import CREATE, READ, fsync_folder, refusal, refusing, write_all
 from holdfast.store.formats import accepted_version
 from holdfast.store.index import PACK, Segment
 
@@ -74,6 +75,20 @@ class Layout:
         """The exact file of the blob, if it has one. A plain text: it is asked for once for every new file."""
         return f"{self.root}/blobs/{digest.hex[:2]}/{digest.hex}"
 
+    def exact_size(self, digest: Digest) -> int | None:
+        """Bytes of the blob's exact file; None if it has none, or if something else stands there.
+
+        Raises:
+            PermissionRefused: the operating system refused.
+        """
+        try:
+            status = os.lstat(self.exact(digest))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise refusal(error, self.root) from error
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
     def segment(self, segment: Segment) -> str:
         """The file that the segment is."""
         folder = "packs" if segment.kind == PACK else "blobs"
@@ -95,7 +110,7 @@ class Layout:
             if not (self.root / CONFIG_NAME).exists():
                 self._refuse_what_is_no_store()
                 self._write_config()
-        self.cutting()
+        self._config()  # a reader need not know how to cut
 
     def prepare_to_write(self) -> Cutting:
         """Make the folders that are missing; how to cut. A store of the layout `files` becomes one of `packs`.
@@ -118,8 +133,13 @@ class Layout:
         """How this store cuts; None where it was made before there were chunks.
 
         Raises:
-            UnsupportedFormat: a store of a format that is not read here.
+            UnsupportedFormat: a store of a format that is not read here, or that cuts in a way not known here.
         """
+        layout, config = self._config()
+        return Cutting.from_json(config.reader("cutting")) if layout == "packs" else None
+
+    def _config(self) -> tuple[str, Reader]:
+        """The name of the layout, and what else the config says."""
         path = self.root / CONFIG_NAME
         with refusing(path):
             descriptor = os.open(path, READ)
@@ -137,7 +157,7 @@ class Layout:
                 found=layout[:80],
                 expected=" or ".join(_MAJORS),
             )
-        return Cutting.from_json(document.reader("cutting")) if layout == "packs" else None
+        return layout, document
 
     def _refuse_what_is_no_store(self) -> None:
         others = [path.name for path in self.root.iterdir() if not path.name.startswith(CONFIG_NAME)]

@@ -14,7 +14,7 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from heapq import merge
 from itertools import groupby
@@ -24,24 +24,30 @@ from typing import BinaryIO
 from blake3 import blake3
 
 from holdfast.digest import READ_BYTES, Digest
-from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
+from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat, UsageError
 from holdfast.store.catalog import Catalog
 from holdfast.store.chunked import ChunkedFile
 from holdfast.store.codec import unpack_bytes
-from holdfast.store.disk import READ, place, refusal, refusing
+from holdfast.store.disk import READ, place, refusing
 from holdfast.store.faults import absent, damaged, too_large
-from holdfast.store.index import Place
-from holdfast.store.interface import Sink
+from holdfast.store.index import IndexFile, Place
+from holdfast.store.interface import EVERYTHING, Depth, Sink, StoreCheck
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
+from holdfast.store.local_check import LocalCheck
 from holdfast.store.local_writer import LocalWriter
+from holdfast.store.naming import Naming, gathered
 from holdfast.store.pack import BLOB, CHUNK, RECORD_BYTES_MAX, recipe_chunks
+from holdfast.store.rebuild import rebuilt_index
 from holdfast.store.scratch import scratch, sweep
 from holdfast.store.segments import Segments
 
 __all__ = ["LocalStore"]
 
-_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, ValueError)
-"""What reading from one place can end in, so that the next one is tried."""
+_PIECE_BYTES = 1 << 20
+"""Chunks handed out together: writing them costs nothing beside their bytes then."""
+
+_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, UsageError, ValueError)
+"""What reading from one place can end in, so that the next one is tried; a link or a folder is a `UsageError`."""
 
 
 class LocalStore:
@@ -69,8 +75,11 @@ class LocalStore:
         """See `Store.writer`."""
         cutting = self._layout.prepare_to_write()
         with scratch(self._layout.tmp, SCRATCH_PREFIX) as mine:
-            if not self._catalog.refresh():
-                self._catalog.look_for_segments()
+            self._look()
+            if (lost := self._catalog.unwritten) is not None:
+                # The next index file would otherwise be taken for all there is.
+                self._catalog.write(mine, lost)
+                self._catalog.refresh()
             writer = LocalWriter(self._layout, self._catalog, cutting, mine)
             try:
                 yield writer
@@ -85,20 +94,32 @@ class LocalStore:
         """See `Store.missing`."""
         self._catalog.refresh()
         marked = set(self._layout.names(self._layout.damaged))
-        return {digest for digest in digests if digest.hex in marked or not self._stands(digest)}
+        asked = {bytes.fromhex(digest.hex): digest for digest in digests}
+        # Where something was lost, a recipe that stands says nothing of its chunks.
+        doubtful = asked if self._catalog.lost else self._catalog.lacks(asked)
+        absent = {asked[id_] for id_ in doubtful if not self._stands(asked[id_])}
+        return absent | {digest for digest in asked.values() if digest.hex in marked} if marked else absent
 
     def size(self, digest: Digest) -> int:
         """See `Store.size`."""
-        for found in self._places(digest):
-            return found.length
-        return self._exact_size(digest)
+        sizes = {found.length for found in self._places(digest)}
+        if len(sizes) > 1:  # all but one say something that is not so
+            return sum(len(piece) for piece in self.pieces(digest))
+        return sizes.pop() if sizes else self._exact_size(digest)
 
     def read(self, digest: Digest, *, bytes_max: int) -> bytes:
         """See `Store.read`."""
         size = self.size(digest)
         if size > bytes_max:
             raise too_large(digest, size, bytes_max)
-        return b"".join(self.pieces(digest))
+        pieces, left = [], bytes_max
+        for piece in self.pieces(digest):
+            pieces.append(piece)
+            left -= len(piece)
+            if left < 0:
+                self._layout.mark_damaged(digest.hex)
+                raise damaged(digest, f"it has more than {bytes_max} bytes where it should have {size}")
+        return b"".join(pieces)
 
     def open(self, digest: Digest) -> BinaryIO:
         """See `Store.open`.
@@ -108,9 +129,12 @@ class LocalStore:
         """
         try:
             return self._verified_handle(digest)
-        except (NotFound, IntegrityError):
-            if self.size(digest) <= RECORD_BYTES_MAX:
-                return io.BytesIO(self.read(digest, bytes_max=RECORD_BYTES_MAX))
+        except IntegrityError:
+            self.verify(digest)  # a later writer may have put into a pack what the exact file has lost
+        except NotFound:
+            pass
+        if self.size(digest) <= RECORD_BYTES_MAX:
+            return io.BytesIO(self.read(digest, bytes_max=RECORD_BYTES_MAX))
         for _ in self.pieces(digest):
             pass
         recipes = [self._bytes(found) for found in self._places(digest)]
@@ -123,16 +147,14 @@ class LocalStore:
         for found in self._places(digest):
             try:
                 if found.kind == BLOB:
-                    data = self._bytes(found)
-                    hashed = Digest(hashlib.sha256(data).hexdigest())
-                    if hashed == digest:
-                        yield data
-                        return
-                    wrong = hashed
+                    for data in self._attempts(found):
+                        hashed = Digest(hashlib.sha256(data).hexdigest())
+                        if hashed == digest:
+                            yield data
+                            return
+                        wrong = hashed
                 else:
-                    recipe = self._bytes(found)
-                    recipe_chunks(recipe)
-                    recipes[recipe] = None
+                    recipes[self._recipe(found)] = None
             except _CANNOT as error:
                 wrong = str(error)
         if recipes:
@@ -149,7 +171,11 @@ class LocalStore:
             if not self._stands(digest):
                 raise absent(digest)
             return None
-        self._verified_handle(digest).close()
+        try:
+            self._verified_handle(digest).close()
+        except IntegrityError:
+            self.verify(digest)  # raises it again, unless the blob is whole without this file
+            return None
         return Path(self._layout.exact(digest))
 
     def write_to(self, digest: Digest, sink: Sink) -> int:
@@ -167,12 +193,40 @@ class LocalStore:
         self._layout.forget_damage(digest.hex)
         return size
 
+    def check(self, depth: Depth = EVERYTHING, progress: Callable[[int, int], None] | None = None) -> StoreCheck:
+        """See `Store.check`."""
+        self._look()
+        return LocalCheck(self._layout, self._catalog, depth, progress).run()
+
+    def repair(self) -> tuple[str, ...]:
+        """See `Store.repair`: an index that is lost or damaged is made again from the packs."""
+        self._layout.prepare_to_write()
+        self._look()
+        damaged = list(self._catalog.unreadable)
+        with scratch(self._layout.tmp, SCRATCH_PREFIX) as mine:
+            rebuilt = rebuilt_index(self._layout)
+            index, files = IndexFile(rebuilt.data), self._catalog.files
+            is_lost = self._catalog.unwritten is not None
+            if not (damaged or is_lost) and all(found in self._catalog.places(id_) for id_, found in index.all()):
+                return ()
+            name = self._catalog.write(mine, rebuilt.data)
+        # A file that says more stays: it knows how to read a pack that no longer says itself what is in it.
+        said = [one for one, file in files.items() if all(found in index.find(id_) for id_, found in file.all())]
+        self._catalog.drop(one for one in [*said, *damaged] if one not in {"", name})
+        self._look()
+        return (f"the index was made again from {rebuilt.packs} packs and exact files: {rebuilt.rows} records",)
+
     def digests(self) -> Iterator[Digest]:
         """See `Store.digests`."""
         self._catalog.refresh()
         listed = (id_.hex() for id_, found in self._catalog.all() if found.kind != CHUNK)
         for name, _ in groupby(merge(listed, self._layout.names(self._layout.blobs))):
             yield Digest(name)
+
+    def _look(self) -> None:
+        """Find out what is there now: index files, and the segments that they refer to."""
+        if not self._catalog.refresh():
+            self._catalog.look_for_segments()
 
     def _places(self, digest: Digest) -> list[Place]:
         """Where records of the blob, and of its recipe, are; another process may have written them a moment ago."""
@@ -200,6 +254,20 @@ class LocalStore:
         stored = self._segments.read(found.segment, found.offset, found.stored)
         return unpack_bytes(found.codec, stored, found.length)
 
+    def _attempts(self, found: Place) -> Iterator[bytes]:
+        """The bytes of a record, not yet verified; if they are wrong, those of the file that stands there by now."""
+        with suppress(*_CANNOT):
+            yield self._bytes(found)
+        self._segments.forget(found.segment)
+        yield self._bytes(found)
+
+    def _recipe(self, found: Place) -> bytes:
+        for recipe in self._attempts(found):
+            with suppress(ValueError):
+                recipe_chunks(recipe)
+                return recipe
+        raise ValueError("the recipe is damaged")
+
     def _recipe_that_holds(self, digest: Digest, recipes: list[bytes]) -> Iterator[tuple[bytes, int]]:
         """The chunks of the recipe to follow. Where there are several, all but one say something that is not so."""
         for recipe in recipes[:-1]:
@@ -210,18 +278,22 @@ class LocalStore:
         return recipe_chunks(recipes[-1])
 
     def _put_together(self, digest: Digest, chunks: Iterator[tuple[bytes, int]]) -> Iterator[bytes]:
-        state = hashlib.sha256()
+        with Naming() as name:
+            for piece in gathered(self._chunks(digest, chunks), _PIECE_BYTES):
+                name.update(piece)
+                yield piece
+            found = name.digest()
+        if found != digest:
+            self._layout.mark_damaged(digest.hex)
+            raise damaged(digest, found)
+
+    def _chunks(self, digest: Digest, chunks: Iterator[tuple[bytes, int]]) -> Iterator[bytes]:
         for id_, length in chunks:
             try:
-                data = self._chunk(id_, length)
+                yield self._chunk(id_, length)
             except IntegrityError as error:
                 self._layout.mark_damaged(digest.hex)
                 raise damaged(digest, str(error)) from error
-            state.update(data)
-            yield data
-        if state.hexdigest() != digest.hex:
-            self._layout.mark_damaged(digest.hex)
-            raise damaged(digest, Digest(state.hexdigest()))
 
     def _chunk(self, id_: bytes, length: int) -> bytes:
         """The bytes of a chunk, verified; from the first place that has them whole.
@@ -234,13 +306,12 @@ class LocalStore:
             if found.kind != CHUNK or found.length != length:
                 continue
             try:
-                data = self._bytes(found)
+                for data in self._attempts(found):
+                    if blake3(data).digest() == id_:
+                        return data
+                    wrong = "its bytes hash to something else"
             except _CANNOT as error:
                 wrong = str(error)
-                continue
-            if blake3(data).digest() == id_:
-                return data
-            wrong = "its bytes hash to something else"
         self._layout.mark_damaged(id_.hex())
         raise IntegrityError(
             f"the chunk b3:{id_.hex()} is damaged: {wrong}",
@@ -248,12 +319,7 @@ class LocalStore:
         )
 
     def _has_exact(self, digest: Digest) -> bool:
-        try:
-            return stat.S_ISREG(os.lstat(self._layout.exact(digest)).st_mode)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as error:
-            raise refusal(error, self._layout.root) from error
+        return self._layout.exact_size(digest) is not None
 
     def _exact_size(self, digest: Digest) -> int:
         path = self._layout.exact(digest)

@@ -7,26 +7,28 @@ visible. What can be seen is therefore always whole, and a crash leaves nothing 
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 
 from blake3 import blake3
 
 from holdfast.digest import Digest
+from holdfast.errors import HoldfastError
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN, ZSTD, pack_bytes
 from holdfast.store.cut import HEAD_BYTES, Chunk, Cutting
 from holdfast.store.disk import CREATE, fsync_folder, refusing, write_all
 from holdfast.store.faults import left
-from holdfast.store.index import EXACT, Segment, index_bytes, row_bytes
+from holdfast.store.index import EXACT, Segment, index_bytes, row_bytes, rows_inside
 from holdfast.store.interface import Stored
 from holdfast.store.large import Cut, cut_pieces, deserves_exact_file
 from holdfast.store.layout import Layout
-from holdfast.store.pack import BLOB, CHUNK, RECIPE, Record, recipe_bytes
+from holdfast.store.naming import gathered
+from holdfast.store.pack import BLOB, CHUNK, ID_BYTES, RECIPE, recipe_bytes
 from holdfast.store.packing import PACK_BYTES, Packing
 from holdfast.store.scratch import Scratch
 from holdfast.store.steady import Steady, read_steady, steady
@@ -35,6 +37,9 @@ __all__ = ["ROWS_MAX", "LocalWriter"]
 
 ROWS_MAX = 250_000
 """Rows held before the writer makes visible what it has: at about 300 bytes each, and whatever the number of files."""
+
+_PIECE_BYTES = 4 << 20
+"""Read at once of a large file: it is still in the processor's cache when it is named and cut."""
 
 _BATCH_BYTES = 2 << 20
 _BATCH_FILES = 64
@@ -65,8 +70,10 @@ class LocalWriter:
         self._rows: dict[bytes, bytes] = {}
         self._segments: list[tuple[str, Segment | Future[Segment]]] = []
         self._exact_rows: list[bytes] = []
+        self._met: set[Path] = set()
         self._data: tuple[int, Packing] | None = None
         self._recipes: tuple[int, Packing] | None = None
+        self._recipe_packs: set[str] = set()
         self._pen = ThreadPoolExecutor(1, "holdfast-write")
         self._is_left = False
 
@@ -89,11 +96,11 @@ class LocalWriter:
     def add_pieces(self, pieces: Iterable[bytes]) -> Stored:
         """See `StoreWriter.add_pieces`."""
         self._still_open()
-        rest = iter(pieces)
-        head = _gathered(rest, HEAD_BYTES)
+        rest = gathered(pieces, HEAD_BYTES)
+        head = next(rest, b"")
         if len(head) < self._cutting.large_bytes_min:
             return self._add_small(head)
-        return self._add_cut(_headed(head, rest))
+        return self._add_cut(chain([head], rest))
 
     def add_file(self, path: str | Path) -> Stored:
         """See `StoreWriter.add_file`."""
@@ -166,7 +173,9 @@ class LocalWriter:
 
     def _add_large(self, path: str | Path, report: Callable[[int], None] | None) -> Stored:
         with steady(Path(path)) as source:
-            if deserves_exact_file(source.descriptor, source.size, self._cutting, self._is_chunk_known):
+            with refusing(source.path):
+                is_new = deserves_exact_file(source.descriptor, source.size, self._cutting, self._is_chunk_known)
+            if is_new:
                 name, cut = self._copy_exactly(source, report)
             else:
                 name, cut = None, cut_pieces(_told(source, report), self._cutting, self._put_chunk)
@@ -175,13 +184,14 @@ class LocalWriter:
 
     def _add_small(self, data: bytes) -> Stored:
         id_ = hashlib.sha256(data).digest()
-        return Stored(Digest(id_.hex()), len(data), self._put(BLOB, id_, data, ZSTD))
+        new = self._put(BLOB, id_, data, ZSTD)
+        return Stored(Digest(id_.hex()), len(data), new, len(data) if new else 0)
 
     def _add_cut(self, pieces: Iterable[bytes]) -> Stored:
         return self._stage_cut(cut_pieces(pieces, self._cutting, self._put_chunk), None)
 
-    def _put_chunk(self, id_: bytes, chunk: Chunk) -> None:
-        self._put(CHUNK, id_, chunk.data, chunk.hint)
+    def _put_chunk(self, id_: bytes, chunk: Chunk) -> bool:
+        return self._put(CHUNK, id_, chunk.data, chunk.hint)
 
     def _put(self, kind: int, id_: bytes, data: bytes, hint: int) -> bool:
         """Add a record unless it is known; whether it was new."""
@@ -194,9 +204,8 @@ class LocalWriter:
             with self._lock:
                 number, packing = self._data = self._data or self._new_pack()
                 self._rows[id_] = row_bytes(packing.append(id_, kind, len(data), packed), number)
-                if packing.size >= PACK_BYTES:
+                if self._is_ended(number, packing):
                     self._data = None
-                    self._finish(number, packing)
         finally:
             with self._lock:
                 self._claimed.discard(id_)
@@ -215,11 +224,11 @@ class LocalWriter:
 
     def _is_exact(self, id_: bytes, size: int) -> bool:
         """Whether an exact file of the blob is here; it may be older than the index."""
-        try:
-            status = os.lstat(self._layout.exact(Digest(id_.hex())))
-        except (FileNotFoundError, NotADirectoryError):
+        path = self._layout.exact(digest := Digest(id_.hex()))
+        if self._layout.exact_size(digest) != size:
             return False
-        return stat.S_ISREG(status.st_mode) and status.st_size == size
+        self._met.add(Path(path).parent)
+        return True
 
     def _copy_exactly(self, source: Steady, report: Callable[[int], None] | None) -> tuple[str, Cut]:
         """The bytes of the source in a file of the scratch folder, under the name that is returned."""
@@ -235,7 +244,7 @@ class LocalWriter:
                         write_all(descriptor, piece)
                     yield piece
 
-            return name, cut_pieces(written(), self._cutting, lambda _id, _chunk: None)
+            return name, cut_pieces(written(), self._cutting, lambda _id, _chunk: True)
         except BaseException:
             self._remove(name)
             raise
@@ -251,18 +260,18 @@ class LocalWriter:
             if known or id_ in self._rows:
                 if name is not None:
                     self._remove(name)
-                return Stored(cut.digest, cut.size, new=False)
-            if name is not None:
-                self._segments.append((name, Segment(EXACT, cut.digest.hex, cut.size)))
-                self._exact_rows += _rows_inside(cut, len(self._segments) - 1)
+                return Stored(cut.digest, cut.size, new=False, added=0)
             number, packing = self._recipes = self._recipes or self._new_pack()
+            self._recipe_packs.add(packing.name)
             recipe = recipe_bytes(cut.chunks)
             record = packing.append(id_, RECIPE, len(recipe), (PLAIN, recipe))
             self._rows[id_] = row_bytes(record._replace(length=cut.size), number)
-            if packing.size >= PACK_BYTES:
+            if name is not None:
+                self._segments.append((name, Segment(EXACT, cut.digest.hex, cut.size)))
+                self._exact_rows += rows_inside(cut.chunks, len(self._segments) - 1)
+            if self._is_ended(number, packing):
                 self._recipes = None
-                self._finish(number, packing)
-        return Stored(cut.digest, cut.size, new=True)
+        return Stored(cut.digest, cut.size, new=True, added=cut.added)
 
     def _new_pack(self) -> tuple[int, Packing]:
         packing = Packing(self._scratch, self._next_name(), self._pen)
@@ -271,6 +280,14 @@ class LocalWriter:
 
     def _finish(self, number: int, packing: Packing) -> None:
         self._segments[number] = (packing.name, packing.finish())
+
+    def _is_ended(self, number: int, packing: Packing) -> bool:
+        """Whether the pack was full, and could be ended."""
+        with suppress(HoldfastError):  # what is added next says it, or the commit; the record is in the pack
+            if packing.size >= PACK_BYTES:
+                self._finish(number, packing)
+                return True
+        return False
 
     def _next_name(self) -> str:
         self._names += 1
@@ -290,6 +307,8 @@ class LocalWriter:
 
     def _publish(self) -> None:
         if not self._rows and not self._segments:
+            # Who wrote what was known may not have come so far as to make its name durable.
+            self._sync([*self._met, self._layout.blobs, self._layout.index])
             return
         # (2) the contents; docs/FORMAT.md, "Order of writing and reading", has the same numbers
         for open_pack in (self._data, self._recipes):
@@ -301,41 +320,37 @@ class LocalWriter:
             segments.append(made.result() if isinstance(made, Future) else made)
             if segments[-1].kind == EXACT:
                 self._fsync(name)
-        # (3) the names
-        folders = {
-            self._give_name(name, Path(self._layout.segment(segment)))
-            for (name, _), segment in zip(self._segments, segments, strict=True)
-        }
+        # (3) the names; recipes come last, so that an index made from the packs finds none without its chunks
+        named = [
+            (name, Path(self._layout.segment(one))) for (name, _), one in zip(self._segments, segments, strict=True)
+        ]
+        named.sort(key=lambda pair: pair[0] in self._recipe_packs)
+        folders = {self._give_name(name, target) for name, target in named}
         # (4) the folders
-        for folder in [*sorted(folders), self._layout.packs, self._layout.blobs]:
-            with refusing(folder):
-                fsync_folder(folder)
+        self._sync([*sorted(folders | self._met), self._layout.packs, self._layout.blobs])
         # (5) the index
-        self._write_index(index_bytes(segments, [*self._rows.values(), *self._exact_rows]))
-        for id_ in self._marked & {id_.hex() for id_ in self._rows}:
-            self._layout.forget_damage(id_)
-            self._marked.discard(id_)
+        self._catalog.write(self._scratch, index_bytes(segments, [*self._rows.values(), *self._exact_rows]))
+        if self._marked:
+            written = {row[:ID_BYTES].hex() for row in [*self._rows.values(), *self._exact_rows]}
+            for id_ in self._marked & written:
+                self._layout.forget_damage(id_)
+                self._marked.discard(id_)
         self._rows, self._exact_rows, self._segments = {}, [], []
         self._catalog.refresh()
-        # Merging index files is housekeeping: all that was asked for is durable and visible by now.
+        with suppress(HoldfastError):  # housekeeping: all that was asked for is durable and visible by now
+            self._merge_index()
+
+    def _merge_index(self) -> None:
         if (merged := self._catalog.to_merge()) is not None:
             data, names = merged
-            self._write_index(data)
-            self._catalog.drop(names)
+            made = self._catalog.write(self._scratch, data)
+            self._catalog.drop(name for name in names if name != made)  # one of them may have said it all
             self._catalog.refresh()
 
-    def _write_index(self, data: bytes) -> None:
-        name = self._next_name()
-        with refusing(self._scratch.path / name):
-            descriptor = os.open(name, CREATE, 0o444, dir_fd=self._scratch.descriptor)
-            try:
-                write_all(descriptor, data)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        self._give_name(name, self._layout.index / blake3(data).hexdigest())
-        with refusing(self._layout.index):
-            fsync_folder(self._layout.index)
+    def _sync(self, folders: Iterable[Path]) -> None:
+        for folder in folders:
+            with refusing(folder):
+                fsync_folder(folder)
 
     def _fsync(self, name: str) -> None:
         with refusing(self._scratch.path / name):
@@ -360,16 +375,8 @@ class LocalWriter:
             raise left()
 
 
-def _rows_inside(cut: Cut, number: int) -> Iterator[bytes]:
-    """A row for each chunk of a blob that is a file of its own."""
-    offset = 0
-    for id_, length in cut.chunks:
-        yield row_bytes(Record(offset, CHUNK, PLAIN, length, length, id_), number)
-        offset += length
-
-
 def _told(source: Steady, report: Callable[[int], None] | None) -> Iterator[bytes]:
-    for piece in source.pieces(HEAD_BYTES):
+    for piece in source.pieces(_PIECE_BYTES, first=HEAD_BYTES):
         yield piece
         if report is not None:
             report(len(piece))
@@ -377,22 +384,3 @@ def _told(source: Steady, report: Callable[[int], None] | None) -> Iterator[byte
 
 def _sliced(data: bytes) -> Iterator[bytes]:
     yield from (data[at : at + HEAD_BYTES] for at in range(0, len(data), HEAD_BYTES))
-
-
-def _gathered(pieces: Iterator[bytes], size: int) -> bytes:
-    """So many bytes from the front of `pieces`, or all there are; rather more where a piece ends later."""
-    held, length = [], 0
-    for piece in pieces:
-        held.append(piece)
-        length += len(piece)
-        if length >= size:
-            break
-    return b"".join(held)
-
-
-def _headed(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield head[:HEAD_BYTES]
-    if len(head) > HEAD_BYTES:
-        yield head[HEAD_BYTES:]
-    while piece := _gathered(rest, HEAD_BYTES // 2):
-        yield piece

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from holdfast.digest import Digest, hash_bytes
+from holdfast.store.check import check_store
 from holdfast.store.disk import place
 from holdfast.store.faults import absent, damaged, left, too_large
-from holdfast.store.interface import Sink, Stored
+from holdfast.store.interface import EVERYTHING, Depth, Sink, StoreCheck, Stored
 from holdfast.store.steady import steady
 
 __all__ = ["MemoryStore"]
@@ -80,6 +81,15 @@ class MemoryStore:
         """See `Store.verify`."""
         return len(self.read(digest, bytes_max=self.size(digest)))
 
+    def check(self, depth: Depth = EVERYTHING, progress: Callable[[int, int], None] | None = None) -> StoreCheck:
+        """See `Store.check`; everything is read, however little was asked for."""
+        del depth
+        return check_store(self, progress)
+
+    def repair(self) -> tuple[str, ...]:
+        """See `Store.repair`; there is nothing to repair from."""
+        return ()
+
     def digests(self) -> Iterator[Digest]:
         """See `Store.digests`."""
         yield from sorted(self._blobs)
@@ -113,7 +123,7 @@ class _MemoryWriter:
         new = digest not in self._staged and not self._store._knows(digest, len(data))  # noqa: SLF001 - one module
         if new:
             self._staged[digest] = bytes(data)
-        return Stored(digest, len(data), new)
+        return Stored(digest, len(data), new, len(data) if new else 0)
 
     def add_pieces(self, pieces: Iterable[bytes]) -> Stored:
         """See `StoreWriter.add_pieces`."""

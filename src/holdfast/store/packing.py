@@ -93,12 +93,14 @@ class Packing:
         self._writing = self._pen.submit(self._write, self._unwritten)
 
     def _end(self, end: bytes) -> Segment:
-        if self._writing is not None and self._writing.exception() is not None:
-            self._write(self._unwritten)
-        self._write(end)
-        with refusing(self._path):
-            os.fsync(self._descriptor)
-        self.close()
+        try:
+            if self._writing is not None and self._writing.exception() is not None:
+                self._write(self._unwritten)
+            self._write(end)
+            with refusing(self._path):
+                os.fsync(self._descriptor)
+        finally:
+            self.close()
         return Segment(PACK, self._state.hexdigest(), self.size)
 
     def _write(self, data: bytes) -> None:
@@ -107,8 +109,8 @@ class Packing:
                 write_all(self._descriptor, data)
             except OSError:
                 with suppress(OSError):  # what was half written is written over, or never referred to
-                    os.ftruncate(self._descriptor, self._written)
                     os.lseek(self._descriptor, self._written, os.SEEK_SET)
+                    os.ftruncate(self._descriptor, self._written)
                 raise
         self._state.update(data)
         self._written += len(data)

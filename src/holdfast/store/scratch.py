@@ -20,7 +20,7 @@ from pathlib import Path
 from holdfast.errors import Unavailable
 from holdfast.store.disk import FOLDER, refusing
 
-__all__ = ["Scratch", "scratch", "sweep"]
+__all__ = ["Scratch", "locked", "scratch", "stands", "sweep"]
 
 _ATTEMPTS_MAX = 16
 """Each attempt loses only to a sweep that began in the same microseconds; sixteen in a row mean something else is
@@ -88,7 +88,7 @@ def _claim(parent: Path, prefix: str) -> Scratch:
             descriptor = os.open(folder, FOLDER)
         except FileNotFoundError:
             continue
-        if _locked(descriptor) and _stands(folder, descriptor):
+        if locked(descriptor) and stands(folder, descriptor):
             return Scratch(folder, descriptor)
         os.close(descriptor)
     raise Unavailable(
@@ -98,7 +98,8 @@ def _claim(parent: Path, prefix: str) -> Scratch:
     )
 
 
-def _locked(descriptor: int) -> bool:
+def locked(descriptor: int) -> bool:
+    """Whether the open folder is now ours: nobody holds its lock, or nobody can, where there are no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -108,7 +109,8 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def _stands(folder: Path, descriptor: int) -> bool:
+def stands(folder: Path, descriptor: int) -> bool:
+    """Whether the open folder still has this name: it may have been swept before it was locked."""
     try:
         named = folder.lstat()
     except FileNotFoundError:

@@ -76,6 +76,12 @@ class Segments:
         window.data = data if wanted > length else b""
         return data[:length]
 
+    def forget(self, segment: Segment) -> None:
+        """Open it anew when it is next read: another file may have taken its place."""
+        self._window.segment = None
+        with self._lock:
+            self._opened.pop(segment, None)
+
     def _read(self, segment: Segment, offset: int, length: int) -> bytes:
         opened = self._open(segment)
         with refusing(self._layout.root):

@@ -40,8 +40,8 @@ class Steady:
     size: int
     descriptor: int
 
-    def pieces(self, size: int = READ_BYTES) -> Iterator[bytes]:
-        """Its bytes, `size` at a time.
+    def pieces(self, size: int = READ_BYTES, *, first: int | None = None) -> Iterator[bytes]:
+        """Its bytes, `size` at a time, but the first time `first`.
 
         Raises:
             SourceChanged: there are more or fewer than there were when it was opened; a file that keeps growing cannot
@@ -50,7 +50,7 @@ class Steady:
         done = 0
         while True:
             with refusing(self.path):
-                piece = read_fully(self.descriptor, size)
+                piece = read_fully(self.descriptor, (first or size) if done == 0 else size)
             done += len(piece)
             if done > self.size or (not piece and done < self.size):
                 raise _changed(self.path)
@@ -108,17 +108,18 @@ def read_steady(path: str | Path, bytes_max: int) -> bytes | None:
                 raise _not_regular(Path(path))
             if size > bytes_max:
                 return None
-            data = read_fully(descriptor, size + 1)  # one more, to see that it ends there
-            after = os.fstat(descriptor)
+            data = os.read(descriptor, size + 1)  # one more, to see that it ends there
+            if len(data) < size:
+                data += read_fully(descriptor, size + 1 - len(data))
         finally:
             os.close(descriptor)
     except OSError as error:
         raise refusal(error, Path(path)) from error
     try:
-        named = os.stat(path)  # noqa: PTH116 - hot
+        after = os.stat(path)  # noqa: PTH116 - hot; by the name, which says as much of the open file if it is the same
     except OSError as error:
         raise _changed(Path(path)) from error
-    if len(data) != size or not identity(before) == identity(after) == identity(named):
+    if len(data) != size or identity(before) != identity(after):
         raise _changed(Path(path))
     return data
 

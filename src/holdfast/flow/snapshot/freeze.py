@@ -3,32 +3,42 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import NotFound, SourceChanged, UsageError
+from holdfast.flow.snapshot.blocks import UNKNOWN, Block, Blocks
+from holdfast.flow.snapshot.compare import difference
 from holdfast.flow.snapshot.ignores import IGNORE_NAME, Ignores
-from holdfast.flow.snapshot.scan import Found, printable, scan_file, scan_folder
+from holdfast.flow.snapshot.scan import printable, scan_file, scan_folder
+from holdfast.flow.snapshot.seen import RACY_NS, Seen, remember
 from holdfast.flow.snapshot.table import is_table, write_parquet
 from holdfast.names import RelativePath
 from holdfast.store.disk import refusing
-from holdfast.store.interface import Entry, Store, Stored
+from holdfast.store.interface import Store, StoreWriter
 from holdfast.store.parallel import batches, on_all_workers
 from holdfast.store.steady import hash_steady
-from holdfast.store.tree import Tree
+from holdfast.store.tree import Row
+from holdfast.store.tree_stream import tree_pieces
 
 __all__ = ["Snapshot", "snapshot"]
 
-_RACY_NS = 2_000_000_000
-"""A file touched this recently can be rewritten once more without its times showing it: clocks of file systems tick
-every few milliseconds, those of FAT every two seconds, which is the slowest in use."""
-
 _TABLE_NAME = "table.parquet"
+
+_READ_AT_ONCE = 4096
+"""Files handed to the store together: enough to keep two threads busy, few enough to hold their answers."""
+
+_BLOCKS_AT_ONCE = 8
+"""The same where nearly all files are known, and few of each block have to be read."""
+
+_HELD_BYTES_MAX = 16 << 20
+"""What was found waits in memory up to this size, some 100,000 files, and in a temporary file past it."""
 
 Kind = Literal["file", "folder", "table"]
 Progress = Callable[[int, int], None]
@@ -69,6 +79,27 @@ class Snapshot:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What is frozen.
+
+    Attributes:
+        path: where it is, absolute.
+        above: what stands before each path of a scan to make it that of a file.
+        look: scans it.
+        name, kind, shown: as `Snapshot` has them; `shown` is its `source`.
+        is_ours: nobody else knows it: however fresh, it need not be read twice.
+    """
+
+    path: Path
+    above: str
+    look: Callable[[], Iterator[Block]]
+    name: str
+    kind: Kind
+    shown: str | None
+    is_ours: bool = False
+
+
 def snapshot(
     store: Store,
     source: Any,
@@ -76,6 +107,7 @@ def snapshot(
     root: Path,
     name: str | None = None,
     progress: Progress | None = None,
+    seen: Path | None = None,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> Snapshot:
     """Freeze `source` into `store`.
@@ -87,6 +119,8 @@ def snapshot(
             it.
         name: the name of a table's file, `table.parquet` when not given; for paths it is their own.
         progress: called with the bytes done and the bytes in all, by one thread at a time.
+        seen: a folder of our own that remembers what sources looked like, so that what has not changed since is not
+            read again; None reads everything. It may be deleted at any time.
         now_ns: the clock that the files' times are compared with; nanoseconds since 1970.
 
     Raises:
@@ -99,7 +133,7 @@ def snapshot(
         After any of them nothing has been recorded.
     """
     if is_table(source):
-        return _freeze_table(store, source, name or _TABLE_NAME, progress)
+        return _freeze_table(store, source, name or _TABLE_NAME, progress, now_ns)
     if not isinstance(source, str | os.PathLike):
         raise UsageError(
             f"a {type(source).__name__} cannot be frozen",
@@ -108,18 +142,20 @@ def snapshot(
     path, root = Path(os.path.abspath(os.fsdecode(source))), root.absolute()  # noqa: PTH100 - links stay as given
     with refusing(path):
         is_folder = path.is_dir()
-    return _freeze(
-        store,
+    what = _Source(
+        path,
+        os.path.join(path if is_folder else path.parent, ""),  # noqa: PTH118 - a Path has no slash at its end
         partial(scan_folder, path, Ignores(path, root)) if is_folder else partial(scan_file, path),
         name=path.name,
         kind="folder" if is_folder else "file",
-        source=_where(path, root),
-        progress=progress,
-        racy_after_ns=now_ns() - _RACY_NS,
+        shown=_where(path, root),
     )
+    return _freeze(store, what, progress, seen, now_ns)
 
 
-def _freeze_table(store: Store, table: Any, name: str, progress: Progress | None) -> Snapshot:
+def _freeze_table(
+    store: Store, table: Any, name: str, progress: Progress | None, now_ns: Callable[[], int]
+) -> Snapshot:
     if "/" in RelativePath(name).text:
         raise UsageError(f"{name!r} is not the name of a file", hint="Name the table's file without a folder.")
     with refusing(Path(tempfile.gettempdir())):
@@ -128,90 +164,168 @@ def _freeze_table(store: Store, table: Any, name: str, progress: Progress | None
         path = Path(scratch.name) / name
         write_parquet(table, path)
         look = partial(scan_file, path)
-        # Nobody else knows this file: however fresh, it need not be read twice.
-        return _freeze(store, look, name=name, kind="table", source=None, progress=progress, racy_after_ns=None)
+        what = _Source(path, os.path.join(scratch.name, ""), look, name, "table", None, is_ours=True)  # noqa: PTH118
+        return _freeze(store, what, progress, None, now_ns)
 
 
 def _freeze(
-    store: Store,
-    look: Callable[[], list[Found]],
-    *,
-    name: str,
-    kind: Kind,
-    source: str | None,
-    progress: Progress | None,
-    racy_after_ns: int | None,
+    store: Store, source: _Source, progress: Progress | None, seen: Path | None, now_ns: Callable[[], int]
 ) -> Snapshot:
-    # (1) what there is
-    found = look()
-    if not found:
-        raise UsageError(
-            f"there is nothing to freeze in {source}",
-            hint=f"The folder is empty, or {IGNORE_NAME} leaves everything out.",
-            path=source,
+    began_ns = now_ns()
+    with _waiting() as found_file, _waiting() as read_file:
+        # (1) what there is, and what is known of it from the last time
+        found, read = Blocks(found_file), Blocks(read_file)
+        with Seen.open(seen, source.path) as before:
+            known_bytes, all_known = _look(store, source, found, before)
+            if all_known and before.tree is not None and found.files == before.files and store.has(before.tree):
+                # Every file is the one that was frozen then, and all of it is in the store. One scan is enough: the
+                # scan of that time had proven that these files stood there together, and a file that is now as it was
+                # then has been so all the while, so they stood there together when this scan began as well.
+                _told(progress, before.bytes)
+                return _answer(source, before.tree, found, 0)
+        if not found.files:
+            raise UsageError(
+                f"there is nothing to freeze in {source.shown}",
+                hint=f"The folder is empty, or {IGNORE_NAME} leaves everything out.",
+                path=source.shown,
+            )
+        with store.writer() as writer:
+            # (2) the bytes that are not known; each file is compared with itself before and after
+            try:
+                bytes_new = _read(writer, source, found, read, _counting(progress, known_bytes, found.bytes))
+            except NotFound as error:
+                raise _changed(f"{error.details.get('path')} was removed", source) from error
+            # (3) files so fresh that their times prove nothing are read a second time
+            proven_ns = now_ns()
+            if not source.is_ours:
+                _read_again(source, read, began_ns - RACY_NS)
+            # (4) the whole once more: nothing came, went or changed
+            try:
+                moved = difference(read, source.look())
+            except NotFound as error:
+                raise _changed(f"{error.details.get('path')} was removed", source) from error
+            if moved is not None:
+                raise _changed(moved, source)
+            # (5) the tree, and all of it durable
+            tree = writer.add_pieces(tree_pieces(_rows(read))).digest
+            writer.commit()
+        # (6) what it looked like, for the next time
+        if seen is not None:
+            remember(seen, source.path, read_file, tree, proven_ns)
+        return _answer(source, tree, read, bytes_new)
+
+
+@contextmanager
+def _waiting() -> Iterator[IO[bytes]]:
+    """A temporary file that nobody else sees."""
+    with refusing(Path(tempfile.gettempdir())), tempfile.SpooledTemporaryFile(_HELD_BYTES_MAX) as handle:
+        yield handle
+
+
+def _look(store: Store, source: _Source, found: Blocks, before: Seen) -> tuple[int, bool]:
+    """Scan into `found`, with the digests of what is known and here; their bytes, and whether that is all there is."""
+    known_bytes, all_known = 0, True
+    for block in source.look():
+        digests = before.digests(block)
+        known = set(digests)
+        known.discard(UNKNOWN)
+        lost = {bytes.fromhex(digest.hex) for digest in store.missing(map(_digest, known))}
+        block.digests = [UNKNOWN if digest in lost else digest for digest in digests] if lost else digests
+        unread = block.digests.count(UNKNOWN)
+        if unread:
+            all_known = False
+        if unread < len(block):
+            known_bytes += sum(size for size, digest in zip(block.sizes, block.digests, strict=True) if digest)
+        found.append(block)
+    return known_bytes, all_known
+
+
+def _digest(raw: bytes) -> Digest:
+    """The digest with these 32 bytes. Its digits need no checking, which would take most of the time."""
+    digest = Digest.__new__(Digest)
+    object.__setattr__(digest, "hex", raw.hex())
+    return digest
+
+
+def _read(
+    writer: StoreWriter, source: _Source, found: Blocks, read: Blocks, count: Callable[[int], None] | None
+) -> int:
+    """Add what is not known to the store; how many bytes it did not hold before. Everything goes on into `read`."""
+    bytes_new = 0
+    for group in _groups(found):
+        unread = [(block, place) for block in group for place, digest in enumerate(block.digests) if digest == UNKNOWN]
+        answers = (
+            writer.add_files([source.above + block.paths[place] for block, place in unread], count) if unread else []
         )
-    with store.writer() as writer:
-        # (2) the bytes; each file is compared with itself before and after
-        try:
-            stored = writer.add_files([file.file for file in found], _counting(found, progress))
-        except NotFound as error:
-            raise _changed(f"{error.details.get('path')} was removed", source) from error
-        # (3) files so fresh that their times prove nothing are read a second time
-        if racy_after_ns is not None:
-            fresh = [pair for pair in zip(found, stored, strict=True) if pair[0].touched_ns >= racy_after_ns]
-            on_all_workers(_compare, list(batches(fresh, lambda pair: pair[0].size)))
-        # (4) the whole once more: nothing came, went or changed
-        try:
-            _same(found, look(), source)
-        except NotFound as error:
-            raise _changed(f"{error.details.get('path')} was removed", source) from error
-        # (5) the tree, and all of it durable
-        tree = Tree.of(_entry(*pair) for pair in zip(found, stored, strict=True))
-        digest = writer.add_bytes(tree.encode()).digest
-        writer.commit()
-    new = {answer.digest: answer.size for answer in stored if answer.new}
-    return Snapshot(digest, len(found), tree.size, sum(new.values()), printable(name), kind, source)
+        for (block, place), stored in zip(unread, answers, strict=True):
+            if stored.size != block.identity(place)[2]:
+                raise _changed(f"{block.paths[place]} was changed", source)
+            block.digests[place] = bytes.fromhex(stored.digest.hex)
+            bytes_new += stored.added
+        for block in group:
+            read.append(block)
+    return bytes_new
 
 
-def _entry(file: Found, stored: Stored) -> Entry:
-    return Entry(file.path, file.mode, stored.size, stored.digest)
+def _groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
+    group: list[Block] = []
+    unread = 0
+    for block in blocks:
+        group.append(block)
+        unread += block.digests.count(UNKNOWN)
+        if unread >= _READ_AT_ONCE or len(group) == _BLOCKS_AT_ONCE:
+            yield group
+            group, unread = [], 0
+    if group:
+        yield group
 
 
-def _counting(found: Sequence[Found], progress: Progress | None) -> Callable[[int], None] | None:
+def _read_again(source: _Source, read: Blocks, racy_after_ns: int) -> None:
+    for block in read:
+        files = zip(block.paths, block.sizes, block.digests, block.touched_ns, strict=True)
+        fresh = [(path, size, digest) for path, size, digest, touched_ns in files if touched_ns >= racy_after_ns]
+        on_all_workers(partial(_compare, source), list(batches(fresh, lambda file: file[1])))
+
+
+def _compare(source: _Source, batch: Sequence[tuple[str, int, bytes]]) -> None:
+    for path, _, digest in batch:
+        if bytes.fromhex(hash_steady(Path(source.above + path)).hex) != digest:
+            raise _changed(f"{path} was rewritten", source)
+
+
+def _rows(blocks: Iterable[Block]) -> Iterator[Row]:
+    for block in blocks:
+        for path, mode, size, digest in zip(block.paths, block.modes, block.sizes, block.digests, strict=True):
+            yield Row(path, mode, size, digest.hex())
+
+
+def _answer(source: _Source, tree: Digest, blocks: Blocks, bytes_new: int) -> Snapshot:
+    return Snapshot(tree, blocks.files, blocks.bytes, bytes_new, printable(source.name), source.kind, source.shown)
+
+
+def _counting(progress: Progress | None, done: int, total: int) -> Callable[[int], None] | None:
     if progress is None:
         return None
-    done, total = 0, sum(file.size for file in found)
 
     def count(size: int) -> None:
         nonlocal done
         done += size
         progress(done, total)
 
+    count(0)
     return count
 
 
-def _compare(batch: Sequence[tuple[Found, Stored]]) -> None:
-    for file, stored in batch:
-        if hash_steady(file.file) != stored.digest:
-            raise _changed(f"{file.path} was rewritten", None)
+def _told(progress: Progress | None, total: int) -> None:
+    if progress is not None:
+        progress(total, total)
 
 
-def _same(before: list[Found], after: list[Found], source: str | None) -> None:
-    if before == after:
-        return
-    first, second = ({file.path: file for file in files} for files in (before, after))
-    if gone := first.keys() - second.keys():
-        raise _changed(f"{min(gone)} was removed", source)
-    if come := second.keys() - first.keys():
-        raise _changed(f"{min(come)} appeared", source)
-    raise _changed(f"{min(path for path in first if first[path] != second[path])} was changed", source)
-
-
-def _changed(what: str, source: str | None) -> SourceChanged:
+def _changed(what: str, source: _Source) -> SourceChanged:
     return SourceChanged(
-        f"{what} while {source or 'it'} was being frozen; nothing was recorded",
+        f"{what} while {source.shown or 'it'} was being frozen; nothing was recorded",
         hint="Wait until whatever writes there has finished, then repeat.",
-        source=source,
+        source=source.shown,
     )
 
 

@@ -16,11 +16,14 @@ from holdfast.store.disk import refusing
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["IGNORE_NAME", "Ignores"]
+__all__ = ["IGNORE_NAME", "OUR_NAMES", "Ignores"]
 
 IGNORE_NAME = ".holdfastignore"
 
 _NEVER = {HOME_NAME, ".git"}
+
+OUR_NAMES = frozenset({*_NEVER, IGNORE_NAME})
+"""The only names that may stay out where no pattern says anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,11 @@ class Ignores:
         self._layers = [
             _Layer(prefix, patterns) for place, prefix in places if (patterns := _read(place / IGNORE_NAME)) is not None
         ]
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether any pattern has to be asked."""
+        return bool(self._layers)
 
     def leaves_out(self, path: str, *, is_folder: bool) -> bool:
         """Whether the file or folder at `path`, relative to the folder that is frozen, stays out.

@@ -225,7 +225,7 @@ class _Shipment:
             self._claimed.add(id_)
             self._append(Parcel(id_, BLOB, codec, len(data), stored))
             return
-        cut = cut_pieces(pieces(), self._layout.cutting() or CUTTING, lambda _id, _chunk: None)
+        cut = cut_pieces(pieces(), self._layout.cutting() or CUTTING, lambda _id, _chunk: True)
         self._send_exact(digest, path, cut.chunks)
         recipe = recipe_bytes(cut.chunks)
         self._add_recipe(Parcel(id_, RECIPE, PLAIN, cut.size, recipe))
