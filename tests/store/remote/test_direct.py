@@ -128,3 +128,15 @@ def test_damage_in_the_remote_is_found_and_healed_by_adding_again(
     assert not store.has(digest)
     assert added(store, b"0123456789" * 10) == [digest]
     assert store.read(digest, bytes_max=1000) == machine().read(digest, bytes_max=1000)
+
+
+def test_a_check_reads_the_remote_and_names_what_is_damaged(
+    machine: Callable[..., RemoteStore], tmp_path: Path
+) -> None:
+    [digest] = added(machine(), b"0123456789" * 10)
+    assert machine().check().ok
+    [pack] = (tmp_path / "remote/packs").glob("*/*")
+    flip(pack, 70)
+    store = machine()
+    assert [one.digest for one in store.check().damaged] == [digest]
+    assert store.repair() == ()
