@@ -90,7 +90,8 @@ def test_a_home_that_is_named_and_not_there(cli: Cli, monkeypatch: pytest.Monkey
     ("name", "value"),
     [
         ("HOLDFAST_URL", "http://127.0.0.1:1"),
-        ("HOLDFAST_STORE_URL", "s3://bucket"),
+        ("HOLDFAST_STORE_URL", "ftp://bucket"),
+        ("HOLDFAST_STORE_CACHE_BYTES_MAX", "a lot"),
         ("HOLDFAST_DATABASE_URL", "nonsense"),
         ("HOLDFAST_DATABASE_URL", "postgresql://localhost/x"),
     ],
