@@ -67,6 +67,7 @@ class Plan:
 class Record:
     """Everything that was measured, by step and tool, and what was not, with the reason."""
 
+    tells: bool = True
     costs: dict[str, dict[str, list[Cost]]] = field(default_factory=dict)
     stored: dict[str, dict[str, int]] = field(default_factory=dict)
     added: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -75,7 +76,8 @@ class Record:
     def note(self, step: str, tool: str, cost: Cost) -> None:
         """Remember a cost; more than one for a step and tool end in their median."""
         self.costs.setdefault(step, {}).setdefault(tool, []).append(cost)
-        print(f"  {step}: {cost.wall_s:.2f} s", flush=True)
+        if self.tells:
+            print(f"  {step}: {cost.wall_s:.2f} s", flush=True)
 
     def steps(self) -> list[str]:
         """Every step in the order in which any tool first came to it."""
@@ -336,7 +338,7 @@ def _warm_up(kind: type[Tool], folder: Path, said: Any) -> None:
     tool.data.mkdir()
     for name in ("a", "b"):
         (tool.data / name).write_text(f"to warm up {name}\n")
-    course = Course(tool, folder, said.scale, said.limit, Record())
+    course = Course(tool, folder, said.scale, said.limit, Record(tells=False))
     course.expected[1] = tree_digest(tool.data)
     course.snapshot(["warm"], 1)
     course.checkout("warm", 1)

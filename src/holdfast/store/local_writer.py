@@ -30,6 +30,7 @@ from holdfast.store.layout import Layout
 from holdfast.store.naming import gathered
 from holdfast.store.pack import BLOB, CHUNK, ID_BYTES, RECIPE, recipe_bytes
 from holdfast.store.packing import PACK_BYTES, Packing
+from holdfast.store.parallel import WORKERS
 from holdfast.store.scratch import Scratch
 from holdfast.store.steady import Steady, read_steady, steady
 
@@ -113,7 +114,7 @@ class LocalWriter:
     def add_files(self, paths: Sequence[str | Path], progress: Callable[[int], None] | None = None) -> list[Stored]:
         """See `StoreWriter.add_files`.
 
-        One thread reads small files, another names and packs them, a third writes the packs: handing over a batch costs
+        One thread reads small files, others name and pack them, one more writes the packs: handing over a batch costs
         less than two threads that read would lose by waiting for the interpreter at every call.
         """
         self._still_open()
@@ -134,7 +135,7 @@ class LocalWriter:
 
     def _add_some(self, paths: Sequence[str | Path], progress: Callable[[int], None] | None) -> list[Stored]:
         answers: list[Future[list[Stored]]] = []
-        with ThreadPoolExecutor(1, "holdfast-name") as naming:
+        with ThreadPoolExecutor(WORKERS, "holdfast-name") as naming:
             try:
                 for batch in self._batches(paths):
                     answers.append(naming.submit(self._add_batch, batch, progress))
