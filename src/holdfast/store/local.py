@@ -209,7 +209,6 @@ class LocalStore:
 
     def claim(self, digest: Digest) -> None:
         """See `Store.claim`."""
-        self._layout.prepare_to_write()
         with undisturbed(self._layout):
             self._layout.touch(self._layout.claims, [digest.hex])
 

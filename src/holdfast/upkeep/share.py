@@ -131,6 +131,7 @@ def pull(exchange: Exchange, wanted: Sequence[str], actor: str, progress: Progre
     second = exchange.incoming.fetch([tree for manifest in manifests.values() for tree in _trees(manifest)])
     needed: list[Digest] = []
     for ref in refs:
+        exchange.store.claim(ref.digest)  # what is here already must not be let go of before the version has its row
         needed += _needs(exchange.store, ref)
     third = exchange.incoming.fetch(needed, progress)
     for ref, manifest in manifests.items():
