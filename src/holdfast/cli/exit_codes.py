@@ -92,7 +92,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "check": _OPENING,
     "gc": _OPENING,
     "hold add": (*_OPENING, "too_large"),
-    "hold release": (*_OPENING, "too_large"),
+    "hold lift": (*_OPENING, "too_large"),
     "hold list": _OPENING,
     "audit verify": _OPENING,
     "doctor": ("usage",),

@@ -111,7 +111,7 @@ def add(
     reason: Reason,
     as_json: AsJson = False,
 ) -> int:
-    """Keep a version or a snapshot with all that it needs, until the hold is released."""
+    """Keep a version or a snapshot with all that it needs, until the hold is lifted."""
     project = here()
     named: Digest | Reference
     if what.startswith("sha256:"):
@@ -127,16 +127,16 @@ def add(
     return SUCCESS
 
 
-@hold.command("release", epilog=epilog("hold release", 'holdfast hold release 12 --reason "audit is over"'))
-def release(
+@hold.command("lift", epilog=epilog("hold lift", 'holdfast hold lift 12 --reason "audit is over"'))
+def lift(
     number: Annotated[int, typer.Argument(metavar="HOLD", help="Its number, as holdfast hold list has it.")],
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> int:
     """Take a hold back; what it kept stays as long as anything else needs it."""
     project = here()
-    gone = project.registry.release(number, reason, project.actor).to_json()
-    Output(as_json=as_json).result(gone, [f"released hold {gone['hold']}: {gone['digest']}"])
+    gone = project.registry.lift(number, reason, project.actor).to_json()
+    Output(as_json=as_json).result(gone, [f"lifted hold {gone['hold']}: {gone['digest']}"])
     return SUCCESS
 
 

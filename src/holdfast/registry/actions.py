@@ -57,7 +57,7 @@ class Action(StrEnum):
     HOLD_ADD = "store:hold:add"
     """A person asked that something be kept, whatever else needs it or not; what, is in the details."""
 
-    HOLD_RELEASE = "store:hold:release"
+    HOLD_LIFT = "store:hold:lift"
     """A person took such a wish back; which, is in the details."""
 
     BLOB_DAMAGE = "store:blob:damage"

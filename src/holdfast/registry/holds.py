@@ -16,9 +16,9 @@ from holdfast.registry.records import Event, Hold
 from holdfast.registry.tables import events
 from holdfast.registry.values import Version
 
-__all__ = ["add", "every_hold", "release"]
+__all__ = ["add", "every_hold", "lift"]
 
-_EVENTS = select(events).where(events.c.action.in_([Action.HOLD_ADD, Action.HOLD_RELEASE])).order_by(events.c.place)
+_EVENTS = select(events).where(events.c.action.in_([Action.HOLD_ADD, Action.HOLD_LIFT])).order_by(events.c.place)
 
 
 def add(connection: Connection, what: Digest | Version, reason: str, now: datetime, actor: str) -> Hold:
@@ -42,7 +42,7 @@ def add(connection: Connection, what: Digest | Version, reason: str, now: dateti
     return _hold(append(connection, entry, now, actor))
 
 
-def release(connection: Connection, hold: int, reason: str, now: datetime, actor: str) -> Hold:
+def lift(connection: Connection, hold: int, reason: str, now: datetime, actor: str) -> Hold:
     """Write down that the hold is no more; what it was.
 
     Raises:
@@ -51,10 +51,10 @@ def release(connection: Connection, hold: int, reason: str, now: datetime, actor
     found = next((one for one in every_hold(connection) if one.id == hold), None)
     if found is None:
         raise NotFound(
-            f"there is no hold {hold}", hint="See which there are: holdfast hold list. Released ones are in the log."
+            f"there is no hold {hold}", hint="See which there are: holdfast hold list. Lifted ones are in the log."
         )
     entry = Entry(
-        Action.HOLD_RELEASE,
+        Action.HOLD_LIFT,
         model=found.model,
         from_number=found.version,
         from_digest=None if found.version is None else str(found.digest),

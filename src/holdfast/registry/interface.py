@@ -222,18 +222,18 @@ class Registry(Protocol):
         """
 
     def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
-        """Writes down that a version, or whatever a digest names, is to be kept until the hold is released.
+        """Writes down that a version, or whatever a digest names, is to be kept until the hold is lifted.
 
         Raises:
             NotFound: no such version. Whether a store has the digest is the caller's to ask.
             UsageError: no reason.
         """
 
-    def release(self, hold: int, reason: str, actor: str) -> Hold:
+    def lift(self, hold: int, reason: str, actor: str) -> Hold:
         """Takes a hold back; what it was.
 
         Raises:
-            NotFound: no such hold, or it was released before.
+            NotFound: no such hold, or it was lifted before.
         """
 
     def holds(self) -> tuple[Hold, ...]:

@@ -50,8 +50,8 @@ class Replay:
         if event.action == Action.HOLD_ADD:
             self.holds[event.index] = event.details.get("digest")
             return None
-        if event.action == Action.HOLD_RELEASE:
-            return self._release(event)
+        if event.action == Action.HOLD_LIFT:
+            return self._lift(event)
         if event.action in MOVES:
             return self._move(event, model, event.stage or "")
         return None
@@ -113,10 +113,10 @@ class Replay:
         )
         return None
 
-    def _release(self, event: Event) -> str | None:
+    def _lift(self, event: Event) -> str | None:
         hold = event.details.get("hold")
         if not isinstance(hold, int) or hold not in self.holds or self.holds.pop(hold) != event.details.get("digest"):
-            return f"it releases the hold {hold}, which did not stand"
+            return f"it lifts the hold {hold}, which did not stand"
         return None
 
     def _move(self, event: Event, model: str, stage: str) -> str | None:

@@ -210,10 +210,10 @@ class SqlRegistry:
             found = versions.resolve(connection, what) if isinstance(what, Reference) else what
             return holds.add(connection, found, reason, self._clock(), actor)
 
-    def release(self, hold: int, reason: str, actor: str) -> Hold:
-        """See `Registry.release`."""
+    def lift(self, hold: int, reason: str, actor: str) -> Hold:
+        """See `Registry.lift`."""
         with self._database.write() as connection:
-            return holds.release(connection, hold, reason, self._clock(), actor)
+            return holds.lift(connection, hold, reason, self._clock(), actor)
 
     def holds(self) -> tuple[Hold, ...]:
         """See `Registry.holds`."""

@@ -169,8 +169,8 @@ class SqlTracking:
     def digests(self) -> tuple[tuple[str, Digest], ...]:
         """See `Tracking.digests`."""
         with self._database.view() as connection:
-            found = {*connection.execute(_INPUT_DIGESTS).tuples(), *connection.execute(_TAG_DIGESTS).tuples()}
-        return tuple(sorted((run, Digest.parse(text)) for run, text in found))
+            rows = [*connection.execute(_INPUT_DIGESTS), *connection.execute(_TAG_DIGESTS)]
+        return tuple(sorted((run, Digest.parse(digest)) for run, digest in {tuple(row) for row in rows}))
 
 
 def _require(connection: Connection, run: str) -> str:
