@@ -75,6 +75,7 @@ class Record:
     def note(self, step: str, tool: str, cost: Cost) -> None:
         """Remember a cost; more than one for a step and tool end in their median."""
         self.costs.setdefault(step, {}).setdefault(tool, []).append(cost)
+        print(f"  {step}: {cost.wall_s:.2f} s", flush=True)
 
     def steps(self) -> list[str]:
         """Every step in the order in which any tool first came to it."""
@@ -251,32 +252,36 @@ def main(plan: Plan, given: Sequence[str] | None = None) -> dict[str, Any]:
         about = plan.prepare(shared, said.scale)
         print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
         present = [name for name, version in versions.items() if not version.startswith("missing")]
+        last = (said.repeat - 1, present[-1 if said.repeat % 2 else 0] if present else "")
         for turn in range(said.repeat):
             for name in present if turn % 2 == 0 else reversed(present):
                 _lead(plan, name, work / f"{name}-{turn + 1}", said, record)
+                if (turn, name) != last and not said.keep:
+                    hollow(work / f"{name}-{turn + 1}")
+                    settle()
+        found = {
+            "benchmark": plan.name,
+            "scale": said.scale,
+            "rounds": said.repeat,
+            "machine": {
+                "python": platform.python_version(),
+                "system": platform.system(),
+                "processors": os.cpu_count(),
+                "new_file_microseconds": file_us,
+            },
+            "data": about,
+            "tools": versions,
+            "steps": record.figures(),
+            "targets": list(plan.targets),
+        }
+        print_steps(found)
+        if said.keep:
+            print(f"\nkept: {work}")
+        if said.json:
+            said.json.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     finally:
-        if not said.keep:
+        if not said.keep:  # after the figures are told, for removing a million files takes minutes on some disks
             shutil.rmtree(work, ignore_errors=True)
-    found = {
-        "benchmark": plan.name,
-        "scale": said.scale,
-        "rounds": said.repeat,
-        "machine": {
-            "python": platform.python_version(),
-            "system": platform.system(),
-            "processors": os.cpu_count(),
-            "new_file_microseconds": file_us,
-        },
-        "data": about,
-        "tools": versions,
-        "steps": record.figures(),
-        "targets": list(plan.targets),
-    }
-    print_steps(found)
-    if said.keep:
-        print(f"\nkept: {work}")
-    if said.json:
-        said.json.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return found
 
 
@@ -353,7 +358,3 @@ def _lead(plan: Plan, name: str, folder: Path, said: Any, record: Record) -> Non
     except (NotAvailable, StepFailed) as reason:
         print(f"  gave up: {reason}", flush=True)
         record.missing.setdefault("all further steps", {})[name] = str(reason)
-    finally:
-        if not said.keep:
-            hollow(folder)
-            settle()

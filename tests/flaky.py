@@ -8,19 +8,28 @@ from threading import Lock
 from holdfast.errors import Unavailable
 from holdfast.store.remote.transport import Listed, Pieces, Transport
 
+IN_A_ROW_MAX = 4
+"""One less than would make a patient caller give up."""
+
 
 class Flaky:
-    """See `Transport`; of ten calls about three come to nothing.
+    """See `Transport`. What happens to a call rests on its key and on how often it was asked, whatever threads do.
 
     Args:
         inner: what really answers.
         seed: fixes what happens to which call.
-        down: nothing is answered at all any more, whatever the seed.
+        share: of the calls that come to nothing; never more than `IN_A_ROW_MAX` of one key in a row.
+
+    Attributes:
+        down: nothing is answered at all any more.
+        calls, failures: how many there were.
     """
 
     def __init__(self, inner: Transport, seed: int, *, share: float = 0.3) -> None:
         self._inner = inner
-        self._random = random.Random(seed)
+        self._seed = seed
+        self._asked: dict[str, int] = {}
+        self._in_a_row: dict[str, int] = {}
         self._lock = Lock()
         self._share = share
         self.down = False
@@ -71,8 +80,12 @@ class Flaky:
     def _fate(self, key: str) -> str:
         with self._lock:
             self.calls += 1
-            drawn = self._random.random() / self._share if not self.down else 0.0
-        if drawn < 0.5:
+            self._asked[key] = self._asked.get(key, 0) + 1
+            drawn = random.Random(f"{self._seed} {key} {self._asked[key]}").random() / self._share
+            self._in_a_row[key] = self._in_a_row.get(key, 0) + 1 if drawn < 1 else 0
+            if self._in_a_row[key] > IN_A_ROW_MAX:
+                self._in_a_row[key], drawn = 0, 1.0
+        if drawn < 0.5 or self.down:
             self._fail(key)
         if drawn < 0.7:
             time.sleep(0.01)

@@ -19,6 +19,7 @@ import pytest
 from botocore.config import Config
 
 _START_SECONDS_MAX = 60
+_PORTS_TRIED_MAX = 5
 
 
 @dataclass(frozen=True)
@@ -59,26 +60,29 @@ def s3_server() -> Iterator[S3Server]:
         key, secret = (os.environ.get(f"HOLDFAST_TEST_S3_{name}", "test") for name in ("KEY", "SECRET"))
         yield S3Server(running, key, secret)
         return
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process, port = _started()
     try:
-        _wait_for(port, process)
         yield S3Server(f"http://127.0.0.1:{port}", "test", "test")
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
-    give_up = time.monotonic() + _START_SECONDS_MAX
-    while True:
-        assert process.poll() is None, "the S3 server ended before it answered"
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert time.monotonic() < give_up, "the S3 server does not answer"
-            time.sleep(0.05)
-        else:
-            return
+def _started() -> "tuple[subprocess.Popen[bytes], int]":
+    """A server that answers, and its port; somebody else may take a free port first, and then another one is tried."""
+    for _ in range(_PORTS_TRIED_MAX):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        give_up = time.monotonic() + _START_SECONDS_MAX
+        while process.poll() is None and time.monotonic() < give_up:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return process, port
+        process.terminate()
+        process.wait(30)
+    raise AssertionError("the S3 server does not start")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import holdfast
-from holdfast.config import HOME_NAME, POLICY_NAME, VERSION, Settings
-from holdfast.errors import NoProject
+from holdfast.config import HOME_NAME, POLICY_NAME, STORE_CACHE_BYTES_MAX, VERSION, Settings
+from holdfast.errors import NoProject, UsageError
 
 
 def test_the_home_is_found_upwards(tmp_path: Path) -> None:
@@ -67,3 +67,12 @@ def test_a_token_is_never_printed(tmp_path: Path) -> None:
 
 def test_there_is_one_version_of_holdfast() -> None:
     assert holdfast.__version__ == VERSION
+
+
+def test_the_cache_of_a_store_elsewhere_is_bounded(tmp_path: Path) -> None:
+    assert Settings.at(tmp_path, {}).store_cache_bytes_max == STORE_CACHE_BYTES_MAX
+    found = Settings.at(tmp_path, {"HOLDFAST_STORE_CACHE_BYTES_MAX": "1000"})
+    assert found.store_cache_bytes_max == 1000
+    for text in ("-1", "10 GB", "1e9", "\u0661"):
+        with pytest.raises(UsageError, match="HOLDFAST_STORE_CACHE_BYTES_MAX"):
+            Settings.at(tmp_path, {"HOLDFAST_STORE_CACHE_BYTES_MAX": text})

@@ -13,7 +13,9 @@ import pytest
 from holdfast.config import HOME_NAME, Settings
 from holdfast.errors import AlreadyExists, HoldfastError, NotFound, PermissionRefused, UsageError
 from holdfast.names import ModelName
-from holdfast.wire import Project, create_project, open_project
+from holdfast.store.remote.address import Address
+from holdfast.upkeep.remotes import NamedRemote
+from holdfast.wire import Project, create_project, open_exchange, open_project
 from tests.projects import open_handles
 
 
@@ -84,13 +86,13 @@ class TestCreating:
             assert project.policy.document == {"gate": {"production": {"margin": 0.1}}}
 
     @pytest.mark.parametrize(
-        ("variable", "value"), [("HOLDFAST_URL", "https://holdfast.example"), ("HOLDFAST_STORE_URL", "s3://bucket")]
+        ("variable", "value"), [("HOLDFAST_URL", "https://holdfast.example"), ("HOLDFAST_STORE_URL", "ftp://bucket")]
     )
     def test_what_cannot_be_opened_is_not_made(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
     ) -> None:
         monkeypatch.setenv(variable, value)
-        with pytest.raises(UsageError, match=variable):
+        with pytest.raises(UsageError, match=f"{variable}|ftp"):
             create_project(tmp_path)
         assert list(tmp_path.iterdir()) == []
 
@@ -121,7 +123,7 @@ class TestOpening:
     def test_a_store_elsewhere_is_refused_without_telling_its_password(self, tmp_path: Path) -> None:
         create_project(tmp_path)
         url = "s3://ana:secret-word@bucket/path"
-        with pytest.raises(UsageError, match="HOLDFAST_STORE_URL begins with s3://") as caught:
+        with pytest.raises(UsageError, match="a user or a password") as caught:
             open_project(Settings.at(tmp_path / HOME_NAME, {"HOLDFAST_STORE_URL": url}))
         assert "secret-word" not in str(caught.value.to_json())
 
@@ -143,6 +145,21 @@ class TestOpening:
             project.registry.ensure_model(ModelName("churn"), "ana")
         assert (tmp_path / "elsewhere/store/config.json").is_file()
         assert (tmp_path / "elsewhere/names.db").is_file()
+
+    def test_a_store_in_a_remote_is_worked_on_directly(self, tmp_path: Path) -> None:
+        create_project(tmp_path / "project")
+        environment = {"HOLDFAST_STORE_URL": f"file://{tmp_path}/shared", "HOLDFAST_STORE_CACHE_BYTES_MAX": "1000000"}
+        settings = Settings.at(tmp_path / "project" / HOME_NAME, environment)
+        with open_project(settings) as project:
+            with project.store.writer() as writer:
+                digest = writer.add_bytes(b"for everybody").digest
+                writer.commit()
+            with pytest.raises(UsageError, match="directly on a remote"):
+                open_exchange(project, NamedRemote("origin", Address.parse(str(tmp_path / "other"))))
+        assert len(list((tmp_path / "shared/packs").glob("*/*"))) == 1
+        create_project(tmp_path / "second")
+        with open_project(Settings.at(tmp_path / "second" / HOME_NAME, environment)) as project:
+            assert project.store.read(digest, bytes_max=100) == b"for everybody"
 
     def test_a_home_that_is_gone_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(NotFound):

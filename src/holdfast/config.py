@@ -5,6 +5,7 @@
 | `HOLDFAST_HOME` | the folder of the embedded registry and store | `.holdfast/`, found upwards like `.git` |
 | `HOLDFAST_DATABASE_URL` | the registry's database | `registry.db` in the home |
 | `HOLDFAST_STORE_URL` | where bytes are kept | `store/` in the home |
+| `HOLDFAST_STORE_CACHE_BYTES_MAX` | how much of a store in a bucket is kept on this machine | 10 GiB |
 | `HOLDFAST_URL` | a Holdfast server, used instead of the embedded registry | none |
 | `HOLDFAST_TOKEN` | the identity shown to that server | none |
 """
@@ -14,15 +15,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from holdfast.errors import NoProject
+from holdfast.errors import NoProject, UsageError
 
-__all__ = ["HOME_NAME", "POLICY_NAME", "VERSION", "Settings"]
+__all__ = ["HOME_NAME", "POLICY_NAME", "STORE_CACHE_BYTES_MAX", "VERSION", "Settings"]
 
 VERSION = "0.1.0"
 """Of this Holdfast; the one place that says it."""
 
 HOME_NAME = ".holdfast"
 POLICY_NAME = "holdfast.toml"
+
+STORE_CACHE_BYTES_MAX = 10 << 30
+"""A dozen bundles and the data of a training run or two; little beside the disk of a machine that trains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Settings:
         project: the folder that holds it; paths in bundles and snapshots are relative to it.
         database_url: SQLAlchemy URL of the registry.
         store_url: a folder, or a URL of an object store.
+        store_cache_bytes_max: how many bytes of an object store are kept on this machine.
         url: a server, when one is used; None means embedded.
         token: the identity shown to that server.
     """
@@ -42,6 +47,7 @@ class Settings:
     project: Path
     database_url: str
     store_url: str
+    store_cache_bytes_max: int = STORE_CACHE_BYTES_MAX
     url: str | None = None
     token: str | None = field(default=None, repr=False)
 
@@ -54,6 +60,7 @@ class Settings:
             project=home.parent,
             database_url=environment.get("HOLDFAST_DATABASE_URL") or f"sqlite:///{home / 'registry.db'}",
             store_url=environment.get("HOLDFAST_STORE_URL") or str(home / "store"),
+            store_cache_bytes_max=_bytes(environment, "HOLDFAST_STORE_CACHE_BYTES_MAX", STORE_CACHE_BYTES_MAX),
             url=environment.get("HOLDFAST_URL") or None,
             token=environment.get("HOLDFAST_TOKEN") or None,
         )
@@ -93,3 +100,12 @@ class Settings:
     def scratch(self) -> Path:
         """Folders of work in progress; what a crash leaves here is swept by the next run."""
         return self.home / "tmp"
+
+
+def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(
+            f"{name} is {text[:40]!r}, which is no number of bytes", hint="Write digits only, or unset it."
+        )
+    return int(text)

@@ -30,6 +30,7 @@ from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
 from holdfast.store.local import LocalStore
 from holdfast.store.remote.address import FOLDER, Address
+from holdfast.store.remote.direct import RemoteStore
 from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.remote.incoming import Incoming
 from holdfast.store.remote.outgoing import Outgoing
@@ -267,7 +268,19 @@ def open_project(settings: Settings) -> Project:
             path=str(settings.home),
         )
     names = _Names(settings.database_url)
-    return Project(settings, LocalStore(Path(settings.store_url)), names.database, names.let_go)
+    return Project(settings, _open_store(settings), names.database, names.let_go)
+
+
+def _open_store(settings: Settings) -> Store:
+    if "://" not in settings.store_url:
+        return LocalStore(Path(settings.store_url))
+    address = Address.parse(settings.store_url)
+    return RemoteStore(_remote(settings, address, None), settings.store_cache_bytes_max)
+
+
+def _remote(settings: Settings, address: Address, endpoint: str | None) -> Remote:
+    named_by = hash_bytes(f"{address} {endpoint}".encode()).short
+    return Remote(open_transport(address, endpoint), settings.cache / "remotes" / named_by)
 
 
 def open_transport(address: Address, endpoint: str | None = None) -> Transport:
@@ -291,15 +304,14 @@ def open_exchange(project: Project, named: "NamedRemote") -> "Exchange":
     Raises:
         UsageError: the project keeps its own bytes in a remote.
     """
-    if not isinstance(project.store, LocalStore):
+    if not isinstance(project.store, LocalStore) or isinstance(project.store, RemoteStore):
         raise UsageError(
             "this project works directly on a remote, so there is nothing to push or pull",
             hint="Unset HOLDFAST_STORE_URL to have a store of its own.",
         )
     from holdfast.upkeep.share import Exchange
 
-    named_by = hash_bytes(f"{named.address} {named.endpoint}".encode()).short
-    remote = Remote(open_transport(named.address, named.endpoint), project.settings.cache / "remotes" / named_by)
+    remote = _remote(project.settings, named.address, named.endpoint)
     return Exchange(
         registry=project.registry,
         store=project.store,
@@ -316,7 +328,7 @@ def open_collector(project: Project) -> "Collector":
     Raises:
         UsageError: the project keeps its own bytes in a remote.
     """
-    if not isinstance(project.store, LocalStore):
+    if not isinstance(project.store, LocalStore) or isinstance(project.store, RemoteStore):
         raise UsageError(
             "this project works directly on a remote, and only a store on a local disk can be cleaned up",
             hint="Run it where the store is a folder.",
@@ -339,13 +351,8 @@ def _refuse_what_is_not_built(settings: Settings) -> None:
             "HOLDFAST_URL names a server, and this Holdfast works embedded only",
             hint="Unset HOLDFAST_URL to use the registry in .holdfast/.",
         )
-    scheme, separator, _ = settings.store_url.partition("://")
-    if separator:
-        # Only the scheme: the rest of such a URL may hold a password.
-        raise UsageError(
-            f"HOLDFAST_STORE_URL begins with {scheme}://, and this Holdfast keeps bytes in a local folder only",
-            hint="Unset it, or set it to a folder.",
-        )
+    if "://" in settings.store_url:
+        Address.parse(settings.store_url)
     scheme, separator, _ = settings.database_url.partition("://")
     if scheme.partition("+")[0] != "sqlite":
         # The same: whatever stands behind the scheme stays untold.

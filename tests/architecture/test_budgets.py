@@ -40,9 +40,8 @@ DEFERRABLE = {
 
 DEFERRED_IN: dict[str, str] = {
     "__init__.py": "gives out the public names lazily, so that a training script pays for what it uses",
-    "wire.py": "opens what is asked for: who freezes data does not wait for a database to be imported",
+    "wire.py": "opens what is asked for: who freezes data waits neither for a database nor for the client of buckets",
     "cli/__init__.py": "answers --version before it loads a single command",
-    "wire.py": "the client of buckets costs 60 ms, and only those who use one pay for it",
 }
 """Modules that may import Holdfast's own modules inside a function, and why. Hiding a cycle is no reason."""
 

@@ -10,7 +10,19 @@ import pytest
 from holdfast.cli.exit_codes import EXIT_CODES
 from tests.commands import Cli
 
-HEAVY = {"fastapi", "joblib", "numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn", "starlette", "uvicorn"}
+HEAVY = {
+    "fastapi",
+    "joblib",
+    "numpy",
+    "obstore",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "scipy",
+    "sklearn",
+    "starlette",
+    "uvicorn",
+}
 
 LOADED = """\
 import contextlib, io, json, sys
@@ -66,6 +78,8 @@ def test_the_version_loads_nothing(folder: Path) -> None:
         ["audit", "verify"],
         ["doctor"],
         ["inventory"],
+        ["remote", "list"],
+        ["push"],
     ],
 )
 def test_a_command_that_touches_no_model_loads_none_of_the_heavy(

@@ -1,6 +1,10 @@
 """`remote`, `push`, `pull` and `clone`."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +120,21 @@ def test_one_version_may_be_pulled_and_leaves_a_gap_that_is_filled_later(
         cli.fails(code, "pull", text)
 
 
+def test_a_version_that_has_another_number_here_is_not_taken_in_twice(
+    cli: Cli, incomplete: Path, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.ok("register", "churn", "--param", "rate=2", "--reason", "the second")
+    cli.ok("remote", "add", "origin", url)
+    cli.ok("push")
+    create_project(somewhere_else(folder, monkeypatch))
+    cli.ok("register", "churn", "--param", "rate=2", "--reason", "the first here")
+    cli.ok("remote", "add", "origin", url)
+    size = len(cli.json("log")["events"])
+    error = cli.fails("already_exists", "pull", "churn@2")
+    assert (error["version"], error["digest"]) == (1, error["asked"])
+    assert len(cli.json("log")["events"]) == size
+
+
 def test_a_clone_of_one_model_only(cli: Cli, pushed: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cli.ok("register", "other", "--reason", "a start")
     cli.ok("push", "other")
@@ -169,6 +188,37 @@ def test_with_several_remotes_one_is_named_or_origin(cli: Cli, incomplete: Path,
     assert cli.json("push", "--remote", "two")["url"] == str(tmp_path / "two")
     cli.ok("remote", "add", "origin", str(tmp_path / "three"))
     assert cli.json("push")["url"] == str(tmp_path / "three")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wait_ms", [5, 30, 60, 100, 150])
+def test_a_push_that_is_killed_is_finished_by_the_next_one(
+    cli: Cli, project: Path, url: str, monkeypatch: pytest.MonkeyPatch, wait_ms: int
+) -> None:
+    (project / "data").mkdir()
+    for number in range(40):
+        (project / f"data/{number}").write_bytes(os.urandom(400_000))
+    digest = cli.json("snapshot", "data")["digest"]
+    cli.ok("remote", "add", "origin", url)
+    process = subprocess.Popen([sys.executable, "-m", "holdfast", "push", digest], stdout=subprocess.DEVNULL)
+    give_up = time.monotonic() + 60
+    while not Path(url, "config.json").exists() and process.poll() is None and time.monotonic() < give_up:
+        time.sleep(0.001)
+    time.sleep(wait_ms / 1000)
+    process.kill()
+    process.wait()
+    there = somewhere_else(project, monkeypatch)
+    if process.returncode != 0:
+        assert cli("clone", url, "early").code in {0, EXIT_CODES["not_found"]}
+    monkeypatch.chdir(project)
+    cli.ok("push", digest)
+    monkeypatch.chdir(there)
+    cli.ok("clone", url, "team")
+    monkeypatch.chdir(there / "team")
+    cli.ok("checkout", digest, "data")
+    for number in range(40):
+        assert Path(f"data/{number}").read_bytes() == (project / f"data/{number}").read_bytes()
+    assert list(Path(url, "tmp").iterdir()) == []
 
 
 @pytest.fixture(scope="module")

@@ -139,8 +139,8 @@ def test_a_signal_ends_the_command_and_the_run_is_kept(
 
 @pytest.mark.slow
 def test_a_full_disk_after_the_training_leaves_a_finished_run_that_says_so(cli: Cli, project: Path) -> None:
-    (project / "big.csv").write_bytes(b"1,2,3,4\n" * 100_000)
-    (project / "train.py").write_text("open('big.csv').read()\nprint('trained')\n")
+    (project / "big.csv").write_bytes(os.urandom(800_000))  # what compresses would find room
+    (project / "train.py").write_text("open('big.csv', 'rb').read()\nprint('trained')\n")
     # Nothing this process or its children write may pass the limit: the disk is full for the data, not for the rest.
     limited = f"ulimit -f 400; exec {PROGRAM} run --json -- {sys.executable} train.py"
     done = subprocess.run(["sh", "-c", limited], cwd=project, capture_output=True, text=True, check=False, timeout=60)

@@ -50,6 +50,45 @@ def test_a_lost_blob_is_named_too(cli: Cli, incomplete: Path) -> None:
     assert version["digest"] in [one["digest"] for one in told.value["damaged"]]
 
 
+def test_what_is_damaged_is_fetched_again_from_a_remote(cli: Cli, incomplete: Path, tmp_path: Path) -> None:
+    cli.ok("remote", "add", "origin", str(tmp_path / "remote"))
+    cli.ok("push")
+    card = next(file for file in cli.json("show", "churn@1")["files"] if file["path"] == "CARD.md")
+    flip_a_bit(blob_of(incomplete, card["digest"]))
+    assert cli("check").code == EXIT_CODES["integrity"]
+    value = cli.json("check", "--repair")
+    assert (value["ok"], value["damaged"]) == (True, [])
+    assert any(card["digest"] in sentence for sentence in value["repaired"])
+    assert cli.json("check")["repaired"] == []
+
+
+def test_what_no_remote_has_stays_damaged(cli: Cli, incomplete: Path, tmp_path: Path) -> None:
+    cli.ok("remote", "add", "origin", str(tmp_path / "remote"))
+    card = next(file for file in cli.json("show", "churn@1")["files"] if file["path"] == "CARD.md")
+    flip_a_bit(blob_of(incomplete, card["digest"]))
+    told = cli("check", "--repair", "--json")
+    assert told.code == EXIT_CODES["integrity"]
+    assert [one["digest"] for one in told.value["damaged"]] == [card["digest"]]
+
+
+def test_a_lost_index_is_a_note_until_it_is_made_again(cli: Cli, incomplete: Path) -> None:
+    for path in (incomplete / ".holdfast/store/index").iterdir():
+        path.unlink()
+    told = cli("check", "--json")
+    assert (told.value["ok"], told.value["damaged"]) == (False, [])
+    assert "no index" in told.value["notes"][0]
+    assert cli.json("check", "--repair")["ok"] is True
+    assert cli.json("check")["notes"] == []
+
+
+def test_a_check_by_shares_reads_all_of_it_in_the_end(cli: Cli, incomplete: Path) -> None:
+    whole = cli.json("check")["bytes_read"]
+    assert sum(cli.json("check", "--subset", f"{share}/3")["bytes_read"] for share in (1, 2, 3)) == whole > 0
+    assert cli.json("check", "--structure")["bytes_read"] == 0
+    for wrong in ("4/3", "x", "1", "1/0"):
+        cli.fails("usage", "check", "--subset", wrong)
+
+
 def test_an_untouched_log_verifies(cli: Cli, incomplete: Path) -> None:
     value = cli.json("audit", "verify")
     assert {"ok", "size", "root", "first_bad"} <= set(value)

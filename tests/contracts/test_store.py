@@ -20,9 +20,19 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, NotFound, SourceChanged, TooLarge, UsageError
 from holdfast.store import layout, local_writer
 from holdfast.store.cut import Cutting, Sizes
-from holdfast.store.interface import Store, Stored
+from holdfast.store.interface import Store
 from holdfast.store.local import LocalStore
 from holdfast.store.memory import MemoryStore
+from holdfast.store.remote.address import Address
+from holdfast.store.remote.bucket import open_bucket, open_folder_as_bucket
+from holdfast.store.remote.direct import RemoteStore
+from holdfast.store.remote.folder import FolderTransport
+from holdfast.store.remote.persistent import Persistent
+from holdfast.store.remote.remote import Remote
+from holdfast.store.remote.transport import Transport
+from tests.flaky import Flaky
+from tests.servers import S3Server
+from tests.store.remote.spoiling import spoil_remote
 from tests.store.spoiling import spoil
 
 FINE = Cutting(large_bytes_min=1, plain=Sizes(64, 256, 1024), text=Sizes(64, 256, 1024), tensor_stride=512)
@@ -39,11 +49,41 @@ class Case:
     spoil: Callable[[Digest, bytes], None]
 
 
-@pytest.fixture(params=["memory", "local", "local-cut", "local-exact"])
+REMOTE = [
+    "remote-folder",
+    "remote-bucket",
+    "remote-flaky",
+    "remote-cut",
+    pytest.param("remote-s3", marks=pytest.mark.slow),
+]
+"""A store directly on a remote: a folder, one through the library for buckets, over a bad line, cut into chunks, and
+on a real server."""
+
+
+def remote_case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+    transport: Transport = FolderTransport(tmp_path / "remote")
+    if request.param == "remote-bucket":
+        transport = open_folder_as_bucket(tmp_path / "remote")
+    elif request.param == "remote-s3":
+        server: S3Server = request.getfixturevalue("s3")
+        server.use(monkeypatch)
+        transport = open_bucket(Address.parse(f"s3://{server.bucket()}/store"))
+    elif request.param == "remote-cut":
+        monkeypatch.setattr(layout, "CUTTING", FINE)
+    used: Transport = transport
+    if request.param == "remote-flaky":
+        used = Persistent(Flaky(transport, 3, share=0.3), lambda _seconds: None)
+    store = RemoteStore(Remote(used, tmp_path / "cache"), cache_bytes_max=1 << 20)
+    return Case(store, partial(spoil_remote, store, transport, tmp_path / "mirror"))
+
+
+@pytest.fixture(params=["memory", "local", "local-cut", "local-exact", *REMOTE])
 def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     if request.param == "memory":
         memory = MemoryStore()
         return Case(memory, memory._blobs.__setitem__)
+    if request.param.startswith("remote"):
+        return remote_case(request, tmp_path, monkeypatch)
     if request.param != "local":
         monkeypatch.setattr(layout, "CUTTING", FINE)
     if request.param == "local-exact":
@@ -87,7 +127,8 @@ def test_a_file_that_was_added_is_read_back(store: Store, tmp_path: Path, data: 
     with store.writer() as writer:
         stored = writer.add_file(source(tmp_path, data))
         writer.commit()
-    assert stored == Stored(hash_bytes(data), len(data), new=True)
+    assert (stored.digest, stored.size, stored.new) == (hash_bytes(data), len(data), True)
+    assert 0 < stored.added <= len(data) or not data
     assert store.read(stored.digest, bytes_max=len(data)) == data
 
 
@@ -129,11 +170,13 @@ def test_no_files_are_no_answers(store: Store) -> None:
 
 def test_new_is_said_once(store: Store) -> None:
     with store.writer() as writer:
-        assert writer.add_bytes(b"twice").new
+        first = writer.add_bytes(b"twice")
+        assert (first.new, first.added) == (True, 5)
         assert not writer.add_bytes(b"twice").new
         writer.commit()
     with store.writer() as writer:
-        assert not writer.add_bytes(b"twice").new
+        again = writer.add_bytes(b"twice")
+        assert (again.new, again.added) == (False, 0)
 
 
 def test_nothing_is_promised_before_commit_and_nothing_half_is_seen(store: Store) -> None:

@@ -28,7 +28,7 @@ def transport(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
     if request.param == "folder as bucket":
         return open_folder_as_bucket(tmp_path / "remote")
     if request.param == "flaky":
-        return Persistent(Flaky(FolderTransport(tmp_path / "remote"), 7, share=0.2), lambda _seconds: None)
+        return Persistent(Flaky(FolderTransport(tmp_path / "remote"), 7, share=0.3), lambda _seconds: None)
     server: S3Server = request.getfixturevalue("s3")
     server.use(monkeypatch)
     return open_bucket(Address.parse(f"s3://{server.bucket()}/some/prefix"))

@@ -107,6 +107,25 @@ def test_a_chunk_that_is_damaged_hurts_every_blob_that_shares_it(
     assert store.missing([*digests, alone]) == set(digests)
 
 
+@pytest.mark.usefixtures("fine")
+def test_a_damaged_chunk_that_no_blob_needs_now_is_written_again_by_the_next_that_does(store: LocalStore) -> None:
+    """Its recipe and the index are lost, and so is its blob; its bytes would otherwise be taken for known."""
+    data = b"".join(b"%d," % number for number in range(1000))
+    with store.writer() as writer:
+        digest = writer.add_bytes(data).digest
+        writer.commit()
+    recipes, chunks = sorted(packs(store.root), key=lambda path: path.stat().st_size)
+    flip(chunks, FIRST)
+    for path in (recipes, *index_files(store.root)):
+        path.unlink()
+    again = LocalStore(store.root)
+    assert again.check().damaged == ()
+    with again.writer() as writer:
+        assert writer.add_bytes(data).digest == digest
+        writer.commit()
+    assert again.verify(digest) == len(data)
+
+
 @pytest.mark.usefixtures("exactly")
 def test_the_structure_is_checked_without_reading_anything(store: LocalStore, tmp_path: Path) -> None:
     filled(store, 3)

@@ -93,6 +93,7 @@ def test_an_index_of_nothing_holds_nothing() -> None:
     assert len(file) == 0
     assert list(file.all()) == []
     assert not file.holds(bytes(32))
+    assert file.by_segment() == {}
 
 
 def test_an_id_that_stands_in_a_row_where_none_begins_is_not_found() -> None:

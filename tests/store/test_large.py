@@ -277,12 +277,13 @@ def test_a_recipe_of_more_than_it_says_is_not_read_to_its_end(store: LocalStore)
     recipe = recipe_bytes([(chunk, len(data))] * 4000)
     write_pack(store._layout, [(CHUNK, chunk, len(data), data), (RECIPE, bytes.fromhex(digest.hex), 5, recipe)])
     code = (
-        "import resource, sys; from pathlib import Path; from holdfast.store.local import LocalStore\n"
+        "import sys; from pathlib import Path; from holdfast.store.local import LocalStore\n"
         "from holdfast.digest import Digest; from holdfast.errors import IntegrityError\n"
+        "from tests.store.memory import peak_kilobytes\n"
         "try: LocalStore(Path(sys.argv[1])).read(Digest(sys.argv[2]), bytes_max=5)\n"
-        "except IntegrityError: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "except IntegrityError: print(peak_kilobytes())\n"
     )
-    assert int(run(code, store.root, digest.hex)) < 250_000
+    assert int(run(code, store.root, digest.hex)) < 150_000
 
 
 def run(code: str, *arguments: object) -> str:
@@ -294,9 +295,10 @@ def run(code: str, *arguments: object) -> str:
 
 
 MEMORY = """
-import random, resource, sys
+import sys
 from pathlib import Path
 from holdfast.store.local import LocalStore
+from tests.store.memory import peak_kilobytes
 
 store, source, target = LocalStore(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3])
 with store.writer() as writer:
@@ -308,8 +310,7 @@ with store.open(stored.digest) as handle:
     assert handle.read(10)
 assert store.verify(stored.digest) == stored.size == target.stat().st_size
 assert store.check().ok
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(peak if sys.platform != "darwin" else peak // 1024, store.exact(stored.digest) is not None)
+print(peak_kilobytes(), store.exact(stored.digest) is not None)
 """
 
 

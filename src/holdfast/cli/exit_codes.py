@@ -88,7 +88,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "remote remove": _OPENING,
     "push": (*_OPENING, "already_exists", "too_large"),
     "pull": (*_OPENING, "already_exists", "too_large"),
-    "clone": (*_OPENING, "already_exists", "too_large"),
+    "clone": (*(code for code in _OPENING if code != "no_project"), "already_exists", "too_large"),
     "check": _OPENING,
     "gc": _OPENING,
     "hold add": (*_OPENING, "too_large"),

@@ -15,6 +15,8 @@ from holdfast.errors import HoldfastError, IntegrityError, NoProject
 from holdfast.store.interface import STRUCTURE, Depth
 from holdfast.upkeep.check import check as check_everything
 from holdfast.upkeep.doctor import Sign, examine_machine, examine_project
+from holdfast.upkeep.remotes import Remotes
+from holdfast.wire import open_exchange
 
 app = typer.Typer()
 audit = typer.Typer(help="The audit log: who moved what, when and why.")
@@ -30,7 +32,8 @@ def check(
         bool, typer.Option("--structure", help="Read no data: is all that should be there, there?")
     ] = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="First put right what can be, such as a lost index.")
+        bool,
+        typer.Option("--repair", help="First make a lost index again, and fetch what is damaged from the remotes."),
     ] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -38,7 +41,12 @@ def check(
     project, output = here(), Output(as_json=as_json)
     depth = STRUCTURE if structure else Depth.parse(subset)
     with output.progress("checking") as progress:
-        found = check_everything(project.store, project.registry, progress, depth=depth, repair=repair)
+        sources = (
+            [open_exchange(project, remote).incoming.fetch for remote in Remotes(project.settings.home)]
+            if repair
+            else []
+        )
+        found = check_everything(project.store, project.registry, progress, depth=depth, repair=repair, sources=sources)
     value = found.to_json()
     output.result(value, _checked(value))
     return SUCCESS if value["ok"] else EXIT_CODES[IntegrityError.code]

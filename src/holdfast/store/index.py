@@ -195,7 +195,7 @@ class IndexFile:
         for at in range(self._rows, self._rows + self._count * ROW_BYTES, ROW_BYTES):
             offset, _, _, number, *_ = _PLACE.unpack_from(self.data, at + ID_BYTES)
             found.setdefault(number, []).append((offset, at))
-        if max(found, default=0) >= len(self.segments):
+        if max(found, default=-1) >= len(self.segments):
             raise _malformed("a row refers to no segment")
         return {self.segments[number]: array("Q", (at for _, at in sorted(rows))) for number, rows in found.items()}
 

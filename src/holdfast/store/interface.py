@@ -61,11 +61,13 @@ class Stored:
         size: how many they are.
         new: whether neither the store nor this writer held them before. Two writers that add the same bytes at the same
             time may both be told so.
+        added: how many of the bytes neither of them held before; a store that shares pieces between blobs counts these.
     """
 
     digest: Digest
     size: int
     new: bool
+    added: int
 
 
 @dataclass(frozen=True, order=True, slots=True)

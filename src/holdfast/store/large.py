@@ -47,20 +47,22 @@ class Cut:
         digest: its name.
         size: bytes.
         chunks: id and length of each chunk.
+        added: bytes of the chunks that were new.
     """
 
     digest: Digest
     size: int
     chunks: list[tuple[bytes, int]]
+    added: int
 
 
-def cut_pieces(pieces: Iterable[bytes], cutting: Cutting, take: Callable[[bytes, Chunk], object]) -> Cut:
+def cut_pieces(pieces: Iterable[bytes], cutting: Cutting, take: Callable[[bytes, Chunk], bool]) -> Cut:
     """Name and cut the blob that consists of `pieces`.
 
     Args:
         pieces: its bytes in order; the first holds `HEAD_BYTES`, or all of it.
         cutting: how to cut.
-        take: is given each chunk and its id, in order, by one thread.
+        take: is given each chunk and its id, in order, by one thread; whether it was new.
 
     Raises:
         Whatever `pieces` or `take` raises.
@@ -83,17 +85,18 @@ def cut_pieces(pieces: Iterable[bytes], cutting: Cutting, take: Callable[[bytes,
                 future.cancel()
             raise
         knife.finish()
-        return Cut(name.digest(), size, knife.chunks)
+        return Cut(name.digest(), size, knife.chunks, knife.added)
 
 
 class _Knife:
     """Cuts one blob, names its chunks and gives them away."""
 
-    def __init__(self, cutting: Cutting, take: Callable[[bytes, Chunk], object]) -> None:
+    def __init__(self, cutting: Cutting, take: Callable[[bytes, Chunk], bool]) -> None:
         self._cutting = cutting
         self._take = take
         self._cutter: Cutter | None = None
         self.chunks: list[tuple[bytes, int]] = []
+        self.added = 0
 
     def cut(self, piece: bytes) -> None:
         if self._cutter is None:
@@ -107,7 +110,8 @@ class _Knife:
     def _keep(self, chunks: Iterator[Chunk]) -> None:
         for chunk in chunks:
             id_ = blake3(chunk.data).digest()
-            self._take(id_, chunk)
+            if self._take(id_, chunk):
+                self.added += len(chunk.data)
             self.chunks.append((id_, len(chunk.data)))
 
 

@@ -103,22 +103,23 @@ class LocalStore:
 
     def size(self, digest: Digest) -> int:
         """See `Store.size`."""
-        for found in self._places(digest):
-            return found.length
-        return self._exact_size(digest)
+        sizes = {found.length for found in self._places(digest)}
+        if len(sizes) > 1:  # all but one say something that is not so
+            return sum(len(piece) for piece in self.pieces(digest))
+        return sizes.pop() if sizes else self._exact_size(digest)
 
     def read(self, digest: Digest, *, bytes_max: int) -> bytes:
         """See `Store.read`."""
         size = self.size(digest)
         if size > bytes_max:
             raise too_large(digest, size, bytes_max)
-        pieces, left = [], size
+        pieces, left = [], bytes_max
         for piece in self.pieces(digest):
             pieces.append(piece)
             left -= len(piece)
             if left < 0:
                 self._layout.mark_damaged(digest.hex)
-                raise damaged(digest, f"it has more than the {size} bytes that it should have")
+                raise damaged(digest, f"it has more than {bytes_max} bytes where it should have {size}")
         return b"".join(pieces)
 
     def open(self, digest: Digest) -> BinaryIO:
@@ -137,7 +138,10 @@ class LocalStore:
             return io.BytesIO(self.read(digest, bytes_max=RECORD_BYTES_MAX))
         for _ in self.pieces(digest):
             pass
-        recipes = [self._bytes(found) for found in self._places(digest)]
+        recipes = []
+        for found in self._places(digest):
+            with suppress(*_CANNOT):
+                recipes.append(self._recipe(found))
         return ChunkedFile.buffered(list(self._recipe_that_holds(digest, recipes)), self._chunk)
 
     def pieces(self, digest: Digest) -> Iterator[bytes]:
@@ -257,7 +261,7 @@ class LocalStore:
 
     def _is_complete(self, recipe: Place) -> bool:
         try:
-            return all(self._catalog.holds(id_) for id_, _ in recipe_chunks(self._bytes(recipe)))
+            return all(self._catalog.holds(id_) for id_, _ in recipe_chunks(self._recipe(recipe)))
         except _CANNOT:
             return False
 

@@ -75,7 +75,7 @@ class LocalCheck:
         if self._progress is not None:
             self._progress(self._total, self._total)  # what stands between the records was not read
         # (3) what follows for the blobs
-        self._mark_bad()
+        marked = self._mark_bad()
         blobs = whole = 0
         damaged = []
         for digest, size, wrong in self._blobs(exact):
@@ -86,7 +86,8 @@ class LocalCheck:
                 damaged.append(Damage(digest, wrong))
                 self._layout.mark_damaged(digest.hex)
         if self._depth == EVERYTHING and not damaged:
-            for name in self._layout.names(self._layout.damaged):
+            # A chunk can be damaged that no blob needs now: whoever adds one that does has to write it again.
+            for name in set(self._layout.names(self._layout.damaged)) - marked:
                 self._layout.forget_damage(name)
         return StoreCheck(blobs, whole, tuple(sorted(damaged)), self._bytes_read, tuple(self._notes()))
 
@@ -189,11 +190,13 @@ class LocalCheck:
                 return f"its chunk b3:{chunk.hex()} is lost or damaged"
         return None
 
-    def _mark_bad(self) -> None:
-        """Let what has no whole place be written again when it is next added."""
-        for id_ in {id_ for bad in self._bad.values() for id_ in bad}:
-            if all(self._is_bad(id_, place) for place in self._catalog.places(id_)):
-                self._layout.mark_damaged(id_.hex())
+    def _mark_bad(self) -> set[str]:
+        """Let what has no whole place be written again when it is next added; what that is."""
+        bad = {id_ for ids in self._bad.values() for id_ in ids}
+        marked = {id_.hex() for id_ in bad if all(self._is_bad(id_, place) for place in self._catalog.places(id_))}
+        for name in marked:
+            self._layout.mark_damaged(name)
+        return marked
 
     def _is_bad(self, id_: bytes, place: Place) -> bool:
         return place.segment in self._catalog.lost or id_ in self._bad.get(place.segment, ())

@@ -187,13 +187,14 @@ class LocalWriter:
 
     def _add_small(self, data: bytes) -> Stored:
         id_ = hashlib.sha256(data).digest()
-        return Stored(Digest(id_.hex()), len(data), self._put(BLOB, id_, data, ZSTD))
+        new = self._put(BLOB, id_, data, ZSTD)
+        return Stored(Digest(id_.hex()), len(data), new, len(data) if new else 0)
 
     def _add_cut(self, pieces: Iterable[bytes]) -> Stored:
         return self._stage_cut(cut_pieces(pieces, self._cutting, self._put_chunk), None)
 
-    def _put_chunk(self, id_: bytes, chunk: Chunk) -> None:
-        self._put(CHUNK, id_, chunk.data, chunk.hint)
+    def _put_chunk(self, id_: bytes, chunk: Chunk) -> bool:
+        return self._put(CHUNK, id_, chunk.data, chunk.hint)
 
     def _put(self, kind: int, id_: bytes, data: bytes, hint: int) -> bool:
         """Add a record unless it is known; whether it was new."""
@@ -247,7 +248,7 @@ class LocalWriter:
                         write_all(descriptor, piece)
                     yield piece
 
-            return name, cut_pieces(written(), self._cutting, lambda _id, _chunk: None)
+            return name, cut_pieces(written(), self._cutting, lambda _id, _chunk: True)
         except BaseException:
             self._remove(name)
             raise
@@ -263,7 +264,7 @@ class LocalWriter:
             if known or id_ in self._rows:
                 if name is not None:
                     self._remove(name)
-                return Stored(cut.digest, cut.size, new=False)
+                return Stored(cut.digest, cut.size, new=False, added=0)
             number, packing = self._recipes = self._recipes or self._new_pack()
             self._recipe_packs.add(packing.name)
             recipe = recipe_bytes(cut.chunks)
@@ -274,7 +275,7 @@ class LocalWriter:
                 self._exact_rows += rows_inside(cut.chunks, len(self._segments) - 1)
             if self._is_ended(number, packing):
                 self._recipes = None
-        return Stored(cut.digest, cut.size, new=True)
+        return Stored(cut.digest, cut.size, new=True, added=cut.added)
 
     def _new_pack(self) -> tuple[int, Packing]:
         packing = Packing(self._scratch, self._next_name(), self._pen)

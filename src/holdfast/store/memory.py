@@ -126,7 +126,7 @@ class _MemoryWriter:
         new = digest not in self._staged and not self._store._knows(digest, len(data))  # noqa: SLF001 - one module
         if new:
             self._staged[digest] = bytes(data)
-        return Stored(digest, len(data), new)
+        return Stored(digest, len(data), new, len(data) if new else 0)
 
     def add_pieces(self, pieces: Iterable[bytes]) -> Stored:
         """See `StoreWriter.add_pieces`."""

@@ -22,7 +22,8 @@ class Relying:
         """Whether what stands in the segment may count as known; it is relied on then."""
         if segment.name in self._condemned:
             return False
-        self._segments.add(segment)
+        if self._catalog.shrinks:
+            self._segments.add(segment)
         return True
 
     def settle(self) -> None:

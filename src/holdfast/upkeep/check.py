@@ -1,15 +1,20 @@
 """`check`: re-hash everything, name what is damaged, and say which versions it hurts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
+from holdfast.errors import IntegrityError, NotFound
 from holdfast.registry.interface import Registry
-from holdfast.store.interface import EVERYTHING, Depth, Store
+from holdfast.store.interface import EVERYTHING, Damage, Depth, Store
 from holdfast.upkeep.retention import version_needs
 
-__all__ = ["Checked", "Damaged", "check"]
+__all__ = ["Checked", "Damaged", "Source", "check"]
+
+Source = Callable[[Sequence[Digest]], object]
+"""Brings blobs that the store lacks or has damaged, or raises `NotFound`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ def check(
     *,
     depth: Depth = EVERYTHING,
     repair: bool = False,
+    sources: Iterable[Source] = (),
 ) -> Checked:
     """Re-hash what is stored, and look for every blob that a version needs.
 
@@ -79,7 +85,8 @@ def check(
         registry: whose versions need what is in it.
         progress: called with the bytes done and the bytes in all.
         depth: how much to read.
-        repair: first put right what can be put right from what is there.
+        repair: first put right what can be put right from what is there, and fetch what is damaged from the sources.
+        sources: other stores that may have what is damaged here.
 
     Raises:
         PermissionRefused: something could not be opened.
@@ -87,6 +94,9 @@ def check(
     """
     repaired = store.repair() if repair else ()
     found = store.check(depth, progress)
+    if repair and found.damaged and (healed := _fetch(found.damaged, sources)):
+        repaired = (*repaired, *(f"{digest} was fetched again" for digest in healed))
+        found = store.check(depth, progress)
     reasons = {one.digest: one.found for one in found.damaged}
     users: dict[Digest, list[str]] = {}
     for version in registry.versions():
@@ -97,3 +107,15 @@ def check(
         reasons.setdefault(digest, "the store does not have it")
     damaged = (Damaged(digest, tuple(users.get(digest, ())), reason) for digest, reason in sorted(reasons.items()))
     return Checked(found.blobs, found.bytes, tuple(damaged), found.bytes_read, found.notes, repaired)
+
+
+def _fetch(damaged: Iterable[Damage], sources: Iterable[Source]) -> list[Digest]:
+    """Have the sources bring what is damaged; what they brought."""
+    left, healed = [one.digest for one in damaged], []
+    for source in sources:
+        for digest in left:
+            with suppress(NotFound, IntegrityError):  # it has it as little as we do
+                source([digest])
+                healed.append(digest)
+        left = [digest for digest in left if digest not in healed]
+    return healed

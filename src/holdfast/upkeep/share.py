@@ -96,15 +96,11 @@ def push(exchange: Exchange, wanted: Sequence[str], progress: Progress | None = 
         Unavailable, PermissionRefused: the remote; a repetition goes on where this ended.
     """
     refs = list(_refs_here(exchange.registry, wanted))
-    for ref in refs:
-        exchange.remote.refuse_other(ref)
-    needed: list[Digest] = []
-    for ref in refs:
-        needed += _needs(exchange.store, ref)
+    exchange.remote.refuse_others(refs)
+    needed = _needs(exchange.store, refs)
     sent = exchange.outgoing.send(needed, progress)
-    return Shared(
-        exchange.remote.name, tuple((ref, exchange.remote.refer(ref)) for ref in refs), sent.blobs, sent.bytes
-    )
+    new = exchange.remote.refer(refs)
+    return Shared(exchange.remote.name, tuple(zip(refs, new, strict=True)), sent.blobs, sent.bytes)
 
 
 def pull(exchange: Exchange, wanted: Sequence[str], actor: str, progress: Progress | None = None) -> Shared:
@@ -129,11 +125,9 @@ def pull(exchange: Exchange, wanted: Sequence[str], actor: str, progress: Progre
     first = exchange.incoming.fetch([ref.digest for ref in refs])
     manifests = {ref: read_manifest(exchange.store, ref.digest) for ref in refs if isinstance(ref, VersionRef)}
     second = exchange.incoming.fetch([tree for manifest in manifests.values() for tree in _trees(manifest)])
-    needed: list[Digest] = []
     for ref in refs:
         exchange.store.claim(ref.digest)  # what is here already must not be let go of before the version has its row
-        needed += _needs(exchange.store, ref)
-    third = exchange.incoming.fetch(needed, progress)
+    third = exchange.incoming.fetch(_needs(exchange.store, refs), progress)
     for ref, manifest in manifests.items():
         _take_in(exchange, ref, manifest, actor)
     steps = (first, second, third)
@@ -211,39 +205,46 @@ def _is_free(registry: Registry, ref: VersionRef) -> bool:
     """Asked before anything is fetched: the registry asks the same again when it takes the version in.
 
     Raises:
-        AlreadyExists: the number is another digest's.
+        AlreadyExists: the number is another digest's, or the digest has another number.
     """
-    try:
-        found = registry.resolve(Reference(ModelName(ref.model), ByNumber(VersionNumber(ref.number))))
-    except NotFound:
-        return True
-    if found.digest != ref.digest:
-        raise AlreadyExists(
-            f"{ref.model}@{ref.number} is {found.digest} here, and {ref.digest} in the remote",
-            hint="A number names one version for good: pull into a project of its own.",
-            model=ref.model,
-            version=ref.number,
-            digest=str(found.digest),
-            asked=str(ref.digest),
-        )
-    return False
+    model, number, is_free = ModelName(ref.model), VersionNumber(ref.number), True
+    for choice in (ByNumber(number), ByDigest(str(ref.digest))):
+        try:
+            found = registry.resolve(Reference(model, choice))
+        except NotFound:
+            continue
+        if (found.number, found.digest) != (number, ref.digest):
+            raise AlreadyExists(
+                f"{model}@{found.number} is {found.digest} here, and {model}@{number} is {ref.digest} in the remote",
+                hint="A number names one version for good, and a version has one: pull into a project of its own.",
+                model=ref.model,
+                version=found.number,
+                digest=str(found.digest),
+                asked=str(ref.digest),
+            )
+        is_free = False
+    return is_free
 
 
-def _needs(store: Store, ref: _Ref) -> Iterator[Digest]:
-    """Every blob that it needs; what refers to others stands after them."""
-    if isinstance(ref, SnapshotRef):
-        yield from _of_tree(store, ref.digest)
-        return
-    manifest = read_manifest(store, ref.digest)
-    for tree in _trees(manifest):
-        yield from _of_tree(store, tree)
-    yield from (entry.digest for entry in manifest.files)
-    yield ref.digest
+def _needs(store: Store, refs: Sequence[_Ref]) -> list[Digest]:
+    """Every blob that they need, once; what refers to others stands after them. Versions often share their data."""
+    needed: dict[Digest, None] = {}
 
+    def see(tree: Digest) -> None:
+        if tree not in needed:
+            needed.update(dict.fromkeys(entry.digest for entry in load_tree(store, tree).entries))
+            needed[tree] = None
 
-def _of_tree(store: Store, tree: Digest) -> Iterator[Digest]:
-    yield from (entry.digest for entry in load_tree(store, tree).entries)
-    yield tree
+    for ref in refs:
+        if isinstance(ref, SnapshotRef):
+            see(ref.digest)
+            continue
+        manifest = read_manifest(store, ref.digest)
+        for tree in _trees(manifest):
+            see(tree)
+        needed.update(dict.fromkeys(entry.digest for entry in manifest.files))
+        needed[ref.digest] = None
+    return list(needed)
 
 
 def _trees(manifest: Manifest) -> Iterator[Digest]:

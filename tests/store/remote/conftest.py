@@ -33,7 +33,7 @@ class Sides:
     def incoming(self, transport: Transport | None = None) -> Incoming:
         return Incoming(self.there, self.remote(transport))
 
-    def keys(self, prefix: str = "packs/") -> set[str]:
+    def listed(self, prefix: str = "packs/") -> set[str]:
         return {one.key for one in self.transport.list(prefix)}
 
 

@@ -7,15 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, Unavailable
 from holdfast.store import layout, local_writer
 from holdfast.store.cut import Cutting, Sizes
+from holdfast.store.index import Segment, index_bytes, row_bytes
 from holdfast.store.local import LocalStore
+from holdfast.store.pack import BLOB, Record
 from holdfast.store.remote import incoming, outgoing
 from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.remote.persistent import ATTEMPTS_MAX, Persistent
+from holdfast.store.remote.sending import Sent
 from holdfast.store.remote.transport import Pieces
 from tests.flaky import Flaky
 from tests.store.remote.conftest import Sides
@@ -57,7 +61,7 @@ def test_what_was_sent_is_fetched_byte_for_byte(sides: Sides) -> None:
     digests = added(sides.here, *contents)
     sent = sides.outgoing().send(digests)
     assert sent.blobs == len(digests)
-    assert len(sides.keys()) > 3
+    assert len(sides.listed()) > 3
     assert sides.incoming().fetch(digests).blobs == len(digests)
     holds(LocalStore(sides.there.root), digests, contents)
     holds(sides.there, digests, contents)
@@ -67,11 +71,11 @@ def test_only_what_the_other_side_lacks_travels(sides: Sides) -> None:
     contents = blobs()
     digests = added(sides.here, *contents)
     sides.outgoing().send(digests[:-5])
-    before = sides.keys()
+    before = sides.listed()
     sent = sides.outgoing().send(digests)
     assert sent.blobs == 5
-    assert sides.outgoing().send(digests) == outgoing.Sent(0, 0)
-    assert before < sides.keys()
+    assert sides.outgoing().send(digests) == Sent(0, 0)
+    assert before < sides.listed()
     sides.incoming().fetch(digests[:-5])
     fetched = sides.incoming().fetch(digests)
     assert fetched.blobs == 5
@@ -96,8 +100,27 @@ def test_packs_are_the_same_when_they_are_made_again(sides: Sides, tmp_path: Pat
     other = Sides(tmp_path / "other", FolderTransport(tmp_path / "other/remote"))
     added(other.here, *blobs())
     other.outgoing().send(digests)
-    assert other.keys() == sides.keys()
-    assert other.keys("index/") == sides.keys("index/")
+    assert other.listed() == sides.listed()
+    assert other.listed("index/") == sides.listed("index/")
+
+
+def test_a_pack_that_is_wanted_whole_travels_as_it_is(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_writer, "PACK_BYTES", 20_000)
+    contents = [random.Random(number).randbytes(1_500) for number in range(60)]
+    digests = added(sides.here, *contents)
+    packs = {path.relative_to(sides.here.root).as_posix() for path in sides.here.root.glob("packs/*/*")}
+    damaged, *whole = sorted(packs)
+    sides.outgoing().send(digests[:1])
+    assert not sides.listed() & packs
+    flip(sides.here.root / damaged, 5_000)
+    with pytest.raises(IntegrityError):
+        sides.outgoing().send(digests)
+    assert len(sides.listed() & packs) >= len(whole) - 1
+    assert damaged not in sides.listed()
+    flip(sides.here.root / damaged, 5_000)
+    sides.outgoing().send(digests)
+    sides.incoming().fetch(digests)
+    holds(sides.there, digests, contents)
 
 
 class Breaks:
@@ -129,12 +152,12 @@ def test_an_interrupted_push_goes_on_where_it_stopped(sides: Sides, tmp_path: Pa
     digests = added(sides.here, *contents)
     with pytest.raises(Unavailable):
         sides.outgoing(Breaks(sides, after)).send(digests)  # type: ignore[arg-type]  # by its names
-    before = sides.keys()
+    before = sides.listed()
     sides.outgoing().send(digests)
     whole = Sides(tmp_path / "whole", FolderTransport(tmp_path / "whole/remote"))
     added(whole.here, *contents)
     whole.outgoing().send(digests)
-    assert before <= sides.keys() == whole.keys()
+    assert before <= sides.listed() == whole.listed()
     sides.incoming().fetch(digests)
     holds(sides.there, digests, contents)
 
@@ -179,7 +202,7 @@ def test_what_is_damaged_here_is_never_sent(
         flip(place, place.stat().st_size // 3)
     with pytest.raises(IntegrityError):
         sides.outgoing().send([digest])
-    for key in sides.keys() | sides.keys("blobs/"):
+    for key in sides.listed() | sides.listed("blobs/"):
         assert hash_bytes(sides.transport.read(key, bytes_max=1 << 20)).hex != digest.hex or size == 0
     assert digest not in set(_listed(sides))
 
@@ -220,6 +243,25 @@ def test_a_recipe_that_puts_together_something_else_is_refused(sides: Sides) -> 
     assert not sides.there.has(digest)
 
 
+def test_a_row_that_asks_for_too_much_memory_does_not_count(sides: Sides) -> None:
+    [digest] = added(sides.here, b"small")
+    sides.outgoing().send([digest])
+    id_, [segment] = bytes.fromhex(digest.hex), _segments(sides)
+    for length, stored in ((1 << 40, 10), (5 << 20, 10)):
+        data = index_bytes([segment], [row_bytes(Record(100, BLOB, 1, length, stored, id_), 0)])
+        for key in sides.listed("index/"):
+            sides.transport.remove(key)
+        sides.transport.create(f"index/{blake3(data).hexdigest()}", data)
+        with pytest.raises(NotFound):
+            sides.incoming().fetch([digest])
+
+
+def _segments(sides: Sides) -> list[Segment]:
+    remote = sides.remote()
+    remote.catalog.refresh()
+    return [segment for file in remote.catalog.files.values() for segment in file.segments]
+
+
 def test_a_pack_that_was_lost_there_is_sent_again(sides: Sides) -> None:
     contents = blobs()
     digests = added(sides.here, *contents)
@@ -243,7 +285,7 @@ def test_a_large_file_travels_as_it_is(sides: Sides, monkeypatch: pytest.MonkeyP
         digest = writer.add_file(path).digest
         writer.commit()
     sides.outgoing().send([digest])
-    assert sides.keys("blobs/") == {f"blobs/{digest.hex[:2]}/{digest.hex}"}
+    assert sides.listed("blobs/") == {f"blobs/{digest.hex[:2]}/{digest.hex}"}
     sides.incoming().fetch([digest])
     exact = sides.there.exact(digest)
     assert exact is not None
@@ -312,7 +354,7 @@ def test_a_bad_line_changes_nothing_but_the_time(sides: Sides, seed: int) -> Non
     contents = blobs(seed, 40)
     digests = added(sides.here, *contents)
     pauses: list[float] = []
-    flaky = Flaky(sides.transport, seed, share=0.25)
+    flaky = Flaky(sides.transport, seed)
     sides.outgoing(Persistent(flaky, pauses.append)).send(digests)
     sides.incoming(Persistent(flaky, pauses.append)).fetch(digests)
     holds(sides.there, digests, contents)

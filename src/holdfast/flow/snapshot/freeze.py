@@ -264,7 +264,7 @@ def _read(
             if stored.size != block.identity(place)[2]:
                 raise _changed(f"{block.paths[place]} was changed", source)
             block.digests[place] = bytes.fromhex(stored.digest.hex)
-            bytes_new += stored.size if stored.new else 0
+            bytes_new += stored.added
         for block in group:
             read.append(block)
     return bytes_new

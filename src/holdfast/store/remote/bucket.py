@@ -235,4 +235,5 @@ class _Watched:
 def _told(error: Exception) -> str:
     """The library's own sentence, without what it says for its developers."""
     lines = str(error).strip().splitlines()
-    return lines[0][:_TOLD_CHARACTERS_MAX] if lines else type(error).__name__
+    # What a server answers in XML says for programs what stands in front of it.
+    return lines[0].partition(": <")[0][:_TOLD_CHARACTERS_MAX] if lines else type(error).__name__

@@ -22,7 +22,6 @@ from holdfast.digest import Digest
 from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN
-from holdfast.store.cut import CUTTING
 from holdfast.store.disk import CREATE, refusing, write_all
 from holdfast.store.faults import damaged
 from holdfast.store.index import EXACT, Place, Segment, row_bytes
@@ -93,17 +92,20 @@ class Incoming:
         fetched = Fetched()
         if not self._remote.catalog.refresh():
             self._remote.catalog.look_for_segments()
-        missing = self._store.missing(digests)
-        todo = iter([digest for digest in dict.fromkeys(digests) if digest in missing])
-        fetched.blobs = len(missing)
         layout = Layout(self._store.root)
+        known = Known(layout, Catalog(layout))
+        marked = set(layout.names(layout.damaged))
+        missing = [one for one in dict.fromkeys(digests) if one.hex in marked or not known.stands(one)]
+        fetched.blobs = len(missing)
+        if not missing:
+            return fetched
+        todo = iter(missing)
         cutting = layout.prepare_to_write()
         told = _Told(progress, sum(map(self._size, missing)) if progress is not None else 0)
         with (
             scratch(layout.tmp, SCRATCH_PREFIX) as mine,
-            _leaving(_Intake(layout, Catalog(layout), cutting or CUTTING, mine)) as intake,
+            _leaving(_Intake(layout, known.catalog, cutting, mine)) as intake,
         ):
-            known = Known(layout, intake.catalog)
             while some := list(islice(todo, _BLOBS_AT_ONCE)):
                 _Delivery(self._remote, known, intake, told).bring(some)
         fetched.bytes = told.bytes
@@ -130,11 +132,6 @@ class _Told:
 
 class _Intake(LocalWriter):
     """A writer that takes records as they are stored, once they have been proved."""
-
-    @property
-    def catalog(self) -> Catalog:
-        """The index of the store that it writes to."""
-        return self._catalog
 
     def take(self, parcel: Parcel) -> None:
         """Stage a proved record; what fills a pack becomes visible."""
@@ -239,7 +236,8 @@ class _Delivery:
         return found
 
     def _recipes(self, digests: Sequence[Digest]) -> Iterator[Parcel]:
-        own = {digest: self._known.kind(digest) == RECIPE for digest in digests}
+        places = {digest: self._known.place(bytes.fromhex(digest.hex)) for digest in digests}
+        own = {digest: place is not None and place.kind == RECIPE for digest, place in places.items()}
         yield from self._parcels({bytes.fromhex(digest.hex): RECIPE for digest, is_here in own.items() if not is_here})
         for digest in (digest for digest, is_here in own.items() if is_here):
             try:

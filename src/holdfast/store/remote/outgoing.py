@@ -3,10 +3,8 @@
 The numbers in `_Shipment` are those of docs/FORMAT.md, "Remotes", "Order of writing".
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -15,20 +13,29 @@ from blake3 import blake3
 from holdfast.digest import Digest
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN, pack_bytes
-from holdfast.store.cut import CUTTING, HEAD_BYTES
-from holdfast.store.faults import absent, damaged
+from holdfast.store.cut import CUTTING
+from holdfast.store.faults import absent
 from holdfast.store.index import EXACT, PACK, Segment, index_bytes, row_bytes
 from holdfast.store.large import cut_pieces
 from holdfast.store.layout import Layout
-from holdfast.store.pack import BLOB, CHUNK, HEADER_BYTES, PACK_START, RECIPE, Record, directory, header, recipe_bytes
+from holdfast.store.pack import (
+    BLOB,
+    CHUNK,
+    HEADER_BYTES,
+    PACK_START,
+    RECIPE,
+    Record,
+    directory,
+    header,
+    recipe_bytes,
+)
 from holdfast.store.packing import PACK_BYTES
 from holdfast.store.parallel import WORKERS
 from holdfast.store.remote.records import Chunks, Known, Parcel
-from holdfast.store.remote.remote import Remote, segment_key
-from holdfast.store.remote.transport import Pieces
-from holdfast.store.steady import steady
+from holdfast.store.remote.remote import Remote
+from holdfast.store.remote.sending import Sent, create_segment, proved, send_index, send_segment, send_whole_packs
 
-__all__ = ["Outgoing", "Sent"]
+__all__ = ["Outgoing"]
 
 _BATCH_BYTES = 4 << 20
 _BATCH_RECORDS = 64
@@ -42,19 +49,6 @@ _WHOLE_FROM = 0.5
 
 _WHOLE_BYTES_MAX = 4 << 20
 """A blob of a store without an index is sent whole up to here, and in chunks above."""
-
-
-@dataclass(slots=True)
-class Sent:
-    """What travelled.
-
-    Attributes:
-        blobs: those of which the remote lacked something.
-        bytes: as stored, with packs and index files.
-    """
-
-    blobs: int = 0
-    bytes: int = 0
 
 
 class Outgoing:
@@ -82,24 +76,39 @@ class Outgoing:
             self._remote.catalog.look_for_segments()
         self._known.catalog.refresh()
         todo = list(dict.fromkeys(digests))
-        shipment = _Shipment(self._layout, self._known, self._remote)
-        sizes = [self._size(digest) for digest in todo] if progress is not None else []
-        done, total = 0, sum(sizes)
-        with shipment:
-            for number, digest in enumerate(todo):
+        told = _Told(progress, todo, self._size)
+        left, sent = send_whole_packs(self._layout, self._known, self._remote, todo, told.pass_over)
+        with _Shipment(self._layout, self._known, self._remote, sent) as shipment:
+            for digest in left:
                 shipment.add(digest)
-                if progress is not None:
-                    done += sizes[number]
-                    progress(done, total)
+                told.pass_over([digest])
             shipment.finish()
-        return shipment.sent
+        return sent
 
     def _size(self, digest: Digest) -> int:
-        for place in self._known.catalog.places(bytes.fromhex(digest.hex)):
-            if place.kind != CHUNK:
-                return place.length
+        place = self._known.place(bytes.fromhex(digest.hex))
+        if place is not None:
+            return place.length
         path = Path(self._layout.exact(digest))
         return path.stat().st_size if path.is_file() else 0
+
+
+class _Told:
+    """Progress in bytes of the blobs that were asked for."""
+
+    def __init__(
+        self, report: Callable[[int, int], None] | None, digests: Sequence[Digest], size: Callable[[Digest], int]
+    ) -> None:
+        self._report = report
+        self._sizes = {digest: size(digest) for digest in digests} if report is not None else {}
+        self._total = sum(self._sizes.values())
+        self._done = 0
+
+    def pass_over(self, digests: Sequence[Digest]) -> None:
+        """The remote has these, or they are on their way."""
+        if self._report is not None:
+            self._done += sum(self._sizes[digest] for digest in digests)
+            self._report(self._done, self._total)
 
 
 class _Pack:
@@ -137,7 +146,8 @@ class _Pack:
 class _Shipment:
     """One `send` in progress. Packs are sent by a thread of their own while the next one is filled."""
 
-    def __init__(self, layout: Layout, known: Known, remote: Remote) -> None:
+    def __init__(self, layout: Layout, known: Known, remote: Remote, sent: Sent) -> None:
+        self.sent = sent
         self._layout = layout
         self._known = known
         self._remote = remote
@@ -151,7 +161,6 @@ class _Shipment:
         self._sending: Future[None] | None = None
         self._provers = ThreadPoolExecutor(WORKERS, "holdfast-prove")
         self._sender = ThreadPoolExecutor(1, "holdfast-send")
-        self.sent = Sent()
 
     def __enter__(self) -> Self:
         return self
@@ -165,12 +174,12 @@ class _Shipment:
         id_ = bytes.fromhex(digest.hex)
         if id_ in self._claimed:
             return
-        kind = self._known.kind(digest)
-        if kind == BLOB:
+        place = self._known.place(id_)
+        if place is not None and place.kind == BLOB:
             if not self._remote.catalog.holds(id_):
-                self._claim(id_, BLOB, next(self._known.catalog.places(id_)).stored)
+                self._claim(id_, BLOB, place.stored)
                 self.sent.blobs += 1
-        elif kind == RECIPE:
+        elif place is not None:
             self._add_chunks(digest, id_)
         elif Path(self._layout.exact(digest)).is_file():
             self._add_unlisted(digest, id_)
@@ -207,14 +216,16 @@ class _Shipment:
         if self._remote.catalog.holds(id_) and not self._remote.catalog.lost:
             return
         self.sent.blobs += 1
-        if path.stat().st_size <= _WHOLE_BYTES_MAX:
-            data = b"".join(_exactly(path, digest)())
+        size = path.stat().st_size
+        pieces = proved(path, Segment(EXACT, digest.hex, size))
+        if size <= _WHOLE_BYTES_MAX:
+            data = b"".join(pieces())
             codec, stored = pack_bytes(data)
             self._drain()
             self._claimed.add(id_)
             self._append(Parcel(id_, BLOB, codec, len(data), stored))
             return
-        cut = cut_pieces(_exactly(path, digest)(), self._layout.cutting() or CUTTING, lambda _id, _chunk: None)
+        cut = cut_pieces(pieces(), self._layout.cutting() or CUTTING, lambda _id, _chunk: True)
         self._send_exact(digest, path, cut.chunks)
         recipe = recipe_bytes(cut.chunks)
         self._add_recipe(Parcel(id_, RECIPE, PLAIN, cut.size, recipe))
@@ -286,48 +297,17 @@ class _Shipment:
 
     def _send_pack(self, pack: _Pack) -> None:
         segment, data, index = pack.end()
-        self._create(segment, lambda: iter((data,)))
-        self._list(segment, index)
+        self.sent.bytes += create_segment(self._remote, segment, lambda: iter((data,))) + send_index(
+            self._remote, index
+        )
 
     def _send_exact(self, digest: Digest, path: Path, chunks: Chunks) -> None:
         self._wait()
         segment = Segment(EXACT, digest.hex, sum(length for _, length in chunks))
-        self._create(segment, _exactly(path, digest))
+        self.sent.bytes += send_segment(self._remote, segment, path)
         rows, offset = [], 0
         for id_, length in chunks:
             rows.append(row_bytes(Record(offset, CHUNK, PLAIN, length, length, id_), 0))
             offset += length
-        self._list(segment, index_bytes([segment], rows))
+        self.sent.bytes += send_index(self._remote, index_bytes([segment], rows))
         self._claimed.update(id_ for id_, _ in chunks)
-
-    def _create(self, segment: Segment, pieces: Pieces) -> None:
-        transport, key = self._remote.transport, segment_key(segment)
-        if not transport.create_long(key, pieces, segment.size):
-            found = transport.size(key)
-            if found == segment.size:
-                return
-            # A file of another length than its name says is damaged for everybody.
-            transport.remove(key)
-            transport.create_long(key, pieces, segment.size)
-        self.sent.bytes += segment.size
-
-    def _list(self, segment: Segment, index: bytes) -> None:
-        name = blake3(index).hexdigest()
-        if self._remote.transport.create(f"index/{name}", index):
-            self.sent.bytes += len(index)
-        self._remote.catalog.add(index, [segment])
-
-
-def _exactly(path: Path, digest: Digest) -> Pieces:
-    """The bytes of an exact file; at the end it raises unless they were the ones that the digest names."""
-
-    def pieces() -> Iterator[bytes]:
-        state = hashlib.sha256()
-        with steady(path) as source:
-            for piece in source.pieces(HEAD_BYTES):
-                state.update(piece)
-                yield piece
-        if state.hexdigest() != digest.hex:
-            raise damaged(digest, Digest(state.hexdigest()))
-
-    return pieces

@@ -1,7 +1,9 @@
 """Records on their way: read from wherever they are, and proved before they go on."""
 
 import hashlib
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from blake3 import blake3
@@ -71,10 +73,25 @@ class Known:
         self._segments = Segments(layout)
         self.catalog = catalog
 
-    def kind(self, digest: Digest) -> int | None:
-        """Whether the blob is kept whole (`BLOB`) or in chunks (`RECIPE`); None when no record says so."""
-        kinds = {place.kind for place in self.catalog.places(bytes.fromhex(digest.hex))}
-        return BLOB if BLOB in kinds else RECIPE if RECIPE in kinds else None
+    def place(self, id_: bytes) -> Place | None:
+        """Where a record of the blob is, the blob itself (`BLOB`) or its recipe (`RECIPE`); None when there is none."""
+        found = None
+        for place in self.catalog.places(id_):
+            if place.kind == BLOB:
+                return place
+            if place.kind == RECIPE:
+                found = place
+        return found
+
+    def stands(self, digest: Digest) -> bool:
+        """Whether the blob is here, as far as the catalog has looked; nothing is hashed."""
+        for place in self.catalog.places(bytes.fromhex(digest.hex)):
+            if place.kind == BLOB or (place.kind == RECIPE and not self.catalog.lost):
+                return True
+            if place.kind == RECIPE:
+                with suppress(IntegrityError, NotFound):
+                    return self.holds_all(self.chunks(digest))
+        return os.path.isfile(self._layout.exact(digest))  # noqa: PTH113 - asked for once for every file
 
     def parcel(self, id_: bytes, kind: int) -> Parcel:
         """The record, from the first place that has it whole.

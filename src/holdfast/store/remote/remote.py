@@ -3,7 +3,7 @@
 Index files never change, so each is copied once into a cache on this machine and searched there, like a local store's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +16,9 @@ from holdfast.errors import AlreadyExists, IntegrityError, NotFound, Unsupported
 from holdfast.store.catalog import Catalog
 from holdfast.store.cut import Cutting
 from holdfast.store.disk import place, refusing
-from holdfast.store.index import PACK, Segment
+from holdfast.store.index import PACK, Place, Segment
 from holdfast.store.layout import CONFIG_NAME, Layout, is_name
+from holdfast.store.pack import RECIPE, RECIPE_BYTES_MAX, RECORD_BYTES_MAX
 from holdfast.store.remote.refs import REF_BYTES_MAX, SnapshotRef, VersionRef, read_ref
 from holdfast.store.remote.transport import Transport
 
@@ -77,6 +78,13 @@ class RemoteCatalog(Catalog):
                 super().refresh()
             finally:
                 self._is_adding = False
+
+    def places(self, id_: bytes) -> Iterator[Place]:
+        """See `Catalog.places`. A row that asks for more memory than a record may take does not count."""
+        for found in super().places(id_):
+            limit = RECIPE_BYTES_MAX if found.kind == RECIPE else RECORD_BYTES_MAX
+            if found.stored <= limit and (found.kind == RECIPE or found.length <= limit):
+                yield found
 
     def look_for_segments(self) -> None:
         """Find out which segments are lost, from what the remote lists."""
@@ -192,23 +200,32 @@ class Remote:
         with ThreadPoolExecutor(_AT_ONCE, "holdfast-refs") as pool:
             yield from (ref for ref in pool.map(self.ref, keys) if ref is not None)
 
-    def refer(self, ref: SnapshotRef | VersionRef) -> bool:
-        """Write a ref, after everything it needs; whether it was new.
+    def refer(self, refs: Sequence[SnapshotRef | VersionRef]) -> list[bool]:
+        """Write refs, after everything they need; of each whether it was new.
 
         Raises:
-            AlreadyExists: another digest has this name; the details give both.
+            AlreadyExists: another digest has one of these names; the details give both.
         """
-        if self.transport.create(ref.key, ref.encode()):
-            return True
-        self.refuse_other(ref)
-        return False
 
-    def refuse_other(self, ref: SnapshotRef | VersionRef) -> None:
-        """Raise where the name of `ref` belongs to another digest.
+        def write(ref: SnapshotRef | VersionRef) -> bool:
+            if self.transport.create(ref.key, ref.encode()):
+                return True
+            self._refuse_other(ref)
+            return False
+
+        with ThreadPoolExecutor(_AT_ONCE, "holdfast-refs") as pool:
+            return list(pool.map(write, refs))
+
+    def refuse_others(self, refs: Sequence[SnapshotRef | VersionRef]) -> None:
+        """Raise where the name of one of `refs` belongs to another digest.
 
         Raises:
             AlreadyExists: it does; the details give both.
         """
+        with ThreadPoolExecutor(_AT_ONCE, "holdfast-refs") as pool:
+            list(pool.map(self._refuse_other, refs))
+
+    def _refuse_other(self, ref: SnapshotRef | VersionRef) -> None:
         found = self.ref(ref.key)
         if found is not None and found.digest != ref.digest and isinstance(ref, VersionRef):
             raise AlreadyExists(
