@@ -74,6 +74,7 @@ def _trees_need(trees: Iterable[Digest], store: Store, unread: Unread, walked: s
         walked.add(tree)
         yield tree
         try:
+            store.verify(tree)  # the rows of a damaged tree come before the damage shows, and may name anything
             yield from (Digest(row.hex) for row in tree_rows(store, tree))
         except HoldfastError as error:
             unread(tree, error)
