@@ -259,8 +259,8 @@ def collect(root: Path, plan: Plan, *, still_holds: Callable[[], bool] = lambda:
             # (4) the lists
             if left.keys() != since.keys():
                 write_condemned(layout, mine, left, lists)
-        # (5) what has served its time
-        _forget(layout, plan)
+            # (5) what has served its time
+            _forget(layout, plan)
     return Collected(
         deleted=deleted,
         bytes_freed=sum(segment.size for segment in deleted) - saved.bytes,
