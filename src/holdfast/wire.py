@@ -47,10 +47,11 @@ if TYPE_CHECKING:
     from holdfast.runtime.bundle_files import BundleFiles
     from holdfast.runtime.predictor import Predictor
     from holdfast.tracking.interface import Tracking
+    from holdfast.upkeep.gc import Collector
     from holdfast.upkeep.remotes import NamedRemote
     from holdfast.upkeep.share import Exchange
 
-__all__ = ["Project", "create_project", "open_exchange", "open_project", "open_transport", "utc_now"]
+__all__ = ["Project", "create_project", "open_collector", "open_exchange", "open_project", "open_transport", "utc_now"]
 
 _GIT_SECONDS_MAX = 5.0
 """Git answers who it is from a file or two; a slower answer is a broken network home, and the system user will do."""
@@ -318,6 +319,29 @@ def open_exchange(project: Project, named: "NamedRemote") -> "Exchange":
         outgoing=Outgoing(project.store.root, remote),
         incoming=Incoming(project.store, remote),
         stages=project.policy.stages,
+    )
+
+
+def open_collector(project: Project) -> "Collector":
+    """Looks through the project's store for what nothing needs.
+
+    Raises:
+        UsageError: the project keeps its own bytes in a remote.
+    """
+    if not isinstance(project.store, LocalStore) or isinstance(project.store, RemoteStore):
+        raise UsageError(
+            "this project works directly on a remote, and only a store on a local disk can be cleaned up",
+            hint="Run it where the store is a folder.",
+        )
+    from holdfast.upkeep.gc import Collector
+
+    return Collector(
+        settings=project.settings,
+        folder=project.store.root,
+        store=project.store,
+        registry=project.registry,
+        tracking=project.tracking,
+        clock=utc_now,
     )
 
 

@@ -678,3 +678,43 @@ def test_a_version_from_elsewhere_can_hold_a_stage(registry: Registry) -> None:
     take_in(registry, 3, "three")
     assert move(registry, 3, None).to_number == 3
     assert registry.audit_verify().ok
+
+
+def test_a_hold_stands_until_it_is_lifted(registry: Registry) -> None:
+    register(registry, 2)
+    first = registry.hold(Reference.parse("churn@2"), "an audit", "ana")
+    second = registry.hold(digest("data"), "a lawsuit", "bob")
+    assert (first.model, first.version, first.digest) == ("churn", 2, resolve(registry, "churn@2").digest)
+    assert (second.model, second.version, second.digest) == (None, None, digest("data"))
+    assert registry.holds() == (first, second)
+    assert [(one.by, one.reason) for one in registry.holds()] == [("ana", "an audit"), ("bob", "a lawsuit")]
+    assert registry.lift(first.id, "it is over", "bob") == first
+    assert registry.holds() == (second,)
+    [lifted, _, added, *_] = registry.log()
+    assert (lifted.action, lifted.actor, lifted.reason) == (Action.HOLD_LIFT, "bob", "it is over")
+    assert (added.action, added.index, added.to_number) == (Action.HOLD_ADD, first.id, 2)
+    assert registry.audit_verify().ok
+
+
+def test_the_same_may_be_held_twice_for_two_reasons(registry: Registry) -> None:
+    one, two = (registry.hold(digest("data"), reason, "ana") for reason in ("one", "two"))
+    registry.lift(one.id, "", "ana")
+    assert registry.holds() == (two,)
+
+
+def test_a_hold_is_refused_as_a_whole(registry: Registry) -> None:
+    register(registry)
+    held = registry.hold(digest("data"), "why", "ana")
+    registry.lift(held.id, "", "ana")
+    size = registry.audit_verify().size
+    for refused, expected in (
+        (lambda: registry.hold(Reference.parse("churn@9"), "why", "ana"), NotFound),
+        (lambda: registry.hold(digest("data"), "  ", "ana"), UsageError),
+        (lambda: registry.hold(digest("data"), "x" * 5000, "ana"), TooLarge),
+        (lambda: registry.lift(held.id, "", "ana"), NotFound),
+        (lambda: registry.lift(0, "no hold", "ana"), NotFound),
+        (lambda: registry.record(NewEvent(Action.HOLD_ADD), "ana"), UsageError),
+    ):
+        with pytest.raises(expected):
+            refused()
+    assert registry.audit_verify().size == size

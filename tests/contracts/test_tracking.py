@@ -274,3 +274,18 @@ def test_more_runs_than_one_statement_reads_come_back_in_order(tracking: Trackin
     found = tracking.search(order_by="params.n", limit=1_000)
     assert [run.id for run in found] == ids
     assert [run.params["n"] for run in found] == list(range(520))
+
+
+def test_every_digest_that_a_run_names_is_told_of(tracking: Tracking) -> None:
+    first, second = start(tracking), start(tracking)
+    assert tracking.digests() == ()
+    tracking.log_inputs(first.id, [RunInput("opened", "config.yaml"), RunInput("train", "rows", hash_bytes(b"rows"))])
+    tracking.log_inputs(second.id, [RunInput("train", "rows", hash_bytes(b"rows"))])
+    tracking.set_tags(second.id, {"holdfast.capture": str(hash_bytes(b"capture")), "holdfast.note": "sha256:no"})
+    tracking.set_tags(first.id, {"mine": str(hash_bytes(b"of another system"))})
+    tracking.finish_run(first.id, RunStatus.FINISHED)
+    assert set(tracking.digests()) == {
+        (first.id, hash_bytes(b"rows")),
+        (second.id, hash_bytes(b"rows")),
+        (second.id, hash_bytes(b"capture")),
+    }

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from holdfast.digest import Digest, hash_bytes
-from holdfast.errors import IntegrityError, NotFound
+from holdfast.errors import IntegrityError, NotFound, Unavailable
 from holdfast.store import local
+from holdfast.store.collect import collect
 from holdfast.store.interface import Stored
 from holdfast.store.local import LocalStore
 from holdfast.store.local_writer import LocalWriter
 from tests.store import paths as every_path
+from tests.store.collecting import DAY, NOW, age, plan_for
 from tests.store.looking import exact_files, index_files, packs
 from tests.store.spoiling import flip
 
@@ -60,6 +62,7 @@ class Stores(RuleBasedStateMachine):
         """What may be damaged since it was acknowledged: it may be gone, and never wrong."""
         self.is_hidden = False
         """Whether there is damage that nobody has looked for: what is known is not read again when it is added."""
+        self.now = NOW
         self.flipped = 0
         """Bits in packs: an index that is lost is made again beside one of them, not beside any number."""
         self.writer: LocalWriter | None = None
@@ -99,7 +102,11 @@ class Stores(RuleBasedStateMachine):
     @rule()
     def commit(self) -> None:
         assert self.writer is not None
-        self.writer.commit()
+        try:
+            self.writer.commit()
+        except Unavailable:  # what it had relied on was let go of meanwhile
+            self.leave()
+            return
         self.acknowledge(self.added, self.store)
         self.added = {}
 
@@ -218,7 +225,24 @@ class Stores(RuleBasedStateMachine):
         if self.flipped > 1:
             self.spoil_all()
 
-    # Further rules: collecting garbage, pushing to and pulling from a remote, archiving and restoring.
+    # Letting go
+
+    @rule(share=st.integers(0, 4))
+    def let_go_of_some(self, share: int) -> None:
+        """One nightly run of somebody else, also while a writer of ours is open; everything is old enough to go."""
+        for digest in list(self.acknowledged):
+            if int(digest.hex[:8], 16) % 4 == share:
+                del self.acknowledged[digest]
+        age(self.root)
+        self.now += DAY
+        try:
+            plan = plan_for(self.root, set(self.acknowledged) - self.spoilt, self.now)
+        except IntegrityError:
+            return  # an index file is damaged, and nothing goes until it is repaired
+        assert plan.lost == ()
+        collect(self.root, plan)
+
+    # Further rules: pushing to and pulling from a remote, archiving and restoring.
 
     # What always holds
 

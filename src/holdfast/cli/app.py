@@ -39,6 +39,8 @@ COMMANDS: dict[str, str] = {
     "pull": "remote",
     "clone": "remote",
     "check": "upkeep",
+    "gc": "space",
+    "hold": "space",
     "audit": "upkeep",
     "doctor": "upkeep",
     "demo": "demo",

@@ -9,7 +9,7 @@ class Action(StrEnum):
     """The action of an event, written `source:subject:action`.
 
     source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`.
-    subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `pointer`, `rollback`, `blob`.
+    subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `pointer`, `rollback`, `hold`, `blob`.
     action: what was done, as a verb in the imperative.
 
     A word, once written into a log, keeps its meaning for ever; new ones are added.
@@ -53,6 +53,12 @@ class Action(StrEnum):
 
     ROLLBACK_EXPLAIN = "stage:rollback:explain"
     """A person said what had made a rollback necessary."""
+
+    HOLD_ADD = "store:hold:add"
+    """A person asked that something be kept, whatever else needs it or not; what, is in the details."""
+
+    HOLD_LIFT = "store:hold:lift"
+    """A person took such a wish back; which, is in the details."""
 
     BLOB_DAMAGE = "store:blob:damage"
     """A check found bytes that do not match their digest."""

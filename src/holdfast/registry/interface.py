@@ -11,6 +11,7 @@ from holdfast.registry.records import (
     Approval,
     Audit,
     Event,
+    Hold,
     Live,
     NewApproval,
     NewEvent,
@@ -219,6 +220,24 @@ class Registry(Protocol):
             NotFound: no such model.
             UsageError: the limit is not 1 to `EVENTS_MAX`.
         """
+
+    def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
+        """Writes down that a version, or whatever a digest names, is to be kept until the hold is lifted.
+
+        Raises:
+            NotFound: no such version. Whether a store has the digest is the caller's to ask.
+            UsageError: no reason.
+        """
+
+    def lift(self, hold: int, reason: str, actor: str) -> Hold:
+        """Takes a hold back; what it was.
+
+        Raises:
+            NotFound: no such hold, or it was lifted before.
+        """
+
+    def holds(self) -> tuple[Hold, ...]:
+        """The holds that stand, oldest first."""
 
     def audit_verify(self) -> Audit:
         """Recomputes every event from its fields, the chain, and what the registry must hold after it; changes nothing.

@@ -15,6 +15,7 @@ __all__ = [
     "Approval",
     "Audit",
     "Event",
+    "Hold",
     "Holding",
     "Live",
     "Meaning",
@@ -214,6 +215,41 @@ class Verdict:
             "outcome": self.outcome,
             "body": self.body,
             "created_at": to_text(self.created_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A wish that something be kept, until it is taken back.
+
+    Attributes:
+        id: the index of the event that made it.
+        digest: what is kept, with all that it names: a version, a snapshot, or a single blob.
+        model: of the version; None when it is none.
+        version: its number; None likewise.
+        reason: why.
+        by: who asked.
+        since: when.
+    """
+
+    id: int
+    digest: Digest
+    model: str | None
+    version: int | None
+    reason: str
+    by: str
+    since: datetime
+
+    def to_json(self) -> JsonObject:
+        """One entry of `hold list`."""
+        return {
+            "hold": self.id,
+            "digest": str(self.digest),
+            "model": self.model,
+            "version": self.version,
+            "reason": self.reason,
+            "by": self.by,
+            "since": to_text(self.since),
         }
 
 

@@ -23,6 +23,7 @@ class Replay:
         stages: (model, name) -> (number, epoch, last-known-good, event, changed_at).
         approvals: id -> (model, number, digest, stage, meaning, approver, reason, verdict, created_at).
         lineage: the edges.
+        holds: the index of the event that made it -> what it keeps; they have no table.
     """
 
     models: dict[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Replay:
     stages: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     approvals: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     lineage: set[tuple[str, ...]] = field(default_factory=set)
+    holds: dict[int, Any] = field(default_factory=dict)
 
     def play(self, event: Event) -> str | None:
         """Plays one event; a sentence when it cannot follow from those before it."""
@@ -45,6 +47,11 @@ class Replay:
             return self._import(event, model)
         if event.action in {Action.VERSION_APPROVE, Action.VERSION_REJECT}:
             return self._judge(event, model)
+        if event.action == Action.HOLD_ADD:
+            self.holds[event.index] = event.details.get("digest")
+            return None
+        if event.action == Action.HOLD_LIFT:
+            return self._lift(event)
         if event.action in MOVES:
             return self._move(event, model, event.stage or "")
         return None
@@ -104,6 +111,12 @@ class Replay:
             event.verdict,
             to_text(event.time),
         )
+        return None
+
+    def _lift(self, event: Event) -> str | None:
+        hold = event.details.get("hold")
+        if not isinstance(hold, int) or hold not in self.holds or self.holds.pop(hold) != event.details.get("digest"):
+            return f"it lifts the hold {hold}, which did not stand"
         return None
 
     def _move(self, event: Event, model: str, stage: str) -> str | None:

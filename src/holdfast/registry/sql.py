@@ -7,7 +7,7 @@ from holdfast.database.engine import Database
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import audit, events, judgements, lineage, moves, replicas, stages, versions
+from holdfast.registry import audit, events, holds, judgements, lineage, moves, replicas, stages, versions
 from holdfast.registry import live as moments
 from holdfast.registry.actions import RECORDED, Action
 from holdfast.registry.nearest import require_model
@@ -15,6 +15,7 @@ from holdfast.registry.records import (
     Approval,
     Audit,
     Event,
+    Hold,
     Live,
     NewApproval,
     NewEvent,
@@ -202,6 +203,22 @@ class SqlRegistry:
                 require_model(connection, str(model))
             name = None if model is None else str(model)
             return tuple(events.log(connection, name, since=since, before=before, limit=limit))
+
+    def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
+        """See `Registry.hold`."""
+        with self._database.write() as connection:
+            found = versions.resolve(connection, what) if isinstance(what, Reference) else what
+            return holds.add(connection, found, reason, self._clock(), actor)
+
+    def lift(self, hold: int, reason: str, actor: str) -> Hold:
+        """See `Registry.lift`."""
+        with self._database.write() as connection:
+            return holds.lift(connection, hold, reason, self._clock(), actor)
+
+    def holds(self) -> tuple[Hold, ...]:
+        """See `Registry.holds`."""
+        with self._database.view() as connection:
+            return holds.every_hold(connection)
 
     def audit_verify(self) -> Audit:
         """See `Registry.audit_verify`."""

@@ -14,6 +14,7 @@ from contextlib import suppress
 from heapq import merge
 from pathlib import Path
 from threading import Lock
+from typing import ClassVar
 
 from blake3 import blake3
 
@@ -41,7 +42,10 @@ class Catalog:
     Attributes:
         lost: segments that rows refer to and that are not there, or not of the stated length; such rows do not count.
         unreadable: index files that are damaged; they do not count either.
+        shrinks: whether somebody may delete from it, so that a writer has to watch what it relies on.
     """
+
+    shrinks: ClassVar[bool] = True
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout

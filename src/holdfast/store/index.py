@@ -9,7 +9,7 @@ docs/FORMAT.md, "Index", is the description for everybody who does not read Pyth
 
 import mmap
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from struct import Struct
 from typing import NamedTuple
 
@@ -149,14 +149,24 @@ class IndexFile:
         Raises:
             UnsupportedFormat: a row that refers to nothing.
         """
+        for number in self.numbers(id_):
+            yield self.place_of(number)
+
+    def numbers(self, id_: bytes) -> Iterator[int]:
+        """Which rows are of `id_`, counted from 0."""
         fan = self._fan + (int.from_bytes(id_[:4], "big") >> self._shift) * _NUMBER.size
         low, high = _TWO_NUMBERS.unpack_from(self.data, fan)
         end = self._rows + high * ROW_BYTES
         at = self.data.find(id_, self._rows + low * ROW_BYTES, end)
         while at >= 0:
-            if (at - self._rows) % ROW_BYTES == 0:
-                yield self._place(at + ID_BYTES)
+            number, inside = divmod(at - self._rows, ROW_BYTES)
+            if not inside:
+                yield number
             at = self.data.find(id_, at + 1, end)
+
+    def place_of(self, number: int) -> Place:
+        """The place that the row says; rows are counted from 0."""
+        return self._place(self._rows + number * ROW_BYTES + ID_BYTES)
 
     def holds(self, id_: bytes) -> bool:
         """Whether there is a row of `id_`."""
@@ -202,6 +212,20 @@ class IndexFile:
             if segment >= len(told):
                 raise _malformed("a row refers to no segment")
             yield row[:_SEGMENT_AT] + told[segment] + row[_SEGMENT_AT + _NUMBER.size :]
+
+    def without(self, segments: Container[Segment]) -> bytes | None:
+        """An index file that says the same of all other segments; None when there is nothing left to say."""
+        kept: dict[int, int] = {}
+        rows = []
+        for at in range(self._rows, self._rows + self._count * ROW_BYTES, ROW_BYTES):
+            row = self.data[at : at + ROW_BYTES]
+            (old,) = _NUMBER.unpack_from(row, _SEGMENT_AT)
+            if old >= len(self.segments):
+                raise _malformed("a row refers to no segment")
+            if self.segments[old] not in segments:
+                new = kept.setdefault(old, len(kept))
+                rows.append(row[:_SEGMENT_AT] + _NUMBER.pack(new) + row[_SEGMENT_AT + _NUMBER.size :])
+        return index_bytes([self.segments[old] for old in kept], rows) if rows else None
 
     def _place(self, at: int) -> Place:
         offset, length, stored, number, kind, codec, _ = _PLACE.unpack_from(self.data, at)

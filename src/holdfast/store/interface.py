@@ -375,6 +375,17 @@ class Store(Protocol):
         """
         ...
 
+    def claim(self, digest: Digest) -> None:
+        """Say that somebody works with the tree or manifest `digest`, though nothing may refer to it yet.
+
+        A store that deletes MUST keep it, and the caller of the deletion what it names, for weeks from now. It need
+        not be here. A writer's own blobs, new or known, are kept as long without it.
+
+        Raises:
+            NoSpace, PermissionRefused: as promise 4 says.
+        """
+        ...
+
     def digests(self) -> Iterator[Digest]:
         """Every visible blob, in ascending order; what appears meanwhile may be left out."""
         ...

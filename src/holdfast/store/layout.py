@@ -3,7 +3,7 @@
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +70,21 @@ class Layout:
     def damaged(self) -> Path:
         """The folder of the marks."""
         return self.root / "damaged"
+
+    @property
+    def condemned(self) -> Path:
+        """The folder of the lists of what will be deleted."""
+        return self.root / "condemned"
+
+    @property
+    def used(self) -> Path:
+        """The folder that says when a writer last relied on which segment."""
+        return self.root / "used"
+
+    @property
+    def claims(self) -> Path:
+        """The folder that says who works with which tree, and since when."""
+        return self.root / "claims"
 
     def exact(self, digest: Digest) -> str:
         """The exact file of the blob, if it has one. A plain text: it is asked for once for every new file."""
@@ -199,6 +214,32 @@ class Layout:
         else:
             # Anything else here is not ours, and no reason to refuse what is.
             yield from filter(is_name, _listing(folder))
+
+    def touch(self, folder: Path, names: Iterable[str]) -> None:
+        """Let an empty file in `folder` say of each of these names that it is in use now.
+
+        Raises:
+            NoSpace, PermissionRefused: the operating system refused.
+        """
+        is_new = False
+        with refusing(folder):
+            for name in names:
+                folder.mkdir(exist_ok=True)
+                try:
+                    os.utime(folder / name)
+                except FileNotFoundError:
+                    os.close(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
+                    is_new = True
+            if is_new:
+                fsync_folder(folder)
+
+    def touched_ns(self, folder: Path) -> dict[str, int]:
+        """The names in `folder` and when each was last touched, in nanoseconds since 1970."""
+        found = {}
+        for name in self.names(folder):
+            with suppress(NotFound), refusing(folder):
+                found[name] = os.lstat(folder / name).st_mtime_ns
+        return found
 
     def mark_damaged(self, name: str) -> None:
         """Remember that the blob or chunk is damaged, so that adding its bytes again writes them again.

@@ -40,6 +40,7 @@ from holdfast.store.pack import BLOB, CHUNK, RECORD_BYTES_MAX, recipe_chunks
 from holdfast.store.rebuild import rebuilt_index
 from holdfast.store.scratch import scratch, sweep
 from holdfast.store.segments import Segments
+from holdfast.store.turns import undisturbed
 
 __all__ = ["LocalStore"]
 
@@ -164,6 +165,8 @@ class LocalStore:
             yield from self._put_together(digest, self._recipe_that_holds(digest, list(recipes)))
         elif wrong is None or self._has_exact(digest):
             yield from self._exact_pieces(digest)
+        elif self._catalog.refresh():  # it was moved, to make room; nothing was handed out yet
+            yield from self.pieces(digest)
         else:
             self._layout.mark_damaged(digest.hex)
             raise damaged(digest, wrong)
@@ -198,12 +201,22 @@ class LocalStore:
 
     def check(self, depth: Depth = EVERYTHING, progress: Callable[[int, int], None] | None = None) -> StoreCheck:
         """See `Store.check`."""
-        self._look()
-        return LocalCheck(self._layout, self._catalog, depth, progress).run()
+        with undisturbed(self._layout):
+            self._look()
+            return LocalCheck(self._layout, self._catalog, depth, progress).run()
 
     def repair(self) -> tuple[str, ...]:
         """See `Store.repair`: an index that is lost or damaged is made again from the packs."""
         self._layout.prepare_to_write()
+        with undisturbed(self._layout):
+            return self._repair()
+
+    def claim(self, digest: Digest) -> None:
+        """See `Store.claim`."""
+        with undisturbed(self._layout):
+            self._layout.touch(self._layout.claims, [digest.hex])
+
+    def _repair(self) -> tuple[str, ...]:
         self._look()
         damaged = list(self._catalog.unreadable)
         with scratch(self._layout.tmp, SCRATCH_PREFIX) as mine:
@@ -315,6 +328,8 @@ class LocalStore:
                     wrong = "its bytes hash to something else"
             except _CANNOT as error:
                 wrong = str(error)
+        if self._catalog.refresh():  # it was moved, to make room
+            return self._chunk(id_, length)
         self._layout.mark_damaged(id_.hex())
         raise IntegrityError(
             f"the chunk b3:{id_.hex()} is damaged: {wrong}",

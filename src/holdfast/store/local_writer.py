@@ -31,8 +31,10 @@ from holdfast.store.naming import gathered
 from holdfast.store.pack import BLOB, CHUNK, ID_BYTES, RECIPE, recipe_bytes
 from holdfast.store.packing import PACK_BYTES, Packing
 from holdfast.store.parallel import WORKERS
+from holdfast.store.relying import Relying
 from holdfast.store.scratch import Scratch
 from holdfast.store.steady import Steady, read_steady, steady
+from holdfast.store.turns import undisturbed
 
 __all__ = ["ROWS_MAX", "LocalWriter"]
 
@@ -65,6 +67,7 @@ class LocalWriter:
         self._cutting = cutting
         self._scratch = scratch
         self._marked = set(layout.names(layout.damaged))
+        self._relying = Relying(layout, catalog)
         self._lock = Lock()
         self._names = 0
         self._claimed: set[bytes] = set()
@@ -218,7 +221,8 @@ class LocalWriter:
             return True
         if self._marked and id_.hex() in self._marked:
             return False
-        return any(place.length == size for place in self._catalog.places(id_)) or self._is_exact(id_, size)
+        found = (place.segment for place in self._catalog.places(id_) if place.length == size)
+        return any(map(self._relying.on, found)) or self._is_exact(id_, size)
 
     def _is_chunk_known(self, chunk: Chunk) -> bool:
         return self._is_known(blake3(chunk.data).digest(), len(chunk.data))
@@ -226,7 +230,7 @@ class LocalWriter:
     def _is_exact(self, id_: bytes, size: int) -> bool:
         """Whether an exact file of the blob is here; it may be older than the index."""
         path = self._layout.exact(digest := Digest(id_.hex()))
-        if self._layout.exact_size(digest) != size:
+        if self._layout.exact_size(digest) != size or not self._relying.on(Segment(EXACT, digest.hex, size)):
             return False
         self._met.add(Path(path).parent)
         return True
@@ -308,8 +312,10 @@ class LocalWriter:
 
     def _publish(self) -> None:
         if not self._rows and not self._segments:
-            # Who wrote what was known may not have come so far as to make its name durable.
-            self._sync([*self._met, self._layout.blobs, self._layout.index])
+            with undisturbed(self._layout):
+                self._relying.settle()
+                # Who wrote what was known may not have come so far as to make its name durable.
+                self._sync([*self._met, self._layout.blobs, self._layout.index])
             return
         # (2) the contents; docs/FORMAT.md, "Order of writing and reading", has the same numbers
         for open_pack in (self._data, self._recipes):
@@ -321,6 +327,11 @@ class LocalWriter:
             segments.append(made.result() if isinstance(made, Future) else made)
             if segments[-1].kind == EXACT:
                 self._fsync(name)
+        with undisturbed(self._layout):
+            self._relying.settle()
+            self._make_visible(segments)
+
+    def _make_visible(self, segments: list[Segment]) -> None:
         # (3) the names; recipes come last, so that an index made from the packs finds none without its chunks
         named = [
             (name, Path(self._layout.segment(one))) for (name, _), one in zip(self._segments, segments, strict=True)

@@ -90,6 +90,9 @@ class MemoryStore:
         """See `Store.repair`; there is nothing to repair from."""
         return ()
 
+    def claim(self, digest: Digest) -> None:
+        """See `Store.claim`; nothing is ever deleted from memory."""
+
     def digests(self) -> Iterator[Digest]:
         """See `Store.digests`."""
         yield from sorted(self._blobs)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from holdfast.canonical import Json
+from holdfast.digest import Digest
 from holdfast.tracking.values import NewRun, Point, Run, RunInput, RunStatus
 
 __all__ = ["POINTS_MAX", "RUNS_MAX", "Tracking"]
@@ -76,4 +77,10 @@ class Tracking(Protocol):
 
         Raises:
             UsageError: the filter, the order or the limit cannot be read; the details give the `place`.
+        """
+
+    def digests(self) -> tuple[tuple[str, Digest], ...]:
+        """Every digest that a run names, with the run: of its inputs, and in the tags that Holdfast sets; sorted.
+
+        Not all of them need be in a store: a file that was only opened is named by its digest too.
         """

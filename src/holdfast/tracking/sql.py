@@ -11,12 +11,13 @@ from sqlalchemy import Connection, bindparam, insert, select, text, update
 from holdfast.canonical import Json, encode, plain
 from holdfast.database.engine import Database
 from holdfast.database.times import to_text
+from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.tracking import limits, reading
 from holdfast.tracking.grammar import parse_filter, parse_order
 from holdfast.tracking.interface import POINTS_MAX, RUNS_MAX
 from holdfast.tracking.search import statement
-from holdfast.tracking.tables import run_inputs, run_params, run_points, runs
+from holdfast.tracking.tables import run_inputs, run_params, run_points, run_tags, runs
 from holdfast.tracking.values import NewRun, Point, Run, RunInput, RunStatus
 
 __all__ = ["SqlTracking"]
@@ -36,6 +37,13 @@ _KEEP_LAST = text(
 _SET_TAG = text(
     "INSERT INTO run_tags (run, key, value, text) VALUES (:run, :key, :value, :text) "
     "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value, text = excluded.text"
+)
+
+
+_INPUT_DIGESTS = select(run_inputs.c.run, run_inputs.c.digest).where(run_inputs.c.digest.is_not(None))
+
+_TAG_DIGESTS = select(run_tags.c.run, run_tags.c.value).where(
+    run_tags.c.key.like("holdfast.%"), run_tags.c.value.like("sha256:" + 64 * "_")
 )
 
 
@@ -157,6 +165,12 @@ class SqlTracking:
         wanted, orders = parse_filter(filter), parse_order(order_by)
         with self._database.view() as connection:
             return reading.many(connection, list(connection.scalars(statement(wanted, orders, limit))))
+
+    def digests(self) -> tuple[tuple[str, Digest], ...]:
+        """See `Tracking.digests`."""
+        with self._database.view() as connection:
+            rows = [*connection.execute(_INPUT_DIGESTS), *connection.execute(_TAG_DIGESTS)]
+        return tuple(sorted((run, Digest.parse(digest)) for run, digest in {tuple(row) for row in rows}))
 
 
 def _require(connection: Connection, run: str) -> str:

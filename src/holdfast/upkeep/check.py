@@ -1,19 +1,15 @@
 """`check`: re-hash everything, name what is damaged, and say which versions it hurts."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
-from holdfast.errors import HoldfastError, IntegrityError, NotFound
-from holdfast.evidence import Holdout
-from holdfast.parts import DataSlice
+from holdfast.errors import IntegrityError, NotFound
 from holdfast.registry.interface import Registry
-from holdfast.registry.values import Version
-from holdfast.runtime.materialise import read_manifest
 from holdfast.store.interface import EVERYTHING, Damage, Depth, Store
-from holdfast.store.tree import load_tree
+from holdfast.upkeep.retention import version_needs
 
 __all__ = ["Checked", "Damaged", "Source", "check"]
 
@@ -105,7 +101,7 @@ def check(
     users: dict[Digest, list[str]] = {}
     for version in registry.versions():
         name = f"{version.model}@{version.number}"
-        for digest in dict.fromkeys(_needed(version, store, registry)):
+        for digest in dict.fromkeys(version_needs(version, store, registry, lambda _digest, _error: None)):
             users.setdefault(digest, []).append(name)
     for digest in store.missing(users):
         reasons.setdefault(digest, "the store does not have it")
@@ -123,26 +119,3 @@ def _fetch(damaged: Iterable[Damage], sources: Iterable[Source]) -> list[Digest]
                 healed.append(digest)
         left = [digest for digest in left if digest not in healed]
     return healed
-
-
-def _needed(version: Version, store: Store, registry: Registry) -> Iterator[Digest]:
-    """Every blob of a version's bundle and data; what cannot be read for damage is named all the same."""
-    yield version.digest
-    # What the data was is known by lineage too, which stands even where the manifest is damaged.
-    edges = registry.lineage("version", str(version.digest))
-    trees = [Digest.parse(edge.parent) for edge in edges if edge.parent_kind == "snapshot"]
-    try:
-        manifest = read_manifest(store, version.digest)
-    except HoldfastError:
-        manifest = None
-    if manifest is not None:
-        yield from (entry.digest for entry in manifest.files)
-        data, holdout = manifest.parts.data_slice, manifest.evidence.holdout
-        trees += [item.digest for item in data.inputs] if isinstance(data, DataSlice) else []
-        trees += [holdout.snapshot] if isinstance(holdout, Holdout) and holdout.snapshot is not None else []
-    for tree in dict.fromkeys(trees):
-        yield tree
-        try:
-            yield from (entry.digest for entry in load_tree(store, tree).entries)
-        except HoldfastError:
-            continue

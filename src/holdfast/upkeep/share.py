@@ -125,6 +125,8 @@ def pull(exchange: Exchange, wanted: Sequence[str], actor: str, progress: Progre
     first = exchange.incoming.fetch([ref.digest for ref in refs])
     manifests = {ref: read_manifest(exchange.store, ref.digest) for ref in refs if isinstance(ref, VersionRef)}
     second = exchange.incoming.fetch([tree for manifest in manifests.values() for tree in _trees(manifest)])
+    for ref in refs:
+        exchange.store.claim(ref.digest)  # what is here already must not be let go of before the version has its row
     third = exchange.incoming.fetch(_needs(exchange.store, refs), progress)
     for ref, manifest in manifests.items():
         _take_in(exchange, ref, manifest, actor)

@@ -176,6 +176,8 @@ def _freeze(
         # (1) what there is, and what is known of it from the last time
         found, read = Blocks(found_file), Blocks(read_file)
         with Seen.open(seen, source.path) as before:
+            if before.tree is not None:
+                store.claim(before.tree)  # what is not read again must not be let go of meanwhile
             known_bytes, all_known = _look(store, source, found, before)
             if all_known and before.tree is not None and found.files == before.files and store.has(before.tree):
                 # Every file is the one that was frozen then, and all of it is in the store. One scan is enough: the
@@ -209,6 +211,7 @@ def _freeze(
             # (5) the tree, and all of it durable
             tree = writer.add_pieces(tree_pieces(_rows(read))).digest
             writer.commit()
+        store.claim(tree)
         # (6) what it looked like, for the next time
         if seen is not None:
             remember(seen, source.path, read_file, tree, proven_ns)

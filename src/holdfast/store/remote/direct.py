@@ -8,6 +8,7 @@ exact files, and after each of them what makes it visible to everybody.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
 from holdfast.digest import Digest
 from holdfast.errors import IntegrityError
@@ -101,7 +102,9 @@ class RemoteStore(LocalStore):
 
 
 class _Both(Catalog):
-    """What a writer has staged, and what the remote has."""
+    """What a writer has staged, and what the remote has; nothing is deleted from either."""
+
+    shrinks: ClassVar[bool] = False
 
     def __init__(self, staging: Layout, remote: Catalog) -> None:
         super().__init__(staging)

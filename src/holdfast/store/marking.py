@@ -1,0 +1,139 @@
+"""What is needed of a local store: marks on the rows of its index.
+
+One byte is kept for each row, so that a hundred million chunks take a hundred megabytes, and nothing else grows with
+their number. Everything is judged from the index and the recipes; no data is read.
+"""
+
+from collections.abc import Callable, Iterator
+from heapq import merge
+from itertools import groupby
+from typing import NamedTuple
+
+from holdfast.digest import Digest
+from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
+from holdfast.store.catalog import Catalog
+from holdfast.store.index import EXACT, Place, Segment
+from holdfast.store.layout import Layout
+from holdfast.store.pack import CHUNK, RECIPE, recipe_chunks
+from holdfast.store.segments import Segments
+
+__all__ = ["Judged", "Marking"]
+
+_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, ValueError)
+
+
+class Judged(NamedTuple):
+    """One record, wherever it stands.
+
+    Attributes:
+        id: of the record.
+        places: where it stands, all of one kind, the one that is kept first.
+        needed: whether anything needs it.
+    """
+
+    id: bytes
+    places: list[Place]
+    needed: bool
+
+
+class Marking:
+    """Marks what is needed, then tells for every record whether it is.
+
+    Args:
+        layout: of the store.
+        catalog: its index, freshly looked at.
+        condemned: whether a segment is condemned: of two places, the one in the other segment is kept.
+    """
+
+    def __init__(self, layout: Layout, catalog: Catalog, condemned: Callable[[Segment], bool]) -> None:
+        self._catalog = catalog
+        self._condemned = condemned
+        self._reader = Segments(layout)
+        self._files = list(catalog.files.values())
+        self._marks = [bytearray(len(file)) for file in self._files]
+        self._exact = {}
+        for name in layout.names(layout.blobs):
+            if (size := layout.exact_size(Digest(name))) is not None:
+                self._exact[name] = Segment(EXACT, name, size)
+        self.needed_exact: set[Segment] = set()
+
+    @property
+    def exact(self) -> list[Segment]:
+        """Every exact file that is there, whether the index knows of it or not."""
+        return list(self._exact.values())
+
+    def need(self, digest: Digest) -> int | None:
+        """Mark all that the blob needs: the stored bytes that nothing needed before; None when some of it is lost.
+
+        What is there of a blob that is not whole is marked all the same.
+        """
+        id_ = bytes.fromhex(digest.hex)
+        kinds, is_new, added = self._mark(id_)
+        file = self._exact.get(digest.hex)
+        if file is not None and file not in self.needed_exact:
+            self.needed_exact.add(file)
+            is_new = True
+            added += file.size
+        if not is_new:
+            return 0 if kinds or file is not None else None
+        found, is_whole = self._need_chunks(id_, inside=file) if RECIPE in kinds else (0, False)
+        if is_whole or file is not None or kinds - {RECIPE}:
+            return added + found
+        return None
+
+    def _need_chunks(self, id_: bytes, inside: Segment | None) -> tuple[int, bool]:
+        """Mark the chunks of every recipe of the blob; the bytes that are new, and whether one recipe has them all."""
+        added, one_is_whole = 0, False
+        for recipe in {self._recipe(place) for place in self._catalog.places(id_) if place.kind == RECIPE}:
+            if recipe is None:
+                continue
+            is_whole = True
+            for chunk, _ in recipe_chunks(recipe):
+                kinds, is_new, stored = self._mark(chunk)
+                is_whole &= CHUNK in kinds
+                # The bytes of an exact file were counted with the file.
+                if is_new and not any(place.segment == inside for place in self._catalog.places(chunk)):
+                    added += stored
+            one_is_whole |= is_whole
+        return added, one_is_whole
+
+    def _mark(self, id_: bytes) -> tuple[set[int], bool, int]:
+        """Mark the rows of `id_`: the kinds of those that count, whether one was not marked, and its stored bytes."""
+        kinds, is_new, stored = set(), False, 0
+        for marks, file in zip(self._marks, self._files, strict=True):
+            for number in file.numbers(id_):
+                place = file.place_of(number)
+                if place.segment in self._catalog.lost:
+                    continue
+                kinds.add(place.kind)
+                if not marks[number]:
+                    marks[number] = 1
+                    is_new, stored = True, max(stored, place.stored)
+        return kinds, is_new, stored
+
+    def _recipe(self, place: Place) -> bytes | None:
+        try:
+            data = self._reader.read(place.segment, place.offset, place.stored)
+            recipe_chunks(data)
+        except _CANNOT:
+            return None
+        return data
+
+    def judged(self) -> Iterator[Judged]:
+        """Every record that stands anywhere, in ascending order of the ids."""
+        lost = self._catalog.lost
+        rows = merge(*(self._rows(at) for at in range(len(self._files))))
+        for id_, group in groupby(rows, key=lambda row: row[0]):
+            listed = [(place, mark) for _, place, mark in group if place.segment not in lost]
+            needed = any(mark for _, mark in listed)
+            for kind in {place.kind for place, _ in listed}:
+                places = {place for place, _ in listed if place.kind == kind}
+                yield Judged(id_, sorted(places, key=self._preference), needed)
+
+    def _preference(self, place: Place) -> tuple[bool, bool, Place]:
+        """Which of two places is kept. It MUST NOT depend on chance: the next run has to choose the same."""
+        return self._condemned(place.segment), place.segment not in self.needed_exact, place
+
+    def _rows(self, at: int) -> Iterator[tuple[bytes, Place, int]]:
+        for (id_, place), mark in zip(self._files[at].all(), self._marks[at], strict=True):
+            yield id_, place, mark

@@ -1,0 +1,190 @@
+"""`gc` keeps what versions, runs, holds and people at work need, and deletes the rest."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from holdfast.digest import Digest, hash_bytes
+from holdfast.errors import IntegrityError, Unavailable, UsageError
+from holdfast.flow.snapshot import snapshot
+from holdfast.names import Reference
+from holdfast.store.local import LocalStore
+from holdfast.tracking import NewRun, RunInput
+from holdfast.upkeep.check import check
+from holdfast.upkeep.gc import Collection, Collector
+from holdfast.upkeep.retention import Retention
+from holdfast.wire import Project, create_project, open_collector, open_project
+from tests.projects import add_version
+from tests.store.collecting import DAY, NOW, age
+from tests.store.spoiling import spoil
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project whose registry knows nothing."""
+    for name in ("HOLDFAST_STORE_URL", "HOLDFAST_DATABASE_URL", "HOLDFAST_HOME", "HOLDFAST_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with open_project(create_project(tmp_path)) as opened:
+        yield opened
+
+
+def root(project: Project) -> Path:
+    assert isinstance(project.store, LocalStore)
+    return project.store.root
+
+
+def at(project: Project, now: datetime) -> Collector:
+    return replace(open_collector(project), clock=lambda: now)
+
+
+def run(project: Project, now: datetime = NOW) -> Collection:
+    collector = at(project, now)
+    return collector.apply(collector.look())
+
+
+def run_twice(project: Project) -> Collection:
+    age(root(project))
+    run(project)
+    return run(project, NOW + DAY)
+
+
+def frozen(project: Project, name: str, content: bytes) -> tuple[Digest, Digest]:
+    """A snapshot of one file: the tree and the file."""
+    path = project.settings.project / name
+    path.write_bytes(content)
+    return snapshot(project.store, path, root=project.settings.project).digest, hash_bytes(content)
+
+
+def here(project: Project) -> set[Digest]:
+    return set(LocalStore(root(project)).digests())
+
+
+def test_what_a_run_read_stays_and_what_nobody_read_goes(project: Project) -> None:
+    read, dropped = frozen(project, "read.csv", b"read"), frozen(project, "dropped.csv", b"dropped")
+    started = project.tracking.start_run(NewRun(), "ana")
+    opened = hash_bytes(b"opened by the run and never frozen")
+    project.tracking.log_inputs(
+        started.id, [RunInput("train", "read.csv", read[0]), RunInput("opened", "other", opened)]
+    )
+    found = run_twice(project)
+    assert found.done is not None
+    assert len(found.done.deleted) == 1
+    assert here(project) == set(read)
+    assert not here(project) & set(dropped)
+    assert [why for why, kept in found.plan.kept.items() if kept.blobs] == [f"run {started.id}"]
+
+
+def test_what_is_held_stays_until_it_is_lifted(project: Project) -> None:
+    held, other = frozen(project, "held.csv", b"held"), frozen(project, "other.csv", b"other")
+    made = project.registry.hold(held[0], "an audit", "ana")
+    started = project.tracking.start_run(NewRun(), "ana")
+    project.tracking.log_inputs(started.id, [RunInput("train", "other.csv", other[0])])
+    run_twice(project)
+    assert here(project) == {*held, *other}
+    project.registry.lift(made.id, "", "ana")
+    run(project, NOW + 2 * DAY)
+    run(project, NOW + 3 * DAY)
+    assert here(project) == set(other)
+
+
+def test_what_was_frozen_again_unchanged_is_in_use(project: Project) -> None:
+    path = project.settings.project / "data.csv"
+    path.write_bytes(b"frozen long ago, and again today")
+    seen = project.settings.cache / "seen"
+    tree = snapshot(project.store, path, root=project.settings.project, seen=seen).digest
+    age(root(project))
+    again = snapshot(project.store, path, root=project.settings.project, seen=seen)
+    assert (again.digest, again.bytes_new) == (tree, 0)
+    plan = at(project, NOW).look().plan
+    assert {why: kept.blobs for why, kept in plan.kept.items()} == {"in use": 2}
+    assert plan.doomed == ()
+
+
+def test_a_registry_that_knows_nothing_lets_nothing_go(project: Project) -> None:
+    tree, _ = frozen(project, "data.csv", b"data")
+    age(root(project))
+    with pytest.raises(UsageError, match="knows no version") as refused:
+        run(project)
+    assert "--nothing-needed" in refused.value.hint
+    collector = at(project, NOW)
+    assert collector.apply(collector.look(), nothing_needed=True).done is not None
+    assert tree in here(project)
+
+
+@pytest.mark.parametrize("setting", ["store_url", "database_url"])
+def test_a_store_that_another_registry_may_use_is_left_alone(project: Project, setting: str) -> None:
+    frozen(project, "data.csv", b"data")
+    collector = at(project, NOW)
+    mine, elsewhere = collector.settings, "/srv/shared"
+    shared = replace(
+        collector,
+        settings=replace(mine, store_url=elsewhere)
+        if setting == "store_url"
+        else replace(mine, database_url=elsewhere),
+    )
+    found = shared.look()
+    with pytest.raises(UsageError, match=f"HOLDFAST_{setting.upper()} is set"):
+        shared.apply(found)
+    assert shared.apply(found, sole_registry=True).done is not None
+
+
+def test_a_tree_that_cannot_be_read_lets_nothing_go(project: Project) -> None:
+    tree, data = frozen(project, "data.csv", b"data")
+    project.registry.hold(tree, "why", "ana")
+    assert isinstance(project.store, LocalStore)
+    spoil(project.store, tree, b"no tree at all")
+    age(root(project))
+    found = at(project, NOW).look()
+    assert found.to_json()["unread"] == [str(tree)]
+    with pytest.raises(IntegrityError, match="not known"):
+        at(project, NOW).apply(found)
+    assert data in here(project)
+
+
+def test_a_hold_on_what_is_not_there_lets_nothing_go(project: Project) -> None:
+    frozen(project, "data.csv", b"data")
+    project.registry.hold(hash_bytes(b"lost"), "why", "ana")
+    age(root(project))
+    with pytest.raises(IntegrityError):
+        run(project)
+
+
+def test_what_comes_to_be_needed_meanwhile_stops_it(project: Project) -> None:
+    tree, _ = frozen(project, "data.csv", b"data")
+    started = project.tracking.start_run(NewRun(), "ana")
+    project.tracking.log_inputs(started.id, [RunInput("train", "x", hash_bytes(b"elsewhere"))])
+    age(root(project))
+    collector = at(project, NOW)
+    found = collector.look()
+    project.registry.hold(tree, "just in time", "ana")
+    with pytest.raises(Unavailable):
+        collector.apply(found, nothing_needed=True)
+
+
+def test_a_tree_that_many_need_is_read_once(project: Project) -> None:
+    tree, data = frozen(project, "data.csv", b"data")
+    for _ in range(3):
+        project.registry.hold(tree, "why", "ana")
+    needs = [digest for digest, _ in Retention(project.store, project.registry, project.tracking).needs()]
+    assert sorted(set(needs)) == sorted({tree, data})
+    assert needs.count(data) == 1
+
+
+@pytest.mark.slow
+def test_every_version_keeps_its_bundle_and_data(churn: Project) -> None:
+    frozen(churn, "dropped.csv", b"nobody needs this")
+    found = run_twice(churn)
+    assert found.done is not None
+    assert hash_bytes(b"nobody needs this") not in here(churn)
+    with open_project(churn.settings) as after:
+        checked = check(after.store, after.registry)
+        assert checked.damaged == ()
+        assert checked.notes == ()
+        for number in range(1, 6):
+            after.checkout(Reference.parse(f"churn@{number}"), churn.settings.project / f"out-{number}")
+        assert set(found.plan.kept) >= {f"churn@{number}" for number in range(1, 6)}
+        add_version(after, 3, threshold=0.41)
+    assert run(churn, NOW + timedelta(days=3)).plan.lost == ()
