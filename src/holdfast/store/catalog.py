@@ -86,7 +86,9 @@ class Catalog:
                     opened = {name: self._files.get(name) or self._open(name) for name in sorted(names)}
                 except NotFound:  # it was merged with others since its name was listed
                     continue
-                self._files = {name: file for name, file in opened.items() if file is not None}
+                files = [(name, file) for name, file in opened.items() if file is not None]
+                # The longest first: what is searched for is most likely there, and then in no other.
+                self._files = dict(sorted(files, key=lambda pair: len(pair[1]), reverse=True))
                 if not self._files and (unwritten := self._from_packs()) is not None:
                     self._files = {"": unwritten}
                 self.look_for_segments()
@@ -122,6 +124,8 @@ class Catalog:
             return {id_ for id_ in ids if all(place.kind == CHUNK for place in self.places(id_))}
         left = set(ids)
         for file in self.files.values():
+            if not left:
+                break
             left = {id_ for id_ in left if not file.holds_blob(id_)}
         return left
 
