@@ -4,6 +4,7 @@ A tool works in a folder of its own that holds the data as `data/`. Methods that
 measured; all others cost nothing. Versions are counted from 1.
 """
 
+import compileall
 import json
 import os
 import re
@@ -181,6 +182,8 @@ class Holdfast(Tool):
     @classmethod
     def version(cls, folder: Path, peers: Path) -> str:
         """What `holdfast --version` prints."""
+        # As an installation does: where byte code may not be written, every start would compile everything again.
+        compileall.compile_dir(SOURCE, quiet=1)
         return number_of(cls(folder, peers).holdfast("--version"))
 
     @property
