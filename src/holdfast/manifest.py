@@ -21,7 +21,7 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, NotFound, TooLarge, UnsupportedFormat, UsageError
 from holdfast.evidence import Card, CodeState, Environment, Evidence, Holdout
 from holdfast.names import ModelName, RelativePath
-from holdfast.parts import Missing, Parts, PreprocessingCode, Weights
+from holdfast.parts import DataSlice, Missing, Parts, PreprocessingCode, Weights
 
 __all__ = ["BUNDLE_FILES_MAX", "MANIFEST_BYTES_MAX", "MANIFEST_NAME", "FileEntry", "Manifest"]
 
@@ -110,6 +110,14 @@ class Manifest:
     def missing(self) -> tuple[Missing, ...]:
         """The parts and the required evidence that are not there."""
         return self.parts.missing() + self.evidence.missing()
+
+    def snapshots(self) -> tuple[Digest, ...]:
+        """The snapshots that the version names and its bundle does not hold: what it was trained and tested on."""
+        data, holdout = self.parts.data_slice, self.evidence.holdout
+        named = [item.digest for item in data.inputs] if isinstance(data, DataSlice) else []
+        if isinstance(holdout, Holdout) and holdout.snapshot is not None:
+            named.append(holdout.snapshot)
+        return tuple(dict.fromkeys(named))
 
     def file(self, path: RelativePath) -> FileEntry:
         """The entry of the file at `path`.

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.digest import hash_bytes
 from holdfast.errors import AlreadyExists, CannotPackage, HoldfastError, IntegrityError, NoSpace, NotFound, UsageError
 from holdfast.evidence import CodeState, RunReference
 from holdfast.flow.bundle import Ingredients
@@ -98,6 +99,21 @@ def given_digest(project: Project) -> Any:
         stored = writer.add_bytes(b"a,b\n")
         writer.commit()
     return stored.digest
+
+
+def test_data_that_is_not_in_the_store_stops_the_registration(fresh: Project) -> None:
+    absent = DataInput("train", "train", hash_bytes(b"let go of long ago"), 1, 4, "train.csv")
+    before = state(fresh)
+    with pytest.raises(NotFound, match="not in the store"):
+        registered(fresh, given(fresh, inputs=(absent,)))
+    assert state(fresh) == before
+
+
+def test_data_that_a_version_names_is_claimed_before_it_has_its_row(fresh: Project) -> None:
+    frozen = DataInput("train", "train", given_digest(fresh), 1, 4, "train.csv")
+    registered(fresh, given(fresh, inputs=(frozen,)))
+    claims = Path(fresh.settings.store_url) / "claims"
+    assert frozen.digest.hex in {path.name for path in claims.iterdir()}
 
 
 def test_the_same_bundle_again_names_the_version_that_it_is(fresh: Project) -> None:

@@ -6,11 +6,13 @@
 What a crash leaves in the scratch folder is swept by the next registration.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.canonical import JsonObject
-from holdfast.errors import IntegrityError
+from holdfast.digest import Digest
+from holdfast.errors import IntegrityError, NotFound
 from holdfast.evidence import CodeState, Metrics, RunReference
 from holdfast.flow.bundle.assemble import Ingredients, Opener, assemble
 from holdfast.manifest import Manifest
@@ -78,6 +80,7 @@ def register(
 
     Raises:
         CannotPackage, BundleFailed, UsageError, NotFound: the bundle could not be put together.
+        NotFound: also when the store does not hold data that the version names.
         AlreadyExists: this model has this very bundle already; the details name the version.
         NoSpace, PermissionRefused: the disk is full or read-only; nothing was registered.
     """
@@ -93,7 +96,9 @@ def register(
             _keep(files, workshop.store)
     except OSError as error:
         raise refusal(error, Path(error.filename or workshop.scratch)) from error
-    # (3) the version row: the only commit point
+    # (3) the data that it names is here, and stays: it may have been frozen long ago, and nothing referred to it since
+    _claim(files.manifest.snapshots(), workshop.store)
+    # (4) the version row: the only commit point
     registry.ensure_model(given.name, actor, stages=workshop.stages)
     version = registry.register(_new_version(files, semver), actor, reason, action=action)
     return Registered(version, files.manifest)
@@ -113,6 +118,17 @@ def _keep(files: BundleFiles, store: Store) -> None:
                 )
         writer.add_bytes(files.manifest.encode())
         writer.commit()
+
+
+def _claim(trees: Sequence[Digest], store: Store) -> None:
+    for tree in trees:
+        store.claim(tree)
+    if absent := store.missing(trees):
+        raise NotFound(
+            f"the data {min(absent)} that the version was trained or tested on is not in the store",
+            hint="Freeze it again with: holdfast snapshot, or fetch it with: holdfast pull; then register again.",
+            digest=str(min(absent)),
+        )
 
 
 def _new_version(files: BundleFiles, semver: str | None) -> NewVersion:

@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 
 from holdfast.digest import Digest
 from holdfast.errors import HoldfastError
-from holdfast.evidence import Holdout
 from holdfast.manifest import FORMAT as MANIFEST_FORMAT
-from holdfast.manifest import Manifest
-from holdfast.parts import DataSlice
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import Version
 from holdfast.runtime.materialise import read_manifest
@@ -55,16 +52,8 @@ def version_needs(
         unread(version.digest, error)
     else:
         yield from (entry.digest for entry in manifest.files)
-        trees += _trees(manifest)
+        trees += manifest.snapshots()
     yield from _trees_need(trees, store, unread, set() if walked is None else walked)
-
-
-def _trees(manifest: Manifest) -> Iterator[Digest]:
-    data, holdout = manifest.parts.data_slice, manifest.evidence.holdout
-    if isinstance(data, DataSlice):
-        yield from (item.digest for item in data.inputs)
-    if isinstance(holdout, Holdout) and holdout.snapshot is not None:
-        yield holdout.snapshot
 
 
 def _trees_need(trees: Iterable[Digest], store: Store, unread: Unread, walked: set[Digest]) -> Iterator[Digest]:
@@ -146,4 +135,4 @@ class Retention:
         except HoldfastError:
             return  # it only looks like one
         yield from (entry.digest for entry in manifest.files)
-        yield from _trees_need(_trees(manifest), self.store, self._note, self._walked)
+        yield from _trees_need(manifest.snapshots(), self.store, self._note, self._walked)

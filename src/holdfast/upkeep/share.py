@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from holdfast.canonical import JsonObject, Reader
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, IntegrityError, NotFound, UsageError
-from holdfast.evidence import Holdout
 from holdfast.manifest import Manifest
 from holdfast.names import ByDigest, ByNumber, BySemver, ModelName, Reference, StageName, VersionNumber
-from holdfast.parts import DataSlice
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import Edge, NewVersion, Version
 from holdfast.runtime.materialise import read_manifest
@@ -124,7 +122,7 @@ def pull(exchange: Exchange, wanted: Sequence[str], actor: str, progress: Progre
     # Each step says what the next one needs: manifests and trees, then trees of data, then everything.
     first = exchange.incoming.fetch([ref.digest for ref in refs])
     manifests = {ref: read_manifest(exchange.store, ref.digest) for ref in refs if isinstance(ref, VersionRef)}
-    second = exchange.incoming.fetch([tree for manifest in manifests.values() for tree in _trees(manifest)])
+    second = exchange.incoming.fetch([tree for manifest in manifests.values() for tree in manifest.snapshots()])
     for ref in refs:
         exchange.store.claim(ref.digest)  # what is here already must not be let go of before the version has its row
     third = exchange.incoming.fetch(_needs(exchange.store, refs), progress)
@@ -240,19 +238,11 @@ def _needs(store: Store, refs: Sequence[_Ref]) -> list[Digest]:
             see(ref.digest)
             continue
         manifest = read_manifest(store, ref.digest)
-        for tree in _trees(manifest):
+        for tree in manifest.snapshots():
             see(tree)
         needed.update(dict.fromkeys(entry.digest for entry in manifest.files))
         needed[ref.digest] = None
     return list(needed)
-
-
-def _trees(manifest: Manifest) -> Iterator[Digest]:
-    data, holdout = manifest.parts.data_slice, manifest.evidence.holdout
-    if isinstance(data, DataSlice):
-        yield from (item.digest for item in data.inputs)
-    if isinstance(holdout, Holdout) and holdout.snapshot is not None:
-        yield holdout.snapshot
 
 
 def _take_in(exchange: Exchange, ref: VersionRef, manifest: Manifest, actor: str) -> None:
