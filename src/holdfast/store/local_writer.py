@@ -21,7 +21,7 @@ from holdfast.errors import HoldfastError
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN, ZSTD, pack_bytes
 from holdfast.store.cut import HEAD_BYTES, Chunk, Cutting
-from holdfast.store.disk import CREATE, fsync_folder, refusing, write_all
+from holdfast.store.disk import CREATE, fsync_folder, refusing
 from holdfast.store.faults import left
 from holdfast.store.index import EXACT, Segment, index_bytes, row_bytes, rows_inside
 from holdfast.store.interface import Stored
@@ -35,6 +35,7 @@ from holdfast.store.relying import Relying
 from holdfast.store.scratch import Scratch
 from holdfast.store.steady import Steady, read_steady, steady
 from holdfast.store.turns import undisturbed
+from holdfast.store.uncached import UncachedWriter
 
 __all__ = ["ROWS_MAX", "LocalWriter"]
 
@@ -242,11 +243,12 @@ class LocalWriter:
         with refusing(self._scratch.path / name):
             descriptor = os.open(name, CREATE, 0o444, dir_fd=self._scratch.descriptor)
         try:
+            sink = UncachedWriter(descriptor, HEAD_BYTES)
 
             def written() -> Iterator[bytes]:
                 for piece in _told(source, report):
                     with refusing(self._scratch.path / name):
-                        write_all(descriptor, piece)
+                        sink.write(piece)
                     yield piece
 
             return name, cut_pieces(written(), self._cutting, lambda _id, _chunk: True)
