@@ -22,7 +22,7 @@ from holdfast.errors import HoldfastError, IntegrityError, NotFound, Unsupported
 from holdfast.store.disk import CREATE, READ, fsync_folder, refusal, refusing, write_all
 from holdfast.store.index import IndexFile, Place, Segment, index_bytes
 from holdfast.store.layout import Layout
-from holdfast.store.pack import CHUNK
+from holdfast.store.pack import BLOB
 from holdfast.store.rebuild import rebuilt_index
 from holdfast.store.scratch import Scratch
 
@@ -118,15 +118,15 @@ class Catalog:
         """Whether `id_` is anywhere."""
         return next(self.places(id_), None) is not None
 
-    def lacks(self, ids: Iterable[bytes]) -> set[bytes]:
-        """Those of `ids` that are blobs nowhere."""
+    def lacks_whole(self, ids: Iterable[bytes]) -> set[bytes]:
+        """Those of `ids` that are kept whole nowhere; there may be recipes of them."""
         if self.lost:
-            return {id_ for id_ in ids if all(place.kind == CHUNK for place in self.places(id_))}
+            return {id_ for id_ in ids if all(place.kind != BLOB for place in self.places(id_))}
         left = set(ids)
         for file in self.files.values():
             if not left:
                 break
-            left = {id_ for id_ in left if not file.holds_blob(id_)}
+            left = {id_ for id_ in left if not file.holds_whole(id_)}
         return left
 
     def all(self, *, with_lost: bool = False) -> Iterator[tuple[bytes, Place]]:

@@ -1,9 +1,13 @@
 """The sentences with which every adapter says the same thing about a blob or a writer."""
 
 from holdfast.digest import Digest
-from holdfast.errors import IntegrityError, NotFound, TooLarge, UsageError
+from holdfast.errors import IntegrityError, NotFound, TooLarge, UnsupportedFormat, UsageError
 
-__all__ = ["absent", "damaged", "left", "too_large"]
+__all__ = ["UNREADABLE", "absent", "damaged", "left", "too_large"]
+
+
+UNREADABLE = (IntegrityError, NotFound, UnsupportedFormat, UsageError, ValueError)
+"""What reading from one place can end in, so that the next one is tried; a link or a folder is a `UsageError`."""
 
 
 def absent(digest: Digest) -> NotFound:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from holdfast.errors import UnsupportedFormat
 from holdfast.store.codec import PLAIN
-from holdfast.store.pack import CHUNK, ID_BYTES, RECIPE, RECIPE_BYTES_MAX, RECORD_BYTES_MAX, Record
+from holdfast.store.pack import BLOB, CHUNK, ID_BYTES, RECIPE, RECIPE_BYTES_MAX, RECORD_BYTES_MAX, Record
 
 __all__ = ["EXACT", "PACK", "ROW_BYTES", "IndexFile", "Place", "Segment", "index_bytes", "row_bytes", "rows_inside"]
 
@@ -172,14 +172,14 @@ class IndexFile:
         """Whether there is a row of `id_`."""
         return next(self.find(id_), None) is not None
 
-    def holds_blob(self, id_: bytes) -> bool:
-        """Whether there is a row of the blob `id_`, whole or as a recipe. Asked for each file of a large folder."""
+    def holds_whole(self, id_: bytes) -> bool:
+        """Whether there is a row of `id_` as a blob kept whole. Asked for each file of a large folder."""
         data, rows = self.data, self._rows
         low, high = _TWO_NUMBERS.unpack_from(data, self._fan + (int.from_bytes(id_[:4], "big") >> self._shift) * 4)
         end = rows + high * ROW_BYTES
         at = data.find(id_, rows + low * ROW_BYTES, end)
         while at >= 0:
-            if (at - rows) % ROW_BYTES == 0 and data[at + _KIND_AT] != CHUNK:
+            if (at - rows) % ROW_BYTES == 0 and data[at + _KIND_AT] == BLOB:
                 return True
             at = data.find(id_, at + 1, end)
         return False

@@ -24,12 +24,12 @@ from typing import BinaryIO
 from blake3 import blake3
 
 from holdfast.digest import READ_BYTES, Digest
-from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat, UsageError
+from holdfast.errors import IntegrityError, NotFound
 from holdfast.store.catalog import Catalog
 from holdfast.store.chunked import ChunkedFile
 from holdfast.store.codec import unpack_bytes
 from holdfast.store.disk import READ, place, refusing
-from holdfast.store.faults import absent, damaged, too_large
+from holdfast.store.faults import UNREADABLE, absent, damaged, too_large
 from holdfast.store.index import IndexFile, Place
 from holdfast.store.interface import EVERYTHING, Depth, Sink, StoreCheck
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
@@ -46,9 +46,6 @@ __all__ = ["LocalStore"]
 
 _PIECE_BYTES = 1 << 20
 """Chunks handed out together: writing them costs nothing beside their bytes then."""
-
-_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, UsageError, ValueError)
-"""What reading from one place can end in, so that the next one is tried; a link or a folder is a `UsageError`."""
 
 
 class LocalStore:
@@ -96,8 +93,8 @@ class LocalStore:
         self._catalog.refresh()
         marked = set(self._layout.names(self._layout.damaged))
         asked = {bytes.fromhex(digest.hex): digest for digest in digests}
-        # Where something was lost, a recipe that stands says nothing of its chunks.
-        doubtful = asked if self._catalog.lost else self._catalog.lacks(asked)
+        # A recipe that stands says nothing of its chunks, which may be lost, or deleted where nothing needed the blob.
+        doubtful = self._catalog.lacks_whole(asked)
         absent = {asked[id_] for id_ in doubtful if not self._stands(asked[id_])}
         return absent | {digest for digest in asked.values() if digest.hex in marked} if marked else absent
 
@@ -140,7 +137,7 @@ class LocalStore:
             pass
         recipes = []
         for found in self._places(digest):
-            with suppress(*_CANNOT):
+            with suppress(*UNREADABLE):
                 recipes.append(self._recipe(found))
         return ChunkedFile.buffered(list(self._recipe_that_holds(digest, recipes)), self._chunk)
 
@@ -159,7 +156,7 @@ class LocalStore:
                         wrong = hashed
                 else:
                     recipes[self._recipe(found)] = None
-            except _CANNOT as error:
+            except UNREADABLE as error:
                 wrong = str(error)
         if recipes:
             yield from self._put_together(digest, self._recipe_that_holds(digest, list(recipes)))
@@ -254,15 +251,14 @@ class LocalStore:
 
     def _stands(self, digest: Digest) -> bool:
         for found in self._places(digest):
-            # Only where something was lost is it worth looking for each chunk.
-            if found.kind == BLOB or not self._catalog.lost or self._is_complete(found):
+            if found.kind == BLOB or self._is_complete(found):
                 return True
         return self._has_exact(digest)
 
     def _is_complete(self, recipe: Place) -> bool:
         try:
             return all(self._catalog.holds(id_) for id_, _ in recipe_chunks(self._recipe(recipe)))
-        except _CANNOT:
+        except UNREADABLE:
             return False
 
     def _bytes(self, found: Place) -> bytes:
@@ -272,7 +268,7 @@ class LocalStore:
 
     def _attempts(self, found: Place) -> Iterator[bytes]:
         """The bytes of a record, not yet verified; if they are wrong, those of the file that stands there by now."""
-        with suppress(*_CANNOT):
+        with suppress(*UNREADABLE):
             yield self._bytes(found)
         self._segments.forget(found.segment)
         yield self._bytes(found)
@@ -326,7 +322,7 @@ class LocalStore:
                     if blake3(data).digest() == id_:
                         return data
                     wrong = "its bytes hash to something else"
-            except _CANNOT as error:
+            except UNREADABLE as error:
                 wrong = str(error)
         if self._catalog.refresh():  # it was moved, to make room
             return self._chunk(id_, length)

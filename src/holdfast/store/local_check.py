@@ -12,12 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from threading import Lock
 
-from blake3 import blake3
-
 from holdfast.digest import Digest
-from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
 from holdfast.store.catalog import Catalog
-from holdfast.store.codec import unpack_bytes
+from holdfast.store.faults import UNREADABLE
 from holdfast.store.index import EXACT, IndexFile, Place, Segment
 from holdfast.store.interface import EVERYTHING, Damage, Depth, StoreCheck
 from holdfast.store.layout import Layout
@@ -26,8 +23,6 @@ from holdfast.store.parallel import on_all_workers
 from holdfast.store.segments import Segments
 
 __all__ = ["LocalCheck"]
-
-_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, ValueError)
 
 
 class LocalCheck:
@@ -109,21 +104,9 @@ class LocalCheck:
         for at in rows:
             id_, place = file.row_at(at)
             read += place.stored
-            if not self._is_whole(id_, place):
+            if self._reader.whole(id_, place) is None:
                 bad.add(id_)
         self._note(segment, bad, read)
-
-    def _is_whole(self, id_: bytes, place: Place) -> bool:
-        try:
-            stored = self._reader.read(place.segment, place.offset, place.stored)
-            if place.kind == RECIPE:
-                recipe_chunks(stored)
-                return True
-            data = unpack_bytes(place.codec, stored, place.length)
-        except _CANNOT:
-            return False
-        hashed = hashlib.sha256(data) if place.kind == BLOB else blake3(data)
-        return hashed.digest() == id_
 
     def _read_whole(self, segment: Segment) -> None:
         """An exact file without chunks: it is older than they are."""
@@ -145,7 +128,7 @@ class LocalCheck:
         try:
             for offset in range(0, segment.size, piece):
                 state.update(self._reader.read(segment, offset, min(piece, segment.size - offset)))
-        except _CANNOT as error:
+        except UNREADABLE as error:
             return str(error)
         return state.hexdigest()
 
@@ -155,7 +138,7 @@ class LocalCheck:
             if place.kind == RECIPE and id_ not in self._bad.get(place.segment, ()):
                 try:
                     return list(recipe_chunks(self._reader.read(place.segment, place.offset, place.stored)))
-                except _CANNOT:
+                except UNREADABLE:
                     continue
         return None
 

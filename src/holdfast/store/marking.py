@@ -10,16 +10,14 @@ from itertools import groupby
 from typing import NamedTuple
 
 from holdfast.digest import Digest
-from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
 from holdfast.store.catalog import Catalog
+from holdfast.store.faults import UNREADABLE
 from holdfast.store.index import EXACT, Place, Segment
 from holdfast.store.layout import Layout
 from holdfast.store.pack import CHUNK, RECIPE, recipe_chunks
 from holdfast.store.segments import Segments
 
 __all__ = ["Judged", "Marking"]
-
-_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, ValueError)
 
 
 class Judged(NamedTuple):
@@ -115,7 +113,7 @@ class Marking:
         try:
             data = self._reader.read(place.segment, place.offset, place.stored)
             recipe_chunks(data)
-        except _CANNOT:
+        except UNREADABLE:
             return None
         return data
 

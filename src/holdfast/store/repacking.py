@@ -3,27 +3,20 @@
 Where a record stands elsewhere too, it is not copied, provided that it is whole there.
 """
 
-import hashlib
 from collections.abc import Container, Iterable
 from typing import NamedTuple
 
-from blake3 import blake3
-
-from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
 from holdfast.store.catalog import Catalog
-from holdfast.store.codec import unpack_bytes
 from holdfast.store.index import Place, Segment, row_bytes
 from holdfast.store.layout import Layout
 from holdfast.store.local_writer import LocalWriter
 from holdfast.store.marking import Judged
-from holdfast.store.pack import BLOB, RECIPE, recipe_chunks
+from holdfast.store.pack import RECIPE
 from holdfast.store.packing import PACK_BYTES
 from holdfast.store.scratch import Scratch
 from holdfast.store.segments import Segments
 
 __all__ = ["Saved", "save_needed"]
-
-_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, ValueError)
 
 
 class Saved(NamedTuple):
@@ -63,14 +56,14 @@ def save_needed(
                 stored
                 for place in one.places
                 if place.segment not in going and place.segment.name not in refuse
-                if (stored := _whole(reader, one.id, place)) is not None
+                if (stored := reader.whole(one.id, place)) is not None
             }
             here = [place for place in one.places if place.segment in going]
             if there and here[0].kind != RECIPE:
                 continue
             # Two recipes of one blob may differ, and only putting it together would say which of them holds.
             for place in here:
-                stored = _whole(reader, one.id, place)
+                stored = reader.whole(one.id, place)
                 if stored is not None and stored not in there and (here[0].kind == RECIPE or not there):
                     copies.take(one.id, place, stored)
                     copied += len(stored)
@@ -101,17 +94,3 @@ class _Copies(LocalWriter):
         self._rows[id_] = row_bytes(record._replace(length=place.length), number)
         if packing.size >= PACK_BYTES:
             self.commit()
-
-
-def _whole(reader: Segments, id_: bytes, place: Place) -> bytes | None:
-    """The stored bytes of a record, if they are what its id says."""
-    try:
-        stored = reader.read(place.segment, place.offset, place.stored)
-        if place.kind == RECIPE:
-            recipe_chunks(stored)
-            return stored
-        data = unpack_bytes(place.codec, stored, place.length)
-    except _CANNOT:
-        return None
-    hashed = hashlib.sha256(data) if place.kind == BLOB else blake3(data)
-    return stored if hashed.digest() == id_ else None

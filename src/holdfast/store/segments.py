@@ -1,14 +1,20 @@
 """Reading ranges of packs and exact files: they are opened once, and neighbours are read together."""
 
+import hashlib
 import os
 import threading
 from collections import OrderedDict
 from contextlib import suppress
 
+from blake3 import blake3
+
 from holdfast.errors import IntegrityError, NotFound
+from holdfast.store.codec import unpack_bytes
 from holdfast.store.disk import READ, refusing
-from holdfast.store.index import Segment
+from holdfast.store.faults import UNREADABLE
+from holdfast.store.index import Place, Segment
 from holdfast.store.layout import Layout
+from holdfast.store.pack import BLOB, RECIPE, recipe_chunks
 
 __all__ = ["Segments"]
 
@@ -81,6 +87,22 @@ class Segments:
         self._window.segment = None
         with self._lock:
             self._opened.pop(segment, None)
+
+    def whole(self, id_: bytes, place: Place) -> bytes | None:
+        """The stored bytes of the record at `place`, if they are what `id_` says; else None, read or not.
+
+        A recipe is held by a hash of its own: whether it puts `id_` together shows when it is followed.
+        """
+        try:
+            stored = self.read(place.segment, place.offset, place.stored)
+            if place.kind == RECIPE:
+                recipe_chunks(stored)
+                return stored
+            data = unpack_bytes(place.codec, stored, place.length)
+        except UNREADABLE:
+            return None
+        hashed = hashlib.sha256(data) if place.kind == BLOB else blake3(data)
+        return stored if hashed.digest() == id_ else None
 
     def _read(self, segment: Segment, offset: int, length: int) -> bytes:
         opened = self._open(segment)

@@ -19,11 +19,11 @@ from typing import TypeVar
 from blake3 import blake3
 
 from holdfast.digest import Digest
-from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
+from holdfast.errors import IntegrityError, NotFound
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN
 from holdfast.store.disk import CREATE, refusing, write_all
-from holdfast.store.faults import damaged
+from holdfast.store.faults import UNREADABLE, damaged
 from holdfast.store.index import EXACT, Place, Segment, row_bytes
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local import LocalStore
@@ -48,7 +48,6 @@ _WINDOWS_AT_ONCE = 4
 _WHOLE_FROM = 0.5
 """As in `outgoing`: an exact file of which more than this share is lacking comes as it is."""
 
-_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, ValueError)
 
 _Wanted = tuple[bytes, Place]
 
@@ -318,7 +317,7 @@ class _Delivery:
             stored = data[place.offset - begin : place.offset - begin + place.stored]
             try:
                 whole = is_proved(id_, place, unpacked(place, stored))
-            except _CANNOT:
+            except UNREADABLE:
                 whole = False
             answers.append((id_, Parcel(id_, place.kind, place.codec, place.length, stored) if whole else None))
         return answers

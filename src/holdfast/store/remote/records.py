@@ -9,10 +9,10 @@ from typing import NamedTuple
 from blake3 import blake3
 
 from holdfast.digest import Digest
-from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
+from holdfast.errors import IntegrityError, NotFound
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import unpack_bytes
-from holdfast.store.faults import absent, damaged
+from holdfast.store.faults import UNREADABLE, absent, damaged
 from holdfast.store.index import Place
 from holdfast.store.layout import Layout
 from holdfast.store.pack import BLOB, CHUNK, RECIPE, recipe_chunks
@@ -22,8 +22,6 @@ __all__ = ["Chunks", "Known", "Parcel", "is_proved", "unpacked"]
 
 Chunks = list[tuple[bytes, int]]
 """The chunks of a blob: id and length of each."""
-
-_CANNOT = (IntegrityError, NotFound, UnsupportedFormat, ValueError)
 
 
 class Parcel(NamedTuple):
@@ -109,7 +107,7 @@ class Known:
                 if is_proved(id_, place, unpacked(place, stored)):
                     return Parcel(id_, kind, place.codec, place.length, stored)
                 wrong = "its bytes hash to something else"
-            except _CANNOT as error:
+            except UNREADABLE as error:
                 wrong = str(error)
         digest = Digest(id_.hex())
         if wrong is None:
