@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from holdfast.digest import Digest, hash_bytes
@@ -476,6 +476,7 @@ BLOBS = st.lists(
 
 
 @settings(max_examples=40, deadline=None)
+@example(blobs=[(0, 0, 1, False), (0, 0, 3, False), (0, 0, 1000, False)], cuts=[False] * 8, needed={0, 1})
 @given(blobs=BLOBS, cuts=st.lists(st.booleans(), min_size=8, max_size=8), needed=st.sets(st.integers(0, 7)))
 def test_what_is_needed_stays_and_dead_segments_go(
     blobs: list[tuple[int, int, int, bool]], cuts: list[bool], needed: set[int]

@@ -22,7 +22,7 @@ from holdfast.store.disk import fsync_folder, refusing
 from holdfast.store.index import PACK, Segment
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.marking import Marking
-from holdfast.store.repacking import Saved, save_needed
+from holdfast.store.repacking import Saved, broken_recipes, save_needed
 from holdfast.store.scratch import Scratch, scratch
 from holdfast.store.turns import alone, sole_collector
 
@@ -354,11 +354,12 @@ def _delete(layout: Layout, mine: Scratch, plan: Plan, due: Iterable[Segment]) -
     # (2) the index says nothing of it any more
     catalog = Catalog(layout)
     names = {(one.kind, one.name) for one in going}
+    gone = {one for file in catalog.files.values() for one in file.segments if (one.kind, one.name) in names}
+    broken = broken_recipes(layout, catalog, gone)
     made, replaced = set(), []
     for name, file in catalog.files.items():
-        listed = {one for one in file.segments if (one.kind, one.name) in names}
-        if listed:
-            data = file.without(listed)
+        if not gone.isdisjoint(file.segments) or any(map(file.holds, broken)):
+            data = file.without(gone, broken)
             made.add("" if data is None else catalog.write(mine, data))
             replaced.append(name)
     _unlink([layout.index / name for name in replaced if name and name not in made])

@@ -213,8 +213,8 @@ class IndexFile:
                 raise _malformed("a row refers to no segment")
             yield row[:_SEGMENT_AT] + told[segment] + row[_SEGMENT_AT + _NUMBER.size :]
 
-    def without(self, segments: Container[Segment]) -> bytes | None:
-        """An index file that says the same of all other segments; None when there is nothing left to say."""
+    def without(self, segments: Container[Segment], recipes: Container[bytes] = ()) -> bytes | None:
+        """An index file that says the same, but for these segments and recipes; None when nothing is left to say."""
         kept: dict[int, int] = {}
         rows = []
         for at in range(self._rows, self._rows + self._count * ROW_BYTES, ROW_BYTES):
@@ -222,7 +222,7 @@ class IndexFile:
             (old,) = _NUMBER.unpack_from(row, _SEGMENT_AT)
             if old >= len(self.segments):
                 raise _malformed("a row refers to no segment")
-            if self.segments[old] not in segments:
+            if self.segments[old] not in segments and not (row[_KIND_AT] == RECIPE and row[:ID_BYTES] in recipes):
                 new = kept.setdefault(old, len(kept))
                 rows.append(row[:_SEGMENT_AT] + _NUMBER.pack(new) + row[_SEGMENT_AT + _NUMBER.size :])
         return index_bytes([self.segments[old] for old in kept], rows) if rows else None

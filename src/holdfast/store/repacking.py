@@ -4,19 +4,21 @@ Where a record stands elsewhere too, it is not copied, provided that it is whole
 """
 
 from collections.abc import Container, Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from holdfast.store.catalog import Catalog
+from holdfast.store.faults import UNREADABLE
 from holdfast.store.index import Place, Segment, row_bytes
 from holdfast.store.layout import Layout
 from holdfast.store.local_writer import LocalWriter
 from holdfast.store.marking import Judged
-from holdfast.store.pack import RECIPE
+from holdfast.store.pack import RECIPE, recipe_chunks
 from holdfast.store.packing import PACK_BYTES
 from holdfast.store.scratch import Scratch
 from holdfast.store.segments import Segments
 
-__all__ = ["Saved", "save_needed"]
+__all__ = ["Saved", "broken_recipes", "save_needed"]
 
 
 class Saved(NamedTuple):
@@ -94,3 +96,16 @@ class _Copies(LocalWriter):
         self._rows[id_] = row_bytes(record._replace(length=place.length), number)
         if packing.size >= PACK_BYTES:
             self.commit()
+
+
+def broken_recipes(layout: Layout, catalog: Catalog, going: Container[Segment]) -> set[bytes]:
+    """The blobs whose recipe stays, and of which a chunk stands in nothing but segments that go. Nothing needs them."""
+    reader, broken = Segments(layout), set()
+    for id_, place in catalog.all():
+        if place.kind != RECIPE or place.segment in going:
+            continue
+        with suppress(*UNREADABLE):  # one that cannot be read puts nothing together either, and a check says so
+            chunks = recipe_chunks(reader.read(place.segment, place.offset, place.stored))
+            if any(all(where.segment in going for where in catalog.places(chunk)) for chunk, _ in chunks):
+                broken.add(id_)
+    return broken
