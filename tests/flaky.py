@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Iterator
-from threading import Lock
+from threading import Lock, get_ident
 
 from holdfast.errors import Unavailable
 from holdfast.store.remote.transport import Listed, Pieces, Transport
@@ -13,12 +13,13 @@ IN_A_ROW_MAX = 4
 
 
 class Flaky:
-    """See `Transport`. What happens to a call rests on its key and on how often it was asked, whatever threads do.
+    """See `Transport`. What happens to a call rests on its key and how often it was asked; no thread has only bad luck.
 
     Args:
         inner: what really answers.
         seed: fixes what happens to which call.
-        share: of the calls that come to nothing; never more than `IN_A_ROW_MAX` of one key in a row.
+        share: of the calls that come to nothing; never more than `IN_A_ROW_MAX` in a row of one key and thread: a
+            caller tries again in its own thread, and others that ask for the same must not take its turn.
 
     Attributes:
         down: nothing is answered at all any more.
@@ -29,7 +30,7 @@ class Flaky:
         self._inner = inner
         self._seed = seed
         self._asked: dict[str, int] = {}
-        self._in_a_row: dict[str, int] = {}
+        self._in_a_row: dict[tuple[int, str], int] = {}
         self._lock = Lock()
         self._share = share
         self.down = False
@@ -82,9 +83,10 @@ class Flaky:
             self.calls += 1
             self._asked[key] = self._asked.get(key, 0) + 1
             drawn = random.Random(f"{self._seed} {key} {self._asked[key]}").random() / self._share
-            self._in_a_row[key] = self._in_a_row.get(key, 0) + 1 if drawn < 1 else 0
-            if self._in_a_row[key] > IN_A_ROW_MAX:
-                self._in_a_row[key], drawn = 0, 1.0
+            caller = (get_ident(), key)
+            self._in_a_row[caller] = self._in_a_row.get(caller, 0) + 1 if drawn < 1 else 0
+            if self._in_a_row[caller] > IN_A_ROW_MAX:
+                self._in_a_row[caller], drawn = 0, 1.0
         if drawn < 0.5 or self.down:
             self._fail(key)
         if drawn < 0.7:
