@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from holdfast.wire import create_project
 from tests.architecture.sources import SOURCE
 
 HEAVY = {
@@ -42,7 +44,7 @@ def loaded_by(statement: str) -> set[str]:
         check=True,
         timeout=60,
     )
-    return {name.partition(".")[0] for name in json.loads(answer.stdout)}
+    return {name.partition(".")[0] for name in json.loads(answer.stdout.splitlines()[-1])}
 
 
 @pytest.mark.slow
@@ -51,3 +53,13 @@ def test_importing_loads_nothing_heavy(statement: str) -> None:
     loaded = loaded_by(statement)
     assert "holdfast" in loaded
     assert loaded & HEAVY == set()
+
+
+@pytest.mark.slow
+def test_freezing_data_waits_for_no_database_no_network_and_no_checker_of_types(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("a\n1\n")
+    create_project(tmp_path)
+    freeze = f"import os; os.chdir({str(tmp_path)!r}); from holdfast.cli.app import run; run(['snapshot', 'data.csv'])"
+    loaded = loaded_by(freeze)
+    assert "typer" in loaded
+    assert loaded & {"alembic", "asyncio", "fastapi", "httpx", "obstore", "pydantic", "sqlalchemy"} == set()
