@@ -16,7 +16,7 @@ LAYERS = (
     {"flow", "upkeep"},
     {"runtime"},
     {"registry", "tracking", "store"},
-    {"database"},
+    {"database", "service"},
     {"manifest"},
     {"evidence"},
     {"parts"},
@@ -35,6 +35,8 @@ ADAPTERS = {
     "holdfast.store.remote.direct": "the store that works on a remote",
     "holdfast.registry.sql": "the registry in a database",
     "holdfast.tracking.sql": "the runs in a database",
+    "holdfast.registry.http": "the registry behind a server",
+    "holdfast.tracking.http": "the runs behind a server",
 }
 """Each stands behind a port; `wire` builds it, and modules of the adapter's own folder may lean on it."""
 

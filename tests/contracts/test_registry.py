@@ -1,7 +1,8 @@
-"""What every registry keeps: one file, and one file behind two handles that know nothing of each other."""
+"""What every registry keeps: one file, one file behind two handles that know nothing of each other, and two servers."""
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -32,7 +33,11 @@ from holdfast.registry import (
     ReplicaState,
     Version,
 )
+from holdfast.registry.http import HttpRegistry
 from holdfast.registry.sql import SqlRegistry
+from holdfast.service import Line
+from holdfast.tracking import Tracking
+from tests.serving_api import api_server
 
 CHURN = ModelName("churn")
 PRODUCTION = StageName("production")
@@ -49,13 +54,22 @@ class InTurns:
         return getattr(next(self._turns), name)
 
 
-@pytest.fixture(params=["one handle", "two handles"])
+@pytest.fixture(
+    params=["one handle", "two handles", pytest.param("http", marks=pytest.mark.slow)],
+)
 def registry(request: pytest.FixtureRequest, database_path: Path, clock: Callable[[], datetime]) -> Iterator[Registry]:
     ids = itertools.count(1)
     count = 1 if request.param == "one handle" else 2
     databases = [Database.open(f"sqlite:///{database_path}") for _ in range(count)]
     registries = [SqlRegistry(database, clock, lambda: f"approval-{next(ids)}") for database in databases]
-    yield cast("Registry", InTurns(*registries))
+    with ExitStack() as serving:
+        adapters: list[Registry] = [*registries]
+        if request.param == "http":
+            # Two servers on one database, as two replicas of a service are.
+            urls = [serving.enter_context(api_server(one, cast("Tracking", None))) for one in registries]
+            lines = [serving.enter_context(closing(Line(url))) for url in urls]
+            adapters = [HttpRegistry(line, lambda: f"key-{next(ids)}") for line in lines]
+        yield cast("Registry", InTurns(*adapters))
     for database in databases:
         database.close()
 

@@ -1,9 +1,10 @@
-"""What every adapter of tracking keeps: one file, and one file behind two handles that know nothing of each other."""
+"""What every adapter of tracking keeps: one file, one file behind two handles, and two servers on one file."""
 
 import itertools
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -15,8 +16,12 @@ from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.errors import AlreadyExists, NotFound, TooLarge, UsageError
 from holdfast.names import ModelName
+from holdfast.registry import Registry
+from holdfast.service import Line
 from holdfast.tracking import NewRun, Point, Run, RunInput, RunStatus, Tracking
+from holdfast.tracking.http import HttpTracking
 from holdfast.tracking.sql import SqlTracking
+from tests.serving_api import api_server
 
 
 class InTurns:
@@ -29,14 +34,20 @@ class InTurns:
         return getattr(next(self._turns), name)
 
 
-@pytest.fixture(params=["one handle", "two handles"])
+@pytest.fixture(
+    params=["one handle", "two handles", pytest.param("http", marks=pytest.mark.slow)],
+)
 def tracking(request: pytest.FixtureRequest, database_path: Path, clock: Callable[[], datetime]) -> Iterator[Tracking]:
     ids = itertools.count(1)
     count = 1 if request.param == "one handle" else 2
     databases = [Database.open(f"sqlite:///{database_path}") for _ in range(count)]
-    yield cast(
-        "Tracking", InTurns(*(SqlTracking(database, clock, lambda: f"run-{next(ids)}") for database in databases))
-    )
+    adapters: list[Tracking] = [SqlTracking(database, clock, lambda: f"run-{next(ids)}") for database in databases]
+    with ExitStack() as serving:
+        if request.param == "http":
+            # Two servers on one database, as two replicas of a service are.
+            urls = [serving.enter_context(api_server(cast("Registry", None), one)) for one in adapters]
+            adapters = [HttpTracking(serving.enter_context(closing(Line(url)))) for url in urls]
+        yield cast("Tracking", InTurns(*adapters))
     for database in databases:
         database.close()
 

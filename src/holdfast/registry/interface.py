@@ -46,8 +46,8 @@ class Registry(Protocol):
     def ensure_model(self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES) -> Model:
         """The model; made with these stages when it is not there."""
 
-    def models(self) -> tuple[Model, ...]:
-        """Every model, by name."""
+    def models(self, *, after: ModelName | None = None, limit: int | None = None) -> tuple[Model, ...]:
+        """Every model, by name; or the first `limit` of those that come behind `after`."""
 
     def define_stage(self, model: ModelName, name: StageName, actor: str) -> Stage:
         """Adds an empty stage to a model.
@@ -106,10 +106,18 @@ class Registry(Protocol):
             UsageError: more than one digest begins so; the details list them.
         """
 
-    def versions(self, model: ModelName | None = None) -> tuple[Version, ...]:
-        """The versions of a model by number, or of all models.
+    def versions(
+        self, model: ModelName | None = None, *, after: Reference | None = None, limit: int | None = None
+    ) -> tuple[Version, ...]:
+        """The versions of a model by number, or of all models; or the first `limit` of those behind `after`.
+
+        Args:
+            model: whose; None: everybody's.
+            after: a version by its number, such as `churn@4`; it need not be there.
+            limit: how many at most.
 
         Raises:
+            UsageError: `after` names a version in another way than by its number.
             NotFound: no such model.
         """
 

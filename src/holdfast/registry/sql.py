@@ -59,10 +59,10 @@ class SqlRegistry:
                 connection, name, self._clock(), actor, description="", names=stages
             )
 
-    def models(self) -> tuple[Model, ...]:
+    def models(self, *, after: ModelName | None = None, limit: int | None = None) -> tuple[Model, ...]:
         """See `Registry.models`."""
         with self._database.read() as connection:
-            return versions.every_model(connection)
+            return versions.every_model(connection, after, limit)
 
     def define_stage(self, model: ModelName, name: StageName, actor: str) -> Stage:
         """See `Registry.define_stage`."""
@@ -96,10 +96,12 @@ class SqlRegistry:
         with self._database.read() as connection:
             return versions.resolve(connection, reference)
 
-    def versions(self, model: ModelName | None = None) -> tuple[Version, ...]:
+    def versions(
+        self, model: ModelName | None = None, *, after: Reference | None = None, limit: int | None = None
+    ) -> tuple[Version, ...]:
         """See `Registry.versions`."""
         with self._database.read() as connection:
-            return versions.versions_of(connection, model)
+            return versions.versions_of(connection, model, after, limit)
 
     def stages(self, model: ModelName) -> tuple[Stage, ...]:
         """See `Registry.stages`."""
