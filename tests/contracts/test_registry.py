@@ -36,7 +36,6 @@ from holdfast.registry import (
 from holdfast.registry.http import HttpRegistry
 from holdfast.registry.sql import SqlRegistry
 from holdfast.service import Line
-from holdfast.tracking import Tracking
 from tests.serving_api import api_server
 
 CHURN = ModelName("churn")
@@ -66,7 +65,7 @@ def registry(request: pytest.FixtureRequest, database_path: Path, clock: Callabl
         adapters: list[Registry] = [*registries]
         if request.param == "http":
             # Two servers on one database, as two replicas of a service are.
-            urls = [serving.enter_context(api_server(one, cast("Tracking", None))) for one in registries]
+            urls = [serving.enter_context(api_server(registry=one)) for one in registries]
             lines = [serving.enter_context(closing(Line(url))) for url in urls]
             adapters = [HttpRegistry(line, lambda: f"key-{next(ids)}") for line in lines]
         yield cast("Registry", InTurns(*adapters))

@@ -16,7 +16,6 @@ from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.errors import AlreadyExists, NotFound, TooLarge, UsageError
 from holdfast.names import ModelName
-from holdfast.registry import Registry
 from holdfast.service import Line
 from holdfast.tracking import NewRun, Point, Run, RunInput, RunStatus, Tracking
 from holdfast.tracking.http import HttpTracking
@@ -45,7 +44,7 @@ def tracking(request: pytest.FixtureRequest, database_path: Path, clock: Callabl
     with ExitStack() as serving:
         if request.param == "http":
             # Two servers on one database, as two replicas of a service are.
-            urls = [serving.enter_context(api_server(cast("Registry", None), one)) for one in adapters]
+            urls = [serving.enter_context(api_server(tracking=one)) for one in adapters]
             adapters = [HttpTracking(serving.enter_context(closing(Line(url)))) for url in urls]
         yield cast("Tracking", InTurns(*adapters))
     for database in databases:

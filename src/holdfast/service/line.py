@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -48,6 +49,9 @@ _BUSY = frozenset({429, 502, 503, 504})
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+Content = bytes | Callable[[], Iterator[bytes]] | None
+
+
 class Line:
     """Asks the server at `url`. It may be used by several threads.
 
@@ -75,6 +79,7 @@ class Line:
         self._token = token
         self._sleep = sleep
         self._client: httpx.Client | None = None
+        self._opening = Lock()
 
     def get(self, path: str, /, **query: object) -> Json:
         """What the server answers to a question; it may be asked several times.
@@ -120,7 +125,7 @@ class Line:
         method: str,
         path: str,
         *,
-        content: bytes | None = None,
+        content: Content = None,
         headers: Mapping[str, str] | None = None,
         accept: frozenset[int] = frozenset(),
         again: bool = True,
@@ -131,7 +136,7 @@ class Line:
         Args:
             method: of HTTP.
             path: as for `get`.
-            content: raw bytes to send.
+            content: raw bytes to send, or what gives them in pieces, from the start each time it is called.
             headers: beside those of every request.
             accept: statuses besides the 200s that are answers, and no errors.
             again: whether it may be sent again.
@@ -144,7 +149,8 @@ class Line:
 
     def close(self) -> None:
         """Let go of the connections; the line may be used again afterwards."""
-        client, self._client = self._client, None
+        with self._opening:
+            client, self._client = self._client, None
         if client is not None:
             client.close()
 
@@ -155,7 +161,7 @@ class Line:
         *,
         query: Mapping[str, object] | None = None,
         body: Json = None,
-        content: bytes | None = None,
+        content: Content = None,
         headers: Mapping[str, str] | None = None,
         accept: frozenset[int] = frozenset(),
         key: str | None = None,
@@ -174,7 +180,8 @@ class Line:
         while True:
             left -= 1
             try:
-                answer = self._http().request(method, API + path, params=asked, content=content, headers=said)
+                sent = content() if callable(content) else content
+                answer = self._http().request(method, API + path, params=asked, content=sent, headers=said)
             except httpx.TransportError as error:
                 failure: HoldfastError = self._silent(
                     error, unknown=not again and not isinstance(error, httpx.ConnectError)
@@ -195,8 +202,11 @@ class Line:
             pause *= _GROWTH
 
     def _http(self) -> "httpx.Client":
-        if self._client is None:
-            import httpx
+        import httpx
+
+        with self._opening:
+            if self._client is not None:
+                return self._client
 
             headers = {"user-agent": f"holdfast/{VERSION}", "accept": "application/json"}
             if self._token:
@@ -208,7 +218,7 @@ class Line:
                 timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
                 limits=httpx.Limits(max_connections=_CONNECTIONS_MAX, max_keepalive_connections=_CONNECTIONS_MAX),
             )
-        return self._client
+            return self._client
 
     def _value(self, answer: "httpx.Response") -> Json:
         if len(answer.content) > _ANSWER_BYTES_MAX:

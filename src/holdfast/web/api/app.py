@@ -14,8 +14,9 @@ from holdfast.errors import HoldfastError
 from holdfast.registry import Registry
 from holdfast.service.line import API
 from holdfast.tracking import Tracking
-from holdfast.web.api import evidence, lines, runs
+from holdfast.web.api import evidence, files, lines, runs
 from holdfast.web.api.bounds import Bounded
+from holdfast.web.api.depot import Depot
 from holdfast.web.api.desk import Desk, answer
 from holdfast.web.problems import UNEXPECTED, problem, status_of
 
@@ -32,8 +33,11 @@ _MAY_SPEAK = {"unavailable", "not_confirmed", "no_space"}
 _CODES = {404: "not_found", 405: "usage", 413: "too_large"}
 
 
-def api_app(registry: Registry, tracking: Tracking) -> FastAPI:
-    """The application that gives `registry` and `tracking` to everybody who can reach it."""
+def api_app(registry: Registry, tracking: Tracking, depot: Depot | None = None) -> FastAPI:
+    """The application that gives `registry`, `tracking` and `depot` to everybody who can reach it.
+
+    With a depot, a version gets its number only when all its bytes are there.
+    """
     app = FastAPI(
         title="Holdfast",
         version=VERSION,
@@ -43,8 +47,8 @@ def api_app(registry: Registry, tracking: Tracking) -> FastAPI:
         redoc_url=None,
         openapi_url=f"{API}/openapi.json",
     )
-    app.state.desk = Desk(registry, tracking)
-    for module in (lines, evidence, runs):
+    app.state.desk = Desk(registry, tracking, depot)
+    for module in (lines, evidence, runs, files):
         app.include_router(module.routes, prefix=API)
     app.add_middleware(Bounded)
     app.add_exception_handler(HoldfastError, _refused)

@@ -3,10 +3,14 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.errors import TooLarge
+from holdfast.service.line import API
 from holdfast.web.api.desk import answer
 from holdfast.web.problems import problem, status_of
 
 __all__ = ["BODY_BYTES_MAX", "Bounded"]
+
+_FILES = f"{API}/store/files/"
+"""Below it bytes go straight to the disk; what a file may have there, the depot says."""
 
 BODY_BYTES_MAX = 32 << 20
 """A hundred thousand points of metrics, written out; whatever is larger is bytes, and goes to the store in packs."""
@@ -20,7 +24,7 @@ class Bounded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith(_FILES):
             await self._app(scope, receive, send)
             return
         stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")

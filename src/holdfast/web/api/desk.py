@@ -1,7 +1,8 @@
 """What every route of the API needs: the project behind it, a thread to ask it from, who asks, and how to answer."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, TypeVar
 from urllib.parse import unquote
 
@@ -10,14 +11,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from holdfast.canonical import Json
-from holdfast.errors import UsageError
+from holdfast.digest import Digest
+from holdfast.errors import NotFound, UsageError
 from holdfast.registry import Action, Registry
 from holdfast.service.line import ACTOR_HEADER, KEY_HEADER
 from holdfast.tracking import Tracking
+from holdfast.web.api.depot import Depot
 from holdfast.web.api.schemas import Refusal
 from holdfast.web.api.watch import Watch
 
-__all__ = ["Actor", "Desk", "Here", "Key", "action_of", "answer", "refusals"]
+__all__ = ["Actor", "Bytes", "Desk", "Here", "Key", "action_of", "answer", "refusals"]
 
 _T = TypeVar("_T")
 
@@ -34,16 +37,32 @@ class Desk:
     Args:
         registry: names.
         tracking: runs.
+        depot: bytes; None where there are none, and no version needs any.
     """
 
-    def __init__(self, registry: Registry, tracking: Tracking) -> None:
+    def __init__(self, registry: Registry, tracking: Tracking, depot: Depot | None) -> None:
         self.registry = registry
         self.tracking = tracking
+        self.depot = depot
         self.watch = Watch(self._last_event)
 
     async def ask(self, call: Callable[[], _T]) -> _T:
         """What `call` answers, from a thread: a database may make it wait, and nobody else shall wait with it."""
         return await run_in_threadpool(call)
+
+    @contextmanager
+    def whole(self, digest: Digest) -> Iterator[None]:
+        """Inside, every byte of the version is durable in the store, and stays.
+
+        Raises:
+            NotFound, IntegrityError: it is not.
+        """
+        if self.depot is None:
+            yield
+            return
+        with self.depot.undisturbed():
+            self.depot.require_bundle(digest)
+            yield
 
     async def _last_event(self) -> int | None:
         last = await self.ask(lambda: self.registry.log(limit=1))
@@ -55,12 +74,21 @@ async def _desk(request: Request) -> Desk:
     return desk
 
 
+async def _bytes(desk: Annotated[Desk, Depends(_desk)]) -> Depot:
+    if desk.depot is None:
+        raise NotFound("this server keeps no bytes", hint="Ask the one that does.")
+    return desk.depot
+
+
 async def _actor(request: Request) -> str:
     return unquote(request.headers.get(ACTOR_HEADER, _NOBODY))
 
 
 Here = Annotated[Desk, Depends(_desk)]
 """The desk of the application."""
+
+Bytes = Annotated[Depot, Depends(_bytes)]
+"""The server's store."""
 
 Actor = Annotated[str, Depends(_actor)]
 """Who asks."""

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from holdfast.canonical import Reader
 from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import MoveStage, NewVersion, documents
+from holdfast.registry import MoveStage, NewVersion, Version, documents
 from holdfast.web.api import schemas
 from holdfast.web.api.desk import Actor, Desk, Here, Key, action_of, answer, refusals
 
@@ -69,8 +69,12 @@ async def versions(desk: Here, model: ModelText, after: After = None, limit: Lim
 async def register(desk: Here, actor: Actor, model: ModelText, new: schemas.RegisteredVersion) -> Response:
     """Give a digest the next number; its bytes must be in the store before."""
     asked, action = _new_version(model, new), action_of(new.action)
-    made = await desk.ask(lambda: desk.registry.register(asked, actor, new.reason, action=action))
-    return answer(made.to_json(), 201)
+
+    def register_whole() -> Version:
+        with desk.whole(asked.digest):
+            return desk.registry.register(asked, actor, new.reason, action=action)
+
+    return answer((await desk.ask(register_whole)).to_json(), 201)
 
 
 @routes.put("/models/{model}/versions/{number}", response_model=schemas.Version)
@@ -79,10 +83,12 @@ async def import_version(
 ) -> Response:
     """Take in a version under the number that another registry gave it."""
     asked = _new_version(model, new)
-    made = await desk.ask(
-        lambda: desk.registry.import_version(asked, VersionNumber(number), actor, new.reason, origin=new.origin)
-    )
-    return answer(made.to_json())
+
+    def import_whole() -> Version:
+        with desk.whole(asked.digest):
+            return desk.registry.import_version(asked, VersionNumber(number), actor, new.reason, origin=new.origin)
+
+    return answer((await desk.ask(import_whole)).to_json())
 
 
 @routes.get("/models/{model}/versions/{choice}", response_model=schemas.Version)

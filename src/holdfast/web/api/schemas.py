@@ -395,3 +395,17 @@ class Replicas(Said):
     """The replicas that follow a stage, by start."""
 
     replicas: list[Replica]
+
+
+class File(Said):
+    """One file of the store."""
+
+    key: str
+    size: Index
+
+
+class Files(Said):
+    """A page of files, by name."""
+
+    files: list[File]
+    next: str | None
