@@ -48,6 +48,7 @@ DEFERRED_IN: dict[str, str] = {
 CATCH_ALL: dict[str, str] = {
     "flow/capture/hook/sitecustomize.py:_Watcher.end": "the user's process ends as it would have ended",
     "flow/capture/hook/sitecustomize.py:_begin": "the user's process starts as it would have started",
+    "web/api/processes.py:_forked": "the edge of a server's process: whatever gets here is told, and ends it",
     "cli/app.py:run": "the edge of the command's process: whatever gets here is a defect of ours, and is told as one",
     "flow/capture/gathering.py:quietly": "the user's training does not fail because we looked",
     "flow/capture/opened.py:OpenedFiles.see": "the user's open() does not fail because we looked",

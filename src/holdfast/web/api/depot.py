@@ -18,6 +18,7 @@ from holdfast.manifest import Manifest
 from holdfast.runtime.materialise import read_manifest
 from holdfast.store.index import IndexFile
 from holdfast.store.interface import Store
+from holdfast.store.layout import CONFIG_NAME
 from holdfast.store.remote.remote import WINDOW_BYTES, segment_key
 from holdfast.store.remote.transport import Listed, Transport
 
@@ -61,6 +62,15 @@ class Depot:
         self._store = store
         self._transport = transport
         self.undisturbed = undisturbed
+
+    def look(self) -> None:
+        """Ask for the least that a store can be asked for.
+
+        Raises:
+            NotFound: it has lost what makes it a store.
+            Unavailable, PermissionRefused: it does not answer.
+        """
+        self.size(CONFIG_NAME)
 
     def list(self, prefix: str) -> Iterator[Listed]:
         """The files below one of the store's folders, by name.

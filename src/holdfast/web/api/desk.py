@@ -64,6 +64,16 @@ class Desk:
             self.depot.require_bundle(digest)
             yield
 
+    def look(self) -> None:
+        """Ask the database and the store for the least that they can be asked for.
+
+        Raises:
+            HoldfastError: one of them does not answer.
+        """
+        self.registry.log(limit=1)
+        if self.depot is not None:
+            self.depot.look()
+
     async def _last_event(self) -> int | None:
         last = await self.ask(lambda: self.registry.log(limit=1))
         return last[0].index if last else None

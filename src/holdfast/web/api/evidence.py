@@ -25,7 +25,7 @@ NumberPath = Annotated[int, Path(ge=1, le=2**53 - 1)]
 DigestPath = Annotated[str, Path(pattern="^sha256:[0-9a-f]{64}$")]
 MomentQuery = Annotated[str | None, Query(max_length=40, examples=["2026-03-01T09:00:00.000000Z"])]
 
-routes = APIRouter(tags=["evidence"], responses=refusals(400, 401, 403, 404, 409, 422, 503))
+routes = APIRouter(tags=["evidence"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 

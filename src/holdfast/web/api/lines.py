@@ -26,7 +26,7 @@ After = Annotated[str | None, Query(max_length=512, description="What the page b
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 
-routes = APIRouter(tags=["models"], responses=refusals(400, 401, 403, 404, 409, 422, 503))
+routes = APIRouter(tags=["models"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 

@@ -409,3 +409,9 @@ class Files(Said):
 
     files: list[File]
     next: str | None
+
+
+class Health(Said):
+    """Whether all is well; otherwise the code of what is not."""
+
+    status: str
