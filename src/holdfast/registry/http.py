@@ -6,9 +6,10 @@ an identity, as one on a person's own machine.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from itertools import islice
 
-from holdfast.canonical import Json, JsonObject, Reader, plain
+from holdfast.canonical import Json, JsonObject, Reader, decode, plain
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
@@ -29,6 +30,8 @@ from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVe
 from holdfast.service.line import Line, quoted
 
 __all__ = ["HttpRegistry"]
+
+_NOT_MODIFIED = frozenset({HTTPStatus.NOT_MODIFIED})
 
 _PAGE = 1_000
 """Asked for at once: half a megabyte of JSON, and a thousandth of a million versions."""
@@ -106,9 +109,19 @@ class HttpRegistry:
         """See `Registry.stage`."""
         return documents.stage(self._read(_stage(model, name)))
 
-    def stage_epoch(self, model: ModelName, name: StageName) -> int:
+    def stage_epoch(
+        self, model: ModelName, name: StageName, *, known: int | None = None, wait_seconds: float = 0.0
+    ) -> int:
         """See `Registry.stage_epoch`."""
-        return self.stage(model, name).epoch
+        if known is None:
+            return self.stage(model, name).epoch
+        headers = {"if-none-match": f'"{known}"'}
+        answer = self._line.exchange(
+            "GET", _stage(model, name), headers=headers, accept=_NOT_MODIFIED, wait_seconds=wait_seconds
+        )
+        if answer.status_code in _NOT_MODIFIED:
+            return known
+        return documents.stage(Reader(decode(answer.content, what="a stage"), "stage")).epoch
 
     def move_stage(self, move: MoveStage, actor: str) -> Move:
         """See `Registry.move_stage`.

@@ -135,8 +135,17 @@ class Registry(Protocol):
             NotFound: no such model or stage.
         """
 
-    def stage_epoch(self, model: ModelName, name: StageName) -> int:
+    def stage_epoch(
+        self, model: ModelName, name: StageName, *, known: int | None = None, wait_seconds: float = 0.0
+    ) -> int:
         """How often the stage has moved: the cheapest way to see that it has; one statement.
+
+        Args:
+            model: whose stage.
+            name: which one.
+            known: what the caller knows already. An answer that would say the same MAY be kept back until the stage
+                moves, so that who asks again and again over a network hears of it at once.
+            wait_seconds: for how long at most.
 
         Raises:
             NotFound: no such model or stage.

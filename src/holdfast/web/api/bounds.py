@@ -29,8 +29,7 @@ class Bounded:
             return
         stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not stated.isdigit() or int(stated) > BODY_BYTES_MAX:
-            refused = _too_large()
-            await answer(problem(refused), status_of(refused), {"connection": "close"})(scope, receive, send)
+            await _refuse(scope, receive, send)
             return
         taken = 0
 
@@ -42,7 +41,19 @@ class Bounded:
                 raise _too_large()
             return message
 
-        await self._app(scope, counted, send)
+        async def unless_too_large(message: Message) -> None:
+            # Whoever reads the body may take what stopped it for a body that cannot be read, and say that.
+            if taken <= BODY_BYTES_MAX:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                await _refuse(scope, receive, send)
+
+        await self._app(scope, counted, unless_too_large)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    refused = _too_large()
+    await answer(problem(refused), status_of(refused), {"connection": "close"})(scope, receive, send)
 
 
 def _too_large() -> TooLarge:
