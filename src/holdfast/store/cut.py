@@ -11,22 +11,17 @@ Content-defined cutting: Xia et al., "The Design of Fast Content-Defined Chunkin
 Systems", IEEE TPDS 31(9), 2020.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Protocol
 
 from holdfast.canonical import JsonObject, Reader
 from holdfast.errors import MissingExtra, UnsupportedFormat
 from holdfast.store.codec import ZSTD
 from holdfast.store.pack import RECORD_BYTES_MAX
+from holdfast.store.tensors import HEAD_BYTES, TensorFile, read_head
 
 __all__ = ["CUTTING", "HEAD_BYTES", "Chunk", "Cutter", "Cutting", "Sizes", "cutter_for", "is_tensors"]
-
-HEAD_BYTES = 8 << 20
-"""What has to be seen of a blob before it is known how to cut it: the header of a safetensors file with some ten
-thousand tensors. A longer header is cut like any other bytes."""
 
 _TEXT_HEAD_BYTES = 4096
 """Enough to meet a zero byte, or one that is not UTF-8, in nearly everything that is no text."""
@@ -131,15 +126,15 @@ def cutter_for(head: bytes, cutting: Cutting) -> Cutter:
     Raises:
         MissingExtra: the native code that cuts by content is not installed.
     """
-    spans = _tensor_spans(head)
-    if spans is not None:
-        return _TensorCutter(spans, cutting.tensor_stride)
+    found = read_head(head)
+    if found is not None:
+        return _TensorCutter(_spans(found), cutting.tensor_stride)
     return _ContentCutter(cutting.text if _is_text(head) else cutting.plain)
 
 
 def is_tensors(head: bytes) -> bool:
     """Whether a blob that begins with `head` is cut at its tensors."""
-    return _tensor_spans(head) is not None
+    return read_head(head) is not None
 
 
 class _ContentCutter:
@@ -195,28 +190,10 @@ class _TensorCutter:
             self._left, self._hint = next(self._spans, (1 << 62, ZSTD))
 
 
-def _tensor_spans(head: bytes) -> list[tuple[int, int]] | None:
-    """Length and codec of the header and of each tensor in turn; None when the bytes are not a safetensors file."""
-    length = int.from_bytes(head[:8], "little")
-    if not (0 < length <= len(head) - 8 and 8 + length <= HEAD_BYTES and head[8:9] == b"{"):
-        return None
-    try:
-        tensors = sorted(_tensor(value) for name, value in json.loads(head[8 : 8 + length]).items() if name[:2] != "__")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    ends = [0, *(end for _, end, _ in tensors)]
-    if any(begin != before for (begin, _, _), before in zip(tensors, ends, strict=False)):
-        return None
-    sizes = [after - before for before, after in pairwise(ends)]
-    spans = [(size, hint) for size, (_, _, hint) in zip(sizes, tensors, strict=True) if size > 0]
-    return [(8 + length, ZSTD), *spans] if min(sizes, default=0) >= 0 else None
-
-
-def _tensor(value: dict[str, Any]) -> tuple[int, int, int]:
-    begin, end = value["data_offsets"]
-    if not (type(begin) is type(end) is int):
-        raise TypeError("an offset that is no integer")
-    return begin, end, _NUMBER_BYTES.get(value["dtype"], ZSTD)
+def _spans(found: TensorFile) -> list[tuple[int, int]]:
+    """Length and codec of the header and of each tensor in turn."""
+    sizes = ((tensor.end - tensor.begin, _NUMBER_BYTES.get(tensor.dtype, ZSTD)) for tensor in found.tensors)
+    return [(found.begin, ZSTD), *((size, hint) for size, hint in sizes if size > 0)]
 
 
 def _is_text(head: bytes) -> bool:
