@@ -1,61 +1,44 @@
 """Where the tensors of a file of weights are, told from its beginning alone.
 
     tensors(head)       -> [Tensor("layer.0", "F32", (4, 4), begin=96, end=160), …], or None
-    read_head(head)     -> the same with what stands before the first of them
+    read_head(head)     -> the same with the format, and what stands before the first of them
 
 Only the beginning of a blob is looked at, and nothing in it is believed: a header that does not add up is none.
 docs/FORMAT.md, "Cutting", says which headers count.
+
+A `.npz` file does not say at its beginning what it holds: see `holdfast.store.numpy_files`.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["HEAD_BYTES", "SAFETENSORS", "Tensor", "TensorFile", "read_head", "tensors"]
+from holdfast.store.gguf import GGUF, read_gguf
+from holdfast.store.numpy_files import NPY, NPZ, read_npy
+from holdfast.store.tensor_file import HEAD_BYTES, UNTIL_THE_END, Tensor, TensorFile
 
-HEAD_BYTES = 8 << 20
-"""What has to be seen of a blob before it is known how to cut it: the header of a safetensors file with some ten
-thousand tensors. A longer header is cut like any other bytes."""
+__all__ = [
+    "GGUF",
+    "HEAD_BYTES",
+    "KINDS",
+    "NPY",
+    "NPZ",
+    "SAFETENSORS",
+    "UNTIL_THE_END",
+    "Tensor",
+    "TensorFile",
+    "read_head",
+    "tensors",
+]
 
 SAFETENSORS = "safetensors"
 
+KINDS = (GGUF, NPY, NPZ, SAFETENSORS)
+"""The formats whose tensors are found here, in the order of their names."""
+
 _LENGTH_BYTES = 8
 """A safetensors file begins with the length of its header."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """One tensor of a file.
-
-    Attributes:
-        name: what the file calls it.
-        dtype: the type of its numbers as the file's format spells it, such as `BF16`; empty when that is no text.
-        shape: its dimensions; None when the file does not say them in a way that makes sense.
-        begin: offset of its first byte in the file.
-        end: offset behind its last byte. The file may be shorter.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...] | None
-    begin: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class TensorFile:
-    """What the beginning of a file of weights says.
-
-    Attributes:
-        kind: its format, such as `SAFETENSORS`.
-        begin: offset of the first byte behind the header.
-        tensors: by their place in the file; they follow one another without a gap.
-    """
-
-    kind: str
-    begin: int
-    tensors: tuple[Tensor, ...]
 
 
 def tensors(head: bytes) -> list[Tensor] | None:
@@ -68,13 +51,17 @@ def tensors(head: bytes) -> list[Tensor] | None:
     return None if found is None else list(found.tensors)
 
 
-def read_head(head: bytes) -> TensorFile | None:
+def read_head(head: bytes, kinds: Collection[str] = KINDS) -> TensorFile | None:
     """What the file that begins with `head` says of itself; None when it is no file of tensors.
 
     Args:
         head: its first `HEAD_BYTES`, or all of it when it is shorter.
+        kinds: the formats that count.
     """
-    return _safetensors(head)
+    for kind, read in _READERS.items():
+        if kind in kinds and (found := read(head)) is not None:
+            return found
+    return None
 
 
 def _safetensors(head: bytes) -> TensorFile | None:
@@ -111,3 +98,10 @@ def _tensor(name: str, value: dict[str, Any], origin: int) -> Tensor:
         origin + begin,
         origin + end,
     )
+
+
+_READERS: Mapping[str, Callable[[bytes], TensorFile | None]] = {
+    SAFETENSORS: _safetensors,
+    GGUF: read_gguf,
+    NPY: read_npy,
+}
