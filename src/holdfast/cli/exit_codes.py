@@ -59,7 +59,10 @@ _OPENING = (
 )
 """How any command may end that opens a project, whatever it does there."""
 
-_BUNDLING = ("already_exists", "too_large", "source_changed", "bundle_failed", "cannot_package", "missing_extra")
+_BUNDLING = (
+    *("incomplete_version", "already_exists", "too_large", "source_changed"),
+    *("bundle_failed", "cannot_package", "missing_extra"),
+)
 """What may go wrong while a bundle is put together."""
 
 _MOVING = ("gate_refused", "stage_moved", "not_confirmed")

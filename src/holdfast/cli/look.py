@@ -105,7 +105,8 @@ def _part(part: Part | Missing) -> str:
             return f"MISSING: {part.why}"
         case Weights():
             risk = "; can run code on load" if part.executes_code else ""
-            return f"{part.model_class} as {part.format}{risk}"
+            delta = "" if part.base is None else f", an adapter on {part.base} ({part.base.digest.short})"
+            return f"{part.model_class} as {part.format}{delta}{risk}"
         case DataSlice():
             return "; ".join(f"{i.role} {i.name} ({bytes_text(i.bytes)}, {i.digest.short})" for i in part.inputs)
         case PreprocessingCode():

@@ -188,7 +188,7 @@ class Layout:
             "cutting": CUTTING.to_json(),
             "format": FORMAT_NAME,
             "layout": "packs",
-            "version": "2.0",
+            "version": "2.1",
         }
         temporary = self.root / f"{CONFIG_NAME}.{secrets.token_hex(8)}.part"
         descriptor = os.open(temporary, CREATE, 0o444)
