@@ -10,17 +10,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
+from blake3 import blake3
+
 from holdfast.digest import Digest
 from holdfast.errors import IntegrityError
 from holdfast.store.catalog import Catalog
 from holdfast.store.check import check_store
+from holdfast.store.codec import base_of, needs_base, unpack_bytes
 from holdfast.store.disk import refusing
-from holdfast.store.faults import left
+from holdfast.store.faults import UNREADABLE, left
 from holdfast.store.index import IndexFile, Place
 from holdfast.store.interface import EVERYTHING, Depth, StoreCheck, Stored
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local import LocalStore
 from holdfast.store.local_writer import LocalWriter
+from holdfast.store.pack import CHUNK
 from holdfast.store.remote.ranges import RangeCache
 from holdfast.store.remote.remote import Remote
 from holdfast.store.remote.sending import send_index, send_segment
@@ -36,6 +40,8 @@ class RemoteStore(LocalStore):
         remote: where the bytes are; its cache holds copies of index files, and blocks.
         cache_bytes_max: how many bytes of blocks are kept.
     """
+
+    _reads_archives: ClassVar[bool] = True
 
     def __init__(self, remote: Remote, cache_bytes_max: int) -> None:
         super().__init__(remote.cache)
@@ -90,6 +96,29 @@ class RemoteStore(LocalStore):
         except IntegrityError:
             self._ask_again(id_)
             raise
+
+    def _bytes(self, found: Place) -> bytes:
+        stored = self._segments.read(found.segment, found.offset, found.stored)
+        base = base_of(found.codec, stored) if found.kind == CHUNK else None
+        return unpack_bytes(found.codec, stored, found.length, None if base is None else self._base(base, found.length))
+
+    def _base(self, id_: bytes, length: int) -> bytes:
+        """The chunk that another one rests on, verified, and never one that rests on a third."""
+        wrong = "it is not there"
+        for found in self._catalog.places(id_):
+            if found.kind != CHUNK or found.length != length or needs_base(found.codec):
+                continue
+            try:
+                for data in self._attempts(found):
+                    if blake3(data).digest() == id_:
+                        return data
+                    wrong = "its bytes hash to something else"
+            except UNREADABLE as error:
+                wrong = str(error)
+            self._ranges.forget(found.segment)  # so that it is asked for again at the next read
+        raise IntegrityError(
+            f"its base b3:{id_.hex()} is damaged: {wrong}", hint="Push the data again from where it is whole."
+        )
 
     def _ask_again(self, id_: bytes) -> None:
         for place in self._catalog.places(id_):
