@@ -1,7 +1,7 @@
 """Making records as small as any codec does, for an archive: by themselves, or on a base that the archive holds.
 
-What may serve as a base of a chunk is looked for in this order: in the blobs that the caller names as like its own; then
-in the files of tensors that the same shipment has met before. It has to stand in the same place, as
+What may serve as a base of a chunk is looked for in this order: in blobs that the caller names as like its own; then in
+the files of tensors that the same shipment has met before. It has to stand in the same place, as
 `holdfast.store.likeness` says, to be listed by the archive or to go before, and to rest on nothing itself. So the first
 of a family is stored by itself; and so is whatever has drifted too far from it, which then serves those that follow.
 
