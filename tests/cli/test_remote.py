@@ -37,7 +37,7 @@ def somewhere_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_remote_is_added_listed_and_forgotten(cli: Cli, project: Path, url: str) -> None:
     added = cli.json("remote", "add", "origin", url)
-    assert added == {"name": "origin", "url": url, "endpoint": None}
+    assert added == {"name": "origin", "url": url, "endpoint": None, "storage_class": None}
     assert cli.json("remote", "list") == {"remotes": [added]}
     assert url in cli.ok("remote", "list").out
     cli.fails("already_exists", "remote", "add", "origin", url)

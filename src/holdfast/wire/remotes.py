@@ -13,18 +13,30 @@ from holdfast.store.remote.transport import Transport
 __all__ = ["open_remote", "open_transport"]
 
 
-def open_remote(settings: Settings, address: Address, endpoint: str | None) -> Remote:
+def open_remote(settings: Settings, address: Address, endpoint: str | None, storage_class: str | None = None) -> Remote:
     """A remote, as this project sees it; nothing is asked of it yet.
+
+    Args:
+        settings: of the project.
+        address: where it is.
+        endpoint: of a server that speaks like S3.
+        storage_class: of packs of data and exact files; all else stays at hand.
 
     Raises:
         As `open_transport`.
     """
     named_by = hash_bytes(f"{address} {endpoint}".encode()).short
-    return Remote(open_transport(address, endpoint), settings.cache / "remotes" / named_by)
+    cold = open_transport(address, endpoint, storage_class) if storage_class is not None else None
+    return Remote(open_transport(address, endpoint), settings.cache / "remotes" / named_by, cold)
 
 
-def open_transport(address: Address, endpoint: str | None = None) -> Transport:
+def open_transport(address: Address, endpoint: str | None = None, storage_class: str | None = None) -> Transport:
     """The way to a remote; nothing is asked of it yet.
+
+    Args:
+        address: where it is.
+        endpoint: of a server that speaks like S3.
+        storage_class: of what is created through it in a bucket; when None, the bucket's own.
 
     Raises:
         UsageError: an endpoint that may not be used, or credentials that are not understood.
@@ -35,4 +47,4 @@ def open_transport(address: Address, endpoint: str | None = None) -> Transport:
     # The library behind it takes longer to import than most commands run.
     from holdfast.store.remote.bucket import open_bucket
 
-    return Persistent(open_bucket(address, endpoint))
+    return Persistent(open_bucket(address, endpoint, storage_class=storage_class))

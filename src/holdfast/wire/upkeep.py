@@ -31,7 +31,7 @@ def open_exchange(project: Project, named: "NamedRemote") -> "Exchange":
         )
     from holdfast.upkeep.share import Exchange
 
-    remote = open_remote(project.settings, named.address, named.endpoint)
+    remote = open_remote(project.settings, named.address, named.endpoint, named.storage_class)
     return Exchange(
         registry=project.registry,
         store=project.store,

@@ -20,6 +20,7 @@ from holdfast.store.likeness import Spot, Standing, standings
 from holdfast.store.pack import CHUNK, RECIPE, recipe_chunks
 from holdfast.store.remote.reading import Reading
 from holdfast.store.remote.records import Chunks, Known, Parcel
+from holdfast.store.remote.remote import Remote
 from holdfast.store.tensors import HEAD_BYTES
 
 __all__ = ["Archiving", "Resembling", "Way"]
@@ -61,16 +62,19 @@ class Archiving:
 
     Args:
         known: the records of the local store.
-        reading: reads those of the remote.
+        remote: where to.
         resembling: what the caller knows; a blob that is nowhere, or no file of tensors, is passed over.
-        on_bases: whether the remote may hold what rests on a base.
+
+    Raises:
+        Unavailable, PermissionRefused: the remote was asked whether it is an archive.
     """
 
-    def __init__(self, known: Known, reading: Reading, resembling: Resembling, *, on_bases: bool) -> None:
+    def __init__(self, known: Known, remote: Remote, resembling: Resembling) -> None:
         self._known = known
-        self._reading = reading
+        self._remote = remote
+        self._reading = Reading(remote, known)
         self._resembling = resembling
-        self._on_bases = on_bases
+        self._on_bases = remote.is_archive()
         self._alone: set[bytes] = set()
         self._met: dict[Spot, tuple[bytes, ...]] = {}
         self._files: OrderedDict[Digest, list[Standing]] = OrderedDict()
@@ -131,7 +135,7 @@ class Archiving:
         self._last = []
 
     def _can_serve(self, id_: bytes, length: int) -> bool:
-        return id_ in self._alone or self._reading.can_serve(id_, length)
+        return id_ in self._alone or bool(self._remote.catalog.bases(id_, length))
 
     def _standings(self, digest: Digest, chunks: Chunks | None) -> list[Standing]:
         """What stands where in a blob, here or in the remote; nothing where it is no file of tensors, or nowhere."""

@@ -16,7 +16,7 @@ from holdfast.digest import Digest
 from holdfast.errors import IntegrityError
 from holdfast.store.catalog import Catalog
 from holdfast.store.check import check_store
-from holdfast.store.codec import base_of, needs_base, unpack_bytes
+from holdfast.store.codec import base_of, unpack_bytes
 from holdfast.store.disk import refusing
 from holdfast.store.faults import UNREADABLE, left
 from holdfast.store.index import IndexFile, Place
@@ -26,7 +26,7 @@ from holdfast.store.local import LocalStore
 from holdfast.store.local_writer import LocalWriter
 from holdfast.store.pack import CHUNK
 from holdfast.store.remote.ranges import RangeCache
-from holdfast.store.remote.remote import Remote
+from holdfast.store.remote.remote import Remote, RemoteCatalog
 from holdfast.store.remote.sending import send_index, send_segment
 from holdfast.store.scratch import scratch
 
@@ -64,7 +64,7 @@ class RemoteStore(LocalStore):
             for name in marks:
                 staging.mark_damaged(name)
             with scratch(staging.tmp, SCRATCH_PREFIX) as pen:
-                inner = LocalWriter(staging, _Both(staging, self._catalog), cutting, pen)
+                inner = LocalWriter(staging, _Both(staging, self._remote.catalog), cutting, pen)
                 writer = _Writer(inner, staging, self._remote, lambda: self._forget(marks, staging))
                 try:
                     yield writer
@@ -105,9 +105,7 @@ class RemoteStore(LocalStore):
     def _base(self, id_: bytes, length: int) -> bytes:
         """The chunk that another one rests on, verified, and never one that rests on a third."""
         wrong = "it is not there"
-        for found in self._catalog.places(id_):
-            if found.kind != CHUNK or found.length != length or needs_base(found.codec):
-                continue
+        for found in self._remote.catalog.bases(id_, length):
             try:
                 for data in self._attempts(found):
                     if blake3(data).digest() == id_:
@@ -135,14 +133,14 @@ class _Both(Catalog):
 
     shrinks: ClassVar[bool] = False
 
-    def __init__(self, staging: Layout, remote: Catalog) -> None:
+    def __init__(self, staging: Layout, remote: RemoteCatalog) -> None:
         super().__init__(staging)
         self._remote = remote
 
     def places(self, id_: bytes) -> Iterator[Place]:
         """See `Catalog.places`."""
         yield from super().places(id_)
-        yield from self._remote.places(id_)
+        yield from filter(self._remote.serves, self._remote.places(id_))
 
     def to_merge(self) -> tuple[bytes, list[str]] | None:
         """Never: each is sent as it is."""

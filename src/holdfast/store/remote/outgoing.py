@@ -34,7 +34,6 @@ from holdfast.store.pack import (
 from holdfast.store.packing import PACK_BYTES
 from holdfast.store.parallel import WORKERS
 from holdfast.store.remote.archiving import Archiving, Resembling, Way
-from holdfast.store.remote.reading import Reading
 from holdfast.store.remote.records import Chunks, Known, Parcel
 from holdfast.store.remote.remote import Remote
 from holdfast.store.remote.sending import Sent, create_segment, proved, send_index, send_whole_packs
@@ -100,8 +99,7 @@ class Outgoing:
         if bases is None:
             todo, sent = send_whole_packs(self._layout, self._known, self._remote, todo, told.pass_over)
         else:
-            reading = Reading(self._remote, self._known)
-            archiving = Archiving(self._known, reading, bases, on_bases=self._remote.is_archive())
+            archiving = Archiving(self._known, self._remote, bases)
         with _Shipment(self._layout, self._known, self._remote, sent, archiving) as shipment:
             for digest in todo:
                 shipment.add(digest)
@@ -177,7 +175,6 @@ class _Shipment:
         self._layout = layout
         self._known = known
         self._remote = remote
-        self._reading = Reading(remote, known)
         self._archiving = archiving
         self._data = _Pack()
         self._recipes: list[Parcel] = []
@@ -266,7 +263,7 @@ class _Shipment:
         self._add_recipe(Parcel(id_, RECIPE, PLAIN, cut.size, recipe))
 
     def _has(self, id_: bytes) -> bool:
-        return id_ in self._claimed or self._reading.stands(id_)
+        return id_ in self._claimed or self._remote.catalog.holds(id_)
 
     def _claim(self, id_: bytes, kind: int, size: int, way: Way = _BY_ITSELF) -> None:
         self._claimed.add(id_)

@@ -97,7 +97,7 @@ class Reading:
         while left:
             chosen: list[_Wanted] = []
             for id_ in left:
-                places = self._base_places(id_, wanted[id_])
+                places = self._remote.catalog.bases(id_, wanted[id_])
                 if turn < len(places):
                     chosen.append((id_, places[turn]))
             left = []
@@ -110,18 +110,6 @@ class Reading:
             turn += 1
         return found
 
-    def can_serve(self, id_: bytes, length: int) -> bool:
-        """Whether a chunk is listed in a codec without base, so that others may rest on it."""
-        return bool(self._base_places(id_, length))
-
-    def stands(self, id_: bytes) -> bool:
-        """Whether the remote lists a record, and the base that it rests on."""
-        catalog = self._remote.catalog
-        places = list(catalog.places(id_))
-        if not catalog.lost or not all(needs_base(place.codec) for place in places):
-            return bool(places)
-        return any(self._base_stands(place) for place in places)
-
     def windows(self, ranges: list[tuple[str, int, int]]) -> Iterator[bytes]:
         """What stands in these ranges, each a key, an offset and a length; not proved."""
         return _at_once(lambda one: self._range(*one), ranges)
@@ -130,16 +118,6 @@ class Reading:
         """Those that can be read by themselves come first."""
         places = (place for place in self._remote.catalog.places(id_) if place.kind == kind)
         return sorted(places, key=lambda place: needs_base(place.codec))
-
-    def _base_places(self, id_: bytes, length: int) -> list[Place]:
-        return [place for place in self._places(id_, CHUNK) if place.length == length and not needs_base(place.codec)]
-
-    def _base_stands(self, place: Place) -> bool:
-        try:
-            base = base_of(place.codec, self._range(segment_key(place.segment), place.offset, place.stored))
-        except (NotFound, ValueError):
-            return False
-        return base is not None and self.can_serve(base, place.length)
 
     def _nowhere(self, id_: bytes, *, is_listed: bool) -> Exception:
         what = f"a record of {self._remote.name} ({id_.hex()[:12]})"

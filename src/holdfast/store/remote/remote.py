@@ -14,11 +14,12 @@ from blake3 import blake3
 
 from holdfast.errors import AlreadyExists, IntegrityError, NotFound, UnsupportedFormat
 from holdfast.store.catalog import Catalog
+from holdfast.store.codec import BASE_ID_BYTES, base_of, needs_base
 from holdfast.store.cut import Cutting
 from holdfast.store.disk import place, refusing
 from holdfast.store.index import PACK, Place, Segment
 from holdfast.store.layout import CONFIG_NAME, Layout, archive_config, is_name
-from holdfast.store.pack import RECIPE, RECIPE_BYTES_MAX, RECORD_BYTES_MAX
+from holdfast.store.pack import CHUNK, RECIPE, RECIPE_BYTES_MAX, RECORD_BYTES_MAX
 from holdfast.store.remote.refs import REF_BYTES_MAX, SnapshotRef, VersionRef, read_ref
 from holdfast.store.remote.transport import Transport
 
@@ -85,6 +86,30 @@ class RemoteCatalog(Catalog):
             limit = RECIPE_BYTES_MAX if found.kind == RECIPE else RECORD_BYTES_MAX
             if found.stored <= limit and (found.kind == RECIPE or found.length <= limit):
                 yield found
+
+    def bases(self, id_: bytes, length: int) -> list[Place]:
+        """Where a chunk of this length is so that others may rest on it: in a codec without base."""
+        places = (place for place in self.places(id_) if place.kind == CHUNK and place.length == length)
+        return [place for place in places if not needs_base(place.codec)]
+
+    def holds(self, id_: bytes) -> bool:
+        """See `Catalog.holds`: whether it is anywhere, with what it rests on."""
+        return any(map(self.serves, self.places(id_)))
+
+    def serves(self, place: Place) -> bool:
+        """Whether the record at `place` can be read, as far as the index tells: its base may be in a lost segment.
+
+        Raises:
+            Unavailable, PermissionRefused: the remote was asked for the base, and did not answer, or refused.
+        """
+        if not self.lost or not needs_base(place.codec):
+            return True
+        try:
+            named = self._transport.range(segment_key(place.segment), place.offset, BASE_ID_BYTES)
+            base = base_of(place.codec, named)
+        except (NotFound, ValueError):
+            return False
+        return base is not None and bool(self.bases(base, place.length))
 
     def look_for_segments(self) -> None:
         """Find out which segments are lost, from what the remote lists."""
