@@ -14,12 +14,12 @@ from holdfast.store.codec import base_of, needs_base
 from holdfast.store.cut import Cutting, Sizes
 from holdfast.store.index import PACK, Place, Segment, index_bytes, row_bytes
 from holdfast.store.local import LocalStore
-from holdfast.store.pack import CHUNK, HEADER_BYTES, PACK_START, Record, directory, header
+from holdfast.store.pack import CHUNK, HEADER_BYTES, PACK_START, RECIPE, Record, directory, header
 from holdfast.store.remote import archiving, incoming, outgoing, reading
 from holdfast.store.remote.direct import RemoteStore
 from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.remote.persistent import Persistent
-from holdfast.store.remote.remote import segment_key
+from holdfast.store.remote.remote import Remote, segment_key
 from holdfast.store.remote.sending import Sent
 from holdfast.store.remote.transport import Pieces, Transport
 from tests.flaky import Flaky
@@ -190,6 +190,35 @@ def test_what_is_packed_wrongly_is_never_sent(sides: Sides, monkeypatch: pytest.
     with pytest.raises(IntegrityError):
         archived(sides, *family(1, 2))
     assert not sides.listed()
+
+
+class Recording:
+    """Remembers what is created through it."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.keys: set[str] = set()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    def create_long(self, key: str, pieces: Pieces, size: int) -> bool:
+        self.keys.add(key)
+        return self._inner.create_long(key, pieces, size)
+
+
+@pytest.mark.parametrize("bases", [None, {}])
+def test_data_goes_where_it_is_cold_and_recipes_stay_at_hand(sides: Sides, bases: dict[Digest, list[Digest]]) -> None:
+    cold = Recording(sides.transport)
+    remote = Remote(sides.transport, sides.folder / "cache", cold)  # type: ignore[arg-type]  # by its names
+    digests = added(sides.here, *family(1, 2), b"small")
+    outgoing.Outgoing(sides.here.root, remote).send(digests, bases=bases)
+    rows = list(remote.catalog.all())
+    data = {segment_key(place.segment) for _, place in rows if place.kind != RECIPE}
+    recipes = {segment_key(place.segment) for _, place in rows if place.kind == RECIPE}
+    assert recipes
+    assert cold.keys == data
+    assert not data & recipes
 
 
 # What is an archive
