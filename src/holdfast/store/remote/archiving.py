@@ -116,8 +116,7 @@ class Archiving:
             NotFound: the local store does not have it.
             Unavailable, PermissionRefused: the remote has the base, and did not answer, or refused.
         """
-        found = self._known.parcel(id_, kind)
-        data = unpack_bytes(found.codec, found.stored, found.length)
+        found, data = self._known.read(id_, kind)
         hint = way.hint if way.hint in PLANES else found.codec
         bases = self._reading.bases(dict.fromkeys(way.bases, len(data)))
         codec, stored = _smallest(data, hint, {base: bases[base] for base in way.bases if base in bases})
@@ -160,14 +159,16 @@ class Archiving:
     def _head(self, chunks: Iterable[tuple[bytes, int]]) -> bytes:
         head = bytearray()
         for id_, _ in chunks:
-            parcel = self._own(id_) or next(self._reading.parcels({id_: CHUNK}))
-            head += unpack_bytes(parcel.codec, parcel.stored, parcel.length)
+            head += self._bytes(id_)
             if len(head) >= HEAD_BYTES:
                 break
         return bytes(head[:HEAD_BYTES])
 
-    def _own(self, id_: bytes) -> Parcel | None:
-        return self._known.parcel(id_, CHUNK) if self._known.catalog.holds(id_) else None
+    def _bytes(self, id_: bytes) -> bytes:
+        if self._known.catalog.holds(id_):
+            return self._known.read(id_, CHUNK)[1]
+        (parcel,) = self._reading.parcels({id_: CHUNK})
+        return unpack_bytes(parcel.codec, parcel.stored, parcel.length)
 
 
 def _smallest(data: bytes, hint: int, bases: Mapping[bytes, bytes]) -> tuple[int, bytes]:

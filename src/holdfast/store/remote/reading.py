@@ -174,8 +174,7 @@ class Reading:
         if not any(place.kind == CHUNK and place.length == length for place in self._known.catalog.places(id_)):
             return None
         try:
-            parcel = self._known.parcel(id_, CHUNK)
-            return unpack_bytes(parcel.codec, parcel.stored, parcel.length)
+            return self._known.read(id_, CHUNK)[1]
         except (IntegrityError, NotFound):
             return None
 
