@@ -1,5 +1,6 @@
 """Archives: weights that rest on others, as small as they get, and whole again wherever they are read."""
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -116,6 +117,41 @@ def test_a_base_that_is_only_in_the_archive_by_now_serves_as_well(sides: Sides, 
     assert len(resting(sides.remote())) > 10
     later.incoming().fetch([digest])
     is_whole(later.there, [digest], [one])
+
+
+def test_what_was_archived_before_serves_a_shipment_that_names_it_again(sides: Sides) -> None:
+    base, one = family(1, 2)
+    archived(sides, base)
+    archived(sides, base, one)
+    assert len(resting(sides.remote())) > 10
+
+
+def test_a_base_may_stand_in_the_same_file_elsewhere(sides: Sides) -> None:
+    data = weights(1)
+    contents = [file_of({"w": data}), file_of({"w": tuned(data, 2), "of the base": data})]
+    digests = archived(sides, *contents)
+    assert resting(sides.remote())
+    sides.incoming().fetch(digests)
+    is_whole(sides.there, digests, contents)
+
+
+@pytest.mark.parametrize("after", range(7))
+def test_the_same_packs_are_made_where_a_base_leaves_with_the_file_itself(
+    sides: Sides, tmp_path: Path, after: int
+) -> None:
+    """The base is named, but only this file brings it: whether it is there by now must make no difference."""
+    data = [weights(seed) for seed in range(4)]
+    base = file_of({f"w{number}": one for number, one in enumerate(data)})
+    child = {f"of the base {number}": one for number, one in enumerate(data)}
+    child |= {f"w{number}": tuned(one, 9) for number, one in enumerate(data)}
+    named, digest = added(sides.here, base, file_of(child))
+    with contextlib.suppress(Unavailable):
+        sides.outgoing(Breaks(sides.transport, after)).send([digest], bases={digest: [named]})  # type: ignore[arg-type]
+    sides.outgoing().send([digest], bases={digest: [named]})
+    whole = Sides(tmp_path / "whole", FolderTransport(tmp_path / "whole/remote"))
+    added(whole.here, base, file_of(child))
+    whole.outgoing().send([digest], bases={digest: [named]})
+    assert sides.listed() == whole.listed()
 
 
 def test_of_several_bases_the_nearest_is_taken(sides: Sides) -> None:

@@ -96,10 +96,11 @@ class Archiving:
         ]
         found: dict[bytes, Way] = {}
         for one in self._last:
-            spots = [known[one.spot] for known in like if one.spot in known]
-            candidates = dict.fromkeys([*spots, *self._met.get(one.spot, ())])
-            # Whether a chunk of this very blob has left yet rests on where a shipment was interrupted.
-            able = [id_ for id_ in candidates if id_ not in own and self._can_serve(id_, one.spot.length)]
+            # Whether a chunk of this very blob has left yet rests on where a shipment was interrupted: one that was
+            # met before has, in any case.
+            named = [known[one.spot] for known in like if one.spot in known and known[one.spot] not in own]
+            candidates = dict.fromkeys([*named, *self._met.get(one.spot, ())])
+            able = [id_ for id_ in candidates if id_ != one.id and self._can_serve(id_, one.spot.length)]
             found.setdefault(one.id, Way(one.hint, tuple(able[:_BASES_MAX])))
         return found
 
