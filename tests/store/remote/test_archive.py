@@ -333,6 +333,7 @@ def test_bases_are_asked_for_in_few_requests_and_only_where_they_are_not_here(
     sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "_RESTING_BYTES_MAX", 16 << 20)
+    monkeypatch.setattr(incoming, "PACK_BYTES", 1 << 20)
     contents = family(1, 2)
     digests = archived(sides, *contents)
     records = len(resting(sides.remote()))
