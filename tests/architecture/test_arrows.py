@@ -191,7 +191,7 @@ def test_only_the_composition_root_names_adapters() -> None:
             adapter = next(
                 (name for name in ADAPTERS if found.target == name or found.target.startswith(f"{name}.")), None
             )
-            if adapter is None or module.name == "holdfast.wire" or module.name.startswith(adapter.rpartition(".")[0]):
+            if adapter is None or layer_of(module.name) == "wire" or module.name.startswith(adapter.rpartition(".")[0]):
                 continue
             faults.append(told(module, found, f"{ADAPTERS[adapter]}; only wire chooses"))
     refuse(faults)

@@ -40,7 +40,9 @@ DEFERRABLE = {
 
 DEFERRED_IN: dict[str, str] = {
     "__init__.py": "gives out the public names lazily, so that a training script pays for what it uses",
-    "wire.py": "opens what is asked for: who freezes data waits neither for a database nor for the client of buckets",
+    "wire/project.py": "opens what is asked for: who freezes data does not wait for a database",
+    "wire/remotes.py": "opens what is asked for: whose remote is a folder does not wait for the client of buckets",
+    "wire/upkeep.py": "opens what is asked for: who freezes data waits for none of it",
     "cli/__init__.py": "answers --version before it loads a single command",
 }
 """Modules that may import Holdfast's own modules inside a function, and why. Hiding a cycle is no reason."""
@@ -60,7 +62,6 @@ CATCH_ALL: dict[str, str] = {
 """`place:function` that may catch every exception, and why: one at the edge of each process. The code says it too."""
 
 PRINTS = {
-    "wire.py": "opens what is asked for: who freezes data does not wait for a database to be imported",
     "cli/__init__.py": "answers --version before it loads output.py",
     "cli/output.py": "the one place that prints",
     "flow/capture/probe.py": "run as a script by another interpreter, it answers on standard output",

@@ -60,11 +60,12 @@ REMOTE = [
     "remote-bucket",
     "remote-flaky",
     "remote-cut",
+    "remote-archive",
     pytest.param("remote-s3", marks=pytest.mark.slow),
     pytest.param("remote-service", marks=pytest.mark.slow),
 ]
-"""A store directly on a remote: a folder, one through the library for buckets, over a bad line, cut into chunks, on a
-real server of S3, and on one of ours."""
+"""A store directly on a remote: a folder, one through the library for buckets, over a bad line, cut into chunks, an
+archive, on a real server of S3, and on one of ours."""
 
 
 def remote_case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
@@ -77,6 +78,8 @@ def remote_case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
         transport = open_bucket(Address.parse(f"s3://{server.bucket()}/store"))
     elif request.param == "remote-cut":
         monkeypatch.setattr(layout, "CUTTING", FINE)
+    elif request.param == "remote-archive":
+        Remote(transport, tmp_path / "archiver").prepare(archive=True)
     used: Transport = transport
     if request.param == "remote-flaky":
         used = Persistent(Flaky(transport, 3, share=0.3), lambda _seconds: None)

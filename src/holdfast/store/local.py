@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from heapq import merge
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from blake3 import blake3
 
@@ -56,9 +56,11 @@ class LocalStore:
         NoSpace, PermissionRefused: the operating system refused.
     """
 
+    _reads_archives: ClassVar[bool] = False
+
     def __init__(self, root: Path) -> None:
         self._layout = Layout(root.absolute())
-        self._layout.prepare()
+        self._layout.prepare(archive=self._reads_archives)
         sweep(self._layout.tmp, SCRATCH_PREFIX)
         self._catalog = Catalog(self._layout)
         self._segments = Segments(self._layout)

@@ -10,19 +10,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
+from blake3 import blake3
+
 from holdfast.digest import Digest
 from holdfast.errors import IntegrityError
 from holdfast.store.catalog import Catalog
 from holdfast.store.check import check_store
+from holdfast.store.codec import base_of, unpack_bytes
 from holdfast.store.disk import refusing
-from holdfast.store.faults import left
+from holdfast.store.faults import UNREADABLE, left
 from holdfast.store.index import IndexFile, Place
 from holdfast.store.interface import EVERYTHING, Depth, StoreCheck, Stored
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local import LocalStore
 from holdfast.store.local_writer import LocalWriter
+from holdfast.store.pack import CHUNK
 from holdfast.store.remote.ranges import RangeCache
-from holdfast.store.remote.remote import Remote
+from holdfast.store.remote.remote import Remote, RemoteCatalog
 from holdfast.store.remote.sending import send_index, send_segment
 from holdfast.store.scratch import scratch
 
@@ -36,6 +40,8 @@ class RemoteStore(LocalStore):
         remote: where the bytes are; its cache holds copies of index files, and blocks.
         cache_bytes_max: how many bytes of blocks are kept.
     """
+
+    _reads_archives: ClassVar[bool] = True
 
     def __init__(self, remote: Remote, cache_bytes_max: int) -> None:
         super().__init__(remote.cache)
@@ -58,7 +64,7 @@ class RemoteStore(LocalStore):
             for name in marks:
                 staging.mark_damaged(name)
             with scratch(staging.tmp, SCRATCH_PREFIX) as pen:
-                inner = LocalWriter(staging, _Both(staging, self._catalog), cutting, pen)
+                inner = LocalWriter(staging, _Both(staging, self._remote.catalog), cutting, pen)
                 writer = _Writer(inner, staging, self._remote, lambda: self._forget(marks, staging))
                 try:
                     yield writer
@@ -91,6 +97,27 @@ class RemoteStore(LocalStore):
             self._ask_again(id_)
             raise
 
+    def _bytes(self, found: Place) -> bytes:
+        stored = self._segments.read(found.segment, found.offset, found.stored)
+        base = base_of(found.codec, stored) if found.kind == CHUNK else None
+        return unpack_bytes(found.codec, stored, found.length, None if base is None else self._base(base, found.length))
+
+    def _base(self, id_: bytes, length: int) -> bytes:
+        """The chunk that another one rests on, verified, and never one that rests on a third."""
+        wrong = "it is not there"
+        for found in self._remote.catalog.bases(id_, length):
+            try:
+                for data in self._attempts(found):
+                    if blake3(data).digest() == id_:
+                        return data
+                    wrong = "its bytes hash to something else"
+            except UNREADABLE as error:
+                wrong = str(error)
+            self._ranges.forget(found.segment)  # so that it is asked for again at the next read
+        raise IntegrityError(
+            f"its base b3:{id_.hex()} is damaged: {wrong}", hint="Push the data again from where it is whole."
+        )
+
     def _ask_again(self, id_: bytes) -> None:
         for place in self._catalog.places(id_):
             self._ranges.forget(place.segment)
@@ -106,14 +133,14 @@ class _Both(Catalog):
 
     shrinks: ClassVar[bool] = False
 
-    def __init__(self, staging: Layout, remote: Catalog) -> None:
+    def __init__(self, staging: Layout, remote: RemoteCatalog) -> None:
         super().__init__(staging)
         self._remote = remote
 
     def places(self, id_: bytes) -> Iterator[Place]:
         """See `Catalog.places`."""
         yield from super().places(id_)
-        yield from self._remote.places(id_)
+        yield from filter(self._remote.serves, self._remote.places(id_))
 
     def to_merge(self) -> tuple[bytes, list[str]] | None:
         """Never: each is sent as it is."""

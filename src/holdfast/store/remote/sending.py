@@ -17,7 +17,7 @@ from holdfast.store.pack import BLOB, HEADER_BYTES, RECIPE, read_directory
 from holdfast.store.parallel import on_all_workers
 from holdfast.store.remote.records import Known
 from holdfast.store.remote.remote import WINDOW_BYTES, Remote, segment_key
-from holdfast.store.remote.transport import Pieces
+from holdfast.store.remote.transport import Pieces, Transport
 from holdfast.store.steady import read_fully, steady
 
 __all__ = ["Sent", "create_segment", "proved", "send_index", "send_segment", "send_whole_packs"]
@@ -95,7 +95,7 @@ def _send_as_it_is(layout: Layout, remote: Remote, segment: Segment) -> int | No
         return None
     if any(record.kind == RECIPE for record in records):
         return None
-    travelled = create_segment(remote, segment, lambda: iter((data,)))
+    travelled = create_segment(remote, segment, lambda: iter((data,)), remote.cold)
     return travelled + send_index(remote, index_bytes([segment], [row_bytes(record, 0) for record in records]))
 
 
@@ -115,9 +115,16 @@ def send_index(remote: Remote, data: bytes) -> int:
     return len(data) if is_new else 0
 
 
-def create_segment(remote: Remote, segment: Segment, pieces: Pieces) -> int:
-    """Have the remote hold a pack or exact file; how many bytes travelled."""
-    transport, key = remote.transport, segment_key(segment)
+def create_segment(remote: Remote, segment: Segment, pieces: Pieces, through: Transport | None = None) -> int:
+    """Have the remote hold a pack or exact file; how many bytes travelled.
+
+    Args:
+        remote: where to.
+        segment: what.
+        pieces: its bytes.
+        through: creates it: `remote.cold` for what need not be at hand, and `remote.transport` when None.
+    """
+    transport, key = through or remote.transport, segment_key(segment)
     if not transport.create_long(key, pieces, segment.size):
         if transport.size(key) == segment.size and _is_whole(remote, segment):
             return 0

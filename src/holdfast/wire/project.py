@@ -1,11 +1,4 @@
-"""The composition root: the only module that names concrete adapters.
-
-    with open_project(Settings.find(Path.cwd())) as project:
-        project.registry, project.store, project.tracking
-
-Edges (commands, HTTP, Python) come here for a `Project` and hand its members to the verbs; nothing below knows which
-database or which store it works on.
-"""
+"""A project: where its names and bytes are, and who is asking."""
 
 import getpass
 import os
@@ -23,20 +16,14 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from holdfast.config import HOME_NAME, Settings
-from holdfast.digest import hash_bytes
 from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.names import Reference
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
 from holdfast.store.local import LocalStore
-from holdfast.store.remote.address import FOLDER, Address
+from holdfast.store.remote.address import Address
 from holdfast.store.remote.direct import RemoteStore
-from holdfast.store.remote.folder import FolderTransport
-from holdfast.store.remote.incoming import Incoming
-from holdfast.store.remote.outgoing import Outgoing
-from holdfast.store.remote.persistent import Persistent
-from holdfast.store.remote.remote import Remote
-from holdfast.store.remote.transport import Transport
+from holdfast.wire.remotes import open_remote
 
 if TYPE_CHECKING:
     from holdfast.database.engine import Database
@@ -47,11 +34,8 @@ if TYPE_CHECKING:
     from holdfast.runtime.bundle_files import BundleFiles
     from holdfast.runtime.predictor import Predictor
     from holdfast.tracking.interface import Tracking
-    from holdfast.upkeep.gc import Collector
-    from holdfast.upkeep.remotes import NamedRemote
-    from holdfast.upkeep.share import Exchange
 
-__all__ = ["Project", "create_project", "open_collector", "open_exchange", "open_project", "open_transport", "utc_now"]
+__all__ = ["POLICY_STUB", "Project", "create_project", "open_project", "utc_now"]
 
 _GIT_SECONDS_MAX = 5.0
 """Git answers who it is from a file or two; a slower answer is a broken network home, and the system user will do."""
@@ -275,74 +259,7 @@ def _open_store(settings: Settings) -> Store:
     if "://" not in settings.store_url:
         return LocalStore(Path(settings.store_url))
     address = Address.parse(settings.store_url)
-    return RemoteStore(_remote(settings, address, None), settings.store_cache_bytes_max)
-
-
-def _remote(settings: Settings, address: Address, endpoint: str | None) -> Remote:
-    named_by = hash_bytes(f"{address} {endpoint}".encode()).short
-    return Remote(open_transport(address, endpoint), settings.cache / "remotes" / named_by)
-
-
-def open_transport(address: Address, endpoint: str | None = None) -> Transport:
-    """The way to a remote; nothing is asked of it yet.
-
-    Raises:
-        UsageError: an endpoint that may not be used, or credentials that are not understood.
-        UnsupportedFormat: a folder that holds something else.
-    """
-    if address.scheme == FOLDER:
-        return Persistent(FolderTransport(Path(address.place)))
-    # The library behind it takes longer to import than most commands run.
-    from holdfast.store.remote.bucket import open_bucket
-
-    return Persistent(open_bucket(address, endpoint))
-
-
-def open_exchange(project: Project, named: "NamedRemote") -> "Exchange":
-    """The project and one of its remotes.
-
-    Raises:
-        UsageError: the project keeps its own bytes in a remote.
-    """
-    if not isinstance(project.store, LocalStore) or isinstance(project.store, RemoteStore):
-        raise UsageError(
-            "this project works directly on a remote, so there is nothing to push or pull",
-            hint="Unset HOLDFAST_STORE_URL to have a store of its own.",
-        )
-    from holdfast.upkeep.share import Exchange
-
-    remote = _remote(project.settings, named.address, named.endpoint)
-    return Exchange(
-        registry=project.registry,
-        store=project.store,
-        remote=remote,
-        outgoing=Outgoing(project.store.root, remote),
-        incoming=Incoming(project.store, remote),
-        stages=project.policy.stages,
-    )
-
-
-def open_collector(project: Project) -> "Collector":
-    """Looks through the project's store for what nothing needs.
-
-    Raises:
-        UsageError: the project keeps its own bytes in a remote.
-    """
-    if not isinstance(project.store, LocalStore) or isinstance(project.store, RemoteStore):
-        raise UsageError(
-            "this project works directly on a remote, and only a store on a local disk can be cleaned up",
-            hint="Run it where the store is a folder.",
-        )
-    from holdfast.upkeep.gc import Collector
-
-    return Collector(
-        settings=project.settings,
-        folder=project.store.root,
-        store=project.store,
-        registry=project.registry,
-        tracking=project.tracking,
-        clock=utc_now,
-    )
+    return RemoteStore(open_remote(settings, address, None), settings.store_cache_bytes_max)
 
 
 def _refuse_what_is_not_built(settings: Settings) -> None:
