@@ -200,7 +200,7 @@ class LocalStore:
         """See `Store.check`."""
         with undisturbed(self._layout):
             self._look()
-            return LocalCheck(self._layout, self._catalog, depth, progress).run()
+            return LocalCheck(self._layout, self._catalog, depth, progress, Segments(self._layout)).run()
 
     def repair(self) -> tuple[str, ...]:
         """See `Store.repair`: an index that is lost or damaged is made again from the packs."""

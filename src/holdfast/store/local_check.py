@@ -33,16 +33,22 @@ class LocalCheck:
         catalog: its index, freshly looked at.
         depth: how much to read.
         progress: called with the bytes done and the bytes in all, by one thread at a time.
+        reader: reads the segments.
     """
 
     def __init__(
-        self, layout: Layout, catalog: Catalog, depth: Depth, progress: Callable[[int, int], None] | None
+        self,
+        layout: Layout,
+        catalog: Catalog,
+        depth: Depth,
+        progress: Callable[[int, int], None] | None,
+        reader: Segments,
     ) -> None:
         self._layout = layout
         self._catalog = catalog
         self._depth = depth
         self._progress = progress
-        self._reader = Segments(layout)
+        self._reader = reader
         self._bad: dict[Segment, set[bytes]] = {}
         self._told = Lock()
         self._left: set[Segment] = set()

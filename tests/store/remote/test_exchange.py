@@ -234,6 +234,57 @@ def test_what_is_damaged_there_never_becomes_visible_here(
         assert sides.there.verify(digest) >= 0
 
 
+def test_a_damaged_index_file_is_exchanged_by_whoever_sends_the_same(sides: Sides) -> None:
+    contents = blobs()
+    digests = added(sides.here, *contents)
+    sides.outgoing().send(digests)
+    before = sides.listed("index/")
+    for path in (sides.folder / "remote/index").iterdir():
+        flip(path, path.stat().st_size // 2)
+    sides.outgoing().send(digests)
+    assert sides.listed("index/") == before
+    sides.incoming().fetch(digests)
+    holds(sides.there, digests, contents)
+
+
+@pytest.mark.parametrize("size", [1_000, 60_000])
+def test_what_a_pull_has_found_damaged_is_sent_again_from_there(sides: Sides, size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    [digest] = added(sides.here, data)
+    remote = sides.remote()
+    outgoing.Outgoing(sides.here.root, remote).send([digest])
+    spoilt = max((sides.folder / "remote/packs").glob("*/*"), key=lambda path: path.stat().st_size)
+    for at in range(200, spoilt.stat().st_size // 2, 2_000):
+        flip(spoilt, at)
+    with pytest.raises(IntegrityError):
+        incoming.Incoming(sides.there, remote).fetch([digest])
+    assert outgoing.Outgoing(sides.here.root, remote).send([digest]).bytes > 0
+    assert outgoing.Outgoing(sides.here.root, remote).send([digest]).bytes == 0
+    sides.incoming().fetch([digest])
+    holds(sides.there, [digest], [data])
+
+
+def test_a_damaged_exact_file_is_put_together_from_chunks_that_stand_elsewhere(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(60_000)
+    added(sides.here, data + b"sent in chunks before")
+    sides.outgoing().send(list(sides.here.digests()))
+    path = sides.folder / "file"
+    path.write_bytes(data)
+    monkeypatch.setattr(local_writer, "deserves_exact_file", lambda *_: True)
+    with sides.there.writer() as writer:
+        digest = writer.add_file(path).digest
+        writer.commit()
+    monkeypatch.setattr(outgoing, "_WHOLE_FROM", -1)
+    outgoing.Outgoing(sides.there.root, sides.remote()).send([digest])
+    [exact] = (sides.folder / "remote/blobs").glob("*/*")
+    flip(exact, 30_000)
+    third = LocalStore(sides.folder / "third")
+    incoming.Incoming(third, sides.remote()).fetch([digest])
+    holds(third, [digest], [data])
+
+
 def test_a_recipe_that_puts_together_something_else_is_refused(sides: Sides) -> None:
     [digest] = added(sides.here, os.urandom(10_000))
     spoil(sides.here, digest, os.urandom(10_000))

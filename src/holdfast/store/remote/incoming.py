@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -89,8 +89,7 @@ class Incoming:
             NoSpace: the disk is full; what came before is there.
         """
         fetched = Fetched()
-        if not self._remote.catalog.refresh():
-            self._remote.catalog.look_for_segments()
+        self._remote.look()
         layout = Layout(self._store.root)
         known = Known(layout, Catalog(layout))
         marked = set(layout.names(layout.damaged))
@@ -207,10 +206,7 @@ class _Delivery:
             chunks = list(recipe_chunks(recipe.stored))
             lacking = {id_: length for id_, length in chunks if self._intake.is_wanted(id_, length)}
             # (2) what comes as it is
-            exact = self._exact(digest)
-            if exact is not None and sum(lacking.values()) > _WHOLE_FROM * recipe.length:
-                self._intake.take_exact(digest, chunks, self._exactly(digest, exact, chunks))
-            else:
+            if sum(lacking.values()) <= _WHOLE_FROM * recipe.length or not self._takes_exact(digest, chunks):
                 wanted.update(dict.fromkeys(lacking, CHUNK))
         # (3) everything else
         for parcel in self._parcels(wanted):
@@ -244,10 +240,15 @@ class _Delivery:
             except IntegrityError:
                 yield from self._parcels({bytes.fromhex(digest.hex): RECIPE})
 
-    def _exact(self, digest: Digest) -> int | None:
-        """The length of the remote's exact file of a blob; None when it has none."""
+    def _takes_exact(self, digest: Digest, chunks: Chunks) -> bool:
+        """Whether the remote has an exact file of the blob, and it came whole."""
         size = next((place.length for place in self._places(digest)), 0)
-        return size if self._remote.catalog.stands(Segment(EXACT, digest.hex, size)) else None
+        if not self._remote.catalog.stands(Segment(EXACT, digest.hex, size)):
+            return False
+        with suppress(IntegrityError):  # its chunks may be whole elsewhere; of one that is not, the remote says so
+            self._intake.take_exact(digest, chunks, self._exactly(digest, size, chunks))
+            return True
+        return False
 
     def _exactly(self, digest: Digest, size: int, chunks: Chunks) -> Iterator[bytes]:
         """The bytes of an exact file, each chunk proved, and the whole at the end."""
@@ -274,11 +275,15 @@ class _Delivery:
         turn = 0
         while wanted:
             chosen: list[_Wanted] = []
+            nowhere: dict[bytes, bool] = {}
             for id_, kind in wanted.items():
                 places = [place for place in self._remote.catalog.places(id_) if place.kind == kind]
-                if len(places) <= turn:
-                    raise self._nowhere(id_, is_listed=bool(places))
-                chosen.append((id_, places[turn]))
+                if len(places) > turn:
+                    chosen.append((id_, places[turn]))
+                else:
+                    nowhere[id_] = bool(places)
+            if nowhere:
+                raise self._nowhere(nowhere)
             failed: dict[bytes, int] = {}
             for answer in self._runs(chosen):
                 for id_, parcel in answer:
@@ -289,16 +294,20 @@ class _Delivery:
             wanted = failed
             turn += 1
 
-    def _nowhere(self, id_: bytes, *, is_listed: bool) -> Exception:
-        what = f"a record of {self._remote.name} ({id_.hex()[:12]})"
+    def _nowhere(self, ids: dict[bytes, bool]) -> Exception:
+        """These are whole nowhere; of each whether it is listed."""
+        for id_, is_listed in ids.items():
+            if is_listed:
+                self._remote.note_damage(id_)
+        id_, is_listed = next(iter(ids.items()))
+        what, hint = f"a record of {self._remote.name} ({id_.hex()[:12]})", "Where the data is whole, run: holdfast "
         if is_listed:
-            hint = (
-                "Push the data again from where it is whole, to another remote or after the damaged pack was removed."
-            )
             return IntegrityError(
-                f"{what} is damaged: its bytes hash to something else", hint=hint, remote=self._remote.name
+                f"{what} is damaged: its bytes hash to something else",
+                hint=f"{hint}check --remote NAME --repair",
+                remote=self._remote.name,
             )
-        return NotFound(f"{what} is lost", hint="Push the data again from where it is.", remote=self._remote.name)
+        return NotFound(f"{what} is lost", hint=f"{hint}push", remote=self._remote.name)
 
     def _runs(self, chosen: list[_Wanted]) -> Iterator[list[tuple[bytes, Parcel | None]]]:
         chosen.sort(key=lambda one: (one[1].segment, one[1].offset))

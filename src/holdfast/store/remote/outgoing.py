@@ -72,8 +72,7 @@ class Outgoing:
             Unavailable, PermissionRefused: the remote did not answer, or refused. A repetition goes on from there.
         """
         self._remote.prepare(self._layout)
-        if not self._remote.catalog.refresh():
-            self._remote.catalog.look_for_segments()
+        self._remote.look()
         self._known.catalog.refresh()
         todo = list(dict.fromkeys(digests))
         told = _Told(progress, todo, self._size)
@@ -83,6 +82,7 @@ class Outgoing:
                 shipment.add(digest)
                 told.pass_over([digest])
             shipment.finish()
+        self._remote.forget_damage([*shipment.claimed, *(bytes.fromhex(digest.hex) for digest in todo)])
         return sent
 
     def _size(self, digest: Digest) -> int:
@@ -144,7 +144,12 @@ class _Pack:
 
 
 class _Shipment:
-    """One `send` in progress. Packs are sent by a thread of their own while the next one is filled."""
+    """One `send` in progress. Packs are sent by a thread of their own while the next one is filled.
+
+    Attributes:
+        sent: what travelled.
+        claimed: the records that were lacking.
+    """
 
     def __init__(self, layout: Layout, known: Known, remote: Remote, sent: Sent) -> None:
         self.sent = sent
@@ -154,7 +159,7 @@ class _Shipment:
         self._data = _Pack()
         self._recipes: list[Parcel] = []
         self._recipe_bytes = 0
-        self._claimed: set[bytes] = set()
+        self.claimed: set[bytes] = set()
         self._batch: list[tuple[bytes, int]] = []
         self._batch_bytes = 0
         self._proving: list[Future[list[Parcel]]] = []
@@ -172,18 +177,18 @@ class _Shipment:
     def add(self, digest: Digest) -> None:
         """(2) Put into packs what the remote lacks of a blob."""
         id_ = bytes.fromhex(digest.hex)
-        if id_ in self._claimed:
+        if id_ in self.claimed:
             return
         place = self._known.place(id_)
         if place is not None and place.kind == BLOB:
-            if not self._remote.catalog.holds(id_):
+            if not self._remote.holds(id_):
                 self._claim(id_, BLOB, place.stored)
                 self.sent.blobs += 1
         elif place is not None:
             self._add_chunks(digest, id_)
         elif Path(self._layout.exact(digest)).is_file():
             self._add_unlisted(digest, id_)
-        elif not self._remote.catalog.holds(id_):
+        elif not self._remote.holds(id_):
             raise absent(digest)
 
     def finish(self) -> None:
@@ -192,8 +197,8 @@ class _Shipment:
         self._wait()
 
     def _add_chunks(self, digest: Digest, id_: bytes) -> None:
-        is_listed = self._remote.catalog.holds(id_)
-        if is_listed and not self._remote.catalog.lost:
+        is_listed = self._remote.holds(id_)
+        if is_listed and not self._remote.is_doubtful:
             return
         recipe = self._known.parcel(id_, RECIPE)
         chunks = self._known.chunks(digest)
@@ -213,7 +218,7 @@ class _Shipment:
     def _add_unlisted(self, digest: Digest, id_: bytes) -> None:
         """A blob of a store that has no index yet: one file for each."""
         path = Path(self._layout.exact(digest))
-        if self._remote.catalog.holds(id_) and not self._remote.catalog.lost:
+        if self._remote.holds(id_) and not self._remote.is_doubtful:
             return
         self.sent.blobs += 1
         size = path.stat().st_size
@@ -222,7 +227,7 @@ class _Shipment:
             data = b"".join(pieces())
             codec, stored = pack_bytes(data)
             self._drain()
-            self._claimed.add(id_)
+            self.claimed.add(id_)
             self._append(Parcel(id_, BLOB, codec, len(data), stored))
             return
         cut = cut_pieces(pieces(), self._layout.cutting() or CUTTING, lambda _id, _chunk: True)
@@ -231,10 +236,10 @@ class _Shipment:
         self._add_recipe(Parcel(id_, RECIPE, PLAIN, cut.size, recipe))
 
     def _has(self, id_: bytes) -> bool:
-        return id_ in self._claimed or self._remote.catalog.holds(id_)
+        return id_ in self.claimed or self._remote.holds(id_)
 
     def _claim(self, id_: bytes, kind: int, size: int) -> None:
-        self._claimed.add(id_)
+        self.claimed.add(id_)
         self._batch.append((id_, kind))
         self._batch_bytes += size
         if self._batch_bytes >= _BATCH_BYTES or len(self._batch) >= _BATCH_RECORDS:
@@ -263,7 +268,7 @@ class _Shipment:
             self._flush_data()
 
     def _add_recipe(self, recipe: Parcel) -> None:
-        self._claimed.add(recipe.id)
+        self.claimed.add(recipe.id)
         self._recipes.append(recipe)
         self._recipe_bytes += HEADER_BYTES + len(recipe.stored)
         if self._recipe_bytes >= PACK_BYTES:
@@ -310,4 +315,4 @@ class _Shipment:
             rows.append(row_bytes(Record(offset, CHUNK, PLAIN, length, length, id_), 0))
             offset += length
         self.sent.bytes += send_index(self._remote, index_bytes([segment], rows))
-        self._claimed.update(id_ for id_, _ in chunks)
+        self.claimed.update(id_ for id_, _ in chunks)
