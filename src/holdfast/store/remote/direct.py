@@ -23,6 +23,7 @@ from holdfast.store.local import LocalStore
 from holdfast.store.local_check import LocalCheck
 from holdfast.store.local_writer import LocalWriter
 from holdfast.store.remote.ranges import RangeCache, Windows
+from holdfast.store.remote.relisting import list_again
 from holdfast.store.remote.remote import Remote
 from holdfast.store.remote.sending import send_index, send_segment
 from holdfast.store.scratch import scratch
@@ -84,9 +85,8 @@ class RemoteStore(LocalStore):
         return replace(found, notes=(*found.notes, *notes))
 
     def repair(self) -> tuple[str, ...]:
-        """See `Store.repair`: nothing here is rebuilt, for others are at work in the remote; it looks again."""
-        self._catalog.refresh()
-        return ()
+        """See `Store.repair`: what no index file lists is listed again, and index files that are damaged go."""
+        return list_again(self._remote)
 
     def _chunk(self, id_: bytes, length: int) -> bytes:
         try:

@@ -108,7 +108,10 @@ class RemoteCatalog(Catalog):
 
     def _make_folder(self) -> None:
         with refusing(self._layout.index):
-            self._layout.index.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self._layout.index.is_dir():
+                self._layout.prepare()  # it can be opened as a store too, which finds out how the remote cuts
+                self._layout.index.mkdir(exist_ok=True, mode=0o700)
 
     def _copy(self, name: str, size: int) -> bool:
         def fill(sink: BinaryIO) -> None:
