@@ -115,7 +115,8 @@ def check_remote(
 
     Args:
         exchange: the project, and the remote to check.
-        progress, depth: as for `check`.
+        progress: called with the bytes done and the bytes in all.
+        depth: how much to read.
         repair: first list again what is not listed, and send from the project what is damaged there.
 
     Raises:

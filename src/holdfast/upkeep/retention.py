@@ -74,7 +74,9 @@ def whole_needs(digest: Digest, store: Store, unread: Unread, walked: set[Digest
 
     Args:
         digest: of the tree, the manifest or the blob.
-        store, unread, walked: as for `version_needs`.
+        store: where it is, and what it names.
+        unread: told of each manifest and tree that cannot be read.
+        walked: as for `version_needs`.
     """
     if digest in walked:
         return
