@@ -22,6 +22,10 @@ class LettingGoRules(LocalRules):
         for digest in list(self.acknowledged):
             if int(digest.hex[:8], 16) % 4 == share:
                 del self.acknowledged[digest]
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Delete what is not acknowledged any more."""
         age(self.root)
         self.now += DAY
         try:
