@@ -50,9 +50,7 @@ class LocalRules(RuleBasedStateMachine):
         self.cleaning = ExitStack()
         patch = self.cleaning.enter_context(pytest.MonkeyPatch.context())
         every_path.patch(patch.setattr)
-        patch.setattr(
-            os, "fsync", lambda _descriptor: None
-        )  # half the time, and nobody loses power here
+        patch.setattr(os, "fsync", lambda _descriptor: None)  # half the time, and nobody loses power here
         patch.setattr(local, "RECORD_BYTES_MAX", 3000)  # what is longer is handed out chunk by chunk
         self.folder = Path(tempfile.mkdtemp(prefix="holdfast-test-"))
         self.cleaning.callback(shutil.rmtree, self.folder, ignore_errors=True)

@@ -285,6 +285,66 @@ def test_a_damaged_exact_file_is_put_together_from_chunks_that_stand_elsewhere(
     holds(third, [digest], [data])
 
 
+def kept_twice(sides: Sides, monkeypatch: pytest.MonkeyPatch, data: bytes) -> tuple[Digest, Path]:
+    """A blob here, in chunks and as an exact file; where the latter is."""
+    added(sides.here, data)
+    path = sides.folder / "file"
+    path.write_bytes(data)
+    with monkeypatch.context() as patched, sides.here.writer() as writer:
+        patched.setattr(local_writer, "deserves_exact_file", lambda *_: True)
+        digest = writer.add_file(path).digest
+        writer.commit()
+    [exact] = sides.here.root.glob("blobs/*/*")
+    return digest, exact
+
+
+def test_a_blob_whose_exact_file_is_damaged_here_is_sent_in_chunks(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(60_000)
+    digest, exact = kept_twice(sides, monkeypatch, data)
+    flip(exact, 30_000)
+    sides.outgoing().send([digest])
+    assert sides.listed("blobs/") == set()
+    sides.incoming().fetch([digest])
+    holds(sides.there, [digest], [data])
+
+
+def test_nothing_is_taken_from_a_remote_for_what_is_damaged_here(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest, exact = kept_twice(sides, monkeypatch, os.urandom(60_000))
+    sides.outgoing().send([digest])
+    [there] = (sides.folder / "remote/blobs").glob("*/*")
+    flip(exact, 30_000)
+    flip(there, 40_000)
+    for path in (sides.folder / "remote/index").iterdir():
+        path.unlink()
+    sides.outgoing().send([digest])
+    assert there.exists()
+
+
+def test_an_exact_file_that_no_index_lists_is_sent_where_the_chunks_are_damaged(sides: Sides) -> None:
+    data = os.urandom(60_000)
+    [digest] = added(sides.here, data)
+    exact = sides.here.root / "blobs" / digest.hex[:2] / digest.hex
+    exact.parent.mkdir(parents=True)
+    exact.write_bytes(data)
+    flip(max(sides.here.root.glob("packs/*/*"), key=lambda path: path.stat().st_size), 30_000)
+    holds(LocalStore(sides.here.root), [digest], [data])
+    sides.outgoing().send([digest])
+    sides.incoming().fetch([digest])
+    holds(sides.there, [digest], [data])
+
+
+def test_a_pull_into_a_store_whose_index_is_lost_leaves_everything_to_be_found(sides: Sides) -> None:
+    before, contents = added(sides.there, b"from before"), blobs()
+    digests = added(sides.here, *contents)
+    sides.outgoing().send(digests)
+    for path in (sides.there.root / "index").iterdir():
+        path.unlink()
+    sides.incoming().fetch(digests)
+    assert LocalStore(sides.there.root).missing([*before, *digests]) == set()
+
+
 def test_a_recipe_that_puts_together_something_else_is_refused(sides: Sides) -> None:
     [digest] = added(sides.here, os.urandom(10_000))
     spoil(sides.here, digest, os.urandom(10_000))

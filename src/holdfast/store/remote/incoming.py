@@ -104,6 +104,7 @@ class Incoming:
             scratch(layout.tmp, SCRATCH_PREFIX) as mine,
             _leaving(_Intake(layout, known.catalog, cutting, mine)) as intake,
         ):
+            known.catalog.write_what_was_lost(mine)
             while some := list(islice(todo, _BLOBS_AT_ONCE)):
                 _Delivery(self._remote, known, intake, told).bring(some)
         fetched.bytes = told.bytes

@@ -5,12 +5,14 @@ The numbers in `_Shipment` are those of docs/FORMAT.md, "Remotes", "Order of wri
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from blake3 import blake3
 
 from holdfast.digest import Digest
+from holdfast.errors import IntegrityError
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN, pack_bytes
 from holdfast.store.cut import CUTTING
@@ -156,6 +158,8 @@ class _Shipment:
         self._layout = layout
         self._known = known
         self._remote = remote
+        # An exact file that no index file lists is not among the places of its chunks.
+        self._listed = {one.name for file in known.catalog.files.values() for one in file.segments if one.kind == EXACT}
         self._data = _Pack()
         self._recipes: list[Parcel] = []
         self._recipe_bytes = 0
@@ -206,14 +210,22 @@ class _Shipment:
         if is_listed and not lacking:
             return
         self.sent.blobs += 1
-        exact = Path(self._layout.exact(digest))
-        if exact.is_file() and sum(lacking.values()) > _WHOLE_FROM * recipe.length:
-            self._send_exact(digest, exact, chunks)
-        else:
+        is_wanted_whole = sum(lacking.values()) > _WHOLE_FROM * recipe.length
+        if not (is_wanted_whole or digest.hex not in self._listed) or not self._sends_exact(digest, chunks):
             for chunk, length in lacking.items():
                 self._claim(chunk, CHUNK, length)
         if not is_listed:
             self._add_recipe(recipe)
+
+    def _sends_exact(self, digest: Digest, chunks: Chunks) -> bool:
+        """Whether the blob has an exact file, and it went; where that is damaged, its chunks may be whole elsewhere."""
+        path = Path(self._layout.exact(digest))
+        if not path.is_file():
+            return False
+        with suppress(IntegrityError):
+            self._send_exact(digest, path, chunks)
+            return True
+        return False
 
     def _add_unlisted(self, digest: Digest, id_: bytes) -> None:
         """A blob of a store that has no index yet: one file for each."""

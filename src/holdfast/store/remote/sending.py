@@ -136,7 +136,10 @@ def create_segment(remote: Remote, segment: Segment, pieces: Pieces) -> int:
     if not transport.create_long(key, pieces, segment.size):
         if transport.size(key) == segment.size and _is_whole(remote, segment):
             return 0
-        # Damaged for everybody: what is named by its content may only ever be exchanged for that content.
+        # Damaged for everybody: what is named by its content may only ever be exchanged for that content, which has to
+        # be at hand before the other goes.
+        for _ in pieces():
+            pass
         transport.remove(key)
         transport.create_long(key, pieces, segment.size)
     return segment.size
