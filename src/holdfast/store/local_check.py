@@ -161,7 +161,8 @@ class LocalCheck:
                     file = None
                 yield Digest(id_.hex()), places[0].length, self._wrong(id_, places, file)
         for id_, file in sorted(alone.items()):
-            wrong = "its bytes hash to something else" if id_ in self._bad.get(file, ()) else None
+            # What is bad in it is the whole of it, or one of its chunks, where an index file lists them.
+            wrong = "its bytes hash to something else" if file in self._bad else None
             yield Digest(id_.hex()), file.size, wrong
 
     def _wrong(self, id_: bytes, places: list[Place], file: Segment | None) -> str | None:
