@@ -89,9 +89,13 @@ class LocalRules(RuleBasedStateMachine):
         data = bytes_of(content)
         if self.writer is None:
             self.writer = self.writing.enter_context(self.store.writer())
+            self.begun()
         stored = self.add(self.writer, data, way)
         assert (stored.digest, stored.size) == (hash_bytes(data), len(data))
         self.added[stored.digest] = data
+
+    def begun(self) -> None:
+        """A writer of ours was opened."""
 
     @precondition(lambda self: self.writer is not None)
     @rule()
