@@ -123,6 +123,14 @@ class LocalRules(RuleBasedStateMachine):
             writer.commit()
         self.acknowledge({digest: data}, self.other)
 
+    @rule(several=st.lists(contents, min_size=2, max_size=6), way=ways)
+    def commit_several(self, several: list[tuple[bytes, list[int]]], way: str) -> None:
+        added = {hash_bytes(data): data for data in map(bytes_of, several)}
+        with self.other.writer() as writer:
+            assert {self.add(writer, data, way).digest for data in added.values()} == set(added)
+            writer.commit()
+        self.acknowledge(added, self.other)
+
     @rule(way=ways)
     def add_again_what_is_damaged(self, way: str) -> None:
         """Everything that a check finds to be damaged or missing comes back by being added again."""

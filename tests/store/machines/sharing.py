@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from holdfast.digest import Digest
 from holdfast.errors import IntegrityError, NotFound, Unavailable
@@ -147,6 +147,14 @@ class SharingRules(LocalRules):
         return (found | store.missing(far.reached)) & set(far.reached)
 
     # Pushing and pulling
+
+    @initialize(several=st.lists(contents, max_size=8))
+    def push_what_was_there_before(self, several: list[tuple[bytes, list[int]]]) -> None:
+        for content in several:
+            there = self.they_add(content)
+        if several:
+            assert self.send(self.far, there, sorted(self.theirs), self.remote(self.far, THEIRS), may_die=False)
+            self.reach(self.far, self.theirs)
 
     @rule(share=shares, way=lines)
     def push(self, share: int, way: tuple[str, int]) -> None:
