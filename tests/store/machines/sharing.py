@@ -33,6 +33,7 @@ shares = st.integers(0, 4)
 
 lines = st.tuples(st.sampled_from(LINES), st.integers(0, 1000))
 OURS, THEIRS = "ours", "theirs"
+people = st.sampled_from([OURS, THEIRS])
 
 
 def some(digests: Iterable[Digest], share: int) -> list[Digest]:
@@ -249,19 +250,26 @@ class SharingRules(LocalRules):
     # What befalls the remote
 
     @precondition(lambda self: self.far.reached)
-    @rule(which=st.integers(0, 1000), at=st.integers(0, 1 << 20), checked=st.booleans())
-    def flip_a_bit_of_the_remote(self, which: int, at: int, checked: bool) -> None:
+    @rule(
+        which=st.integers(0, 1000),
+        at=st.integers(0, 1 << 20),
+        then=st.sampled_from(["nobody looks", "somebody looks", "somebody heals"]),
+        who=people,
+    )
+    def flip_a_bit_of_the_remote(self, which: int, at: int, then: str, who: str) -> None:
         far = self.far
         found = [*packs(far.root), *exact_files(far.root), *index_files(far.root)]
         if found:
             path = found[which % len(found)]
             flip(path, at % path.stat().st_size)
             far.is_hidden = True
-            far.spoilt |= self.lost(far, self.remote(far)) if checked else set(far.reached)
+            far.spoilt |= self.lost(far, self.remote(far)) if then == "somebody looks" else set(far.reached)
+            if then == "somebody heals":
+                self.check_the_remote(who, repair=True)
 
     @precondition(lambda self: self.far.reached)
-    @rule(which=st.integers(0, 1000), is_cut=st.booleans())
-    def a_push_sends_again_what_the_remote_has_lost(self, which: int, is_cut: bool) -> None:
+    @rule(which=st.integers(0, 1000), is_cut=st.booleans(), who=people)
+    def a_push_sends_again_what_the_remote_has_lost(self, which: int, is_cut: bool, who: str) -> None:
         far = self.far
         found = [*packs(far.root), *exact_files(far.root)]
         if not found:
@@ -272,27 +280,34 @@ class SharingRules(LocalRules):
             path.write_bytes(path.read_bytes()[:-1])
         else:
             path.unlink()
-        digests = sorted((set(self.acknowledged) - self.spoilt) & set(far.reached))
-        assert self.send(far, self.store, digests, self.remote(far, OURS), may_die=False)
+        store, whole = self.side(who)
+        digests = sorted(whole & set(far.reached))
+        assert self.send(far, store, digests, self.remote(far, who), may_die=False)
         lost = self.lost(far, self.remote(far))
         if not far.is_hidden:
             assert not lost & set(digests)
         far.spoilt |= lost
 
     @precondition(lambda self: (self.far.root / "config.json").exists())
-    @rule(repair=st.booleans())
-    def check_the_remote(self, repair: bool) -> None:
-        """As `check --remote`: it finds all damage, and heals what we have whole."""
-        far, remote = self.far, self.remote(self.far, OURS)
+    @rule(who=people, repair=st.booleans())
+    def check_the_remote(self, who: str, repair: bool) -> None:
+        """As `check --remote`: it finds all damage, and heals what whoever repairs has whole."""
+        far, remote = self.far, self.remote(self.far, who)
         if repair:
             remote.cutting()
             RemoteStore(remote, 1 << 20).repair()
         lost = self.lost(far, remote)
         assert lost <= far.spoilt
         if repair:
-            whole = set(self.acknowledged) - self.spoilt
-            assert self.send(far, self.store, sorted(lost & whole), remote, may_die=False)
+            store, whole = self.side(who)
+            assert self.send(far, store, sorted(lost & whole), remote, may_die=False)
             lost = self.lost(far, remote)
             assert not lost & whole
             far.is_hidden = bool(files(remote.cache / "damaged"))
         far.spoilt = lost
+
+    def side(self, who: str) -> tuple[LocalStore, set[Digest]]:
+        """Somebody's store, and what it has whole."""
+        if who == OURS:
+            return self.store, set(self.acknowledged) - self.spoilt
+        return LocalStore(self.folder / "there"), set(self.theirs)
