@@ -33,16 +33,22 @@ class LocalCheck:
         catalog: its index, freshly looked at.
         depth: how much to read.
         progress: called with the bytes done and the bytes in all, by one thread at a time.
+        reader: reads the segments.
     """
 
     def __init__(
-        self, layout: Layout, catalog: Catalog, depth: Depth, progress: Callable[[int, int], None] | None
+        self,
+        layout: Layout,
+        catalog: Catalog,
+        depth: Depth,
+        progress: Callable[[int, int], None] | None,
+        reader: Segments,
     ) -> None:
         self._layout = layout
         self._catalog = catalog
         self._depth = depth
         self._progress = progress
-        self._reader = Segments(layout)
+        self._reader = reader
         self._bad: dict[Segment, set[bytes]] = {}
         self._told = Lock()
         self._left: set[Segment] = set()
@@ -155,7 +161,8 @@ class LocalCheck:
                     file = None
                 yield Digest(id_.hex()), places[0].length, self._wrong(id_, places, file)
         for id_, file in sorted(alone.items()):
-            wrong = "its bytes hash to something else" if id_ in self._bad.get(file, ()) else None
+            # What is bad in it is the whole of it, or one of its chunks, where an index file lists them.
+            wrong = "its bytes hash to something else" if file in self._bad else None
             yield Digest(id_.hex()), file.size, wrong
 
     def _wrong(self, id_: bytes, places: list[Place], file: Segment | None) -> str | None:

@@ -1,6 +1,6 @@
 """`check`: re-hash everything, name what is damaged, and say which versions it hurts."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -8,10 +8,13 @@ from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import IntegrityError, NotFound
 from holdfast.registry.interface import Registry
-from holdfast.store.interface import EVERYTHING, Damage, Depth, Store
-from holdfast.upkeep.retention import version_needs
+from holdfast.store.interface import EVERYTHING, Depth, Store, StoreCheck
+from holdfast.store.remote.probe import require_store
+from holdfast.store.remote.refs import REFS, VersionRef
+from holdfast.upkeep.retention import version_needs, whole_needs
+from holdfast.upkeep.share import Exchange
 
-__all__ = ["Checked", "Damaged", "Source", "check"]
+__all__ = ["Checked", "Damaged", "Source", "check", "check_remote"]
 
 Source = Callable[[Sequence[Digest]], object]
 """Brings blobs that the store lacks or has damaged, or raises `NotFound`."""
@@ -92,30 +95,117 @@ def check(
         PermissionRefused: something could not be opened.
         NoSpace: there was no room to repair.
     """
-    repaired = store.repair() if repair else ()
+
+    def needs() -> Iterator[tuple[Digest, str]]:
+        for version in registry.versions():
+            for digest in version_needs(version, store, registry, lambda _digest, _error: None):
+                yield digest, f"{version.model}@{version.number}"
+
+    return _checked(store, needs, progress, depth, _Repair(sources) if repair else None)
+
+
+def check_remote(
+    exchange: Exchange,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    depth: Depth = EVERYTHING,
+    repair: bool = False,
+) -> Checked:
+    """Re-hash what is in a remote, and look for every blob that its refs need.
+
+    Args:
+        exchange: the project, and the remote to check.
+        progress: called with the bytes done and the bytes in all.
+        depth: how much to read.
+        repair: first list again what is not listed, and send from the project what is damaged there.
+
+    Raises:
+        NotFound: nobody has pushed anything there yet.
+        UnsupportedFormat: it is not a store, or a ref is damaged.
+        Unavailable, PermissionRefused: the remote did not answer, or refused.
+    """
+    require_store(exchange.remote.transport)
+    exchange.remote.cutting()
+    store = exchange.as_store()
+
+    def needs() -> Iterator[tuple[Digest, str]]:
+        for ref in exchange.remote.refs(REFS):
+            name = f"{ref.model}@{ref.number}" if isinstance(ref, VersionRef) else f"snapshot {ref.digest}"
+            for digest in whole_needs(ref.digest, store, lambda _digest, _error: None, set()):
+                yield digest, name
+
+    return _checked(store, needs, progress, depth, _Repair([exchange.outgoing.send]) if repair else None)
+
+
+def _checked(
+    store: Store,
+    needs: Callable[[], Iterable[tuple[Digest, str]]],
+    progress: Callable[[int, int], None] | None,
+    depth: Depth,
+    repair: "_Repair | None",
+) -> Checked:
+    repaired = store.repair() if repair is not None else ()
     found = store.check(depth, progress)
-    if repair and found.damaged and (healed := _fetch(found.damaged, sources)):
-        repaired = (*repaired, *(f"{digest} was fetched again" for digest in healed))
-        found = store.check(depth, progress)
-    reasons = {one.digest: one.found for one in found.damaged}
-    users: dict[Digest, list[str]] = {}
-    for version in registry.versions():
-        name = f"{version.model}@{version.number}"
-        for digest in dict.fromkeys(version_needs(version, store, registry, lambda _digest, _error: None)):
-            users.setdefault(digest, []).append(name)
-    for digest in store.missing(users):
-        reasons.setdefault(digest, "the store does not have it")
+    reasons, users = _wrong(store, found, needs)
+    if repair is not None:
+        # What names others may be among what is lost: each round can show more that is.
+        while repair.bring(reasons):
+            reasons, users = _wrong(store, None, needs)
+        if repair.brought:
+            repaired = (*repaired, *(f"{digest} was brought again" for digest in repair.brought))
+            found = store.check(depth, progress)
+            reasons, users = _wrong(store, found, needs)
     damaged = (Damaged(digest, tuple(users.get(digest, ())), reason) for digest, reason in sorted(reasons.items()))
     return Checked(found.blobs, found.bytes, tuple(damaged), found.bytes_read, found.notes, repaired)
 
 
-def _fetch(damaged: Iterable[Damage], sources: Iterable[Source]) -> list[Digest]:
-    """Have the sources bring what is damaged; what they brought."""
-    left, healed = [one.digest for one in damaged], []
-    for source in sources:
-        for digest in left:
-            with suppress(NotFound, IntegrityError):  # it has it as little as we do
-                source([digest])
-                healed.append(digest)
-        left = [digest for digest in left if digest not in healed]
-    return healed
+def _wrong(
+    store: Store, found: StoreCheck | None, needs: Callable[[], Iterable[tuple[Digest, str]]]
+) -> tuple[dict[Digest, str], dict[Digest, dict[str, None]]]:
+    """What is wrong with which blobs, and who needs which."""
+    reasons = {one.digest: one.found for one in found.damaged} if found is not None else {}
+    users: dict[Digest, dict[str, None]] = {}
+    for digest, name in needs():
+        users.setdefault(digest, {})[name] = None
+    for digest in store.missing(users):
+        reasons.setdefault(digest, "the store does not have it")
+    return reasons, users
+
+
+class _Repair:
+    """Has the sources bring what is lost or damaged, each blob once.
+
+    Attributes:
+        brought: what they brought.
+    """
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._sources = tuple(sources)
+        self._tried: set[Digest] = set()
+        self.brought: list[Digest] = []
+
+    def bring(self, wrong: Iterable[Digest]) -> bool:
+        """Whether anything came that had not been asked for before."""
+        left = sorted(set(wrong) - self._tried)
+        self._tried.update(left)
+        before = len(self.brought)
+        for source in self._sources:
+            came = _brought(source, left)
+            self.brought += came
+            left = sorted(set(left) - set(came))
+        return len(self.brought) > before
+
+
+def _brought(source: Source, digests: Sequence[Digest]) -> list[Digest]:
+    """Those of `digests` that the source has: asked for together, or where it lacks some, one by one."""
+    if not digests:
+        return []
+    with suppress(NotFound, IntegrityError):
+        source(digests)
+        return list(digests)
+    came = []
+    for digest in digests:
+        with suppress(NotFound, IntegrityError):  # it has it as little as we do
+            source([digest])
+            came.append(digest)
+    return came

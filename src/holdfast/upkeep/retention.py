@@ -16,7 +16,7 @@ from holdfast.store.interface import Store
 from holdfast.store.tree import TREE_FORMAT, tree_rows
 from holdfast.tracking.interface import Tracking
 
-__all__ = ["IN_USE", "Retention", "version_needs"]
+__all__ = ["IN_USE", "Retention", "version_needs", "whole_needs"]
 
 IN_USE = "in use"
 """The reason of what somebody works with, and nobody has named yet."""
@@ -69,6 +69,38 @@ def _trees_need(trees: Iterable[Digest], store: Store, unread: Unread, walked: s
             unread(tree, error)
 
 
+def whole_needs(digest: Digest, store: Store, unread: Unread, walked: set[Digest]) -> Iterator[Digest]:
+    """What a snapshot, a version or a single blob needs, told apart by what its bytes begin with.
+
+    Args:
+        digest: of the tree, the manifest or the blob.
+        store: where it is, and what it names.
+        unread: told of each manifest and tree that cannot be read.
+        walked: as for `version_needs`.
+    """
+    if digest in walked:
+        return
+    yield digest
+    try:
+        head = next(store.pieces(digest), b"")
+    except HoldfastError as error:
+        unread(digest, error)
+        return
+    if _TREE_SIGN in head[:_SIGN_BYTES_MAX].partition(b"\n")[0]:
+        yield from _trees_need([digest], store, unread, walked)
+    elif head.startswith(b"{") and _MANIFEST_SIGN in head:
+        yield from _manifest_needs(digest, store, unread, walked)
+
+
+def _manifest_needs(digest: Digest, store: Store, unread: Unread, walked: set[Digest]) -> Iterator[Digest]:
+    try:
+        manifest = read_manifest(store, digest)
+    except HoldfastError:
+        return  # it only looks like one
+    yield from (entry.digest for entry in manifest.files)
+    yield from _trees_need(manifest.snapshots(), store, unread, walked)
+
+
 @dataclass(slots=True)
 class Retention:
     """Everything that must stay.
@@ -115,24 +147,4 @@ class Retention:
         self.unread[digest] = error.message
 
     def _all_of(self, digest: Digest) -> Iterator[Digest]:
-        """What a snapshot, a version or a single blob needs, told apart by what its bytes begin with."""
-        if digest in self._walked:
-            return
-        yield digest
-        try:
-            head = next(self.store.pieces(digest), b"")
-        except HoldfastError as error:
-            self._note(digest, error)
-            return
-        if _TREE_SIGN in head[:_SIGN_BYTES_MAX].partition(b"\n")[0]:
-            yield from _trees_need([digest], self.store, self._note, self._walked)
-        elif head.startswith(b"{") and _MANIFEST_SIGN in head:
-            yield from self._all_of_manifest(digest)
-
-    def _all_of_manifest(self, digest: Digest) -> Iterator[Digest]:
-        try:
-            manifest = read_manifest(self.store, digest)
-        except HoldfastError:
-            return  # it only looks like one
-        yield from (entry.digest for entry in manifest.files)
-        yield from _trees_need(manifest.snapshots(), self.store, self._note, self._walked)
+        return whole_needs(digest, self.store, self._note, self._walked)

@@ -40,6 +40,7 @@ class Exchange:
         outgoing: sends from the store to it.
         incoming: fetches from it into the store.
         stages: what a model that comes in for the first time gets.
+        as_store: opens the other side as a store of its own; something must have been pushed there.
     """
 
     registry: Registry
@@ -48,6 +49,7 @@ class Exchange:
     outgoing: Outgoing
     incoming: Incoming
     stages: tuple[StageName, ...]
+    as_store: Callable[[], Store]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def open_exchange(project: Project, named: "NamedRemote") -> "Exchange":
         outgoing=Outgoing(project.store.root, remote),
         incoming=Incoming(project.store, remote),
         stages=project.policy.stages,
+        as_store=lambda: RemoteStore(remote, project.settings.store_cache_bytes_max),
     )
 
 

@@ -7,6 +7,7 @@ exact files, and after each of them what makes it visible to everybody.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,9 +24,11 @@ from holdfast.store.index import IndexFile, Place
 from holdfast.store.interface import EVERYTHING, Depth, StoreCheck, Stored
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local import LocalStore
+from holdfast.store.local_check import LocalCheck
 from holdfast.store.local_writer import LocalWriter
 from holdfast.store.pack import CHUNK
-from holdfast.store.remote.ranges import RangeCache
+from holdfast.store.remote.ranges import RangeCache, Windows
+from holdfast.store.remote.relisting import list_again
 from holdfast.store.remote.remote import Remote, RemoteCatalog
 from holdfast.store.remote.sending import send_index, send_segment
 from holdfast.store.scratch import scratch
@@ -81,14 +84,24 @@ class RemoteStore(LocalStore):
             raise
 
     def check(self, depth: Depth = EVERYTHING, progress: Callable[[int, int], None] | None = None) -> StoreCheck:
-        """See `Store.check`; every blob is read, however little was asked for."""
-        del depth
-        return check_store(self, progress)
+        """See `Store.check`. The remote itself is read, not what is kept of it on this machine.
+
+        Of an archive every blob is put together and read, however little was asked for: its records rest on others.
+        """
+        self._remote.catalog.read_anew()
+        if self._remote.is_archive():
+            for segment in {segment for file in self._catalog.files.values() for segment in file.segments}:
+                self._ranges.forget(segment)
+            found = check_store(self, progress)
+        else:
+            reader = Windows(self._remote.transport, self._layout.root)
+            found = LocalCheck(self._layout, self._catalog, depth, progress, reader).run()
+        notes = [f"the index file {name} is damaged" for name in sorted(self._remote.catalog.damaged)]
+        return replace(found, notes=(*found.notes, *notes))
 
     def repair(self) -> tuple[str, ...]:
-        """See `Store.repair`: nothing here is rebuilt, for others are at work in the remote; it looks again."""
-        self._catalog.refresh()
-        return ()
+        """See `Store.repair`: what no index file lists is listed again, and index files that are damaged go."""
+        return list_again(self._remote)
 
     def _chunk(self, id_: bytes, length: int) -> bytes:
         try:

@@ -10,7 +10,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -78,8 +78,7 @@ class Incoming:
         """
         fetched = Fetched()
         self._remote.cutting()  # refuses a remote that is read by a later Holdfast only
-        if not self._remote.catalog.refresh():
-            self._remote.catalog.look_for_segments()
+        self._remote.look()
         layout = Layout(self._store.root)
         known = Known(layout, Catalog(layout))
         marked = set(layout.names(layout.damaged))
@@ -94,6 +93,7 @@ class Incoming:
             scratch(layout.tmp, SCRATCH_PREFIX) as mine,
             _leaving(_Intake(layout, known.catalog, cutting, mine)) as intake,
         ):
+            known.catalog.write_what_was_lost(mine)
             reading = Reading(self._remote, known, intake.commit)
             while some := list(islice(todo, _BLOBS_AT_ONCE)):
                 _Delivery(self._remote, known, reading, intake, told).bring(some)
@@ -197,10 +197,7 @@ class _Delivery:
             chunks = list(recipe_chunks(recipe.stored))
             lacking = {id_: length for id_, length in chunks if self._intake.is_wanted(id_, length)}
             # (2) what comes as it is
-            exact = self._exact(digest)
-            if exact is not None and sum(lacking.values()) > _WHOLE_FROM * recipe.length:
-                self._intake.take_exact(digest, chunks, self._exactly(digest, exact, chunks))
-            else:
+            if sum(lacking.values()) <= _WHOLE_FROM * recipe.length or not self._takes_exact(digest, chunks):
                 wanted.update(dict.fromkeys(lacking, CHUNK))
         # (3) everything else
         for parcel in self._reading.parcels(wanted):
@@ -235,10 +232,15 @@ class _Delivery:
             except IntegrityError:
                 yield from self._reading.parcels({bytes.fromhex(digest.hex): RECIPE})
 
-    def _exact(self, digest: Digest) -> int | None:
-        """The length of the remote's exact file of a blob; None when it has none."""
+    def _takes_exact(self, digest: Digest, chunks: Chunks) -> bool:
+        """Whether the remote has an exact file of the blob, and it came whole."""
         size = next((place.length for place in self._places(digest)), 0)
-        return size if self._remote.catalog.stands(Segment(EXACT, digest.hex, size)) else None
+        if not self._remote.catalog.stands(Segment(EXACT, digest.hex, size)):
+            return False
+        with suppress(IntegrityError):  # its chunks may be whole elsewhere; of one that is not, the remote says so
+            self._intake.take_exact(digest, chunks, self._exactly(digest, size, chunks))
+            return True
+        return False
 
     def _exactly(self, digest: Digest, size: int, chunks: Chunks) -> Iterator[bytes]:
         """The bytes of an exact file, each chunk proved, and the whole at the end."""

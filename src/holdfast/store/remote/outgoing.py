@@ -5,6 +5,7 @@ The numbers in `_Shipment` are those of docs/FORMAT.md, "Remotes", "Order of wri
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -12,6 +13,7 @@ from typing import Self
 from blake3 import blake3
 
 from holdfast.digest import Digest
+from holdfast.errors import IntegrityError
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN, pack_bytes
 from holdfast.store.cut import CUTTING
@@ -90,8 +92,7 @@ class Outgoing:
             Unavailable, PermissionRefused: the remote did not answer, or refused. A repetition goes on from there.
         """
         self._remote.prepare(self._layout, archive=bases is not None)
-        if not self._remote.catalog.refresh():
-            self._remote.catalog.look_for_segments()
+        self._remote.look()
         self._known.catalog.refresh()
         todo, sent = list(dict.fromkeys(digests)), Sent()
         told = _Told(progress, todo, self._size)
@@ -105,6 +106,7 @@ class Outgoing:
                 shipment.add(digest)
                 told.pass_over([digest])
             shipment.finish()
+        self._remote.forget_damage([*shipment.claimed, *(bytes.fromhex(digest.hex) for digest in todo)])
         return sent
 
     def _size(self, digest: Digest) -> int:
@@ -166,7 +168,12 @@ class _Pack:
 
 
 class _Shipment:
-    """One `send` in progress. Packs are sent by a thread of their own while the next one is filled."""
+    """One `send` in progress. Packs are sent by a thread of their own while the next one is filled.
+
+    Attributes:
+        sent: what travelled.
+        claimed: the records that were lacking.
+    """
 
     def __init__(
         self, layout: Layout, known: Known, remote: Remote, sent: Sent, archiving: Archiving | None = None
@@ -176,10 +183,12 @@ class _Shipment:
         self._known = known
         self._remote = remote
         self._archiving = archiving
+        # An exact file that no index file lists is not among the places of its chunks.
+        self._listed = {one.name for file in known.catalog.files.values() for one in file.segments if one.kind == EXACT}
         self._data = _Pack()
         self._recipes: list[Parcel] = []
         self._recipe_bytes = 0
-        self._claimed: set[bytes] = set()
+        self.claimed: set[bytes] = set()
         self._batch: list[Callable[[], Parcel]] = []
         self._batch_bytes = 0
         self._proving: list[Future[list[Parcel]]] = []
@@ -197,18 +206,18 @@ class _Shipment:
     def add(self, digest: Digest) -> None:
         """(2) Put into packs what the remote lacks of a blob."""
         id_ = bytes.fromhex(digest.hex)
-        if id_ in self._claimed:
+        if id_ in self.claimed:
             return
         place = self._known.place(id_)
         if place is not None and place.kind == BLOB:
-            if not self._remote.catalog.holds(id_):
+            if not self._remote.holds(id_):
                 self._claim(id_, BLOB, place.stored)
                 self.sent.blobs += 1
         elif place is not None:
             self._add_chunks(digest, id_)
         elif Path(self._layout.exact(digest)).is_file():
             self._add_unlisted(digest, id_)
-        elif not self._remote.catalog.holds(id_):
+        elif not self._remote.holds(id_):
             raise absent(digest)
 
     def finish(self) -> None:
@@ -217,8 +226,8 @@ class _Shipment:
         self._wait()
 
     def _add_chunks(self, digest: Digest, id_: bytes) -> None:
-        is_listed = self._remote.catalog.holds(id_)
-        if is_listed and not self._remote.catalog.lost and self._archiving is None:
+        is_listed = self._remote.holds(id_)
+        if is_listed and not self._remote.is_doubtful and self._archiving is None:
             return
         recipe = self._known.parcel(id_, RECIPE)
         chunks = list(recipe_chunks(recipe.stored))
@@ -227,10 +236,8 @@ class _Shipment:
         if is_listed and not lacking:
             return
         self.sent.blobs += 1
-        exact = Path(self._layout.exact(digest))
-        if self._archiving is None and exact.is_file() and sum(lacking.values()) > _WHOLE_FROM * recipe.length:
-            self._send_exact(digest, exact, chunks)
-        else:
+        is_wanted_whole = self._archiving is None and sum(lacking.values()) > _WHOLE_FROM * recipe.length
+        if not (is_wanted_whole or digest.hex not in self._listed) or not self._sends_exact(digest, chunks):
             for chunk, length in lacking.items():
                 self._claim(chunk, CHUNK, length, ways.get(chunk, _BY_ITSELF))
         if not is_listed:
@@ -242,10 +249,20 @@ class _Shipment:
         self._drain()  # what was made before may serve as a base
         return self._archiving.ways(digest, chunks)
 
+    def _sends_exact(self, digest: Digest, chunks: Chunks) -> bool:
+        """Whether the blob has an exact file, and it went; where that is damaged, its chunks may be whole elsewhere."""
+        path = Path(self._layout.exact(digest))
+        if not path.is_file():
+            return False
+        with suppress(IntegrityError):
+            self._send_exact(digest, path, chunks)
+            return True
+        return False
+
     def _add_unlisted(self, digest: Digest, id_: bytes) -> None:
         """A blob of a store that has no index yet: one file for each."""
         path = Path(self._layout.exact(digest))
-        if self._remote.catalog.holds(id_) and not self._remote.catalog.lost:
+        if self._remote.holds(id_) and not self._remote.is_doubtful:
             return
         self.sent.blobs += 1
         size = path.stat().st_size
@@ -254,7 +271,7 @@ class _Shipment:
             data = b"".join(pieces())
             codec, stored = pack_bytes(data)
             self._drain()
-            self._claimed.add(id_)
+            self.claimed.add(id_)
             self._append(Parcel(id_, BLOB, codec, len(data), stored))
             return
         cut = cut_pieces(pieces(), self._layout.cutting() or CUTTING, lambda _id, _chunk: True)
@@ -263,10 +280,10 @@ class _Shipment:
         self._add_recipe(Parcel(id_, RECIPE, PLAIN, cut.size, recipe))
 
     def _has(self, id_: bytes) -> bool:
-        return id_ in self._claimed or self._remote.catalog.holds(id_)
+        return id_ in self.claimed or self._remote.holds(id_)
 
     def _claim(self, id_: bytes, kind: int, size: int, way: Way = _BY_ITSELF) -> None:
-        self._claimed.add(id_)
+        self.claimed.add(id_)
         if self._archiving is None:
             self._batch.append(partial(self._known.parcel, id_, kind))
         else:
@@ -300,7 +317,7 @@ class _Shipment:
             self._flush_data()
 
     def _add_recipe(self, recipe: Parcel) -> None:
-        self._claimed.add(recipe.id)
+        self.claimed.add(recipe.id)
         self._recipes.append(recipe)
         self._recipe_bytes += HEADER_BYTES + len(recipe.stored)
         if self._recipe_bytes >= PACK_BYTES:
@@ -346,4 +363,4 @@ class _Shipment:
             rows.append(row_bytes(Record(offset, CHUNK, PLAIN, length, length, id_), 0))
             offset += length
         self.sent.bytes += send_index(self._remote, index_bytes([segment], rows))
-        self._claimed.update(id_ for id_, _ in chunks)
+        self.claimed.update(id_ for id_, _ in chunks)

@@ -70,12 +70,16 @@ class Reading:
         while wanted:
             alone: list[_Wanted] = []
             resting: list[_Wanted] = []
+            nowhere: dict[bytes, bool] = {}
             for id_, kind in wanted.items():
                 places = self._places(id_, kind)
                 if len(places) <= turn:
-                    raise self._nowhere(id_, is_listed=bool(places))
+                    nowhere[id_] = bool(places)
+                    continue
                 place = places[turn]
                 (resting if kind == CHUNK and needs_base(place.codec) else alone).append((id_, place))
+            if nowhere:
+                raise self._nowhere(nowhere)
             failed: dict[bytes, int] = {}
             for answer in self._answers(alone, resting):
                 for id_, parcel in answer:
@@ -119,18 +123,20 @@ class Reading:
         places = (place for place in self._remote.catalog.places(id_) if place.kind == kind)
         return sorted(places, key=lambda place: needs_base(place.codec))
 
-    def _nowhere(self, id_: bytes, *, is_listed: bool) -> Exception:
-        what = f"a record of {self._remote.name} ({id_.hex()[:12]})"
+    def _nowhere(self, ids: dict[bytes, bool]) -> Exception:
+        """These are whole nowhere; of each whether it is listed."""
+        for id_, is_listed in ids.items():
+            if is_listed:
+                self._remote.note_damage(id_)
+        id_, is_listed = next(iter(ids.items()))
+        what, hint = f"a record of {self._remote.name} ({id_.hex()[:12]})", "Where the data is whole, run: holdfast "
         if is_listed:
-            hint = (
-                "Push the data again from where it is whole, to another remote or after the damaged pack was removed."
-            )
             return IntegrityError(
                 f"{what} is damaged: {self._wrong.get(id_, 'its bytes hash to something else')}",
-                hint=hint,
+                hint=f"{hint}check --remote NAME --repair",
                 remote=self._remote.name,
             )
-        return NotFound(f"{what} is lost", hint="Push the data again from where it is.", remote=self._remote.name)
+        return NotFound(f"{what} is lost", hint=f"{hint}push", remote=self._remote.name)
 
     def _answers(self, alone: list[_Wanted], resting: list[_Wanted]) -> Iterator[list[tuple[bytes, Parcel | None]]]:
         yield from _at_once(self._alone, list(_neighbours(alone)))

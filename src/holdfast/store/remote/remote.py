@@ -68,6 +68,13 @@ class RemoteCatalog(Catalog):
             self.damaged = frozenset(name for name, is_whole in zip(new, whole, strict=True) if not is_whole)
             return super().refresh()
 
+    def read_anew(self) -> None:
+        """Copy every index file again: what was damaged in the remote since it was copied shows then."""
+        with self._copying:
+            self.drop(list(self._layout.names(self._layout.index)))
+        if not self.refresh():
+            self.look_for_segments()
+
     def add(self, data: bytes, segments: Iterable[Segment]) -> None:
         """Take in an index file that was just sent, whose segments were sent before it."""
         with self._copying:
@@ -126,7 +133,12 @@ class RemoteCatalog(Catalog):
 
     def _make_folder(self) -> None:
         with refusing(self._layout.index):
-            self._layout.index.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self._layout.index.is_dir():
+                self._layout.prepare(
+                    archive=True
+                )  # it can be opened as a store too, which finds out how the remote cuts
+                self._layout.index.mkdir(exist_ok=True, mode=0o700)
 
     def _copy(self, name: str, size: int) -> bool:
         def fill(sink: BinaryIO) -> None:
@@ -163,11 +175,38 @@ class Remote:
         self.cold = cold or transport
         self._found: Cutting | None = None
         self.catalog = RemoteCatalog(transport, cache)
+        self._notes = Layout(cache)
+        self._damaged: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
         """Its address."""
         return self.transport.name
+
+    def look(self) -> None:
+        """Find out what is there now, and what was found damaged on this machine."""
+        if not self.catalog.refresh():
+            self.catalog.look_for_segments()
+        self._damaged = frozenset(self._notes.names(self._notes.damaged))
+
+    def holds(self, id_: bytes) -> bool:
+        """Whether a record is listed, and nobody on this machine has found it damaged; what is not is sent again."""
+        return self.catalog.holds(id_) and id_.hex() not in self._damaged
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a recipe that is listed says nothing of its chunks: something is known to be lost or damaged."""
+        return bool(self.catalog.lost or self.catalog.damaged or self._damaged)
+
+    def note_damage(self, id_: bytes) -> None:
+        """Remember on this machine that no place of a record is whole, so that the next push sends it again."""
+        self._notes.mark_damaged(id_.hex())
+
+    def forget_damage(self, sent: Iterable[bytes]) -> None:
+        """These were sent again, and proved."""
+        for name in self._damaged & {id_.hex() for id_ in sent}:
+            self._notes.forget_damage(name)
+        self._damaged = frozenset(self._notes.names(self._notes.damaged))
 
     def cutting(self) -> Cutting | None:
         """How whoever writes here cuts; None where nobody has written yet.

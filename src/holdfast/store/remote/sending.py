@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
 
 from holdfast.digest import Digest
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, NotFound
 from holdfast.store.cut import HEAD_BYTES
 from holdfast.store.faults import damaged
 from holdfast.store.index import PACK, IndexFile, Segment, index_bytes, row_bytes
@@ -68,7 +69,7 @@ def send_whole_packs(
         place = known.place(id_)
         if place is None or place.kind != BLOB:
             rest.append((digest, None))
-        elif remote.catalog.holds(id_):
+        elif remote.holds(id_):
             there.append(digest)
         else:
             lacking[place.segment] = lacking.get(place.segment, 0) + _RECORD_OVERHEAD_BYTES + place.stored
@@ -110,9 +111,23 @@ def send_segment(remote: Remote, segment: Segment, path: Path) -> int:
 
 def send_index(remote: Remote, data: bytes) -> int:
     """Make visible what an index file lists, all of which was sent before; how many bytes travelled."""
-    is_new = remote.transport.create(f"index/{blake3(data).hexdigest()}", data)
+    transport, key = remote.transport, f"index/{blake3(data).hexdigest()}"
+    travelled = 0
+    if transport.create(key, data):
+        travelled = len(data)
+    elif _lists_else(transport, key, data):
+        # As with a segment: nobody can use it, and this is the one content that may stand here.
+        transport.remove(key)
+        transport.create(key, data)
+        travelled = len(data)
     remote.catalog.add(data, IndexFile(data).segments)
-    return len(data) if is_new else 0
+    return travelled
+
+
+def _lists_else(transport: Transport, key: str, data: bytes) -> bool:
+    with suppress(NotFound):  # somebody else is exchanging it
+        return transport.range(key, 0, len(data) + 1) != data
+    return True
 
 
 def create_segment(remote: Remote, segment: Segment, pieces: Pieces, through: Transport | None = None) -> int:
@@ -128,7 +143,10 @@ def create_segment(remote: Remote, segment: Segment, pieces: Pieces, through: Tr
     if not transport.create_long(key, pieces, segment.size):
         if transport.size(key) == segment.size and _is_whole(remote, segment):
             return 0
-        # Damaged for everybody: what is named by its content may only ever be exchanged for that content.
+        # Damaged for everybody: what is named by its content may only ever be exchanged for that content, which has to
+        # be at hand before the other goes.
+        for _ in pieces():
+            pass
         transport.remove(key)
         transport.create_long(key, pieces, segment.size)
     return segment.size
