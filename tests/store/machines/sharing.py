@@ -62,7 +62,11 @@ class Far:
 
 
 class SharingRules(LocalRules):
-    """One remote between us and them."""
+    """One remote between us and them.
+
+    A rule for another remote, such as one that data is moved to, needs a `Far` of its own and the small steps below:
+    `send` and `reach`, then `LettingGoRules.let_go` of what was sent, then `restore`.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -285,6 +285,17 @@ def test_a_damaged_exact_file_is_put_together_from_chunks_that_stand_elsewhere(
     holds(third, [digest], [data])
 
 
+def test_a_chunk_that_is_damaged_here_is_fetched_though_it_seemed_to_be_known(sides: Sides) -> None:
+    first = random.Random(1).randbytes(60_000)
+    second = first + b"a few new bytes"
+    sides.outgoing().send(added(sides.here, first, second))
+    added(sides.there, first)
+    flip(max(sides.there.root.glob("packs/*/*"), key=lambda path: path.stat().st_size), 10_000)
+    sides.incoming().fetch([hash_bytes(second)])
+    holds(sides.there, [hash_bytes(first), hash_bytes(second)], [first, second])
+    assert not (sides.there.root / "damaged").exists() or not list((sides.there.root / "damaged").iterdir())
+
+
 def kept_twice(sides: Sides, monkeypatch: pytest.MonkeyPatch, data: bytes) -> tuple[Digest, Path]:
     """A blob here, in chunks and as an exact file; where the latter is."""
     added(sides.here, data)

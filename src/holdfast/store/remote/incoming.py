@@ -162,6 +162,11 @@ class _Intake(LocalWriter):
         """Whether the store lacks the record."""
         return not self._is_known(id_, length)
 
+    def replace(self, parcel: Parcel) -> None:
+        """Take a record that is damaged here, and forget that it was once it is visible."""
+        self._marked.add(parcel.id.hex())
+        self.take(parcel)
+
 
 @contextmanager
 def _leaving(intake: _Intake) -> Iterator[_Intake]:
@@ -206,7 +211,7 @@ class _Delivery:
         self._intake.commit()
         # (4) what was put together
         for digest, recipe in recipes.items():
-            self._prove(digest, list(recipe_chunks(recipe.stored)))
+            self._prove_or_mend(digest, list(recipe_chunks(recipe.stored)))
             self._intake.take(recipe)
         self._intake.commit()
 
@@ -262,6 +267,17 @@ class _Delivery:
             yield data
         if held or length or state.hexdigest() != digest.hex:
             raise damaged(digest, Digest(state.hexdigest()))
+
+    def _prove_or_mend(self, digest: Digest, chunks: Chunks) -> None:
+        """Chunks that were here, and show themselves to be damaged only now, are fetched too."""
+        try:
+            self._prove(digest, chunks)
+        except IntegrityError:
+            bad = [id_ for id_, _ in chunks if not self._known.is_whole(id_)]
+            for parcel in self._reading.parcels(dict.fromkeys(bad, CHUNK)):
+                self._intake.replace(parcel)
+            self._intake.commit()
+            self._prove(digest, chunks)
 
     def _prove(self, digest: Digest, chunks: Chunks) -> None:
         state = hashlib.sha256()

@@ -124,6 +124,13 @@ class Known:
         self._layout.mark_damaged(id_.hex())
         raise damaged(digest, wrong)
 
+    def is_whole(self, chunk: bytes) -> bool:
+        """Whether any place has the chunk whole."""
+        with suppress(IntegrityError, NotFound):
+            self.parcel(chunk, CHUNK)
+            return True
+        return False
+
     def chunks(self, digest: Digest) -> Chunks:
         """The chunks of a blob that is kept so.
 
