@@ -38,6 +38,7 @@ EXIT_CODES: dict[str, int] = {
     "missing_extra": 26,
     "permission_refused": 27,
     "no_project": 28,
+    "archived": 29,
     "interrupted": INTERRUPTED,
 }
 """The exit code of each error code. Numbers from 10 stay clear of what shells and option parsers use themselves."""
