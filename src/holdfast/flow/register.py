@@ -22,6 +22,7 @@ from holdfast.parts.data_slice import HOLDOUT, TRAIN
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import STAGES, Edge, NewVersion, Version
+from holdfast.runtime.at_hand import require_data_at_hand
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.store.disk import refusal
 from holdfast.store.interface import Store
@@ -81,6 +82,7 @@ def register(
     Raises:
         CannotPackage, BundleFailed, UsageError, NotFound: the bundle could not be put together.
         NotFound: also when the store does not hold data that the version names.
+        Archived: that data was archived, and is not here.
         AlreadyExists: this model has this very bundle already; the details name the version.
         NoSpace, PermissionRefused: the disk is full or read-only; nothing was registered.
     """
@@ -98,6 +100,8 @@ def register(
         raise refusal(error, Path(error.filename or workshop.scratch)) from error
     # (3) the data that it names is here, and stays: it may have been frozen long ago, and nothing referred to it since
     _claim(files.manifest.snapshots(), workshop.store)
+    for tree in files.manifest.snapshots():
+        require_data_at_hand(tree, registry, workshop.store)
     # (4) the version row: the only commit point
     registry.ensure_model(given.name, actor, stages=workshop.stages)
     version = registry.register(_new_version(files, semver), actor, reason, action=action)

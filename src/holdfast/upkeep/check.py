@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
-from holdfast.errors import IntegrityError, NotFound
+from holdfast.errors import HoldfastError, IntegrityError, NotFound
 from holdfast.registry.interface import Registry
+from holdfast.registry.whereabouts import Archive
 from holdfast.store.interface import EVERYTHING, Damage, Depth, Store
-from holdfast.upkeep.retention import version_needs
+from holdfast.upkeep.retention import tree_needs, version_needs, version_record
 
-__all__ = ["Checked", "Damaged", "Source", "check"]
+__all__ = ["Away", "Checked", "Damaged", "Source", "check"]
 
 Source = Callable[[Sequence[Digest]], object]
 """Brings blobs that the store lacks or has damaged, or raises `NotFound`."""
@@ -37,6 +38,23 @@ class Damaged:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """A version or a snapshot that is in an archive.
+
+    Attributes:
+        archive: the newest one.
+        blobs: how many of its blobs are not here.
+    """
+
+    archive: Archive
+    blobs: int
+
+    def to_json(self) -> JsonObject:
+        """One entry of `archived`."""
+        return {"what": self.archive.name, "blobs_away": self.blobs, **self.archive.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """What a check found.
 
@@ -47,6 +65,7 @@ class Checked:
         bytes_read: how many stored bytes were read and hashed to find this out; blobs share them.
         notes: what is wrong with the store and hurts no blob.
         repaired: what was put right before.
+        archived: what is in an archive; what is not here of it is no damage.
     """
 
     blobs: int
@@ -55,6 +74,7 @@ class Checked:
     bytes_read: int = 0
     notes: tuple[str, ...] = ()
     repaired: tuple[str, ...] = ()
+    archived: tuple[Away, ...] = ()
 
     def to_json(self) -> JsonObject:
         """What `check` prints."""
@@ -66,6 +86,7 @@ class Checked:
             "damaged": [one.to_json() for one in self.damaged],
             "notes": list(self.notes),
             "repaired": list(self.repaired),
+            "archived": [one.to_json() for one in self.archived],
         }
 
 
@@ -99,14 +120,32 @@ def check(
         found = store.check(depth, progress)
     reasons = {one.digest: one.found for one in found.damaged}
     users: dict[Digest, list[str]] = {}
+    archives = {one.digest: one for one in registry.archives()}
+    elsewhere: dict[Digest, int] = {}
+    required: set[Digest] = set()
     for version in registry.versions():
         name = f"{version.model}@{version.number}"
-        for digest in dict.fromkeys(version_needs(version, store, registry, lambda _digest, _error: None)):
+        needed = dict.fromkeys(version_needs(version, store, registry, _pass_over))
+        for digest in needed:
             users.setdefault(digest, []).append(name)
-    for digest in store.missing(users):
+        if version.digest in archives:
+            elsewhere[version.digest] = len(store.missing(needed))
+            required.update(version_record(version, store, registry, _pass_over))
+        else:
+            required.update(needed)
+    for tree in archives.keys() - elsewhere.keys():
+        users.setdefault(tree, []).append(archives[tree].name)
+        elsewhere[tree] = len(store.missing(tree_needs(tree, store, _pass_over)))
+        required.add(tree)
+    for digest in store.missing(required):
         reasons.setdefault(digest, "the store does not have it")
     damaged = (Damaged(digest, tuple(users.get(digest, ())), reason) for digest, reason in sorted(reasons.items()))
-    return Checked(found.blobs, found.bytes, tuple(damaged), found.bytes_read, found.notes, repaired)
+    away = tuple(Away(archive, elsewhere[digest]) for digest, archive in archives.items())
+    return Checked(found.blobs, found.bytes, tuple(damaged), found.bytes_read, found.notes, repaired, away)
+
+
+def _pass_over(digest: Digest, error: HoldfastError) -> None:
+    """What cannot be read is among the damaged already."""
 
 
 def _fetch(damaged: Iterable[Damage], sources: Iterable[Source]) -> list[Digest]:
