@@ -1,31 +1,41 @@
 """Older versions go to a remote, proved, and come back; what they were stays readable, and nothing needed goes."""
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from random import Random
+from typing import NoReturn
 
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from holdfast.api.loading import load
 from holdfast.config import HOME_NAME
-from holdfast.digest import Digest
+from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import Archived, HoldfastError, IntegrityError, NotFound, PermissionRefused
+from holdfast.flow.bundle.origin import data_input
 from holdfast.flow.explain import explain
 from holdfast.flow.gate import Workbench
 from holdfast.flow.gate import gate as judge
 from holdfast.flow.promote import Promotion, promote
 from holdfast.flow.rollback import Rollback, roll_back
+from holdfast.flow.snapshot import snapshot
 from holdfast.names import Reference, VersionNumber
-from holdfast.registry import Action, MoveStage
+from holdfast.parts import DataInput, DataSlice, Missing
+from holdfast.parts.data_slice import TRAIN
+from holdfast.registry import Action, Edge, MoveStage, NewVersion, Version
 from holdfast.runtime.materialise import materialise
 from holdfast.serving.opening import opener
 from holdfast.store.collect import claimed
 from holdfast.store.local import LocalStore
 from holdfast.store.remote.address import Address
-from holdfast.upkeep.archive import Archiver, Done, Wish, archive, archive_all, due, prepared, restore, wanted
+from holdfast.tracking import NewRun, RunInput
+from holdfast.upkeep.archive import Archiver, Done, Progress, Wish, archive, archive_all, due, prepared, restore, wanted
+from holdfast.upkeep.bases import likely_bases
 from holdfast.upkeep.check import check
 from holdfast.upkeep.doctor import examine_project
 from holdfast.upkeep.elsewhere import Lacking
@@ -133,9 +143,13 @@ def collected(project: Project, rules: KeepRules = NO_TIME) -> Collection:
     now = datetime.now(UTC) + timedelta(days=100)
     age(root(project))
     for at in (now, now + DAY):
-        collector = replace(open_collector(project), rules=rules, clock=lambda at=at: at)
+        collector = replace(open_collector(project), rules=rules, clock=partial(_identity, at))
         found = collector.apply(collector.look())
     return found
+
+
+def _identity(moment: datetime) -> datetime:
+    return moment
 
 
 def here(project: Project) -> set[Digest]:
@@ -165,8 +179,8 @@ def test_the_story(moved: Project, cold: NamedRemote, tmp_path: Path) -> None:
     found = collected(moved)
     assert found.done is not None
     assert size(moved) < full / 2
-    gone, kept = {weights(moved, n) for n in (1, 4, 5)}, {weights(moved, n) for n in (2, 3)}
-    assert here(moved) & (gone | kept) == kept
+    gone, stay = {weights(moved, n) for n in (1, 4, 5)}, {weights(moved, n) for n in (2, 3)}
+    assert here(moved) & (gone | stay) == stay
     # The record can be read without the remote.
     shutil.move(str(tmp_path / "cold"), tmp_path / "unplugged")
     shown = explain(Reference.parse("churn@1"), moved.registry, moved.store)
@@ -242,15 +256,14 @@ def test_what_comes_to_be_kept_while_it_is_sent_is_not_written_down(moved: Proje
 
 @pytest.mark.parametrize("at", ["send", "look"])
 def test_an_archive_that_is_interrupted_is_finished_by_the_next_one(moved: Project, cold: NamedRemote, at: str) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     keeper, exchange = archiver(moved), open_exchange(moved, cold)
     broken = replace(exchange, look=stop) if at == "look" else exchange
+    told: Progress = stop if at == "send" else silent
     with pytest.raises(KeyboardInterrupt):
-        archive(
-            keeper, broken, Wish("cold", "ana"), prepared(keeper, version(moved, 1)), stop if at == "send" else silent
-        )
+        archive(keeper, broken, Wish("cold", "ana"), prepared(keeper, version(moved, 1)), told)
     assert moved.registry.archives() == ()
     assert exchange.remote.ref("refs/versions/churn/000000000001") is None
     [done] = archived(moved, cold, "churn@1")
@@ -265,7 +278,7 @@ def test_an_archive_that_is_interrupted_is_finished_by_the_next_one(moved: Proje
 
 
 def test_a_restore_that_is_interrupted_goes_on_and_nothing_of_it_is_let_go(moved: Project, cold: NamedRemote) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     archived(moved, cold, "churn@1")
@@ -450,3 +463,89 @@ def test_a_bucket_is_an_archive(moved: Project, monkeypatch: pytest.MonkeyPatch,
     found = collected(moved)
     assert weights(moved, 4) in here(moved)
     assert any("could not be asked" in why for why in found.plan.kept)
+
+
+def trained_elsewhere(project: Project, content: bytes, run: str | None = None) -> tuple[Version, Digest, Digest]:
+    """A version that is @1 but for its data; with the tree and the file of these."""
+    path = project.settings.project / "data/other.csv"
+    path.write_bytes(content)
+    frozen = snapshot(project.store, path, root=project.settings.project)
+    known = manifest(project, 1)
+    parts = replace(known.parts, data_slice=DataSlice((data_input(frozen, TRAIN),)))
+    changed = replace(known, parts=parts)
+    with project.store.writer() as writer:
+        writer.add_bytes(changed.encode())
+        writer.commit()
+    edge = Edge("version", str(changed.digest), "trained_on", "snapshot", str(frozen.digest))
+    made = NewVersion(CHURN, changed.digest, complete=True, run_id=run, lineage=(edge,))
+    return project.registry.register(made, "ana"), frozen.digest, hash_bytes(content)
+
+
+CONTENT = Random(7).randbytes(300_000)
+"""Enough that its pack is not kept for the list beside it."""
+
+
+def test_data_goes_with_its_version_unless_another_run_needs_it(
+    moved: Project, cold: NamedRemote, tmp_path: Path
+) -> None:
+    maker, reader = (moved.tracking.start_run(NewRun(), "ana").id for _ in range(2))
+    made, tree, file = trained_elsewhere(moved, CONTENT, maker)
+    for run in (maker, reader):
+        moved.tracking.log_inputs(run, [RunInput("train", "other.csv", tree)])
+    archived(moved, cold, f"churn@{made.number}")
+    collected(moved)
+    assert {tree, file} <= here(moved)
+    folder = tmp_path / "again"
+    with copied(moved.settings.project, folder) as other:
+        assert restored(other, cold, f"churn@{made.number}").blobs == 0
+    # The run that made it needs no more than it; of a run that only read the data nothing is let go.
+    with sqlite3.connect(moved.settings.database_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("DELETE FROM run_inputs WHERE run = ?", (reader,))
+    collected(moved)
+    assert tree in here(moved)
+    assert file not in here(moved)
+    with pytest.raises(Archived, match=f"churn@{made.number} is archived in cold"):
+        moved.require_data(tree)
+    with pytest.raises(Archived):
+        add_version(moved, 2, inputs=(DataInput(TRAIN, "other.csv", tree, 1, len(CONTENT), ""),))
+    # What is frozen again is here again, for whoever needs it now.
+    (moved.settings.project / "data/other.csv").write_bytes(CONTENT)
+    snapshot(moved.store, moved.settings.project / "data/other.csv", root=moved.settings.project)
+    moved.require_data(tree)
+    assert restored(moved, cold, f"churn@{made.number}").is_new
+
+
+def test_a_snapshot_is_archived_by_its_digest_when_nothing_needs_it(moved: Project, cold: NamedRemote) -> None:
+    path = moved.settings.project / "extra.csv"
+    path.write_bytes(CONTENT)
+    tree = snapshot(moved.store, path, root=moved.settings.project).digest
+    hold = moved.registry.hold(tree, "an audit", "ana")
+    train = next(iter(manifest(moved, 3).snapshots()))
+    keeper = archiver(moved)
+    for digest, reason in ((tree, f"hold {hold.id}"), (train, "data of churn@1")):
+        with pytest.raises(PermissionRefused, match=reason):
+            wanted(keeper, str(digest))
+    moved.registry.lift(hold.id, "", "ana")
+    with pytest.raises(NotFound):
+        wanted(keeper, f"sha256:{64 * '0'}")
+    [done] = archived(moved, cold, str(tree))
+    assert done.is_new
+    collected(moved)
+    assert tree in here(moved)
+    assert hash_bytes(CONTENT) not in here(moved)
+    assert [one.blobs for one in check(moved.store, moved.registry).archived] == [1]
+    with pytest.raises(Archived, match=str(tree)):
+        moved.require_data(tree)
+    moved.registry.hold(tree, "another audit", "ana")
+    assert collected(moved).plan.lost == ()
+    assert restored(moved, cold, str(tree)).is_new
+    assert hash_bytes(CONTENT) in here(moved)
+
+
+def test_the_likely_bases_are_those_archived_before_from_the_nearest_on(moved: Project, cold: NamedRemote) -> None:
+    archived(moved, cold, "churn@1", "churn@4")
+    mine = manifest(moved, 5)
+    found = likely_bases(version(moved, 5), mine, moved.registry, moved.store)
+    assert found == {weights(moved, 5): [weights(moved, 4), weights(moved, 1)]}
+    bare = replace(mine, parts=replace(mine.parts, weights=Missing("weights", "none")))
+    assert likely_bases(version(moved, 5), bare, moved.registry, moved.store) == {}
