@@ -133,6 +133,11 @@ def silent(done: int, total: int) -> None:
     """Nobody watches."""
 
 
+def stop(*_: object) -> NoReturn:
+    """Somebody pressed Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def root(project: Project) -> Path:
     assert isinstance(project.store, LocalStore)
     return project.store.root
@@ -256,12 +261,11 @@ def test_what_comes_to_be_kept_while_it_is_sent_is_not_written_down(moved: Proje
 
 @pytest.mark.parametrize("at", ["send", "look"])
 def test_an_archive_that_is_interrupted_is_finished_by_the_next_one(moved: Project, cold: NamedRemote, at: str) -> None:
-    def stop(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
     keeper, exchange = archiver(moved), open_exchange(moved, cold)
     broken = replace(exchange, look=stop) if at == "look" else exchange
-    told: Progress = stop if at == "send" else silent
+    told: Progress = silent
+    if at == "send":
+        told = stop
     with pytest.raises(KeyboardInterrupt):
         archive(keeper, broken, Wish("cold", "ana"), prepared(keeper, version(moved, 1)), told)
     assert moved.registry.archives() == ()
@@ -278,9 +282,6 @@ def test_an_archive_that_is_interrupted_is_finished_by_the_next_one(moved: Proje
 
 
 def test_a_restore_that_is_interrupted_goes_on_and_nothing_of_it_is_let_go(moved: Project, cold: NamedRemote) -> None:
-    def stop(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
     archived(moved, cold, "churn@1")
     collected(moved)
     exchange = open_exchange(moved, cold)
