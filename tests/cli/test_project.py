@@ -11,6 +11,7 @@ from tests.commands import Cli
 WITHOUT_A_PROJECT = {
     "adopt": ["churn"],
     "approve": ["churn@1"],
+    "archive": ["churn@1"],
     "audit verify": [],
     "check": [],
     "checkout": ["churn@1", "there"],
@@ -29,6 +30,7 @@ WITHOUT_A_PROJECT = {
     "remote add": ["origin", "there"],
     "remote list": [],
     "remote remove": ["origin"],
+    "restore": ["churn@1"],
     "rollback": ["churn"],
     "run": ["--", "true"],
     "search": [],

@@ -141,4 +141,6 @@ def _lines(shared: Shared, verb: str) -> Iterator[str]:
         yield f"{one['model']}@{one['version']}  {one['digest']}  {'new' if one['new'] else 'was there'}"
     for one in value["snapshots"]:
         yield f"snapshot  {one['digest']}  {'new' if one['new'] else 'was there'}"
+    for name in value["left_out"]:
+        yield f"{name}  is archived and not here: left out"
     yield f"{verb} {shared.blobs} blob(s), {bytes_text(shared.bytes)}, {shared.url}"

@@ -63,7 +63,7 @@ def _replica(project: Project, model: ModelName, stage: StageName, url: str) -> 
         RegistrySource(project.registry, model, stage),
         model=model,
         stage=stage,
-        opener=opener(project.store, project.settings.cache),
+        opener=opener(project.store, project.settings.cache, project.registry),
         place=Place(url),
         clock=utc_now,
         new_id=lambda: uuid4().hex,

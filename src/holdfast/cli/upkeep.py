@@ -70,6 +70,9 @@ def _checked(value: JsonObject, where: str) -> Iterator[str]:
         f"{'ok' if value['ok'] else 'DAMAGED'}: {value['blobs']} blobs, {bytes_text(value['bytes'])}; "
         f"{read} of what is stored re-hashed"
     )
+    for one in value["archived"]:
+        away = f"{one['blobs_away']} of its {one['blobs']} blobs are there only"
+        yield f"  {one['what']} is archived in {one['remote']}: {away}"
     for note in value["notes"]:
         yield f"  {note}; run: holdfast check {where}--repair"
     for one in value["damaged"]:

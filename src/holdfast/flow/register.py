@@ -22,6 +22,7 @@ from holdfast.parts.data_slice import HOLDOUT, TRAIN
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import STAGES, Edge, NewVersion, Version
+from holdfast.runtime.at_hand import require_data_at_hand
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.store.disk import refusal
 from holdfast.store.interface import Store
@@ -82,6 +83,7 @@ def register(
         CannotPackage, BundleFailed, UsageError, NotFound: the bundle could not be put together.
         Incomplete: the weights are an adapter, whose base was not named.
         NotFound: also when the store does not hold data that the version names, or weights of its base.
+        Archived: that data was archived, and is not here.
         AlreadyExists: this model has this very bundle already; the details name the version.
         NoSpace, PermissionRefused: the disk is full or read-only; nothing was registered.
     """
@@ -100,6 +102,8 @@ def register(
     # (3) the data and the base that it names are here, and stay: nothing may have referred to them for long
     _claim(files.manifest.snapshots(), workshop.store)
     _claim_base(files.manifest, workshop.store)
+    for tree in files.manifest.snapshots():
+        require_data_at_hand(tree, registry, workshop.store)
     # (4) the version row: the only commit point
     registry.ensure_model(given.name, actor, stages=workshop.stages)
     version = registry.register(_new_version(files, semver), actor, reason, action=action)

@@ -28,10 +28,13 @@ from holdfast.registry.records import (
     Verdict,
 )
 from holdfast.registry.values import Edge, Model, Move, MoveStage, NewVersion, Replica, ReplicaState, Stage, Version
+from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = [
     "approval",
+    "archive",
     "asked_approval",
+    "asked_archive",
     "asked_event",
     "asked_move",
     "asked_verdict",
@@ -46,6 +49,7 @@ __all__ = [
     "move",
     "replica",
     "stage",
+    "tenure",
     "verdict",
     "version",
 ]
@@ -178,6 +182,36 @@ def hold(found: Reader) -> Hold:
     )
 
 
+def archive(found: Reader) -> Archive:
+    """A copy in a remote."""
+    return Archive(
+        id=found.integer("archive"),
+        digest=Digest.parse(found.text("digest")),
+        model=found.maybe_text("model"),
+        version=found.maybe_integer("version"),
+        remote=found.text("remote"),
+        url=found.text("url"),
+        blobs=found.integer("blobs"),
+        bytes=found.integer("bytes"),
+        reason=found.text("reason"),
+        by=found.text("by"),
+        since=_time(found, "since"),
+    )
+
+
+def tenure(found: Reader) -> Tenure:
+    """A time that a version held a stage."""
+    until = found.maybe_text("until")
+    return Tenure(
+        model=ModelName(found.text("model")),
+        stage=StageName(found.text("stage")),
+        number=VersionNumber(found.integer("version")),
+        event=found.integer("event"),
+        since=_time(found, "since"),
+        until=None if until is None else from_text(until),
+    )
+
+
 def live(found: Reader) -> Live:
     """What held the stages of a model."""
     at = found.maybe_text("at")
@@ -288,6 +322,19 @@ def asked_verdict(new: NewVerdict) -> JsonObject:
         "stage": str(new.stage),
         "outcome": new.outcome,
         "body": plain(new.body),
+    }
+
+
+def asked_archive(new: NewArchive) -> JsonObject:
+    """What asks for an archive to be written down."""
+    return {
+        "what": str(new.what),
+        "remote": new.remote,
+        "url": new.url,
+        "blobs": new.blobs,
+        "bytes": new.bytes,
+        "reason": new.reason,
+        "expect": new.expect,
     }
 
 

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from itertools import islice
 
 from holdfast.canonical import Json, JsonObject, Reader, decode, plain
+from holdfast.database.times import from_text
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
@@ -27,6 +28,7 @@ from holdfast.registry.records import (
     Verdict,
 )
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
+from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 from holdfast.service.line import Line, quoted
 
 __all__ = ["HttpRegistry"]
@@ -196,6 +198,29 @@ class HttpRegistry:
     def holds(self) -> tuple[Hold, ...]:
         """See `Registry.holds`."""
         return tuple(map(documents.hold, self._items("/holds", "holds")))
+
+    def archive(self, new: NewArchive, actor: str) -> Archive:
+        """See `Registry.archive`."""
+        return documents.archive(self._said("POST", "/archives", documents.asked_archive(new), actor))
+
+    def restore(self, digest: Digest, remote: str, actor: str, reason: str = "") -> tuple[Archive, ...]:
+        """See `Registry.restore`."""
+        body: JsonObject = {"digest": str(digest), "remote": remote, "reason": reason}
+        found = self._said("POST", "/restores", body, actor)
+        return tuple(map(documents.archive, _readers(found.items("archives"), "archive")))
+
+    def archives(self) -> tuple[Archive, ...]:
+        """See `Registry.archives`."""
+        return tuple(map(documents.archive, self._items("/archives", "archives")))
+
+    def restores(self) -> Mapping[Digest, datetime]:
+        """See `Registry.restores`."""
+        rows = self._items("/restores", "restores")
+        return {Digest.parse(row.text("digest")): from_text(row.text("at")) for row in rows}
+
+    def tenures(self) -> tuple[Tenure, ...]:
+        """See `Registry.tenures`."""
+        return tuple(map(documents.tenure, self._items("/tenures", "tenures")))
 
     def audit_verify(self) -> Audit:
         """See `Registry.audit_verify`."""

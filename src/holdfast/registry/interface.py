@@ -19,6 +19,7 @@ from holdfast.registry.records import (
     Verdict,
 )
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
+from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = ["EVENTS_MAX", "Registry"]
 
@@ -160,6 +161,7 @@ class Registry(Protocol):
 
         Raises:
             NotFound: no such model, stage, version, verdict or approval.
+            Archived: the version's bytes need not be here.
             StageMoved: the stage holds another version; the details say `expected`, `found`, `moved_by`, `moved_at`,
                 `moved_from`, `moved_to` and `event`.
             AlreadyExists: the version holds the stage already.
@@ -255,6 +257,34 @@ class Registry(Protocol):
 
     def holds(self) -> tuple[Hold, ...]:
         """The holds that stand, oldest first."""
+
+    def archive(self, new: NewArchive, actor: str) -> Archive:
+        """Writes down that a remote holds all of a version or a snapshot, so that its bytes need not be here.
+
+        What stands already for this place is answered as it is, and nothing is written. Whether the remote does hold it
+        is the caller's to prove.
+
+        Raises:
+            NotFound: no such version.
+            PermissionRefused: it holds a stage, is last-known-good of one, is held, or is a snapshot of a version that
+                is not archived.
+            StageMoved: a stage of its model has moved since `new.expect`.
+        """
+
+    def restore(self, digest: Digest, remote: str, actor: str, reason: str = "") -> tuple[Archive, ...]:
+        """Writes down that the bytes of what was archived are here again, from the remote of that name.
+
+        The archives that this ends; where there are none, nothing is written.
+        """
+
+    def archives(self) -> tuple[Archive, ...]:
+        """The archives that stand, oldest first."""
+
+    def restores(self) -> Mapping[Digest, datetime]:
+        """When each of the things that ever were restored was so last."""
+
+    def tenures(self) -> tuple[Tenure, ...]:
+        """Each time that a version held a stage of its model, in the order in which they began."""
 
     def audit_verify(self) -> Audit:
         """Recomputes every event from its fields, the chain, and what the registry must hold after it; changes nothing.

@@ -7,7 +7,7 @@ from holdfast.database.engine import Database
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import audit, events, holds, judgements, lineage, moves, replicas, stages, versions
+from holdfast.registry import archives, audit, events, holds, judgements, lineage, moves, replicas, stages, versions
 from holdfast.registry import live as moments
 from holdfast.registry.actions import RECORDED, Action
 from holdfast.registry.nearest import require_model
@@ -23,6 +23,7 @@ from holdfast.registry.records import (
     Verdict,
 )
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
+from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = ["SqlRegistry"]
 
@@ -224,6 +225,32 @@ class SqlRegistry:
         """See `Registry.holds`."""
         with self._database.view() as connection:
             return holds.every_hold(connection)
+
+    def archive(self, new: NewArchive, actor: str) -> Archive:
+        """See `Registry.archive`."""
+        with self._database.write() as connection:
+            what = versions.resolve(connection, new.what) if isinstance(new.what, Reference) else new.what
+            return archives.add(connection, new, what, self._clock(), actor)
+
+    def restore(self, digest: Digest, remote: str, actor: str, reason: str = "") -> tuple[Archive, ...]:
+        """See `Registry.restore`."""
+        with self._database.write() as connection:
+            return archives.restore(connection, digest, self._clock(), actor, remote=remote, reason=reason)
+
+    def archives(self) -> tuple[Archive, ...]:
+        """See `Registry.archives`."""
+        with self._database.view() as connection:
+            return archives.every_archive(connection)
+
+    def restores(self) -> Mapping[Digest, datetime]:
+        """See `Registry.restores`."""
+        with self._database.view() as connection:
+            return archives.last_restores(connection)
+
+    def tenures(self) -> tuple[Tenure, ...]:
+        """See `Registry.tenures`."""
+        with self._database.view() as connection:
+            return moments.tenures(connection)
 
     def audit_verify(self) -> Audit:
         """See `Registry.audit_verify`."""

@@ -1,23 +1,27 @@
 """`check`: re-hash everything, name what is damaged, and say which versions it hurts."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
-from holdfast.errors import IntegrityError, NotFound
+from holdfast.errors import HoldfastError, IntegrityError, NotFound
 from holdfast.registry.interface import Registry
+from holdfast.registry.whereabouts import Archive
 from holdfast.store.interface import EVERYTHING, Depth, Store, StoreCheck
 from holdfast.store.remote.probe import require_store
 from holdfast.store.remote.refs import REFS, VersionRef
-from holdfast.upkeep.retention import version_needs, whole_needs
+from holdfast.upkeep.retention import tree_needs, version_needs, version_record, whole_needs
 from holdfast.upkeep.share import Exchange
 
-__all__ = ["Checked", "Damaged", "Source", "check", "check_remote"]
+__all__ = ["Away", "Checked", "Damaged", "Source", "check", "check_remote"]
 
 Source = Callable[[Sequence[Digest]], object]
 """Brings blobs that the store lacks or has damaged, or raises `NotFound`."""
+
+_Need = tuple[Digest, str, bool]
+"""A blob, who needs it, and whether it must be here: what was archived need not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,23 @@ class Damaged:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """A version or a snapshot that is in an archive.
+
+    Attributes:
+        archive: the newest one.
+        blobs: how many of its blobs are not here.
+    """
+
+    archive: Archive
+    blobs: int
+
+    def to_json(self) -> JsonObject:
+        """One entry of `archived`."""
+        return {"what": self.archive.name, "blobs_away": self.blobs, **self.archive.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """What a check found.
 
@@ -50,6 +71,7 @@ class Checked:
         bytes_read: how many stored bytes were read and hashed to find this out; blobs share them.
         notes: what is wrong with the store and hurts no blob.
         repaired: what was put right before.
+        archived: what is in an archive; what is not here of it is no damage.
     """
 
     blobs: int
@@ -58,6 +80,7 @@ class Checked:
     bytes_read: int = 0
     notes: tuple[str, ...] = ()
     repaired: tuple[str, ...] = ()
+    archived: tuple[Away, ...] = ()
 
     def to_json(self) -> JsonObject:
         """What `check` prints."""
@@ -69,6 +92,7 @@ class Checked:
             "damaged": [one.to_json() for one in self.damaged],
             "notes": list(self.notes),
             "repaired": list(self.repaired),
+            "archived": [one.to_json() for one in self.archived],
         }
 
 
@@ -95,13 +119,30 @@ def check(
         PermissionRefused: something could not be opened.
         NoSpace: there was no room to repair.
     """
+    archives = {one.digest: one for one in registry.archives()}
 
-    def needs() -> Iterator[tuple[Digest, str]]:
+    def needs() -> Iterator[_Need]:
         for version in registry.versions():
-            for digest in version_needs(version, store, registry, lambda _digest, _error: None):
-                yield digest, f"{version.model}@{version.number}"
+            name, is_away = f"{version.model}@{version.number}", version.digest in archives
+            if is_away:
+                for digest in version_record(version, store, registry, _pass_over):
+                    yield digest, name, True
+            for digest in version_needs(version, store, registry, _pass_over):
+                yield digest, name, not is_away
+        for tree in archives.keys() - {version.digest for version in registry.versions()}:
+            yield tree, archives[tree].name, True
 
-    return _checked(store, needs, progress, depth, _Repair(sources) if repair else None)
+    found = _checked(store, needs, progress, depth, _Repair(sources) if repair else None)
+    return replace(found, archived=_away(store, registry, archives))
+
+
+def _away(store: Store, registry: Registry, archives: Mapping[Digest, Archive]) -> tuple[Away, ...]:
+    """How much of what is in an archive is not here."""
+    needed = {version.digest: version_needs(version, store, registry, _pass_over) for version in registry.versions()}
+    return tuple(
+        Away(archive, len(store.missing(needed.get(digest) or tree_needs(digest, store, _pass_over))))
+        for digest, archive in archives.items()
+    )
 
 
 def check_remote(
@@ -128,18 +169,18 @@ def check_remote(
     exchange.remote.cutting()
     store = exchange.as_store()
 
-    def needs() -> Iterator[tuple[Digest, str]]:
+    def needs() -> Iterator[_Need]:
         for ref in exchange.remote.refs(REFS):
             name = f"{ref.model}@{ref.number}" if isinstance(ref, VersionRef) else f"snapshot {ref.digest}"
-            for digest in whole_needs(ref.digest, store, lambda _digest, _error: None, set()):
-                yield digest, name
+            for digest in whole_needs(ref.digest, store, _pass_over, set()):
+                yield digest, name, True
 
     return _checked(store, needs, progress, depth, _Repair([exchange.outgoing.send]) if repair else None)
 
 
 def _checked(
     store: Store,
-    needs: Callable[[], Iterable[tuple[Digest, str]]],
+    needs: Callable[[], Iterable[_Need]],
     progress: Callable[[int, int], None] | None,
     depth: Depth,
     repair: "_Repair | None",
@@ -159,15 +200,22 @@ def _checked(
     return Checked(found.blobs, found.bytes, tuple(damaged), found.bytes_read, found.notes, repaired)
 
 
+def _pass_over(digest: Digest, error: HoldfastError) -> None:
+    """What cannot be read is among the damaged already."""
+
+
 def _wrong(
-    store: Store, found: StoreCheck | None, needs: Callable[[], Iterable[tuple[Digest, str]]]
+    store: Store, found: StoreCheck | None, needs: Callable[[], Iterable[_Need]]
 ) -> tuple[dict[Digest, str], dict[Digest, dict[str, None]]]:
     """What is wrong with which blobs, and who needs which."""
     reasons = {one.digest: one.found for one in found.damaged} if found is not None else {}
     users: dict[Digest, dict[str, None]] = {}
-    for digest, name in needs():
+    required = set()
+    for digest, name, must_be_here in needs():
         users.setdefault(digest, {})[name] = None
-    for digest in store.missing(users):
+        if must_be_here:
+            required.add(digest)
+    for digest in store.missing(required):
         reasons.setdefault(digest, "the store does not have it")
     return reasons, users
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from holdfast.canonical import JsonObject, Reader, decode, encode
 from holdfast.errors import AlreadyExists, NotFound, UsageError
+from holdfast.registry.whereabouts import Archive
 from holdfast.store.disk import place, refusing
 from holdfast.store.formats import accepted_version
 from holdfast.store.remote.address import Address, checked_endpoint, checked_storage_class
@@ -102,6 +103,24 @@ class Remotes:
             f"there is no remote {wanted!r}" if known else "this project has no remote",
             hint=f"Name one with --remote: {names}." if known else "Add one: holdfast remote add origin URL",
             remotes=sorted(known),
+        )
+
+    def of_archive(self, archive: Archive) -> NamedRemote:
+        """The remote that holds an archive: the one at its address, whatever it is called now, or of its name.
+
+        Raises:
+            NotFound: there is neither.
+        """
+        known = list(self)
+        at_address = [one for one in known if str(one.address) == archive.url]
+        of_name = [one for one in known if one.name == archive.remote]
+        for found in (*at_address, *of_name):
+            return found
+        raise NotFound(
+            f"{archive.name} is archived in {archive.remote}, {archive.url}, and this project has no such remote",
+            hint=f"Add it again: holdfast remote add {archive.remote} {archive.url}",
+            remote=archive.remote,
+            url=archive.url,
         )
 
     def refuse_taken(self, name: str) -> None:

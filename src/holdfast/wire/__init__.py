@@ -9,12 +9,13 @@ database or which store it works on. `ls wire`: the project, the ways to remotes
 
 from holdfast.wire.project import POLICY_STUB, Project, create_project, open_project, utc_now
 from holdfast.wire.remotes import open_remote, open_transport
-from holdfast.wire.upkeep import open_collector, open_exchange
+from holdfast.wire.upkeep import open_archiver, open_collector, open_exchange
 
 __all__ = [
     "POLICY_STUB",
     "Project",
     "create_project",
+    "open_archiver",
     "open_collector",
     "open_exchange",
     "open_project",

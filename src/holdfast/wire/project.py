@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from holdfast.config import HOME_NAME, Settings
+from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.names import Reference
 from holdfast.store.disk import refusing
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from holdfast.runtime.bundle_files import BundleFiles
     from holdfast.runtime.predictor import Predictor
     from holdfast.tracking.interface import Tracking
+    from holdfast.upkeep.keep_rules import KeepRules
 
 __all__ = ["POLICY_STUB", "Project", "create_project", "open_project", "utc_now"]
 
@@ -54,6 +56,13 @@ POLICY_STUB = """\
 # approvals_min = 1
 # second_person = false         # true: somebody else than the one who registered must approve
 # executes_code = "allow"       # "deny": no pickles
+
+[retention]
+# versions = 3                  # the last ones that held a protected stage stay at hand
+# stages = ["production"]       # those stages; when it is left out, all but staging and archived
+# incident_days = 30            # how long a version stays after it left one
+# recent_days = 30              # how long after it was registered or restored
+# archive = "cold"              # the remote that takes the others; see: holdfast archive -h
 """
 
 
@@ -166,6 +175,15 @@ class Project(AbstractContextManager["Project"]):
         return Policy.read(self.settings.policy_path)
 
     @cached_property
+    def keep_rules(self) -> "KeepRules":
+        """Which versions stay at hand; read when something is to be archived or deleted.
+
+        Raises:
+            UsageError: the policy file is not valid.
+        """
+        return _keep_rules(self.policy)
+
+    @cached_property
     def workshop(self) -> "Workshop":
         """Where bundles are put together."""
         from holdfast.flow.register import Workshop
@@ -189,12 +207,26 @@ class Project(AbstractContextManager["Project"]):
 
         Raises:
             NotFound: there is no such version, or the store lacks a file of its bundle.
+            Archived: it was archived, and its bytes are not here.
             AlreadyExists: the folder holds something.
             IntegrityError, NoSpace, PermissionRefused: a blob is damaged, or the folder cannot be written.
         """
+        from holdfast.runtime.at_hand import require_at_hand
         from holdfast.runtime.materialise import checkout_bundle
 
-        return checkout_bundle(self.store, self.registry.resolve(version).digest, folder)
+        found = self.registry.resolve(version)
+        require_at_hand(found, self.registry, self.store)
+        return checkout_bundle(self.store, found.digest, folder)
+
+    def require_data(self, tree: Digest) -> None:
+        """Raise where the data of a snapshot was archived and is not here.
+
+        Raises:
+            Archived: that is so.
+        """
+        from holdfast.runtime.at_hand import require_data_at_hand
+
+        require_data_at_hand(tree, self.registry, self.store)
 
     @contextmanager
     def _open(self, files: "BundleFiles") -> "Iterator[Predictor]":
@@ -217,7 +249,7 @@ def create_project(folder: Path) -> Settings:
     from holdfast.flow.gate import Policy
 
     _refuse_what_is_not_built(settings)
-    Policy.read(settings.policy_path)
+    _keep_rules(Policy.read(settings.policy_path))
     with refusing(settings.home):
         settings.home.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -234,6 +266,12 @@ def create_project(folder: Path) -> Settings:
         with refusing(settings.policy_path):
             settings.policy_path.write_text(POLICY_STUB, encoding="utf-8")
     return settings
+
+
+def _keep_rules(policy: "Policy") -> "KeepRules":
+    from holdfast.upkeep.keep_rules import KeepRules
+
+    return KeepRules.parse(policy.document.get("retention", {}), policy.where, policy.stages)
 
 
 def open_project(settings: Settings) -> Project:

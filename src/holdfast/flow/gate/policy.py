@@ -12,6 +12,9 @@
     [model.churn.gate.production]   # the same keys, for one model
     metrics_min = { recall = 0.9 }
 
+    [retention]                     # which versions stay at hand; upkeep reads it
+    versions = 3
+
 A key that is not known is an error: a policy that is misspelt protects nobody.
 """
 
@@ -24,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.canonical import JsonObject
+from holdfast.config import POLICY_NAME
 from holdfast.errors import NotFound, UsageError
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.names import ModelName, StageName
@@ -99,11 +103,13 @@ class Policy:
 
     Attributes:
         stages: the stages that models of this project have.
-        document: the parsed file.
+        document: the parsed file; its `[retention]` is taken apart by those who archive.
+        where: its name.
     """
 
     stages: tuple[StageName, ...] = STAGES
     document: Mapping[str, Any] = field(default_factory=dict)
+    where: str = POLICY_NAME
 
     @classmethod
     def read(cls, path: Path) -> "Policy":
@@ -129,10 +135,10 @@ class Policy:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{where} is not TOML: {error}", hint="Mend that line.") from error
-        _known(document, {"stages", "gate", "model"}, where)
+        _known(document, {"stages", "gate", "model", "retention"}, where)
         stages = _table(document.get("stages", {}), f"{where} [stages]")
         _known(stages, {"names"}, f"{where} [stages]")
-        policy = cls(_stages(stages.get("names", [str(name) for name in STAGES]), f"{where} [stages]"), document)
+        policy = cls(_stages(stages.get("names", [str(name) for name in STAGES]), f"{where} [stages]"), document, where)
         policy._check(where)
         return policy
 

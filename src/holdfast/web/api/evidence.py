@@ -10,7 +10,7 @@ from holdfast.canonical import Reader
 from holdfast.database.times import from_text
 from holdfast.digest import Digest
 from holdfast.errors import UnsupportedFormat, UsageError
-from holdfast.names import ModelName, Reference, StageName, VersionNumber
+from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import EVENTS_MAX, Meaning, NewApproval, NewEvent, NewVerdict, documents
 from holdfast.web.api import schemas
 from holdfast.web.api.desk import Actor, Here, action_of, answer, refusals
@@ -123,25 +123,6 @@ async def lineage(
 ) -> Response:
     """The edges that touch a thing, as child or as parent."""
     return answer({"edges": [one.to_json() for one in await desk.ask(lambda: desk.registry.lineage(kind, name))]})
-
-
-@routes.get("/holds", response_model=schemas.Holds)
-async def holds(desk: Here) -> Response:
-    """The holds that stand."""
-    return answer({"holds": [one.to_json() for one in await desk.ask(desk.registry.holds)]})
-
-
-@routes.post("/holds", response_model=schemas.Hold, status_code=201)
-async def hold(desk: Here, actor: Actor, new: schemas.NewHold) -> Response:
-    """Keep a version or a snapshot, with all that it needs, until the hold is lifted."""
-    what = Digest.parse(new.what) if new.what.startswith("sha256:") else Reference.parse(new.what)
-    return answer((await desk.ask(lambda: desk.registry.hold(what, new.reason, actor))).to_json(), 201)
-
-
-@routes.post("/holds/{hold}/lift", response_model=schemas.Hold)
-async def lift(desk: Here, actor: Actor, hold: Annotated[int, Path(ge=0, le=2**53 - 1)], why: schemas.Why) -> Response:
-    """Take a hold back."""
-    return answer((await desk.ask(lambda: desk.registry.lift(hold, why.reason, actor))).to_json())
 
 
 @routes.put("/replicas/{replica}", response_model=schemas.Replica)

@@ -296,37 +296,6 @@ class Verdict(Said):
     created_at: Moment
 
 
-class NewHold(Asked):
-    """What is to be kept: `churn@4`, or the digest of a snapshot."""
-
-    what: str
-    reason: str
-
-
-class Why(Asked):
-    """A reason, and nothing else."""
-
-    reason: str = ""
-
-
-class Hold(Said):
-    """A wish that something be kept."""
-
-    hold: Index
-    digest: DigestText
-    model: str | None
-    version: Number | None
-    reason: str
-    by: str
-    since: Moment
-
-
-class Holds(Said):
-    """The holds that stand, oldest first."""
-
-    holds: list[Hold]
-
-
 class Holding(Said):
     """The version that held a stage at a moment."""
 
