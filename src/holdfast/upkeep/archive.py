@@ -21,6 +21,7 @@ from holdfast.runtime.materialise import read_manifest
 from holdfast.store.interface import Store
 from holdfast.store.remote.refs import SnapshotRef, VersionRef
 from holdfast.tracking.interface import Tracking
+from holdfast.upkeep.bases import likely_bases
 from holdfast.upkeep.keep_rules import Facts, KeepRules, Kept, Which, keep, which
 from holdfast.upkeep.share import Exchange, away, needs, ref_of
 
@@ -270,7 +271,7 @@ def archive(archiver: Archiver, exchange: Exchange, wish: Wish, one: Due, progre
             raise there.away()
         return Done(one.name, one.ref.digest, wish.remote, is_new=False, blobs=0, bytes=0)
     # (2) the bytes
-    sent = exchange.outgoing.send(needed, progress)
+    sent = exchange.outgoing.send(needed, progress, bases=_bases(archiver, one.what))
     # (3) what it lists, asked anew
     if lacking := exchange.look()(needed):
         raise IntegrityError(
@@ -335,6 +336,14 @@ def restore(exchange: Exchange, remote: str, what: Version | Digest, *, actor: s
 
 def _name(what: Version | Digest) -> str:
     return str(what) if isinstance(what, Digest) else f"{what.model}@{what.number}"
+
+
+def _bases(archiver: Archiver, what: Version | Digest) -> dict[Digest, list[Digest]]:
+    """What may make the copy smaller; what a snapshot shares with itself is found without being named."""
+    if isinstance(what, Digest):
+        return {}
+    manifest = read_manifest(archiver.store, what.digest)
+    return likely_bases(what, manifest, archiver.registry, archiver.store)
 
 
 def _refused(name: str, kept: Kept) -> PermissionRefused:

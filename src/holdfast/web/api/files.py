@@ -1,11 +1,11 @@
 """The store's files: listed, read in ranges, and taken in by digest."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from typing import Annotated
 
-import anyio.from_thread
 from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -86,8 +86,8 @@ async def put(
     content_length: Annotated[int, Header(ge=0)],
 ) -> Response:
     """Take a file in, if its bytes are what its name says and nothing has that name."""
-    arriving = request.stream()
-    made = await desk.ask(lambda: depot.put(key, gathered(_arrived(arriving), _PIECE_BYTES), content_length))
+    arriving = _arrived(request.stream(), asyncio.get_running_loop())
+    made = await desk.ask(lambda: depot.put(key, gathered(arriving, _PIECE_BYTES), content_length))
     return Response(status_code=201 if made else 412)
 
 
@@ -106,11 +106,11 @@ async def claim(desk: Here, depot: Bytes, digest: str) -> Response:
     return Response(status_code=204)
 
 
-def _arrived(arriving: AsyncIterator[bytes]) -> Iterator[bytes]:
+def _arrived(arriving: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> Iterator[bytes]:
     """The body as it comes, for a thread: it waits, and the event loop does not."""
 
     async def following() -> bytes | None:
         return await anext(arriving, None)
 
-    while (piece := anyio.from_thread.run(following)) is not None:
+    while (piece := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not None:
         yield piece
