@@ -231,3 +231,16 @@ def test_an_exact_file_whose_recipe_never_came_is_named_when_a_chunk_in_it_is_da
     [path] = exact_files(store.root)
     flip(path, 3000)
     assert named(check(LocalStore(store.root))) == [digest]
+
+
+@both
+def test_a_chunk_that_an_exact_file_has_twice_may_be_damaged_in_one_place(
+    exactly: None, store: LocalStore, tmp_path: Path, check: Check
+) -> None:
+    page = b"".join(b"%d," % number for number in range(1500))
+    added_file(store, tmp_path / "file", page + page)
+    [path] = exact_files(store.root)
+    flip(path, len(page) + len(page) // 2)
+    opened = LocalStore(store.root)
+    assert opened.read(hash_bytes(page + page), bytes_max=20_000) == page + page
+    assert named(check(opened)) == []
