@@ -41,6 +41,25 @@ def database(database_path: Path) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture(
+    params=[
+        "one handle",
+        "two handles",
+        pytest.param("one handle on a server", marks=pytest.mark.slow),
+        pytest.param("two handles on a server", marks=pytest.mark.slow),
+    ]
+)
+def handles(request: pytest.FixtureRequest) -> Iterator[list[Database]]:
+    """One database, opened once or twice."""
+    on_a_server = "server" in request.param
+    found = request.getfixturevalue("postgres_url" if on_a_server else "database_path")
+    url = found if on_a_server else f"sqlite:///{found}"
+    databases = [Database.open(url) for _ in range(1 if "one" in request.param else 2)]
+    yield databases
+    for database in databases:
+        database.close()
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

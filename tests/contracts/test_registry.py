@@ -1,9 +1,8 @@
-"""What every registry keeps: one file, and one file behind two handles that know nothing of each other."""
+"""What every registry keeps: a file and a server, each also behind two handles that know nothing of each other."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -49,15 +48,11 @@ class InTurns:
         return getattr(next(self._turns), name)
 
 
-@pytest.fixture(params=["one handle", "two handles"])
-def registry(request: pytest.FixtureRequest, database_path: Path, clock: Callable[[], datetime]) -> Iterator[Registry]:
+@pytest.fixture
+def registry(handles: list[Database], clock: Callable[[], datetime]) -> Registry:
     ids = itertools.count(1)
-    count = 1 if request.param == "one handle" else 2
-    databases = [Database.open(f"sqlite:///{database_path}") for _ in range(count)]
-    registries = [SqlRegistry(database, clock, lambda: f"approval-{next(ids)}") for database in databases]
-    yield cast("Registry", InTurns(*registries))
-    for database in databases:
-        database.close()
+    registries = [SqlRegistry(database, clock, lambda: f"approval-{next(ids)}") for database in handles]
+    return cast("Registry", InTurns(*registries))
 
 
 def number(value: int) -> VersionNumber:

@@ -1,11 +1,10 @@
-"""What every adapter of tracking keeps: one file, and one file behind two handles that know nothing of each other."""
+"""What tracking keeps: in a file and on a server, each also behind two handles that know nothing of each other."""
 
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -29,16 +28,10 @@ class InTurns:
         return getattr(next(self._turns), name)
 
 
-@pytest.fixture(params=["one handle", "two handles"])
-def tracking(request: pytest.FixtureRequest, database_path: Path, clock: Callable[[], datetime]) -> Iterator[Tracking]:
+@pytest.fixture
+def tracking(handles: list[Database], clock: Callable[[], datetime]) -> Tracking:
     ids = itertools.count(1)
-    count = 1 if request.param == "one handle" else 2
-    databases = [Database.open(f"sqlite:///{database_path}") for _ in range(count)]
-    yield cast(
-        "Tracking", InTurns(*(SqlTracking(database, clock, lambda: f"run-{next(ids)}") for database in databases))
-    )
-    for database in databases:
-        database.close()
+    return cast("Tracking", InTurns(*(SqlTracking(database, clock, lambda: f"run-{next(ids)}") for database in handles)))
 
 
 def start(tracking: Tracking, **more: Any) -> Run:

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, text, update
 
 from holdfast.canonical import Json, encode, plain
 from holdfast.database.engine import Database
@@ -16,13 +16,17 @@ from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.tracking import limits, reading
 from holdfast.tracking.grammar import parse_filter, parse_order
 from holdfast.tracking.interface import POINTS_MAX, RUNS_MAX
-from holdfast.tracking.search import statement
+from holdfast.tracking.search import statement as searching
 from holdfast.tracking.tables import run_inputs, run_params, run_points, run_tags, runs
 from holdfast.tracking.values import NewRun, Point, Run, RunInput, RunStatus
 
 __all__ = ["SqlTracking"]
 
 _STATUS = select(runs.c.status).where(runs.c.id == bindparam("run"))
+
+# The row of the run is locked first by whoever changes the run, so that whoever logs to it, or ends it, takes turns: what
+# is read behind the lock is as the one before left it. SQLite has one writer anyway, and no such words.
+_STATUS_LOCKED = _STATUS.with_for_update(key_share=True)
 
 _ADD_POINTS = insert(run_points)
 
@@ -69,7 +73,7 @@ class SqlTracking:
         limits.check_size("the name of a run", len(new.name), limits.NAME_CHARACTERS_MAX)
         limits.check_size("the notes of a run", len(new.notes), limits.NOTES_CHARACTERS_MAX)
         run = self._new_id()
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             connection.execute(
                 insert(runs),
                 {
@@ -88,7 +92,7 @@ class SqlTracking:
 
     def log_params(self, run: str, params: Mapping[str, Json]) -> None:
         """See `Tracking.log_params`."""
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             _require_running(connection, run)
             _add_params(connection, run, params)
 
@@ -109,7 +113,7 @@ class SqlTracking:
             there = last.get(row["key"])
             if there is None or (row["step"], row["time"]) >= (there["step"], there["time"]):
                 last[row["key"]] = row
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             _require_running(connection, run)
             if rows:
                 connection.execute(_ADD_POINTS, rows)
@@ -125,7 +129,7 @@ class SqlTracking:
 
     def set_tags(self, run: str, tags: Mapping[str, str]) -> None:
         """See `Tracking.set_tags`."""
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             _require_running(connection, run)
             _set_tags(connection, run, tags)
 
@@ -135,7 +139,7 @@ class SqlTracking:
         limits.check_count("inputs", len(given), limits.KEYS_MAX)
         for one in given:
             limits.check_input(one)
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             _require_running(connection, run)
             _add_inputs(connection, run, given)
 
@@ -144,7 +148,7 @@ class SqlTracking:
         if status is RunStatus.RUNNING:
             raise UsageError("a run cannot end as running", hint="Say finished, failed or killed.")
         limits.check_size("the notes of a run", len(notes or ""), limits.NOTES_CHARACTERS_MAX)
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             _require_running(connection, run)
             change: dict[str, str] = {"status": str(status), "finished_at": to_text(self._clock())}
             if notes is not None:
@@ -164,7 +168,7 @@ class SqlTracking:
             raise UsageError(f"{limit} runs cannot be asked for at once", hint=f"Ask for 1 to {RUNS_MAX}.", place=0)
         wanted, orders = parse_filter(filter), parse_order(order_by)
         with self._database.view() as connection:
-            return reading.many(connection, list(connection.scalars(statement(wanted, orders, limit))))
+            return reading.many(connection, list(connection.scalars(searching(wanted, orders, limit))))
 
     def digests(self) -> tuple[tuple[str, Digest], ...]:
         """See `Tracking.digests`."""
@@ -173,15 +177,15 @@ class SqlTracking:
         return tuple(sorted((run, Digest.parse(digest)) for run, digest in {tuple(row) for row in rows}))
 
 
-def _require(connection: Connection, run: str) -> str:
-    status = connection.execute(_STATUS, {"run": run}).scalar_one_or_none()
+def _require(connection: Connection, run: str, statement: Select[*tuple[Any, ...]] = _STATUS) -> str:
+    status = connection.execute(statement, {"run": run}).scalar_one_or_none()
     if status is None:
         raise NotFound(f"there is no run {run[:80]}", hint="Find it with: holdfast search", run=run)
     return str(status)
 
 
 def _require_running(connection: Connection, run: str) -> None:
-    status = _require(connection, run)
+    status = _require(connection, run, _STATUS_LOCKED)
     if status != RunStatus.RUNNING:
         raise UsageError(
             f"the run {run} has ended as {status}, and is never changed again",
