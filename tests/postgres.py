@@ -1,7 +1,7 @@
 """A real PostgreSQL for tests: its programs come with a development dependency, or else from the system.
 
-It refuses to run as root, so that root's tests give it to `nobody`, and its programs too where `nobody` cannot reach them.
-It is never skipped: where it cannot be started, tests fail.
+It refuses to run as root, so that root's tests give it to `nobody`, and its programs too where `nobody` cannot reach
+them. It is never skipped: where it cannot be started, tests fail.
 """
 
 import importlib.util
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 import psycopg
+import psycopg.conninfo
 from sqlalchemy import URL
 
 from holdfast.database.engine import Database
@@ -34,7 +35,7 @@ OWNER = "owner"
 """The role that owns the cluster."""
 
 
-_TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'"
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 
 
 def _programs() -> Path:
@@ -86,7 +87,7 @@ class PostgresServer:
         word = self.folder / "password"
         word.write_text(PASSWORD)
         word.chmod(0o644)
-        command = [self._programs / "initdb", "-D", self.folder / "data", "-U", OWNER, f"--pwfile={word}"]
+        command = [str(self._programs / "initdb"), "-D", str(self.folder / "data"), "-U", OWNER, f"--pwfile={word}"]
         command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
         made = subprocess.run(command, user=self._account, cwd=self.folder, capture_output=True, text=True, check=False)
         assert made.returncode == 0, made.stderr
@@ -111,7 +112,7 @@ class PostgresServer:
             "full_page_writes": "on" if self._durable else "off",
             "lc_messages": "C",
         }
-        command = [self._programs / "postgres", "-D", self.folder / "data"]
+        command = [str(self._programs / "postgres"), "-D", str(self.folder / "data")]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         with (self.folder / "log").open("ab") as log:
@@ -119,7 +120,7 @@ class PostgresServer:
         give_up = time.monotonic() + _START_SECONDS_MAX
         while self._process.poll() is None and time.monotonic() < give_up:
             try:
-                psycopg.connect(**self._keys(port, "postgres"), connect_timeout=5).close()
+                psycopg.connect(self._keys(port, "postgres"), connect_timeout=5).close()
             except psycopg.OperationalError:
                 time.sleep(0.02)
             else:
@@ -134,12 +135,14 @@ class PostgresServer:
             self._process.wait(60)
             self._process = None
 
-    def _keys(self, port: int, database: str) -> "dict[str, str]":
-        return {"host": "127.0.0.1", "port": str(port), "user": OWNER, "password": PASSWORD, "dbname": database}
+    def _keys(self, port: int, database: str) -> str:
+        return psycopg.conninfo.make_conninfo(
+            host="127.0.0.1", port=port, user=OWNER, password=PASSWORD, dbname=database
+        )
 
     def raw(self, database: str = "postgres") -> psycopg.Connection:
         """A connection that knows nothing of Holdfast, as the cluster's owner; whoever asks closes it."""
-        return psycopg.connect(**self._keys(self.port, database), autocommit=True)
+        return psycopg.connect(self._keys(self.port, database), autocommit=True)
 
     def url(self, database: str, *, user: str = OWNER, password: str = PASSWORD, port: int | None = None) -> str:
         """As `HOLDFAST_DATABASE_URL` takes it."""
@@ -174,7 +177,7 @@ class PostgresServer:
             )
             connection.execute("SET session_replication_role = replica")  # no trigger, no foreign key
             tables = [name for (name,) in connection.execute(_TABLES)]
-            connection.execute("; ".join(f"DELETE FROM {name}" for name in tables))
+            connection.execute("; ".join(f"DELETE FROM {name}" for name in tables))  # noqa: S608 - its own names
             connection.execute("ALTER SEQUENCE run_points_id_seq RESTART")
         connection.close()
         self._idle.append(database)
@@ -186,12 +189,10 @@ class PostgresServer:
         connection.close()
 
 
-def _started(
-    command: "list[object]", account: str | None, folder: Path, log: "IO[bytes]"
-) -> "subprocess.Popen[bytes]":
+def _started(command: list[str], account: str | None, folder: Path, log: IO[bytes]) -> "subprocess.Popen[bytes]":
     # In a session of its own: an interrupt of the tests is theirs, and they end it in their own order.
     return subprocess.Popen(
-        [str(word) for word in command],
+        command,
         user=account,
         cwd=folder,
         stdin=subprocess.DEVNULL,

@@ -3,7 +3,7 @@
 | variable | meaning | default |
 |---|---|---|
 | `HOLDFAST_HOME` | the folder of the embedded registry and store | `.holdfast/`, found upwards like `.git` |
-| `HOLDFAST_DATABASE_URL` | the registry's database, an SQLite file or one of a PostgreSQL server | `registry.db` in the home |
+| `HOLDFAST_DATABASE_URL` | the registry's database, in SQLite or PostgreSQL | `registry.db` in the home |
 | `HOLDFAST_STORE_URL` | where bytes are kept | `store/` in the home |
 | `HOLDFAST_STORE_CACHE_BYTES_MAX` | how much of a store in a bucket is kept on this machine | 10 GiB |
 | `HOLDFAST_URL` | a Holdfast server, used instead of the embedded registry | none |

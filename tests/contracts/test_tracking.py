@@ -31,7 +31,9 @@ class InTurns:
 @pytest.fixture
 def tracking(handles: list[Database], clock: Callable[[], datetime]) -> Tracking:
     ids = itertools.count(1)
-    return cast("Tracking", InTurns(*(SqlTracking(database, clock, lambda: f"run-{next(ids)}") for database in handles)))
+    return cast(
+        "Tracking", InTurns(*(SqlTracking(database, clock, lambda: f"run-{next(ids)}") for database in handles))
+    )
 
 
 def start(tracking: Tracking, **more: Any) -> Run:

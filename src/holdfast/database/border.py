@@ -130,9 +130,7 @@ def _standby(name: str, said: str) -> HoldfastError:
 
 
 def _unfit(name: str, said: str) -> HoldfastError:
-    return UsageError(
-        f"{name} cannot keep a value: {said}", hint="Take out what no column can hold.", database=name
-    )
+    return UsageError(f"{name} cannot keep a value: {said}", hint="Take out what no column can hold.", database=name)
 
 
 def _too_large(name: str, said: str) -> HoldfastError:
@@ -182,14 +180,14 @@ _REFUSALS: tuple[tuple[str, Callable[[str, str], HoldfastError]], ...] = (
     ("pg_hba.conf", _account),
     ("permission denied", _account),
     ("is not permitted to log in", _account),
-    ("role ", _account),
+    ('role "', _account),
     ("too many clients", _full_house),
     ("too many connections", _full_house),
     ("connection slots", _full_house),
     ("session is read-only", _standby),
 )
-"""What a server says in English before there is a connection: libpq then gives no SQLSTATE. Any other sentence means that
-there is no connection."""
+"""What a server says in English before there is a connection: libpq then gives no SQLSTATE. Any other sentence means
+that there is no connection."""
 
 _NO_SUCH_TABLE = frozenset({"SQLITE_ERROR", "42P01"})
 

@@ -26,27 +26,27 @@ SCHEMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 """How such a URL may begin."""
 
 WRITER_LOCK = 0x686F6C64
-"""The advisory lock of the single writer: `hold` in ASCII. Advisory locks belong to one database, so that two registries
-on one server do not meet; the triggers name it too."""
+"""The advisory lock of the single writer: `hold` in ASCII. Advisory locks belong to one database, so that two
+registries on one server do not meet; the triggers name it too."""
 
 _CONNECTIONS_KEPT = 8
 _CONNECTIONS_EXTRA = 12
-"""20 connections at once: a server that was never tuned has 100, of which 3 are its own, so that four processes fit. Each
-call holds one for a few milliseconds, and further threads wait for one as long as they would wait for the writer."""
+"""20 connections at once: a server that was never tuned has 100, of which 3 are its own, so that four processes fit.
+Each call holds one for a few milliseconds, and further threads wait for one as long as they would for the writer."""
 
 _CONNECT_SECONDS_MAX = 10
 """A server that is there answers in a fraction of a second; behind a lost address nobody ever answers."""
 
 _STATEMENT_MILLISECONDS_MAX = 120_000
-"""Searches and pages of the log take milliseconds; what takes minutes has lost its reader, and holds back cleaning up."""
+"""Searches and pages of the log take milliseconds; what takes minutes has lost its reader, and blocks cleaning up."""
 
 _IDLE_MILLISECONDS_MAX = 60_000
-"""Between two statements of a transaction there are only computations of ours. A process that was stopped there holds the
-single writer's place: after a minute the server gives it to the next, and the transaction is undone."""
+"""Between two statements of a transaction there are only computations of ours. A process that was stopped there holds
+the single writer's place: after a minute the server gives it to the next, and the transaction is undone."""
 
 _UNACKNOWLEDGED_MILLISECONDS_MAX = 30_000
-"""How long bytes that were sent may stay unacknowledged before the machine at the other end is taken for dead; the system
-itself would wait a quarter of an hour."""
+"""How long bytes that were sent may stay unacknowledged before the machine at the other end is taken for dead; the
+system itself would wait a quarter of an hour."""
 
 _QUIET_SECONDS, _PROBE_SECONDS, _PROBES = 30, 10, 3
 """The same for a connection that only waits: asked after 30 seconds of silence, given up a minute after that began."""
@@ -152,13 +152,15 @@ def _prepare(driver: Any, _: ConnectionPoolEntry) -> None:
             hint="Make another one: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0",
         )
     # Where a server, a database or a role was set to answer before a commit is durable. Stricter settings stay.
-    driver.execute("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")
+    driver.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
 
 
 def _refuse_closed(driver: Any, _record: ConnectionPoolEntry, _proxy: object) -> None:
     """Has the pool replace a connection that the server has closed, without asking the server.
 
-    Nothing is owed on an idle connection, so that bytes to read on it are the server's farewell, or the end of the stream.
+    Nothing is owed on an idle connection, so that bytes to read on it are the server's farewell, or the end.
     """
     if not driver.closed:
         waiting = select.poll()

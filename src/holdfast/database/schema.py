@@ -1,8 +1,8 @@
 """Which schema a database holds, and bringing it to the one this Holdfast knows.
 
-The steps are Alembic scripts in `migrations/steps/`, forward only. All the steps a database needs run in one transaction
-together with the record of them: after a crash it is as it was. Ordinary opens pay one small statement, and never
-load Alembic.
+The steps are Alembic scripts in `migrations/steps/`, forward only. All the steps a database needs run in one
+transaction together with the record of them: after a crash it is as it was. Ordinary opens pay one small statement,
+and never load Alembic.
 """
 
 from enum import Enum

@@ -16,8 +16,8 @@ def refuse_unstorable(
     """Looks at every text on its way to the driver; an engine's `before_cursor_execute` calls it.
 
     Raises:
-        UsageError: a text holds the character NUL, which ends texts in PostgreSQL and in SQLite's own tools, or half of a
-            surrogate pair, which is no character and has no bytes in UTF-8.
+        UsageError: a text holds the character NUL, which PostgreSQL does not take and tools for SQLite stop at, or half
+            of a surrogate pair, which is no character and has no bytes in UTF-8.
     """
     for row in parameters if executemany else (parameters,):
         values: Iterable[Any] = row.values() if isinstance(row, Mapping) else row
@@ -38,6 +38,6 @@ def _refuse_surrogates(text: str) -> None:
 
 def _refused(text: str, what: str) -> UsageError:
     return UsageError(
-        f"a text cannot be kept, since it holds {what}: {ascii(text[:80])}",
+        f"a text cannot be kept, since it holds {what}: {text[:80]!a}",
         hint="Take it out, or keep what is no text in a file.",
     )

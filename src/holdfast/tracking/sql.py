@@ -16,27 +16,19 @@ from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.tracking import limits, reading
 from holdfast.tracking.grammar import parse_filter, parse_order
 from holdfast.tracking.interface import POINTS_MAX, RUNS_MAX
+from holdfast.tracking.points import NewPoint
+from holdfast.tracking.points import add as add_points
 from holdfast.tracking.search import statement as searching
-from holdfast.tracking.tables import run_inputs, run_params, run_points, run_tags, runs
+from holdfast.tracking.tables import run_inputs, run_params, run_tags, runs
 from holdfast.tracking.values import NewRun, Point, Run, RunInput, RunStatus
 
 __all__ = ["SqlTracking"]
 
 _STATUS = select(runs.c.status).where(runs.c.id == bindparam("run"))
 
-# The row of the run is locked first by whoever changes the run, so that whoever logs to it, or ends it, takes turns: what
-# is read behind the lock is as the one before left it. SQLite has one writer anyway, and no such words.
+# The row of the run is locked first by whoever changes the run, so that whoever logs to it, or ends it, takes turns:
+# what is read behind the lock is as the one before left it. SQLite has one writer anyway, and no such words.
 _STATUS_LOCKED = _STATUS.with_for_update(key_share=True)
-
-_ADD_POINTS = insert(run_points)
-
-# Valid on SQLite and PostgreSQL alike. The last point is that of the highest step; within a step, of the highest
-# time; within a time, the one that was logged last.
-_KEEP_LAST = text(
-    "INSERT INTO run_metrics (run, key, step, time, value) VALUES (:run, :key, :step, :time, :value) "
-    "ON CONFLICT (run, key) DO UPDATE SET step = excluded.step, time = excluded.time, value = excluded.value "
-    "WHERE (excluded.step, excluded.time) >= (run_metrics.step, run_metrics.time)"
-)
 
 _SET_TAG = text(
     "INSERT INTO run_tags (run, key, value, text) VALUES (:run, :key, :value, :text) "
@@ -107,17 +99,10 @@ class SqlTracking:
         given = list(islice(points, POINTS_MAX + 1))
         limits.check_count("points", len(given), POINTS_MAX)
         now = self._clock()
-        rows = [_point(run, point, now) for point in given]
-        last: dict[str, dict[str, Any]] = {}
-        for row in rows:
-            there = last.get(row["key"])
-            if there is None or (row["step"], row["time"]) >= (there["step"], there["time"]):
-                last[row["key"]] = row
+        fresh = [_point(point, now) for point in given]
         with self._database.change() as connection:
             _require_running(connection, run)
-            if rows:
-                connection.execute(_ADD_POINTS, rows)
-                connection.execute(_KEEP_LAST, list(last.values()))
+            add_points(connection, run, fresh)
 
     def history(self, run: str, metric: str) -> tuple[Point, ...]:
         """See `Tracking.history`."""
@@ -245,15 +230,10 @@ def _set_tags(connection: Connection, run: str, tags: Mapping[str, str]) -> None
         connection.execute(_SET_TAG, rows)
 
 
-def _point(run: str, point: Point, now: datetime) -> dict[str, Any]:
+def _point(point: Point, now: datetime) -> NewPoint:
     value = limits.check_point(point)
-    return {
-        "run": run,
-        "key": point.name,
-        "step": point.step,
-        "time": to_text(now if point.time is None else point.time),
-        "value": None if math.isnan(value) else value,
-    }
+    time = to_text(now if point.time is None else point.time)
+    return NewPoint(point.name, point.step, time, None if math.isnan(value) else value)
 
 
 def _add_inputs(connection: Connection, run: str, inputs: Iterable[RunInput]) -> None:

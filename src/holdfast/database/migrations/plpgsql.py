@@ -17,8 +17,8 @@ def quoted_schema(connection: Connection) -> str:
 def function(name: str, body: str, schema: str) -> str:
     """The statement that makes the function `holdfast_{name}` of a trigger, or gives it another body.
 
-    The path is nailed down: whoever fires the trigger may have another one, or a temporary table of a name of ours, which
-    is found first wherever `pg_temp` is not named.
+    The path is nailed down: whoever fires the trigger may have another one, or a temporary table of a name of ours,
+    which is found first wherever `pg_temp` is not named.
     """
     return (
         f"CREATE OR REPLACE FUNCTION {schema}.holdfast_{name}() RETURNS trigger LANGUAGE plpgsql "

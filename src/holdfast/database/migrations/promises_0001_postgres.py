@@ -1,8 +1,8 @@
 """The promises of the first schema, as triggers of PostgreSQL; what they promise is told in `promises_0001`.
 
-What is never changed is refused by the statement, even where it would touch no row; `TRUNCATE` too, which SQLite does not
-have. That a row is never replaced needs no trigger: PostgreSQL replaces by updating. Whatever a trigger decides by is
-locked, since others write at the same moment: the log by the lock of the single writer, a run by its row.
+What is never changed is refused by the statement, even where it would touch no row; `TRUNCATE` too, which SQLite does
+not have. That a row is never replaced needs no trigger: PostgreSQL replaces by updating. Whatever a trigger decides by
+is locked, since others write at the same moment: the log by the lock of the single writer, a run by its row.
 """
 
 from collections.abc import Iterator
@@ -13,20 +13,18 @@ from holdfast.database.migrations.plpgsql import function, quoted_schema
 
 __all__ = ["postgres_triggers"]
 
-_WRITER_LOCK = 0x686F6C64
-"""What `holdfast.database.postgres` calls by this name; frozen here with the step."""
-
 _REFUSE = """
 BEGIN
   RAISE EXCEPTION USING MESSAGE = TG_ARGV[0];
 END
 """
 
-_EVENTS_INSERT = f"""
+# The number is the lock of the single writer, as `holdfast.database.postgres` takes it; here, for whoever did not.
+_EVENTS_INSERT = """
 DECLARE
   last record;
 BEGIN
-  PERFORM pg_advisory_xact_lock({_WRITER_LOCK});
+  PERFORM pg_advisory_xact_lock(1752132708);
   SELECT "index", hash, time INTO last FROM events ORDER BY "index" DESC LIMIT 1;
   IF NEW."index" IS DISTINCT FROM COALESCE(last."index" + 1, 0)
     OR NEW.prev IS DISTINCT FROM last.hash
@@ -139,8 +137,8 @@ BEGIN
 END
 """
 
-# Once for a statement, however many rows it has. The lock makes the end of a run wait for what is being logged, and what
-# is logged wait for the end, and then see it.
+# Once for a statement, however many rows it has. The lock makes the end of a run wait for what is being logged, and
+# what is logged wait for the end, and then see it.
 _LOGGED = """
 BEGIN
   PERFORM 1 FROM runs WHERE id IN (SELECT run FROM changed) ORDER BY id FOR SHARE;
