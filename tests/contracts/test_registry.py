@@ -1,10 +1,9 @@
-"""What every registry keeps: one file, one file behind two handles that know nothing of each other, and two servers."""
+"""What every registry keeps: a file and a server of databases, behind one handle, two, and two servers of ours."""
 
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -53,24 +52,17 @@ class InTurns:
         return getattr(next(self._turns), name)
 
 
-@pytest.fixture(
-    params=["one handle", "two handles", pytest.param("http", marks=pytest.mark.slow)],
-)
-def registry(request: pytest.FixtureRequest, database_path: Path, clock: Callable[[], datetime]) -> Iterator[Registry]:
+@pytest.fixture
+def registry(handles: list[Database], kept: str, clock: Callable[[], datetime]) -> Iterator[Registry]:
     ids = itertools.count(1)
-    count = 1 if request.param == "one handle" else 2
-    databases = [Database.open(f"sqlite:///{database_path}") for _ in range(count)]
-    registries = [SqlRegistry(database, clock, lambda: f"approval-{next(ids)}") for database in databases]
+    registries = [SqlRegistry(database, clock, lambda: f"approval-{next(ids)}") for database in handles]
     with ExitStack() as serving:
         adapters: list[Registry] = [*registries]
-        if request.param == "http":
-            # Two servers on one database, as two replicas of a service are.
+        if "http" in kept:
             urls = [serving.enter_context(api_server(registry=one)) for one in registries]
             lines = [serving.enter_context(closing(Line(url))) for url in urls]
             adapters = [HttpRegistry(line, lambda: f"key-{next(ids)}") for line in lines]
         yield cast("Registry", InTurns(*adapters))
-    for database in databases:
-        database.close()
 
 
 def number(value: int) -> VersionNumber:

@@ -34,7 +34,7 @@ def verify(connection: Connection) -> Audit:
     first_bad: int | None = None
     sentence = ""
     last: Row[Any] | None = None
-    for row in connection.execution_options(yield_per=_ROWS_AT_A_TIME).execute(stored()):
+    for row in connection.execute(stored(), execution_options={"yield_per": _ROWS_AT_A_TIME}):
         if first_bad is None:
             fault = _fault(row, last, tree.size) or replay.play(load(row))
             if fault is not None:

@@ -259,7 +259,7 @@ class SqlRegistry:
 
     def report(self, replica: Replica) -> Replica:
         """See `Registry.report`."""
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             return replicas.report(connection, replica, self._clock())
 
     def live_replicas(self, model: ModelName, stage: StageName, max_age: timedelta) -> tuple[Replica, ...]:

@@ -42,6 +42,9 @@ __all__ = ["POLICY_STUB", "Project", "create_project", "open_project", "utc_now"
 _GIT_SECONDS_MAX = 5.0
 """Git answers who it is from a file or two; a slower answer is a broken network home, and the system user will do."""
 
+_SERVERS = frozenset({"postgresql", "postgres"})
+"""How the URL of a database begins that is no file: it can be tried before there is a home."""
+
 POLICY_STUB = """\
 # What each stage asks of a version. What stands here behind a # is the default.
 
@@ -243,6 +246,7 @@ def create_project(folder: Path) -> Settings:
     Raises:
         AlreadyExists: there is one already.
         UsageError: the environment or the policy file asks for something that cannot be; nothing was made.
+        Unavailable, NotFound, MissingExtra: the database on a server cannot be opened; nothing was made.
         NoSpace, PermissionRefused: the operating system refused.
     """
     settings = Settings.at(folder / HOME_NAME)
@@ -250,6 +254,8 @@ def create_project(folder: Path) -> Settings:
 
     _refuse_what_is_not_built(settings)
     _keep_rules(Policy.read(settings.policy_path))
+    if settings.database_url.partition(":")[0].partition("+")[0] in _SERVERS:
+        _Names(settings.database_url).database().close()
     with refusing(settings.home):
         settings.home.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -309,13 +315,13 @@ def _refuse_what_is_not_built(settings: Settings) -> None:
     if "://" in settings.store_url:
         Address.parse(settings.store_url)
     scheme, separator, _ = settings.database_url.partition("://")
-    if scheme.partition("+")[0] != "sqlite":
-        # The same: whatever stands behind the scheme stays untold.
+    if scheme.partition("+")[0] not in {"sqlite", *_SERVERS}:
+        # Whatever stands behind the scheme stays untold: a password may be in it.
         raise UsageError(
-            f"HOLDFAST_DATABASE_URL begins with {scheme}://, and this Holdfast keeps names in an SQLite file only"
+            f"HOLDFAST_DATABASE_URL begins with {scheme}://, and this Holdfast keeps names in SQLite or PostgreSQL"
             if separator
             else "HOLDFAST_DATABASE_URL is not a URL",
-            hint="Unset it, or write it as sqlite:////absolute/path/registry.db",
+            hint="Unset it, or write it as sqlite:////absolute/path/registry.db or postgresql://user:password@host/name",
         )
 
 
