@@ -17,7 +17,7 @@ from holdfast.errors import Unavailable, UnsupportedFormat
 
 __all__ = ["HEAD", "KNOWN", "State", "state", "upgrade", "use_write_ahead_log"]
 
-KNOWN = ("0001", "0002")
+KNOWN = ("0001", "0002", "0003")
 """Every schema that this Holdfast can read, oldest first; a test holds it to the scripts."""
 
 HEAD = KNOWN[-1]

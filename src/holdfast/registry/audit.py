@@ -8,7 +8,7 @@ A chain alone cannot show that its end was cut off or that all of it was written
 witnesses here; for the second, keep the `root` somewhere else.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -17,7 +17,7 @@ from holdfast.canonical import decode
 from holdfast.digest import hash_bytes
 from holdfast.errors import HoldfastError
 from holdfast.registry.events import load, stored
-from holdfast.registry.merkle import Tree
+from holdfast.registry.merkle import Head, Tree
 from holdfast.registry.records import Audit
 from holdfast.registry.replay import Replay
 from holdfast.registry.tables import approvals, lineage, models, stages, verdicts, version_counters, versions
@@ -28,7 +28,7 @@ _ROWS_AT_A_TIME = 1_000
 """Rows fetched at once: memory stays flat however long the log is."""
 
 
-def verify(connection: Connection) -> Audit:
+def verify(connection: Connection, seen: Sequence[Head] = ()) -> Audit:
     """Checks the whole registry; see `Registry.audit_verify`."""
     tree, replay = Tree(), Replay()
     first_bad: int | None = None

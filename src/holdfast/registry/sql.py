@@ -1,16 +1,18 @@
 """The registry in an SQL database: which transaction each operation runs in. The work is done by the modules beside."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from holdfast.database.engine import Database
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import audit, events, holds, judgements, lineage, moves, replicas, stages, versions
+from holdfast.registry import audit, events, holds, judgements, lineage, moves, nodes, replicas, stages, versions
 from holdfast.registry import live as moments
 from holdfast.registry.actions import RECORDED, Action
+from holdfast.registry.merkle import Head
 from holdfast.registry.nearest import require_model
+from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import (
     Approval,
     Audit,
@@ -220,10 +222,38 @@ class SqlRegistry:
         with self._database.view() as connection:
             return holds.every_hold(connection)
 
-    def audit_verify(self) -> Audit:
+    def heads(self, earlier: Sequence[int] = ()) -> tuple[Head, Mapping[int, Head]]:
+        """See `Registry.heads`."""
+        with self._database.view() as connection:
+            return nodes.heads(connection, earlier)
+
+    def prove(self, index: int, size: int | None = None) -> Inclusion:
+        """See `Registry.prove`."""
+        with self._database.view() as connection:
+            return nodes.prove(connection, index, size)
+
+    def prove_growth(self, since: int, size: int | None = None) -> Consistency:
+        """See `Registry.prove_growth`."""
+        with self._database.view() as connection:
+            return nodes.prove_growth(connection, since, size)
+
+    def edge(self, size: int) -> tuple[bytes, ...]:
+        """See `Registry.edge`."""
+        with self._database.view() as connection:
+            return nodes.edge(connection, size)
+
+    def bodies(self, since: int, size: int) -> Iterator[bytes]:
+        """See `Registry.bodies`."""
+        while since < size:
+            with self._database.read() as connection:
+                page = events.page(connection, since, size)
+            yield from page
+            since += len(page)
+
+    def audit_verify(self, seen: Sequence[Head] = ()) -> Audit:
         """See `Registry.audit_verify`."""
         with self._database.view() as connection:
-            return audit.verify(connection)
+            return audit.verify(connection, seen)
 
     def report(self, replica: Replica) -> Replica:
         """See `Registry.report`."""
