@@ -1,6 +1,8 @@
 """Options of `pytest` itself, which only the outermost conftest can add, and what all processes of tests inherit."""
 
+import os
 import signal
+import tempfile
 
 import pytest
 
@@ -12,3 +14,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="write the golden files instead of comparing")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What tests see of logs is nothing that the person who runs them should remember."""
+    folder = tempfile.TemporaryDirectory(prefix="holdfast-state-")
+    config.add_cleanup(folder.cleanup)
+    os.environ["XDG_STATE_HOME"] = folder.name

@@ -41,7 +41,7 @@ COMMANDS: dict[str, str] = {
     "check": "upkeep",
     "gc": "space",
     "hold": "space",
-    "audit": "upkeep",
+    "audit": "audit",
     "doctor": "upkeep",
     "demo": "demo",
 }

@@ -22,7 +22,16 @@ from holdfast.registry.events import stored
 from holdfast.registry.merkle import Head, Tree
 from holdfast.registry.records import Audit
 from holdfast.registry.replay import Replay
-from holdfast.registry.tables import approvals, event_nodes, lineage, models, stages, verdicts, version_counters, versions
+from holdfast.registry.tables import (
+    approvals,
+    event_nodes,
+    lineage,
+    models,
+    stages,
+    verdicts,
+    version_counters,
+    versions,
+)
 
 __all__ = ["verify"]
 

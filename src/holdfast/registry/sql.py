@@ -1,7 +1,10 @@
 """The registry in an SQL database: which transaction each operation runs in. The work is done by the modules beside."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from holdfast.database.engine import Database
 from holdfast.digest import Digest
@@ -36,18 +39,34 @@ class SqlRegistry:
         database: at the schema of this Holdfast.
         clock: gives the moment, in UTC.
         new_id: gives an id that nobody has had, for approvals.
+        grown: told, with this registry, after every commit that may have made the log longer.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        grown: "Callable[[SqlRegistry], None] | None" = None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._new_id = new_id
+        self._grown = grown
+
+    @contextmanager
+    def _logging(self) -> Iterator[Connection]:
+        """The single writer, for what becomes an event."""
+        with self._database.write() as connection:
+            yield connection
+        if self._grown is not None:
+            self._grown(self)
 
     def create_model(
         self, name: ModelName, actor: str, *, description: str = "", stages: Sequence[StageName] = STAGES
     ) -> Model:
         """See `Registry.create_model`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return versions.create_model(connection, name, self._clock(), actor, description=description, names=stages)
 
     def ensure_model(self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES) -> Model:
@@ -56,7 +75,7 @@ class SqlRegistry:
             found = versions.find_model(connection, name)
         if found is not None:
             return found
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return versions.find_model(connection, name) or versions.create_model(
                 connection, name, self._clock(), actor, description="", names=stages
             )
@@ -68,14 +87,14 @@ class SqlRegistry:
 
     def define_stage(self, model: ModelName, name: StageName, actor: str) -> Stage:
         """See `Registry.define_stage`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return stages.define(connection, model, name, self._clock(), actor)
 
     def register(
         self, new: NewVersion, actor: str, reason: str = "", *, action: Action = Action.VERSION_REGISTER
     ) -> Version:
         """See `Registry.register`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return versions.register(connection, new, self._clock(), actor, action=action, reason=reason)
 
     def import_version(
@@ -88,7 +107,7 @@ class SqlRegistry:
         origin: Mapping[str, object] | None = None,
     ) -> Version:
         """See `Registry.import_version`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return versions.take_in(
                 connection, new, number, self._clock(), actor, reason=reason, origin=dict(origin or {})
             )
@@ -120,7 +139,7 @@ class SqlRegistry:
 
     def move_stage(self, move: MoveStage, actor: str) -> Move:
         """See `Registry.move_stage`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return moves.move(connection, move, self._clock(), actor)
 
     def move_of(self, idempotency_key: str) -> Move | None:
@@ -135,7 +154,7 @@ class SqlRegistry:
                 f"{event.action} is written together with what it does, and never alone",
                 hint="Ask for the operation itself.",
             )
-        with self._database.write() as connection:
+        with self._logging() as connection:
             model = None if event.model is None else str(event.model)
             if model is not None:
                 require_model(connection, model)
@@ -163,7 +182,7 @@ class SqlRegistry:
 
     def approve(self, new: NewApproval, actor: str) -> Approval:
         """See `Registry.approve`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return judgements.approve(connection, new, self._new_id(), self._clock(), actor)
 
     def approvals(self, model: ModelName, number: VersionNumber) -> tuple[Approval, ...]:
@@ -208,13 +227,13 @@ class SqlRegistry:
 
     def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
         """See `Registry.hold`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             found = versions.resolve(connection, what) if isinstance(what, Reference) else what
             return holds.add(connection, found, reason, self._clock(), actor)
 
     def lift(self, hold: int, reason: str, actor: str) -> Hold:
         """See `Registry.lift`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return holds.lift(connection, hold, reason, self._clock(), actor)
 
     def holds(self) -> tuple[Hold, ...]:
