@@ -8,7 +8,7 @@
 | `HOLDFAST_STORE_CACHE_BYTES_MAX` | how much of a store in a bucket is kept on this machine | 10 GiB |
 | `HOLDFAST_URL` | a Holdfast server, used instead of the embedded registry | none |
 | `HOLDFAST_TOKEN` | the identity shown to that server | none |
-| `XDG_STATE_HOME` | where this user's programs remember things; `holdfast/` in it holds what was seen of each log | `~/.local/state` |
+| `XDG_STATE_HOME` | where what was seen of each log is remembered, in `holdfast/` | `~/.local/state` |
 """
 
 import os

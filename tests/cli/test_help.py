@@ -83,7 +83,7 @@ def test_no_arguments_show_the_help_and_are_no_success(cli: Cli) -> None:
     [
         (["lst"], "Did you mean 'list'?"),
         (["promot", "churn@1"], "Did you mean 'promote'"),
-        (["audit", "verfy"], "Did you mean 'verify'?"),
+        (["audit", "verfy"], "'verify'"),
         (["audit"], "Missing command"),
         (["show"], "Missing argument"),
         (["run"], "Missing argument"),

@@ -68,7 +68,7 @@ def proof(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that an event is in the log (a C2SP tlog-proof; JSON has the event too), or that the log only grew (JSON)."""
+    """Prove that an event is in the log (as a C2SP tlog-proof, or JSON), or that the log only grew (always JSON)."""
     if (event is None) is (since is None):
         raise UsageError("there is nothing to prove", hint="Name an event, or a size with --since; one of the two.")
     book, output = here().logbook, Output(as_json=True)

@@ -1,8 +1,8 @@
 """Is an event as it was written? The quick way for those that are, and the thorough one for those that may not be.
 
-An audit reads every event there ever was. Writing each anew in canonical form takes most of that time; nearly always it is
-enough to put the columns between the names of their fields, for the long ones are kept in canonical form already. What
-does not come out the same is looked at again by the definition, and only that decides.
+An audit reads every event there ever was. Writing each anew in canonical form takes most of that time; nearly always it
+is enough to put the columns between the names of their fields, for the long ones are kept in canonical form already.
+What does not come out the same is looked at again by the definition, and only that decides.
 """
 
 import json
@@ -51,8 +51,9 @@ def read(row: Row[Any], place: int, last: Row[Any] | None) -> Event | str:
 def _quickly(row: Row[Any]) -> Event | None:
     """The event, if its columns are plainly what its body says; None when that takes a closer look."""
     # The columns stand in the order of the event's own fields; taking them by name would cost more than all the rest.
-    (place, time, actor, action, model, stage, from_number, from_digest, to_number, to_digest, epoch) = row[:11]
-    (last_known_good, reason, verdict, approvals, key, details, prev, name, body) = row[11:20]
+    columns: list[Any] = list(row)
+    place, time, actor, action, model, stage, from_number, from_digest, to_number, to_digest, epoch = columns[:11]
+    last_known_good, reason, verdict, approvals, key, details, prev, _, body = columns[11:20]
     try:
         between = (
             f'{{"action":{_text(action)},"actor":{_text(actor)},"approvals":{approvals},"details":{details},'
@@ -68,7 +69,8 @@ def _quickly(row: Row[Any]) -> Event | None:
         return None
     if approved is None or detailed is None or to_text(moment) != time:
         return None
-    return Event(place, moment, *row[2:14], tuple(approved), key, detailed, prev, name)
+    columns[1], columns[14], columns[16] = moment, tuple(approved), detailed
+    return Event(*columns[:19])
 
 
 def _text(value: Any) -> str:

@@ -1,12 +1,12 @@
 """The audit: is every event as it was written, and is the registry as the events say?
 
-(1) every event: its place, its predecessor's hash, its body recomputed from its columns, its own hash, its time, and what
-it closed in the tree; (2) every event follows from those before it; (3) the log begins with what others saw of it;
+(1) every event: its place, its predecessor's hash, its body recomputed from its columns, its own hash, its time, and
+what it closed in the tree; (2) every event follows from those before it; (3) the log begins with what others saw of it;
 (4) models, versions, stages, approvals and lineage are what the events made, no more and no less; (5) every verdict
 hashes to its name.
 
-Alone a log cannot show that its end was cut off, or that all of it was written anew, tables and all. What was seen of it
-before and is kept elsewhere can, and that is (3).
+Alone a log cannot show that its end was cut off, or that all of it was written anew, tables and all. What was seen of
+it before and is kept elsewhere can, and that is (3).
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -103,8 +103,8 @@ class _Memory:
         seen, found = self._rewritten[0]
         since = f"event {self._agreed}" if seen.size - self._agreed == 1 else f"event {self._agreed} or a later one"
         return (
-            f"The first {seen.size} events are not those that were seen before: the root over them was {seen.root} and is "
-            f"{found.root}. The log was written anew from {since} on, or an older copy of it went on differently."
+            f"The first {seen.size} events are not those that were seen before: the root over them was {seen.root} and "
+            f"is {found.root}. The log was written anew from {since} on, or an older copy of it went on differently."
         )
 
 

@@ -4,7 +4,7 @@
     42                                                  how many events
     CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=        the RFC 6962 root over them, in base 64
 
-    — churn-1f2e3d4c Az3grlgtzPICa5OS8npVmf1Myq…        the signature of the log's key over the lines above the blank one
+    — churn-1f2e3d4c Az3grlgtzPICa5OS8npVmf1Myq…        the signature of the log's key over the lines above
 
 The text is a tlog-checkpoint (c2sp.org/tlog-checkpoint), the whole a signed note (c2sp.org/signed-note) with an Ed25519
 signature (RFC 8032). Keys are written as Go's `sumdb/note` writes them.

@@ -5,8 +5,8 @@ root([a]) == SHA-256(0x00 a)
 root(left + right) == SHA-256(0x01 root(left) root(right))      left: the largest power of two below the length
 
 A full subtree never changes once its last entry is there, and so each is kept with the entry that closed it: the entry
-at `place` closes its own leaf and one subtree for each trailing zero of `place + 1`. Everything else, the root, a proof,
-is a handful of those. Nothing here reads anything: it says which nodes are needed, and what follows from them.
+at `place` closes its own leaf and one subtree for each trailing zero of `place + 1`. Everything else, the root or a
+proof, is a handful of those. Nothing here reads anything: it says which nodes are needed, and what follows from them.
 """
 
 import hashlib

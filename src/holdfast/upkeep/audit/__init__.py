@@ -6,6 +6,6 @@
     book.prove(3)               that event 3 is in it, for somebody who has the log's key
     book.export()               all events and a checkpoint; `offline.py`, which needs no Holdfast, checks them
 
-`Watch` does the cheap part of it at every opening and after every write. The tree, the proofs and the form of checkpoints
-are the registry's; here is what lies in files around it: the key, and the memory.
+`Watch` does the cheap part of it at every opening and after every write. The tree, the proofs and the form of
+checkpoints are the registry's; here is what lies in files around it: the key, and the memory.
 """

@@ -173,8 +173,8 @@ def require_name(name: str | None) -> None:
 def not_as_seen(seen: Checkpoint, found: Checkpoint, how: str) -> IntegrityError:
     """The error that says so, and names both."""
     return IntegrityError(
-        f"the log is not the one that {how} before: {_said(seen.head)} then, and {_said(found.head)} now. It was written "
-        "anew, its end was cut off, or an older copy of the database was put in its place",
+        f"the log is not the one that {how} before: {_said(seen.head)} then, and {_said(found.head)} now. It was "
+        "written anew, its end was cut off, or an older copy of the database was put in its place",
         hint="Look: holdfast audit verify. If it was you, and on purpose: holdfast audit accept --reason WHY",
         origin=seen.origin,
         seen=seen.head.to_json(),

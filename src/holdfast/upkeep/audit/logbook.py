@@ -150,7 +150,7 @@ class Logbook:
         return self.registry.prove_growth(since, Checkpoint.parse(note.decode()).head.size), note
 
     def export(self, since: int = 0) -> Iterator[bytes]:
-        """The events from `since` on in the form of docs/FORMAT.md, line after line, with a signed checkpoint behind them.
+        """The events from `since` on in the form of docs/FORMAT.md, line after line, then a signed checkpoint.
 
         Raises:
             NotFound: the log does not have so many events.

@@ -2,8 +2,8 @@
 
     ~/.local/state/holdfast/logs/<64 digits>        the text of a checkpoint
 
-One file for each registry. It is only ever replaced by what a longer log was, and so says at the next look whether the log
-still begins with what it was. A memory that cannot be kept (no home, a disk that is read-only) stops nobody from working.
+One file for each registry. It is only ever replaced by what a longer log was, and so says at the next look whether the
+log still begins with what it was. A memory that cannot be kept (no home, a read-only disk) stops nobody from working.
 """
 
 import fcntl

@@ -2,8 +2,9 @@
 
     python -I verify.py LOG KEY [--checkpoint FILE]
 
-LOG is what `holdfast audit export` wrote, KEY what `holdfast audit key` printed, or a file that holds it. FILE is a checkpoint
-that you kept from an earlier day: then the log must begin with what it says. Prints `ok`, or the first line that is bad.
+LOG is what `holdfast audit export` wrote, KEY what `holdfast audit key` printed, or a file that holds it. FILE is a
+checkpoint that you kept from an earlier day: then the log must begin with what it says. Prints `ok`, or the first line
+that is bad.
 """
 
 import argparse
@@ -75,7 +76,7 @@ def opened(note: str, key: str) -> tuple[int, bytes]:
     """The size and the root that a signed checkpoint says (c2sp.org/signed-note, c2sp.org/tlog-checkpoint)."""
     name, key_id, public = key.strip().split("+", 2)
     kind = base64.b64decode(public, validate=True)
-    if kind[:1] != b"\x01" or hashlib.sha256(name.encode() + b"\n" + kind).hexdigest()[:8] != key_id or len(kind) != 33:
+    if kind[:1] != b"\x01" or hashlib.sha256(name.encode() + b"\n" + kind).hexdigest()[:8] != key_id:
         raise Bad("the key is not one of a log")
     text, _, below = note.rpartition("\n\n")
     for line in below.splitlines():
@@ -94,7 +95,7 @@ class Tree:
 
     def __init__(self, size: int, edge: list[bytes]) -> None:
         self.size, self.edge = size, edge
-        if len(edge) != size.bit_count() or any(len(node) != 32 for node in edge):
+        if len(edge) != size.bit_count():
             raise Bad("line 1: its edge is not that of so many events")
 
     def append(self, entry: bytes) -> None:
@@ -143,25 +144,8 @@ def check(lines: Iterator[bytes], key: str, kept: str | None) -> str:
         raise Bad(
             f"line 1: begins at event {tree.size}, behind the checkpoint that was kept: export with --since {old[0]}"
         )
-    number, broken, before, said = 1, 0, None, {}
-    for number, (line, last) in enumerate(told_last(lines), 2):
-        said = parsed(line, number)
-        if broken:  # What stands behind a link that does not hold decides which of its two ends was edited.
-            raise Bad(f"line {broken - (said.get('last' if last else 'prev') == before)}: it was edited")
-        agree(tree, old)
-        if last:
-            break
-        if said.get("index") != tree.size:
-            raise Bad(f"line {number}: event {tree.size} should stand here; it was taken out or moved")
-        if before is not None and said.get("prev") != before:
-            broken = number
-        before = "sha256:" + hashlib.sha256(line).hexdigest()
-        tree.append(line)
-    if "checkpoint" not in said:
-        raise Bad(f"line {number}: no checkpoint stands behind the events; the end of the file was cut off")
-    if said.get("last") != before:
-        raise Bad(f"line {number - 1}: it was edited")
-    size, root = opened(said["checkpoint"], key)
+    number, end = read(lines, tree, old)
+    size, root = opened(end["checkpoint"], key)
     if size != tree.size:
         raise Bad(f"line {number}: event {tree.size} should stand here; {size} were signed, and the rest was cut off")
     if root != tree.root():
@@ -169,6 +153,28 @@ def check(lines: Iterator[bytes], key: str, kept: str | None) -> str:
     if old is not None and old[0] > size:
         raise Bad(f"line {number}: the log ends at {size} events, and had {old[0]} before: its end was cut off")
     return f"ok: {tree.size} events, as signed by {key.partition('+')[0]}"
+
+
+def read(lines: Iterator[bytes], tree: Tree, old: tuple[int, bytes] | None) -> tuple[int, dict[str, Any]]:
+    """Let the tree grow by every event; the number of the last line, and what it says."""
+    broken, before = 0, None
+    for number, (line, last) in enumerate(told_last(lines), 2):
+        said = parsed(line, number)
+        if broken:  # What stands behind a link that does not hold decides which of its two ends was edited.
+            raise Bad(f"line {broken - (said.get('last' if last else 'prev') == before)}: it was edited")
+        agree(tree, old)
+        if last and "checkpoint" not in said:
+            raise Bad(f"line {number}: no checkpoint stands behind the events; the end of the file was cut off")
+        if last and said.get("last") != before:
+            raise Bad(f"line {number - 1}: it was edited")
+        if last:
+            return number, said
+        if said.get("index") != tree.size:
+            raise Bad(f"line {number}: event {tree.size} should stand here; it was taken out or moved")
+        broken = number if before is not None and said.get("prev") != before else 0
+        before = "sha256:" + hashlib.sha256(line).hexdigest()
+        tree.append(line)
+    raise Bad("line 2: nothing stands here")
 
 
 def agree(tree: Tree, old: tuple[int, bytes] | None) -> None:
