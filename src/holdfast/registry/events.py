@@ -199,14 +199,16 @@ def page(connection: Connection, since: int, size: int) -> list[bytes]:
     wanted = min(size - since, _PAGE_EVENTS)
     rows = connection.execute(_PAGE, {"since": since, "before": since + wanted}).all()
     for place, row in enumerate(rows, since):
-        if row.place != place:
+        if row.place != place or not isinstance(row.body, bytes):
             break
     else:
         if len(rows) == wanted:
             return [row.body for row in rows]
         place = since + len(rows)
     raise IntegrityError(
-        f"event {place} is missing in the log", hint="Look at what is wrong: holdfast audit verify", event=place
+        f"event {place} is missing in the log, or is not as it was written",
+        hint="Look at what is wrong: holdfast audit verify",
+        event=place,
     )
 
 

@@ -22,6 +22,7 @@ D = -121665 * pow(121666, -1, P) % P
 I = pow(2, (P - 1) // 4, P)  # noqa: E741 - its name in RFC 8032: the square root of -1
 
 Point = tuple[int, int, int, int]
+Head = tuple[int, bytes]
 
 
 class Bad(Exception):
@@ -72,7 +73,7 @@ def signed(key: bytes, signature: bytes, text: bytes) -> bool:
     return not (left[0] * right[2] - right[0] * left[2]) % P and not (left[1] * right[2] - right[1] * left[2]) % P
 
 
-def opened(note: str, key: str) -> tuple[int, bytes]:
+def opened(note: str, key: str) -> Head:
     """The size and the root that a signed checkpoint says (c2sp.org/signed-note, c2sp.org/tlog-checkpoint)."""
     name, key_id, public = key.strip().split("+", 2)
     kind = base64.b64decode(public, validate=True)
@@ -144,10 +145,12 @@ def check(lines: Iterator[bytes], key: str, kept: str | None) -> str:
         raise Bad(
             f"line 1: begins at event {tree.size}, behind the checkpoint that was kept: export with --since {old[0]}"
         )
-    number, end = read(lines, tree, old)
+    number, end, before = read(lines, tree, old)
     size, root = opened(end["checkpoint"], key)
     if size != tree.size:
         raise Bad(f"line {number}: event {tree.size} should stand here; {size} were signed, and the rest was cut off")
+    if end.get("last") != before:
+        raise Bad(f"line {number - 1}: it was edited")
     if root != tree.root():
         raise Bad("these events are not those that were signed: one was edited, and all behind it made to fit")
     if old is not None and old[0] > size:
@@ -155,8 +158,8 @@ def check(lines: Iterator[bytes], key: str, kept: str | None) -> str:
     return f"ok: {tree.size} events, as signed by {key.partition('+')[0]}"
 
 
-def read(lines: Iterator[bytes], tree: Tree, old: tuple[int, bytes] | None) -> tuple[int, dict[str, Any]]:
-    """Let the tree grow by every event; the number of the last line, and what it says."""
+def read(lines: Iterator[bytes], tree: Tree, old: Head | None) -> tuple[int, dict[str, Any], str | None]:
+    """Let the tree grow by every event; the number of the last line, what it says, and the hash of the last event."""
     broken, before = 0, None
     for number, (line, last) in enumerate(told_last(lines), 2):
         said = parsed(line, number)
@@ -165,10 +168,8 @@ def read(lines: Iterator[bytes], tree: Tree, old: tuple[int, bytes] | None) -> t
         agree(tree, old)
         if last and "checkpoint" not in said:
             raise Bad(f"line {number}: no checkpoint stands behind the events; the end of the file was cut off")
-        if last and said.get("last") != before:
-            raise Bad(f"line {number - 1}: it was edited")
         if last:
-            return number, said
+            return number, said, before
         if said.get("index") != tree.size:
             raise Bad(f"line {number}: event {tree.size} should stand here; it was taken out or moved")
         broken = number if before is not None and said.get("prev") != before else 0
@@ -177,7 +178,7 @@ def read(lines: Iterator[bytes], tree: Tree, old: tuple[int, bytes] | None) -> t
     raise Bad("line 2: nothing stands here")
 
 
-def agree(tree: Tree, old: tuple[int, bytes] | None) -> None:
+def agree(tree: Tree, old: Head | None) -> None:
     """Hold the tree against the checkpoint that was kept, when it comes to that size."""
     if old is not None and old[0] == tree.size and old[1] != tree.root():
         raise Bad(f"the first {old[0]} events are not those of the checkpoint that was kept: the log was written anew")
