@@ -11,6 +11,11 @@ from tests.commands import Cli
 WITHOUT_A_PROJECT = {
     "adopt": ["churn"],
     "approve": ["churn@1"],
+    "audit accept": ["--reason", "restored"],
+    "audit checkpoint": [],
+    "audit export": [],
+    "audit key": [],
+    "audit proof": ["0"],
     "audit verify": [],
     "check": [],
     "checkout": ["churn@1", "there"],
