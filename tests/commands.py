@@ -101,6 +101,7 @@ def clean(environment: Mapping[str, str], home: Path) -> dict[str, str]:
         **kept,
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_STATE_HOME": str(home / ".local/state"),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_AUTHOR_NAME": "ana",
         "GIT_AUTHOR_EMAIL": "ana@example.org",

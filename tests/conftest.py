@@ -1,6 +1,8 @@
 """Options of `pytest` itself, which only the outermost conftest can add, and what all processes of tests inherit."""
 
+import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -40,3 +42,10 @@ def postgres_database(postgres: "PostgresServer") -> Iterator[str]:
 def postgres_url(postgres: "PostgresServer", postgres_database: str) -> str:
     """The same as a URL."""
     return postgres.url(postgres_database)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What tests see of logs is nothing that the person who runs them should remember."""
+    folder = tempfile.TemporaryDirectory(prefix="holdfast-state-")
+    config.add_cleanup(folder.cleanup)
+    os.environ["XDG_STATE_HOME"] = folder.name

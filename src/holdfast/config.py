@@ -8,6 +8,7 @@
 | `HOLDFAST_STORE_CACHE_BYTES_MAX` | how much of a store in a bucket is kept on this machine | 10 GiB |
 | `HOLDFAST_URL` | a Holdfast server, used instead of the embedded registry | none |
 | `HOLDFAST_TOKEN` | the identity shown to that server | none |
+| `XDG_STATE_HOME` | where what was seen of each log is remembered, in `holdfast/` | `~/.local/state` |
 """
 
 import os
@@ -41,6 +42,8 @@ class Settings:
         store_cache_bytes_max: how many bytes of an object store are kept on this machine.
         url: a server, when one is used; None means embedded.
         token: the identity shown to that server.
+        state: what this user remembers across projects; outside of them, so that putting back an old copy of a project
+            leaves it alone.
     """
 
     home: Path
@@ -50,6 +53,7 @@ class Settings:
     store_cache_bytes_max: int = STORE_CACHE_BYTES_MAX
     url: str | None = None
     token: str | None = field(default=None, repr=False)
+    state: Path | None = None
 
     @classmethod
     def at(cls, home: Path, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -63,6 +67,7 @@ class Settings:
             store_cache_bytes_max=_bytes(environment, "HOLDFAST_STORE_CACHE_BYTES_MAX", STORE_CACHE_BYTES_MAX),
             url=environment.get("HOLDFAST_URL") or None,
             token=environment.get("HOLDFAST_TOKEN") or None,
+            state=_state(environment),
         )
 
     @classmethod
@@ -109,3 +114,11 @@ def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
             f"{name} is {text[:40]!r}, which is no number of bytes", hint="Write digits only, or unset it."
         )
     return int(text)
+
+
+def _state(environment: Mapping[str, str]) -> Path | None:
+    """As the XDG Base Directory Specification has it; a path that is not absolute is to be passed over."""
+    named, home = environment.get("XDG_STATE_HOME", ""), environment.get("HOME", "")
+    if Path(named).is_absolute():
+        return Path(named) / "holdfast"
+    return Path(home) / ".local/state/holdfast" if Path(home).is_absolute() else None

@@ -14,6 +14,7 @@ FUNCTION_LINES_MAX = 70
 DEFERRABLE = {
     "alembic": "needed once, when the database is made or migrated",
     "cloudpickle": "only for models that are kept so",
+    "cryptography": "needed only by those who sign or check a signature",
     "fastapi": "an extra",
     "httptools": "an extra",
     "httpx": "40 ms of import, for those who use a server",
@@ -64,6 +65,7 @@ CATCH_ALL: dict[str, str] = {
 PRINTS = {
     "cli/__init__.py": "answers --version before it loads output.py",
     "cli/output.py": "the one place that prints",
+    "upkeep/audit/offline.py": "a program for machines without Holdfast, which answers on standard output",
     "flow/capture/probe.py": "run as a script by another interpreter, it answers on standard output",
 }
 """Modules that may print or touch standard output and standard error, and why."""

@@ -44,7 +44,7 @@ def registry(database: Database) -> SqlRegistry:
 
 
 def test_there_is_an_exhibit_of_every_schema() -> None:
-    assert [path.parent.name for path in EXHIBITS] == ["v1", "v2"]
+    assert [path.parent.name for path in EXHIBITS] == ["v1", "v2", "v3"]
 
 
 def test_its_log_is_whole_and_its_root_is_the_one_it_had(registry: SqlRegistry) -> None:
@@ -52,6 +52,16 @@ def test_its_log_is_whole_and_its_root_is_the_one_it_had(registry: SqlRegistry) 
     assert audit.ok, audit.sentence
     assert audit.size == 10
     assert audit.root == Digest(ROOT)
+
+
+def test_its_log_has_the_tree_that_it_would_have_grown(registry: SqlRegistry) -> None:
+    head, _ = registry.heads()
+    assert (head.size, head.root) == (10, Digest(ROOT))
+    for event in registry.log(limit=50):
+        proof = registry.prove(event.index)
+        assert proof.body == event.body()
+        assert proof.holds()
+        assert proof.head == head
 
 
 def test_its_names_mean_what_they_meant(registry: SqlRegistry) -> None:

@@ -165,7 +165,8 @@ class Reader:
     def __init__(self, folder: Path, home: Path) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "GIT_"))}
         path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
-        self._environment = {**kept, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "PATH": path}
+        own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "PATH": path}
+        self._environment = {**kept, **own}
         self._environment.pop("PYTHONPATH", None)
         self._folder = folder
         self._home = home

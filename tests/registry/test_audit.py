@@ -5,8 +5,8 @@ import json
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from holdfast.canonical import encode
 from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.registry import Audit
-from holdfast.registry.merkle import root
+from holdfast.registry.merkle import Head, Tree, root
 from holdfast.registry.sql import SqlRegistry
 
 EVENTS = 10
@@ -33,13 +33,13 @@ def without_triggers(path: Path) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def audited(path: Path, *statements: str) -> Audit:
+def audited(path: Path, *statements: str, seen: Sequence[Head] = ()) -> Audit:
     with without_triggers(path) as raw:
         for statement in statements:
             assert raw.execute(statement).rowcount > 0
     database = Database.open(f"sqlite:///{path}")
     try:
-        return SqlRegistry(database, lambda: pytest.fail("an audit needs no clock"), str).audit_verify()
+        return SqlRegistry(database, lambda: pytest.fail("an audit needs no clock"), str).audit_verify(seen)
     finally:
         database.close()
 
@@ -125,26 +125,116 @@ def test_two_events_that_changed_places_are_found(path: Path) -> None:
     assert (audit.ok, audit.first_bad) == (False, 4)
 
 
-def test_a_log_that_was_written_anew_must_still_make_sense(path: Path) -> None:
-    """A forger who recomputes the whole chain: the move that he changes does not follow from the others."""
+def write_anew(path: Path, since: int, **change: object) -> None:
+    """A forger who changes one event and recomputes the whole chain behind it, hashes, bodies and all but the tree."""
     with without_triggers(path) as raw:
         raw.row_factory = sqlite3.Row
         prev = None
         for row in raw.execute('SELECT * FROM events ORDER BY "index"').fetchall():
-            body = json.loads(row["body"])
-            if body["action"] == "stage:pointer:promote":
-                body["from"] = 3
-            body["prev"] = prev
+            body = {**json.loads(row["body"]), "prev": prev}
+            if row["index"] == since:
+                body.update(change)
             written = encode(body)
             prev = str(hash_bytes(written))
             raw.execute(
-                'UPDATE events SET body = ?, hash = ?, prev = ?, from_number = ? WHERE "index" = ?',
-                (written, prev, body["prev"], body["from"], row["index"]),
+                'UPDATE events SET body = ?, hash = ?, prev = ?, from_number = ?, reason = ? WHERE "index" = ?',
+                (written, prev, body["prev"], body["from"], body["reason"], row["index"]),
             )
+
+
+def grow_anew(path: Path) -> None:
+    """And then the tree."""
+    with without_triggers(path) as raw:
+        tree = Tree()
+        for index, body in raw.execute('SELECT "index", body FROM events ORDER BY "index"').fetchall():
+            raw.execute("UPDATE event_nodes SET nodes = ? WHERE event = ?", (tree.append(body), index))
+
+
+def head_of(path: Path, size: int) -> Head:
+    with closing(sqlite3.connect(path)) as raw:
+        bodies = [row[0] for row in raw.execute('SELECT body FROM events ORDER BY "index" LIMIT ?', (size,))]
+    return Head(size, root(bodies))
+
+
+def test_a_log_that_was_written_anew_must_still_make_sense(path: Path) -> None:
+    """The move that the forger changes does not follow from the others."""
+    write_anew(path, 7, **{"from": 3})
+    grow_anew(path)
     audit = audited(path)
     assert not audit.ok
     assert audit.first_bad == 7
     assert "from 3" in audit.sentence
+
+
+def test_a_log_that_was_written_anew_is_not_what_the_tree_remembers(path: Path) -> None:
+    write_anew(path, 6, reason="another story")
+    audit = audited(path)
+    assert (audit.ok, audit.first_bad) == (False, 6)
+    assert "the tree over the log" in audit.sentence
+
+
+def test_a_log_that_was_written_anew_with_its_tree_is_not_what_was_seen(path: Path) -> None:
+    seen = [head_of(path, size) for size in (0, 5, 8, 9)]
+    write_anew(path, 7, reason="another story")
+    grow_anew(path)
+    assert audited(path).ok, "alone, such a log cannot be told from a true one"
+    audit = audited(path, seen=seen)
+    assert (audit.ok, audit.first_bad) == (False, None)
+    assert audit.unlike == tuple(seen[2:])
+    assert "from event 5 or a later one on" in audit.sentence
+    assert str(seen[2].root) in audit.sentence
+    assert str(head_of(path, 8).root) in audit.sentence
+    assert audited(path, seen=seen[:2]).ok
+    assert "from event 7 on" in audited(path, seen=[*seen, Head(7, head_of(path, 7).root)]).sentence
+
+
+@pytest.mark.parametrize("left", [0, 1, 6, 9])
+def test_an_end_that_was_cut_off_with_all_that_it_made_is_not_what_was_seen(path: Path, left: int) -> None:
+    seen = head_of(path, EVENTS)
+    audit = audited(path, f'DELETE FROM events WHERE "index" >= {left}', seen=[seen])
+    assert (audit.ok, audit.first_bad, audit.unlike) == (False, left, (seen,))
+    assert "the tree over the log still has 10" in audit.sentence
+    audit = audited(path, f"DELETE FROM event_nodes WHERE event >= {left}", seen=[seen])
+    assert (audit.ok, audit.first_bad, audit.unlike) == (False, left, (seen,))
+    assert f"ends at {left} events, and 10 were seen before" in audit.sentence
+    assert str(seen.root) in audit.sentence
+
+
+def test_a_log_that_begins_with_all_that_was_seen_is_whole(path: Path) -> None:
+    audit = audited(path, seen=[head_of(path, size) for size in range(EVENTS + 1)])
+    assert audit.ok, audit.sentence
+    assert audit.unlike == ()
+
+
+@pytest.mark.parametrize("event", range(EVENTS))
+def test_a_tree_that_was_edited_is_found_at_its_event(path: Path, event: int) -> None:
+    audit = audited(path, f"UPDATE event_nodes SET nodes = zeroblob(length(nodes)) WHERE event = {event}")
+    assert (audit.ok, audit.first_bad) == (False, event)
+    audit = audited(path, f"DELETE FROM event_nodes WHERE event = {event}")
+    assert (audit.ok, audit.first_bad) == (False, event)
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        '{"a":1.0}', '{"a":-0.0}', '{"a":1e2}', '{"a":0.10}', '{"a":12345678901234567890}', '{"a":NaN}',
+        '{"a":1, "b":2}', '{"b":1,"a":2}', '{"a":1,"a":1}', '{"a":"\\u0041"}', '{"a":"\\/"}', '{"a":1e-07}',
+        '{"a":Infinity}',
+    ],
+)  # fmt: skip
+def test_a_body_that_is_not_canonical_is_found_even_when_everything_fits_it(path: Path, details: str) -> None:
+    """A forger who writes the last event in another form, and its hash with it."""
+    with without_triggers(path) as raw:
+        body = raw.execute(f'SELECT body FROM events WHERE "index" = {EVENTS - 1}').fetchone()[0].decode()
+        written = body.replace('"details":{}', f'"details":{details}').encode()
+        assert written.decode() != body
+        raw.execute(
+            f'UPDATE events SET body = ?, hash = ?, details = ? WHERE "index" = {EVENTS - 1}',
+            (written, str(hash_bytes(written)), details),
+        )
+    grow_anew(path)
+    audit = audited(path)
+    assert (audit.ok, audit.first_bad) == (False, EVENTS - 1)
 
 
 _COLUMNS = {

@@ -61,7 +61,7 @@ def with_versions(registry: SqlRegistry, count: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "after"),
-    [*(("statement", n) for n in range(7)), *(("answer", n) for n in range(7)), ("commit", 0), ("commit", 1)],
+    [*(("statement", n) for n in range(9)), *(("answer", n) for n in range(9)), ("commit", 0), ("commit", 1)],
 )
 def test_a_kill_in_the_middle_of_a_move_leaves_the_state_before_or_after(
     registry_at: Callable[[Path], SqlRegistry], database_path: Path, moment: str, after: int
@@ -87,6 +87,7 @@ def test_a_kill_in_the_middle_of_a_move_leaves_the_state_before_or_after(
     assert len(moves) - 1 - len(acknowledged) in {0, 1}
     audit = registry.audit_verify()
     assert audit.ok, audit.sentence
+    assert (registry.heads()[0].size, registry.heads()[0].root) == (audit.size, audit.root)
     held = VersionNumber(stage.number or 0)
     registry.move_stage(MoveStage(CHURN, PRODUCTION, VersionNumber(3 - held), held, Action.STAGE_PROMOTE), "ana")
 

@@ -31,7 +31,7 @@ def refused(raw: sqlite3.Connection, *statements: str, why: str) -> None:
     assert list(raw.iterdump()) == before
 
 
-EVERY_ROW = ["models", "versions", "events", "verdicts", "approvals", "lineage"]
+EVERY_ROW = ["models", "versions", "events", "event_nodes", "verdicts", "approvals", "lineage"]
 
 
 @pytest.mark.parametrize("table", EVERY_ROW)
@@ -48,7 +48,7 @@ def test_no_column_of_a_row_is_ever_updated(raw: sqlite3.Connection, table: str)
 
 
 @pytest.mark.parametrize(
-    "table", ["models", "versions", "events", "verdicts", "approvals", "stages", "version_counters"]
+    "table", ["models", "versions", "events", "event_nodes", "verdicts", "approvals", "stages", "version_counters"]
 )
 def test_a_row_is_never_replaced_by_an_insert(raw: sqlite3.Connection, table: str) -> None:
     refused(raw, f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}", why=".")

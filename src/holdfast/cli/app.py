@@ -43,7 +43,7 @@ COMMANDS: dict[str, str] = {
     "restore": "archive",
     "gc": "space",
     "hold": "space",
-    "audit": "upkeep",
+    "audit": "audit",
     "doctor": "upkeep",
     "demo": "demo",
 }

@@ -101,6 +101,12 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "hold lift": (*_OPENING, "too_large"),
     "hold list": _OPENING,
     "audit verify": _OPENING,
+    "audit key": _OPENING,
+    "audit checkpoint": _OPENING,
+    "audit proof": _OPENING,
+    "audit export": _OPENING,
+    "audit verifier": ("usage",),
+    "audit accept": (*_OPENING, "too_large"),
     "doctor": ("usage",),
     "demo": ("usage", "integrity", "unavailable", "no_space", "missing_extra", "permission_refused"),
 }

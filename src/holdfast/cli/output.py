@@ -42,6 +42,18 @@ class Output:
         """One line of an answer that is told while it comes about; never with `--json`."""
         _print(sys.stdout, [text])
 
+    def data(self, pieces: Iterable[bytes]) -> None:
+        """An answer whose every byte counts, such as a signed one; piece by piece, however long it is."""
+        if sys.stdout is None:
+            return
+        try:
+            sys.stdout.flush()
+            for piece in pieces:
+                sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            _forget(sys.stdout)
+
     def flush(self) -> None:
         """Let go of what was printed, before another process writes to the same place."""
         for stream in (sys.stdout, sys.stderr):

@@ -17,9 +17,18 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The project's fo
 
 
 @app.command(epilog=epilog("init", "holdfast init"))
-def init(folder: Folder = Path(), as_json: AsJson = False) -> None:
+def init(
+    folder: Folder = Path(),
+    log_name: Annotated[
+        str | None,
+        typer.Option(
+            "--log-name", metavar="NAME", help="Sign the audit log under this name, such as example.org/churn."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Make a project: .holdfast/ for names and bytes, holdfast.toml for policy."""
-    settings = create_project(folder.absolute())
+    settings = create_project(folder.absolute(), log_name)
     Output(as_json=as_json).result(
         {"home": str(settings.home), "policy": str(settings.policy_path)},
         [

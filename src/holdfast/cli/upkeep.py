@@ -1,4 +1,4 @@
-"""`check`, `audit verify` and `doctor`: is everything still what it says it is?"""
+"""`check` and `doctor`: is everything still what it says it is?"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +20,6 @@ from holdfast.upkeep.remotes import Remotes
 from holdfast.wire import open_exchange
 
 app = typer.Typer()
-audit = typer.Typer(help="The audit log: who moved what, when and why.")
-app.add_typer(audit, name="audit")
 
 
 @app.command(epilog=epilog("check", "holdfast check --subset 1/7"))
@@ -79,19 +77,6 @@ def _checked(value: JsonObject, where: str) -> Iterator[str]:
         hurt = ", ".join(one["versions"]) or "no version"
         reason = f"its bytes hash to {one['reason']}" if one["reason"].startswith("sha256:") else one["reason"]
         yield f"  {one['digest']}  hurts {hurt}: {reason}"
-
-
-@audit.command(epilog=epilog("audit verify", "holdfast audit verify"))
-def verify(as_json: AsJson = False) -> int:
-    """Recompute the whole log: every event, the chain, and every stage that it should have led to."""
-    found = here().registry.audit_verify()
-    Output(as_json=as_json).result(found.to_json(), [f"{'ok' if found.ok else 'BROKEN'}: {found.sentence}"])
-    return SUCCESS if found.ok else EXIT_CODES[IntegrityError.code]
-
-
-@audit.callback()
-def _audit() -> None:
-    """The audit log: who moved what, when and why."""
 
 
 @app.command(epilog=epilog("doctor", "holdfast doctor"))

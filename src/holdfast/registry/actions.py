@@ -8,9 +8,9 @@ __all__ = ["MOVES", "RECORDED", "Action"]
 class Action(StrEnum):
     """The action of an event, written `source:subject:action`.
 
-    source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`.
+    source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`.
     subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `pointer`, `rollback`, `hold`,
-        `bytes`, `blob`.
+        `bytes`, `blob`, `checkpoint`.
     action: what was done, as a verb in the imperative.
 
     A word, once written into a log, keeps its meaning for ever; new ones are added.
@@ -70,9 +70,14 @@ class Action(StrEnum):
     BLOB_DAMAGE = "store:blob:damage"
     """A check found bytes that do not match their digest."""
 
+    LOG_ACCEPT = "log:checkpoint:accept"
+    """A person accepted a log that does not begin with what was seen of it; what was seen is in the details."""
+
 
 MOVES = frozenset({Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT})
 """The actions that move a stage; they are written together with the move, and in no other way."""
 
-RECORDED = frozenset({Action.GATE_REFUSE, Action.ROLLBACK_REHEARSE, Action.ROLLBACK_EXPLAIN, Action.BLOB_DAMAGE})
+RECORDED = frozenset(
+    {Action.GATE_REFUSE, Action.ROLLBACK_REHEARSE, Action.ROLLBACK_EXPLAIN, Action.BLOB_DAMAGE, Action.LOG_ACCEPT}
+)
 """The actions that change nothing but the log, and so may be recorded on their own."""

@@ -1,26 +1,37 @@
 """The audit: is every event as it was written, and is the registry as the events say?
 
-(1) every event: its place, its predecessor's hash, its body recomputed from its columns, its own hash, its time;
-(2) every event follows from those before it; (3) models, versions, stages, approvals and lineage are what the events
-made, no more and no less; (4) every verdict hashes to its name.
+(1) every event: its place, its predecessor's hash, its body recomputed from its columns, its own hash, its time, and
+what it closed in the tree; (2) every event follows from those before it; (3) the log begins with what others saw of it;
+(4) models, versions, stages, approvals and lineage are what the events made, no more and no less; (5) every verdict
+hashes to its name.
 
-A chain alone cannot show that its end was cut off or that all of it was written anew: for the first, the tables are
-witnesses here; for the second, keep the `root` somewhere else.
+Alone a log cannot show that its end was cut off, or that all of it was written anew, tables and all. What was seen of
+it before and is kept elsewhere can, and that is (3).
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from holdfast.canonical import decode
 from holdfast.digest import hash_bytes
 from holdfast.errors import HoldfastError
-from holdfast.registry.events import load, stored
-from holdfast.registry.merkle import Tree
+from holdfast.registry.as_written import as_bytes, read
+from holdfast.registry.events import stored
+from holdfast.registry.merkle import Head, Tree
 from holdfast.registry.records import Audit
 from holdfast.registry.replay import Replay
-from holdfast.registry.tables import approvals, lineage, models, stages, verdicts, version_counters, versions
+from holdfast.registry.tables import (
+    approvals,
+    event_nodes,
+    lineage,
+    models,
+    stages,
+    verdicts,
+    version_counters,
+    versions,
+)
 
 __all__ = ["verify"]
 
@@ -28,48 +39,90 @@ _ROWS_AT_A_TIME = 1_000
 """Rows fetched at once: memory stays flat however long the log is."""
 
 
-def verify(connection: Connection) -> Audit:
+def verify(connection: Connection, seen: Sequence[Head] = ()) -> Audit:
     """Checks the whole registry; see `Registry.audit_verify`."""
-    tree, replay = Tree(), Replay()
+    tree, replay, memory = Tree(), Replay(), _Memory(seen)
     first_bad: int | None = None
     sentence = ""
     last: Row[Any] | None = None
+    memory.compare(tree)
     for row in connection.execute(stored(), execution_options={"yield_per": _ROWS_AT_A_TIME}):
+        place, closed = tree.size, tree.append(as_bytes(row.body))
         if first_bad is None:
-            fault = _fault(row, last, tree.size) or replay.play(load(row))
+            event = read(row, place, last)
+            fault = event if isinstance(event, str) else replay.play(event) or _unlike_tree(row.nodes, closed)
             if fault is not None:
-                first_bad, sentence = tree.size, f"Event {tree.size} is not as it was written: {fault}."
-        tree.append(_bytes(row.body))
+                first_bad, sentence = place, f"Event {place} is not as it was written: {fault}."
+        memory.compare(tree)
         last = row
+    head = tree.head()
     if first_bad is None:
-        sentence = next(_differences(connection, replay), "")
-    root = tree.root()
+        first_bad, sentence = _cut_off(connection, head) or memory.cut_off(head) or (None, memory.rewritten())
+    sentence = sentence or next(_differences(connection, replay), "")
+    unlike = memory.unlike()
     if sentence:
-        return Audit(ok=False, size=tree.size, root=root, first_bad=first_bad, sentence=sentence)
-    return Audit(ok=True, size=tree.size, root=root, first_bad=None, sentence=_praise(tree.size))
+        return Audit(ok=False, size=head.size, root=head.root, first_bad=first_bad, sentence=sentence, unlike=unlike)
+    return Audit(ok=True, size=head.size, root=head.root, first_bad=None, sentence=_praise(head.size))
+
+
+class _Memory:
+    """Heads that were seen before, held against the log while it is read."""
+
+    def __init__(self, seen: Sequence[Head]) -> None:
+        self._left = sorted(set(seen), key=lambda head: head.size, reverse=True)
+        self._agreed = 0
+        self._rewritten: list[tuple[Head, Head]] = []
+
+    def compare(self, tree: Tree) -> None:
+        """Called at every size that the log had."""
+        while self._left and self._left[-1].size == tree.size:
+            seen, found = self._left.pop(), tree.head()
+            if seen != found:
+                self._rewritten.append((seen, found))
+            elif not self._rewritten:
+                self._agreed = seen.size
+
+    def unlike(self) -> tuple[Head, ...]:
+        """The heads that the log, read to its end, does not begin with."""
+        return (*(seen for seen, _ in self._rewritten), *reversed(self._left))
+
+    def cut_off(self, head: Head) -> tuple[int, str] | None:
+        """The first event that was seen and is gone."""
+        if not self._left:
+            return None
+        seen = self._left[0]
+        return head.size, (
+            f"The log ends at {head.size} events, and {seen.size} were seen before (then its root was {seen.root}): "
+            "its end was cut off, or an older copy of the database was put in its place."
+        )
+
+    def rewritten(self) -> str:
+        """That what was seen is there and says something else; empty when it does not."""
+        if not self._rewritten:
+            return ""
+        seen, found = self._rewritten[0]
+        since = f"event {self._agreed}" if seen.size - self._agreed == 1 else f"event {self._agreed} or a later one"
+        return (
+            f"The first {seen.size} events are not those that were seen before: the root over them was {seen.root} and "
+            f"is {found.root}. The log was written anew from {since} on, or an older copy of it went on differently."
+        )
+
+
+def _unlike_tree(nodes: object, closed: bytes) -> str | None:
+    return None if nodes == closed else "the tree over the log has other hashes for it"
+
+
+def _cut_off(connection: Connection, head: Head) -> tuple[int, str] | None:
+    """The first event that the tree remembers and the log lacks."""
+    held = connection.execute(select(func.coalesce(func.max(event_nodes.c.event) + 1, 0))).scalar_one()
+    if held <= head.size:
+        return None
+    return head.size, f"Event {head.size} is gone, and all behind it: the tree over the log still has {held} of them."
 
 
 def _praise(size: int) -> str:
     events = "event is" if size == 1 else "events are"
     return f"All {size} {events} as written, and the registry is what they say."
-
-
-def _fault(row: Row[Any], last: Row[Any] | None, place: int) -> str | None:
-    if row.place != place:
-        return f"the event that stands there has index {row.place}"
-    if row.prev != (None if last is None else last.hash):
-        return "it does not name the event before it"
-    try:
-        body = load(row).body()
-    except (HoldfastError, ValueError, TypeError) as error:
-        return f"it cannot be read: {error}"
-    if body != row.body:
-        return "its fields are not those that were hashed"
-    if str(hash_bytes(body)) != row.hash:
-        return "its hash is not that of its body"
-    if last is not None and row.time < last.time:
-        return "it is older than the event before it"
-    return None
 
 
 def _differences(connection: Connection, replay: Replay) -> Iterator[str]:
@@ -82,7 +135,7 @@ def _differences(connection: Connection, replay: Replay) -> Iterator[str]:
     edges = {tuple(row): () for row in connection.execute(select(lineage))}
     yield from _compare("edge of lineage {}", edges, dict.fromkeys(replay.lineage, ()))
     for row in connection.execute(select(verdicts).order_by(verdicts.c.digest)):
-        if str(hash_bytes(_bytes(row.body))) != row.digest:
+        if str(hash_bytes(as_bytes(row.body))) != row.digest:
             yield f"The verdict {row.digest} holds other bytes than those it is named by."
         elif not _says_so(row):
             yield f"The verdict {row.digest} is filed as something else than what its body says."
@@ -117,7 +170,7 @@ def _versions(connection: Connection) -> dict[tuple[str, int], tuple[Any, ...]]:
             _lenient(row.missing),
             row.run_id,
             row.semver,
-            str(hash_bytes(_bytes(row.summary))),
+            str(hash_bytes(as_bytes(row.summary))),
             row.created_at,
             row.created_by,
         )
@@ -149,14 +202,9 @@ def _approvals(connection: Connection) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def _bytes(stored: object) -> bytes:
-    # Whoever edits a file by hand can put a value of any type into any column.
-    return stored if isinstance(stored, bytes) else str(stored).encode(errors="surrogatepass")
-
-
 def _lenient(stored: object) -> object:
     try:
-        return decode(_bytes(stored), what="a list of what is missing")
+        return decode(as_bytes(stored), what="a list of what is missing")
     except HoldfastError:
         return stored
 

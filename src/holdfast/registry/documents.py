@@ -1,19 +1,23 @@
 """The registry's values as JSON documents, as they travel between a server and those who ask it.
 
-What a value says of itself is its own `to_json`; here is the way back, and the way there for what is asked for:
+What a value says of itself is its own `to_json`; here is the way back:
 
     version(Reader(found.to_json(), "version")) == found
 
 Fields that are not known here are passed over: a newer server may say more.
 """
 
+from base64 import b64decode
 from datetime import datetime
 
-from holdfast.canonical import JsonObject, Reader, plain
+from holdfast.canonical import Reader
 from holdfast.database.times import from_text, to_text
 from holdfast.digest import Digest
+from holdfast.errors import UnsupportedFormat
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import Action
+from holdfast.registry.merkle import Head
+from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import (
     Approval,
     Audit,
@@ -22,27 +26,22 @@ from holdfast.registry.records import (
     Holding,
     Live,
     Meaning,
-    NewApproval,
-    NewEvent,
-    NewVerdict,
     Verdict,
 )
-from holdfast.registry.values import Edge, Model, Move, MoveStage, NewVersion, Replica, ReplicaState, Stage, Version
-from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
+from holdfast.registry.values import Edge, Model, Move, Replica, ReplicaState, Stage, Version
+from holdfast.registry.whereabouts import Archive, Tenure
 
 __all__ = [
     "approval",
     "archive",
-    "asked_approval",
-    "asked_archive",
-    "asked_event",
-    "asked_move",
-    "asked_verdict",
-    "asked_version",
     "audit",
+    "consistency",
     "edge",
     "event",
+    "hashes",
+    "head",
     "hold",
+    "inclusion",
     "live",
     "model",
     "moment",
@@ -233,6 +232,35 @@ def _holding(found: Reader) -> Holding:
     )
 
 
+def head(found: Reader) -> Head:
+    """What the log was with so many events."""
+    return Head(found.integer("size"), Digest.parse(found.text("root")))
+
+
+def inclusion(found: Reader) -> Inclusion:
+    """That an event is in the log."""
+    return Inclusion(found.integer("index"), found.text("body").encode(), head(found), hashes(found, "path"))
+
+
+def consistency(found: Reader) -> Consistency:
+    """That the log begins with what it was."""
+    return Consistency(head(found.reader("old")), head(found.reader("new")), hashes(found, "path"))
+
+
+def hashes(found: Reader, key: str) -> tuple[bytes, ...]:
+    """Hashes in base 64.
+
+    Raises:
+        UnsupportedFormat: something else.
+    """
+    try:
+        return tuple(b64decode(text, validate=True) for text in found.texts(key))
+    except ValueError as error:
+        raise UnsupportedFormat(
+            f"{found.where}.{key} is not base 64", hint="The document was not written by Holdfast."
+        ) from error
+
+
 def audit(found: Reader) -> Audit:
     """What an audit found."""
     return Audit(
@@ -241,6 +269,7 @@ def audit(found: Reader) -> Audit:
         root=Digest.parse(found.text("root")),
         first_bad=found.maybe_integer("first_bad"),
         sentence=found.text("sentence"),
+        unlike=tuple(head(Reader(one, "head")) for one in found.items("unlike")),
     )
 
 
@@ -261,81 +290,6 @@ def replica(found: Reader) -> Replica:
         started_at=_time(found, "started_at"),
         reported_at=_time(found, "reported_at"),
     )
-
-
-def asked_version(new: NewVersion) -> JsonObject:
-    """What asks for a number; its model is in the path."""
-    return {
-        "digest": str(new.digest),
-        "complete": new.complete,
-        "missing": list(new.missing),
-        "run": new.run_id,
-        "semver": new.semver,
-        "summary": plain(new.summary),
-        "lineage": [one.to_json() for one in new.lineage],
-    }
-
-
-def asked_move(new: MoveStage) -> JsonObject:
-    """What asks a stage to move; model and stage are in the path, the idempotency key in a header."""
-    return {
-        "to": new.to,
-        "expect": new.expect,
-        "action": str(new.action),
-        "reason": new.reason,
-        "verdict": _text(new.verdict),
-        "approvals": list(new.approvals),
-        "details": plain(new.details),
-    }
-
-
-def asked_event(new: NewEvent) -> JsonObject:
-    """What asks for an entry of the log."""
-    return {
-        "action": str(new.action),
-        "model": _text(new.model),
-        "stage": _text(new.stage),
-        "from": new.from_number,
-        "to": new.to_number,
-        "reason": new.reason,
-        "verdict": _text(new.verdict),
-        "details": plain(new.details),
-    }
-
-
-def asked_approval(new: NewApproval) -> JsonObject:
-    """What asks for a judgement to be kept; model and number are in the path."""
-    return {
-        "digest": str(new.digest),
-        "stage": str(new.stage),
-        "meaning": str(new.meaning),
-        "reason": new.reason,
-        "verdict": _text(new.verdict),
-    }
-
-
-def asked_verdict(new: NewVerdict) -> JsonObject:
-    """What asks for a verdict to be kept."""
-    return {
-        "model": str(new.model),
-        "version": new.number,
-        "stage": str(new.stage),
-        "outcome": new.outcome,
-        "body": plain(new.body),
-    }
-
-
-def asked_archive(new: NewArchive) -> JsonObject:
-    """What asks for an archive to be written down."""
-    return {
-        "what": str(new.what),
-        "remote": new.remote,
-        "url": new.url,
-        "blobs": new.blobs,
-        "bytes": new.bytes,
-        "reason": new.reason,
-        "expect": new.expect,
-    }
 
 
 def moment(at: datetime | None) -> str | None:

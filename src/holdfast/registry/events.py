@@ -10,13 +10,14 @@ from sqlalchemy import Connection, Row, Select, bindparam, insert, select
 from holdfast.canonical import JsonObject, decode, encode, plain
 from holdfast.database.times import from_text, to_text
 from holdfast.digest import hash_bytes
-from holdfast.errors import TooLarge, UsageError
+from holdfast.errors import IntegrityError, TooLarge, UsageError
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import EVENTS_MAX
+from holdfast.registry.nodes import grow
 from holdfast.registry.records import Event
-from holdfast.registry.tables import events
+from holdfast.registry.tables import event_nodes, events
 
-__all__ = ["Entry", "append", "by_key", "load", "log", "stored"]
+__all__ = ["Entry", "append", "by_key", "load", "log", "page", "stored"]
 
 _ACTOR_CHARACTERS_MAX = 256
 """The longest e-mail address, with a little air."""
@@ -33,6 +34,15 @@ _KEY_CHARACTERS_MAX = 200
 _LAST = select(events.c.place, events.c.time, events.c.hash).order_by(events.c.place.desc()).limit(1)
 
 _BY_KEY = select(events).where(events.c.idempotency_key == bindparam("key"))
+
+_PAGE = (
+    select(events.c.place, events.c.body)
+    .where(events.c.place >= bindparam("since"), events.c.place < bindparam("before"))
+    .order_by(events.c.place)
+)
+
+_PAGE_EVENTS = 1_000
+"""Bodies held in memory at once."""
 
 _INSERT = insert(events)
 
@@ -58,7 +68,7 @@ class Entry:
 
 
 def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> Event:
-    """Writes the entry behind the last event of the log.
+    """Writes the entry behind the last event of the log, and into the tree over it.
 
     Its time is `now`, or the last event's time when the clock stands behind that: the log never runs backwards, so that
     "what was live at T" has one answer.
@@ -66,6 +76,7 @@ def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> E
     Raises:
         UsageError: no actor.
         TooLarge: the actor, the reason, the details or the idempotency key is past its limit.
+        IntegrityError: the log or its tree lacks something.
     """
     details = plain(entry.details)
     encoded = encode(details)
@@ -96,6 +107,7 @@ def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> E
     body = event.body()
     event = replace(event, hash=str(hash_bytes(body)))
     connection.execute(_INSERT, _columns(event, encoded.decode(), body))
+    grow(connection, event.index, body)
     return event
 
 
@@ -173,8 +185,31 @@ def load(row: Row[Any]) -> Event:
 
 
 def stored() -> Select[Any]:
-    """The statement that reads all events in the order of the log."""
-    return select(events).order_by(events.c.place)
+    """The statement that reads all events in the order of the log, each with the nodes of the tree that it closed."""
+    joined = events.outerjoin(event_nodes, event_nodes.c.event == events.c.place)
+    return select(events, event_nodes.c.nodes).select_from(joined).order_by(events.c.place)
+
+
+def page(connection: Connection, since: int, size: int) -> list[bytes]:
+    """The bodies of the next events, from `since` on and before `size`.
+
+    Raises:
+        IntegrityError: one is missing.
+    """
+    wanted = min(size - since, _PAGE_EVENTS)
+    rows = connection.execute(_PAGE, {"since": since, "before": since + wanted}).all()
+    for place, row in enumerate(rows, since):
+        if row.place != place or not isinstance(row.body, bytes):
+            break
+    else:
+        if len(rows) == wanted:
+            return [row.body for row in rows]
+        place = since + len(rows)
+    raise IntegrityError(
+        f"event {place} is missing in the log, or is not as it was written",
+        hint="Look at what is wrong: holdfast audit verify",
+        event=place,
+    )
 
 
 def log(

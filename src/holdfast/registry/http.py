@@ -14,8 +14,10 @@ from holdfast.database.times import from_text
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import documents
+from holdfast.registry import asked, documents
 from holdfast.registry.actions import RECORDED, Action
+from holdfast.registry.merkle import Head
+from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import (
     Approval,
     Audit,
@@ -75,7 +77,7 @@ class HttpRegistry:
         self, new: NewVersion, actor: str, reason: str = "", *, action: Action = Action.VERSION_REGISTER
     ) -> Version:
         """See `Registry.register`."""
-        body = {**documents.asked_version(new), "action": str(action), "reason": reason}
+        body = {**asked.version(new), "action": str(action), "reason": reason}
         return documents.version(self._said("POST", f"{_line_of(new.model)}/versions", body, actor))
 
     def import_version(
@@ -88,7 +90,7 @@ class HttpRegistry:
         origin: Mapping[str, object] | None = None,
     ) -> Version:
         """See `Registry.import_version`."""
-        body = {**documents.asked_version(new), "reason": reason, "origin": plain(origin or {})}
+        body = {**asked.version(new), "reason": reason, "origin": plain(origin or {})}
         path = f"{_line_of(new.model)}/versions/{number}"
         return documents.version(self._said("PUT", path, body, actor, again=True))
 
@@ -132,7 +134,7 @@ class HttpRegistry:
         """
         key = move.idempotency_key or self._new_id()
         path = f"{_stage(move.model, move.stage)}/moves"
-        return documents.move(self._said("POST", path, documents.asked_move(move), actor, key=key))
+        return documents.move(self._said("POST", path, asked.move(move), actor, key=key))
 
     def move_of(self, idempotency_key: str) -> Move | None:
         """See `Registry.move_of`."""
@@ -146,12 +148,12 @@ class HttpRegistry:
                 f"{event.action} is written together with what it does, and never alone",
                 hint="Ask for the operation itself.",
             )
-        return documents.event(self._said("POST", "/events", documents.asked_event(event), actor))
+        return documents.event(self._said("POST", "/events", asked.event(event), actor))
 
     def approve(self, new: NewApproval, actor: str) -> Approval:
         """See `Registry.approve`."""
         path = f"{_line_of(new.model)}/versions/{new.number}/approvals"
-        return documents.approval(self._said("POST", path, documents.asked_approval(new), actor))
+        return documents.approval(self._said("POST", path, asked.approval(new), actor))
 
     def approvals(self, model: ModelName, number: VersionNumber) -> tuple[Approval, ...]:
         """See `Registry.approvals`."""
@@ -161,7 +163,7 @@ class HttpRegistry:
     def put_verdict(self, new: NewVerdict) -> Verdict:
         """See `Registry.put_verdict`."""
         path = f"/verdicts/{quoted(new.digest)}"
-        return documents.verdict(self._said("PUT", path, documents.asked_verdict(new), None, again=True))
+        return documents.verdict(self._said("PUT", path, asked.verdict(new), None, again=True))
 
     def verdict(self, digest: Digest) -> Verdict:
         """See `Registry.verdict`."""
@@ -184,8 +186,8 @@ class HttpRegistry:
         limit: int = 100,
     ) -> tuple[Event, ...]:
         """See `Registry.log`."""
-        asked = {"model": model, "since": documents.moment(since), "before": before, "limit": limit}
-        return tuple(map(documents.event, self._items("/events", "events", **asked)))
+        wanted = {"model": model, "since": documents.moment(since), "before": before, "limit": limit}
+        return tuple(map(documents.event, self._items("/events", "events", **wanted)))
 
     def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
         """See `Registry.hold`."""
@@ -201,7 +203,7 @@ class HttpRegistry:
 
     def archive(self, new: NewArchive, actor: str) -> Archive:
         """See `Registry.archive`."""
-        return documents.archive(self._said("POST", "/archives", documents.asked_archive(new), actor))
+        return documents.archive(self._said("POST", "/archives", asked.archive(new), actor))
 
     def restore(self, digest: Digest, remote: str, actor: str, reason: str = "") -> tuple[Archive, ...]:
         """See `Registry.restore`."""
@@ -222,9 +224,37 @@ class HttpRegistry:
         """See `Registry.tenures`."""
         return tuple(map(documents.tenure, self._items("/tenures", "tenures")))
 
-    def audit_verify(self) -> Audit:
+    def heads(self, earlier: Sequence[int] = ()) -> tuple[Head, Mapping[int, Head]]:
+        """See `Registry.heads`."""
+        found = self._read("/log/heads", earlier=list(earlier))
+        before = [documents.head(one) for one in _readers(found.items("earlier"), "head")]
+        return documents.head(found.reader("head")), {one.size: one for one in before}
+
+    def prove(self, index: int, size: int | None = None) -> Inclusion:
+        """See `Registry.prove`."""
+        return documents.inclusion(self._read(f"/log/events/{index}/proof", size=size))
+
+    def prove_growth(self, since: int, size: int | None = None) -> Consistency:
+        """See `Registry.prove_growth`."""
+        return documents.consistency(self._read("/log/growth", since=since, size=size))
+
+    def edge(self, size: int) -> tuple[bytes, ...]:
+        """See `Registry.edge`."""
+        return documents.hashes(self._read("/log/edge", size=size), "edge")
+
+    def bodies(self, since: int, size: int) -> Iterator[bytes]:
+        """See `Registry.bodies`."""
+        while since < size:
+            page = self._read("/log/bodies", since=since, size=size).texts("bodies")
+            if not page:
+                return
+            yield from (body.encode() for body in page)
+            since += len(page)
+
+    def audit_verify(self, seen: Sequence[Head] = ()) -> Audit:
         """See `Registry.audit_verify`."""
-        return documents.audit(self._read("/audit"))
+        body: JsonObject = {"seen": [one.to_json() for one in seen]}
+        return documents.audit(self._said("POST", "/log/audit", body, None, again=True))
 
     def report(self, replica: Replica) -> Replica:
         """See `Registry.report`."""
@@ -233,8 +263,8 @@ class HttpRegistry:
 
     def live_replicas(self, model: ModelName, stage: StageName, max_age: timedelta) -> tuple[Replica, ...]:
         """See `Registry.live_replicas`."""
-        asked = {"max_age_seconds": max_age.total_seconds()}
-        return tuple(map(documents.replica, self._items(f"{_stage(model, stage)}/replicas", "replicas", **asked)))
+        wanted = {"max_age_seconds": max_age.total_seconds()}
+        return tuple(map(documents.replica, self._items(f"{_stage(model, stage)}/replicas", "replicas", **wanted)))
 
     def _read(self, path: str, /, **query: object) -> Reader:
         return Reader(self._line.get(path, **query), path)

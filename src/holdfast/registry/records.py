@@ -10,6 +10,7 @@ from holdfast.database.times import to_text
 from holdfast.digest import Digest, hash_bytes
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import Action
+from holdfast.registry.merkle import Head
 
 __all__ = [
     "Approval",
@@ -305,8 +306,10 @@ class Audit:
         ok: whether the log is whole, and the registry is as the log says.
         size: the number of events.
         root: the RFC 6962 tree hash over their bodies, `sha256:…`.
-        first_bad: the index of the first event that is not as it was written; None when every event is.
+        first_bad: the index of the first event that is not as it was written, or gone; None when every event is, or
+            nobody can say which one.
         sentence: the finding in words.
+        unlike: what was seen of the log before, and it does not begin with.
     """
 
     ok: bool
@@ -314,6 +317,7 @@ class Audit:
     root: Digest
     first_bad: int | None
     sentence: str
+    unlike: tuple[Head, ...] = ()
 
     def to_json(self) -> JsonObject:
         """What `audit verify` prints."""
@@ -323,4 +327,5 @@ class Audit:
             "root": str(self.root),
             "first_bad": self.first_bad,
             "sentence": self.sentence,
+            "unlike": [head.to_json() for head in self.unlike],
         }

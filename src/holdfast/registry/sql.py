@@ -1,16 +1,33 @@
 """The registry in an SQL database: which transaction each operation runs in. The work is done by the modules beside."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from holdfast.database.engine import Database
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import archives, audit, events, holds, judgements, lineage, moves, replicas, stages, versions
+from holdfast.registry import (
+    archives,
+    audit,
+    events,
+    holds,
+    judgements,
+    lineage,
+    moves,
+    nodes,
+    replicas,
+    stages,
+    versions,
+)
 from holdfast.registry import live as moments
 from holdfast.registry.actions import RECORDED, Action
+from holdfast.registry.merkle import Head
 from holdfast.registry.nearest import require_model
+from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import (
     Approval,
     Audit,
@@ -35,18 +52,34 @@ class SqlRegistry:
         database: at the schema of this Holdfast.
         clock: gives the moment, in UTC.
         new_id: gives an id that nobody has had, for approvals.
+        grown: told, with this registry, after every commit that may have made the log longer.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        grown: "Callable[[SqlRegistry], None] | None" = None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._new_id = new_id
+        self._grown = grown
+
+    @contextmanager
+    def _logging(self) -> Iterator[Connection]:
+        """The single writer, for what becomes an event."""
+        with self._database.write() as connection:
+            yield connection
+        if self._grown is not None:
+            self._grown(self)
 
     def create_model(
         self, name: ModelName, actor: str, *, description: str = "", stages: Sequence[StageName] = STAGES
     ) -> Model:
         """See `Registry.create_model`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return versions.create_model(connection, name, self._clock(), actor, description=description, names=stages)
 
     def ensure_model(self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES) -> Model:
@@ -55,7 +88,7 @@ class SqlRegistry:
             found = versions.find_model(connection, name)
         if found is not None:
             return found
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return versions.find_model(connection, name) or versions.create_model(
                 connection, name, self._clock(), actor, description="", names=stages
             )
@@ -67,14 +100,14 @@ class SqlRegistry:
 
     def define_stage(self, model: ModelName, name: StageName, actor: str) -> Stage:
         """See `Registry.define_stage`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return stages.define(connection, model, name, self._clock(), actor)
 
     def register(
         self, new: NewVersion, actor: str, reason: str = "", *, action: Action = Action.VERSION_REGISTER
     ) -> Version:
         """See `Registry.register`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return versions.register(connection, new, self._clock(), actor, action=action, reason=reason)
 
     def import_version(
@@ -87,7 +120,7 @@ class SqlRegistry:
         origin: Mapping[str, object] | None = None,
     ) -> Version:
         """See `Registry.import_version`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return versions.take_in(
                 connection, new, number, self._clock(), actor, reason=reason, origin=dict(origin or {})
             )
@@ -124,7 +157,7 @@ class SqlRegistry:
 
     def move_stage(self, move: MoveStage, actor: str) -> Move:
         """See `Registry.move_stage`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return moves.move(connection, move, self._clock(), actor)
 
     def move_of(self, idempotency_key: str) -> Move | None:
@@ -139,7 +172,7 @@ class SqlRegistry:
                 f"{event.action} is written together with what it does, and never alone",
                 hint="Ask for the operation itself.",
             )
-        with self._database.write() as connection:
+        with self._logging() as connection:
             model = None if event.model is None else str(event.model)
             if model is not None:
                 require_model(connection, model)
@@ -167,7 +200,7 @@ class SqlRegistry:
 
     def approve(self, new: NewApproval, actor: str) -> Approval:
         """See `Registry.approve`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return judgements.approve(connection, new, self._new_id(), self._clock(), actor)
 
     def approvals(self, model: ModelName, number: VersionNumber) -> tuple[Approval, ...]:
@@ -212,13 +245,13 @@ class SqlRegistry:
 
     def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
         """See `Registry.hold`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             found = versions.resolve(connection, what) if isinstance(what, Reference) else what
             return holds.add(connection, found, reason, self._clock(), actor)
 
     def lift(self, hold: int, reason: str, actor: str) -> Hold:
         """See `Registry.lift`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return holds.lift(connection, hold, reason, self._clock(), actor)
 
     def holds(self) -> tuple[Hold, ...]:
@@ -252,10 +285,38 @@ class SqlRegistry:
         with self._database.view() as connection:
             return moments.tenures(connection)
 
-    def audit_verify(self) -> Audit:
+    def heads(self, earlier: Sequence[int] = ()) -> tuple[Head, Mapping[int, Head]]:
+        """See `Registry.heads`."""
+        with self._database.view() as connection:
+            return nodes.heads(connection, earlier)
+
+    def prove(self, index: int, size: int | None = None) -> Inclusion:
+        """See `Registry.prove`."""
+        with self._database.view() as connection:
+            return nodes.prove(connection, index, size)
+
+    def prove_growth(self, since: int, size: int | None = None) -> Consistency:
+        """See `Registry.prove_growth`."""
+        with self._database.view() as connection:
+            return nodes.prove_growth(connection, since, size)
+
+    def edge(self, size: int) -> tuple[bytes, ...]:
+        """See `Registry.edge`."""
+        with self._database.view() as connection:
+            return nodes.edge(connection, size)
+
+    def bodies(self, since: int, size: int) -> Iterator[bytes]:
+        """See `Registry.bodies`."""
+        while since < size:
+            with self._database.read() as connection:
+                page = events.page(connection, since, size)
+            yield from page
+            since += len(page)
+
+    def audit_verify(self, seen: Sequence[Head] = ()) -> Audit:
         """See `Registry.audit_verify`."""
         with self._database.view() as connection:
-            return audit.verify(connection)
+            return audit.verify(connection, seen)
 
     def report(self, replica: Replica) -> Replica:
         """See `Registry.report`."""

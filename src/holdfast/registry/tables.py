@@ -16,6 +16,7 @@ from holdfast.database.columns import INTEGER, TEXT
 __all__ = [
     "TABLES",
     "approvals",
+    "event_nodes",
     "events",
     "lineage",
     "models",
@@ -127,6 +128,13 @@ events = Table(
     _text("prev", nullable=True),
     _text("hash"),
     Column("body", LargeBinary, nullable=False),
+)
+
+event_nodes = Table(
+    "event_nodes",
+    TABLES,
+    Column("event", INTEGER, ForeignKey("events.place"), primary_key=True, autoincrement=False),
+    Column("nodes", LargeBinary, nullable=False),
 )
 
 stages = Table(

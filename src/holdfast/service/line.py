@@ -255,5 +255,5 @@ def quoted(name: object) -> str:
     return quote(str(name), safe="")
 
 
-def _text(value: object) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+def _text(value: object) -> str | list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else str(value)

@@ -7,12 +7,11 @@ Edges (commands, HTTP, Python) come here for a `Project` and hand its members to
 database or which store it works on. `ls wire`: the project, the ways to remotes, and what upkeep works with.
 """
 
-from holdfast.wire.project import POLICY_STUB, Project, create_project, open_project, utc_now
+from holdfast.wire.project import Project, create_project, open_project, utc_now
 from holdfast.wire.remotes import open_remote, open_transport
 from holdfast.wire.upkeep import open_archiver, open_collector, open_exchange
 
 __all__ = [
-    "POLICY_STUB",
     "Project",
     "create_project",
     "open_archiver",

@@ -35,38 +35,16 @@ if TYPE_CHECKING:
     from holdfast.runtime.bundle_files import BundleFiles
     from holdfast.runtime.predictor import Predictor
     from holdfast.tracking.interface import Tracking
+    from holdfast.upkeep.audit.logbook import Logbook
     from holdfast.upkeep.keep_rules import KeepRules
 
-__all__ = ["POLICY_STUB", "Project", "create_project", "open_project", "utc_now"]
+__all__ = ["Project", "create_project", "open_project", "utc_now"]
 
 _GIT_SECONDS_MAX = 5.0
 """Git answers who it is from a file or two; a slower answer is a broken network home, and the system user will do."""
 
 _SERVERS = frozenset({"postgresql", "postgres"})
 """How the URL of a database begins that is no file: it can be tried before there is a home."""
-
-POLICY_STUB = """\
-# What each stage asks of a version. What stands here behind a # is the default.
-
-[stages]
-# names = ["staging", "production", "archived"]
-
-[gate.production]
-# margin = 0.0                  # how far the metric may fall below the version that holds the stage
-# group_margin = 0.05           # the same for each group of rows
-# group_rows_min = 20           # smaller groups are reported as untestable
-# latency_ms_p95_max = 100.0    # one row, measured in the bundle's own process
-# approvals_min = 1
-# second_person = false         # true: somebody else than the one who registered must approve
-# executes_code = "allow"       # "deny": no pickles
-
-[retention]
-# versions = 3                  # the last ones that held a protected stage stay at hand
-# stages = ["production"]       # those stages; when it is left out, all but staging and archived
-# incident_days = 30            # how long a version stays after it left one
-# recent_days = 30              # how long after it was registered or restored
-# archive = "cold"              # the remote that takes the others; see: holdfast archive -h
-"""
 
 
 def utc_now() -> datetime:
@@ -138,12 +116,29 @@ class Project(AbstractContextManager["Project"]):
         """Models, versions, stages, events.
 
         Raises:
+            IntegrityError: the log does not begin with what this user saw of it.
             UnsupportedFormat: written by a newer Holdfast, or not by Holdfast.
             NotFound, UsageError, IntegrityError, NoSpace, PermissionRefused, Unavailable: it cannot be opened.
         """
         from holdfast.registry.sql import SqlRegistry
+        from holdfast.upkeep.audit.memory import Watch
 
-        return SqlRegistry(self.database(), utc_now, _new_id)
+        watch = Watch.of(self.settings)
+        registry = SqlRegistry(self.database(), utc_now, _new_id, watch.grown)
+        watch.opened(registry)
+        return registry
+
+    @cached_property
+    def logbook(self) -> "Logbook":
+        """The log with its key; unlike `registry` it opens a log that is not what was seen of it, to say so.
+
+        Raises:
+            As `registry`.
+        """
+        from holdfast.registry.sql import SqlRegistry
+        from holdfast.upkeep.audit.logbook import Logbook
+
+        return Logbook.of(self.settings, SqlRegistry(self.database(), utc_now, _new_id))
 
     @cached_property
     def tracking(self) -> "Tracking":
@@ -240,8 +235,10 @@ class Project(AbstractContextManager["Project"]):
             yield predictor
 
 
-def create_project(folder: Path) -> Settings:
+def create_project(folder: Path, log_name: str | None = None) -> Settings:
     """Make a project in `folder`: its home, an empty registry and store, and a policy file that says the defaults.
+
+    Its log is signed under `log_name` for good; by default under one that nobody else has.
 
     Raises:
         AlreadyExists: there is one already.
@@ -250,8 +247,10 @@ def create_project(folder: Path) -> Settings:
         NoSpace, PermissionRefused: the operating system refused.
     """
     settings = Settings.at(folder / HOME_NAME)
-    from holdfast.flow.gate import Policy
+    from holdfast.flow.gate import POLICY_STUB, Policy
+    from holdfast.upkeep.audit.key import require_name
 
+    require_name(log_name)
     _refuse_what_is_not_built(settings)
     _keep_rules(Policy.read(settings.policy_path))
     if settings.database_url.partition(":")[0].partition("+")[0] in _SERVERS:
@@ -268,6 +267,7 @@ def create_project(folder: Path) -> Settings:
         (settings.home / ".gitignore").write_text("*\n", encoding="utf-8")
     with open_project(settings) as project:
         project.database()
+        project.logbook.begin(log_name)
     if not settings.policy_path.exists():
         with refusing(settings.policy_path):
             settings.policy_path.write_text(POLICY_STUB, encoding="utf-8")

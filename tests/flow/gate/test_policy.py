@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import PermissionRefused, UsageError
-from holdfast.flow.gate.policy import RULE_NAMES, Policy, StagePolicy
+from holdfast.flow.gate.policy import POLICY_STUB, RULE_NAMES, Policy, StagePolicy
 from holdfast.flow.gate.rules import RULES
 from holdfast.names import ModelName, StageName
 from holdfast.upkeep.keep_rules import KeepRules
-from holdfast.wire import POLICY_STUB
 
 CHURN, FRAUD = ModelName("churn"), ModelName("fraud")
 STAGING, PRODUCTION, ARCHIVED = StageName("staging"), StageName("production"), StageName("archived")

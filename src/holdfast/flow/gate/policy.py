@@ -34,7 +34,31 @@ from holdfast.names import ModelName, StageName
 from holdfast.registry.values import STAGES
 from holdfast.store.disk import refusing
 
-__all__ = ["RULE_NAMES", "Policy", "StagePolicy"]
+__all__ = ["POLICY_STUB", "RULE_NAMES", "Policy", "StagePolicy"]
+
+POLICY_STUB = """\
+# What each stage asks of a version. What stands here behind a # is the default.
+
+[stages]
+# names = ["staging", "production", "archived"]
+
+[gate.production]
+# margin = 0.0                  # how far the metric may fall below the version that holds the stage
+# group_margin = 0.05           # the same for each group of rows
+# group_rows_min = 20           # smaller groups are reported as untestable
+# latency_ms_p95_max = 100.0    # one row, measured in the bundle's own process
+# approvals_min = 1
+# second_person = false         # true: somebody else than the one who registered must approve
+# executes_code = "allow"       # "deny": no pickles
+
+[retention]
+# versions = 3                  # the last ones that held a protected stage stay at hand
+# stages = ["production"]       # those stages; when it is left out, all but staging and archived
+# incident_days = 30            # how long a version stays after it left one
+# recent_days = 30              # how long after it was registered or restored
+# archive = "cold"              # the remote that takes the others; see: holdfast archive -h
+"""
+"""What `init` writes: nothing but the defaults, to be found where they can be changed."""
 
 RULE_NAMES = (
     "completeness",

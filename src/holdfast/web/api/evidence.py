@@ -67,12 +67,6 @@ async def live(desk: Here, model: ModelText, at: MomentQuery = None) -> Response
     return answer((await desk.ask(lambda: desk.registry.live(name, moment))).to_json())
 
 
-@routes.get("/audit", response_model=schemas.Audit)
-async def audit(desk: Here) -> Response:
-    """Recompute the whole log, and what must stand after it."""
-    return answer((await desk.ask(desk.registry.audit_verify)).to_json())
-
-
 @routes.post("/models/{model}/versions/{number}/approvals", response_model=schemas.Approval, status_code=201)
 async def approve(desk: Here, actor: Actor, model: ModelText, number: NumberPath, new: schemas.NewApproval) -> Response:
     """Write down a judgement of a version for a stage."""

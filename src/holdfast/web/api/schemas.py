@@ -314,16 +314,6 @@ class Live(Said):
     stages: dict[str, Holding | None]
 
 
-class Audit(Said):
-    """What an audit found."""
-
-    ok: bool
-    size: Index
-    root: DigestText
-    first_bad: Index | None
-    sentence: str
-
-
 class NewReplica(Asked):
     """What a serving process says of itself."""
 

@@ -1,0 +1,209 @@
+"""The log with all that makes it provable: signed, held against what was seen of it, proven, exported."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.canonical import JsonObject, encode
+from holdfast.config import Settings
+from holdfast.digest import hash_bytes
+from holdfast.errors import NotFound, UsageError
+from holdfast.registry.actions import Action
+from holdfast.registry.checkpoints import Checkpoint
+from holdfast.registry.interface import Registry
+from holdfast.registry.merkle import Head
+from holdfast.registry.proofs import Consistency, Inclusion
+from holdfast.registry.records import Audit, Event, NewEvent
+from holdfast.upkeep.audit.key import LogKey
+from holdfast.upkeep.audit.memory import Memory
+
+__all__ = ["EXPORT_FORMAT", "EXPORT_VERSION", "OFFLINE", "Compared", "Logbook", "Verified", "read_note"]
+
+EXPORT_FORMAT, EXPORT_VERSION = "holdfast.log", "1.0"
+
+OFFLINE = Path(__file__).with_name("offline.py")
+"""The program that checks an export: it needs no Holdfast, and nothing but Python."""
+
+_LINES_AT_A_TIME = 256
+"""Lines handed on together: a call for each would take longer than writing it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A checkpoint that the log was held against.
+
+    Attributes:
+        source: whose it is: `seen` by this user, `signed` last, or the name of a file.
+        checkpoint: what it says.
+        agrees: whether the log begins with it.
+    """
+
+    source: str
+    checkpoint: Checkpoint
+    agrees: bool
+
+    def to_json(self) -> JsonObject:
+        """One entry of `compared`."""
+        return {
+            "source": self.source,
+            "origin": self.checkpoint.origin,
+            **self.checkpoint.head.to_json(),
+            "agrees": self.agrees,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What an audit found, and what it was held against."""
+
+    audit: Audit
+    compared: tuple[Compared, ...]
+
+    def to_json(self) -> JsonObject:
+        """What `audit verify` prints."""
+        return {**self.audit.to_json(), "compared": [one.to_json() for one in self.compared]}
+
+    def lines(self) -> Iterator[str]:
+        """The same for a person."""
+        yield f"{'ok' if self.audit.ok else 'BROKEN'}: {self.audit.sentence}"
+        for one in self.compared:
+            head = one.checkpoint.head
+            said = "begins with" if one.agrees else "is NOT"
+            whose = {"seen": "seen here before", "signed": "signed last"}.get(one.source, f"kept in {one.source}")
+            yield f"  it {said} the {head.size} events {whose}: {head.root}"
+        if not self.compared:
+            yield "  nobody here has seen it before: keep what `holdfast audit checkpoint` prints, somewhere else"
+
+
+class Logbook:
+    """One log with its key, and with what was seen of it.
+
+    Args:
+        registry: whose log it is; opened without asking what was seen of it.
+        key: signs it.
+        memory: what this user saw of it.
+    """
+
+    def __init__(self, registry: Registry, key: LogKey, memory: Memory) -> None:
+        self.registry = registry
+        self.key = key
+        self.memory = memory
+
+    @classmethod
+    def of(cls, settings: Settings, registry: Registry) -> "Logbook":
+        """The log of a project."""
+        return cls(registry, LogKey.of(settings), Memory.of(settings))
+
+    def begin(self, name: str | None = None) -> None:
+        """Gives a new log its key and its name, and forgets what another one was that stood here before.
+
+        Raises:
+            UsageError: no name for a log.
+        """
+        self.memory.forget()
+        self.key.make(name)
+
+    def checkpoint(self) -> bytes:
+        """The signed checkpoint of the log as it stands.
+
+        Raises:
+            IntegrityError: the log does not begin with what was signed before.
+        """
+        return self.key.sign(self.registry)
+
+    def verify(self, notes: Sequence[tuple[str, bytes]] = ()) -> Verified:
+        """Audits everything, against what was seen, what was signed, and the notes; each with the name of its file.
+
+        Raises:
+            UnsupportedFormat: a note holds no signed checkpoint.
+            IntegrityError: a note was not signed by this log.
+        """
+        known: list[tuple[str, Checkpoint]] = []
+        if (seen := self.memory.last()) is not None:
+            known.append(("seen", seen))
+        if (signed := self.key.signed()) is not None:
+            known.append(("signed", signed))
+        known += [(name, self.key.open(note)) for name, note in notes]
+        audit = self.registry.audit_verify([one.head for _, one in known])
+        if audit.ok:
+            self.memory.keep(Checkpoint(self.key.origin(), Head(audit.size, audit.root)))
+        return Verified(audit, tuple(Compared(name, one, one.head not in audit.unlike) for name, one in known))
+
+    def prove(self, index: int) -> tuple[Inclusion, bytes]:
+        """That an event is in the log, and the signed checkpoint that the proof leads to.
+
+        Raises:
+            NotFound: no such event.
+            IntegrityError: as `checkpoint`.
+        """
+        note = self.checkpoint()
+        return self.registry.prove(index, Checkpoint.parse(note.decode()).head.size), note
+
+    def prove_growth(self, since: int) -> tuple[Consistency, bytes]:
+        """That the log begins with what it was with `since` events, and the signed checkpoint of what it is.
+
+        Raises:
+            NotFound: the log does not have so many events.
+            IntegrityError: as `checkpoint`.
+        """
+        note = self.checkpoint()
+        return self.registry.prove_growth(since, Checkpoint.parse(note.decode()).head.size), note
+
+    def export(self, since: int = 0) -> Iterator[bytes]:
+        """The events from `since` on in the form of docs/FORMAT.md, line after line, then a signed checkpoint.
+
+        Raises:
+            NotFound: the log does not have so many events.
+            IntegrityError: as `checkpoint`, or an event is missing.
+        """
+        note = self.checkpoint()
+        checkpoint = Checkpoint.parse(note.decode())
+        edge = [node.hex() for node in self.registry.edge(since)]
+        begins = {"format": EXPORT_FORMAT, "version": EXPORT_VERSION, "origin": checkpoint.origin, "since": since}
+        yield encode({**begins, "edge": edge}) + b"\n"
+        last, held = b"", []
+        for last in self.registry.bodies(since, checkpoint.head.size):
+            held.append(last)
+            if len(held) == _LINES_AT_A_TIME:
+                yield b"\n".join([*held, b""])
+                held.clear()
+        yield b"\n".join([*held, b""]) if held else b""
+        yield encode({"checkpoint": note.decode(), "last": str(hash_bytes(last)) if last else None}) + b"\n"
+
+    def accept(self, reason: str, actor: str) -> Event:
+        """Goes on with a log that is not what was seen of it, such as one restored from a backup.
+
+        That it was accepted, by whom and why, and what had been seen, becomes an event. If it is not what was signed
+        either, it gets another key and another name: under the old ones it would contradict itself.
+
+        Raises:
+            UsageError: no reason, or the log is what was seen of it.
+            IntegrityError: the log and its tree do not belong together, which nobody can accept.
+        """
+        if not reason.strip():
+            raise UsageError("a reason is missing", hint="Say why the log is another one: --reason WHY")
+        seen, signed = self.memory.last(), self.key.signed()
+        known = [one for one in (seen, signed) if one is not None]
+        head, earlier = self.registry.heads([one.head.size for one in known])
+        unlike = [one for one in known if earlier.get(one.head.size) != one.head]
+        if not unlike:
+            raise UsageError("the log begins with all that was seen of it", hint="There is nothing to accept.")
+        details = {"seen": [one.text() for one in unlike], "found": Checkpoint(unlike[0].origin, head).text()}
+        if signed in unlike:
+            details["key"] = str(self.key.renew())
+        event = self.registry.record(NewEvent(Action.LOG_ACCEPT, reason=reason, details=details), actor)
+        now, _ = self.registry.heads()
+        self.memory.replace(Checkpoint(self.key.origin(), now))
+        return event
+
+
+def read_note(path: Path) -> tuple[str, bytes]:
+    """A checkpoint that somebody kept in a file, with the file's name.
+
+    Raises:
+        NotFound: there is no such file.
+    """
+    try:
+        return str(path), path.read_bytes()
+    except OSError as error:
+        raise NotFound(f"{path} cannot be read: {error.strerror}", hint="Name a file with a checkpoint.") from error
