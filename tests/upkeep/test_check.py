@@ -63,6 +63,7 @@ def test_a_whole_project_is_whole(churn: Project) -> None:
         "damaged": [],
         "notes": [],
         "repaired": [],
+        "archived": [],
     }
     assert 0 < checked.bytes_read <= checked.bytes
 
@@ -197,4 +198,5 @@ def test_an_empty_project_is_whole(tmp_path: Path) -> None:
             "damaged": [],
             "notes": [],
             "repaired": [],
+            "archived": [],
         }

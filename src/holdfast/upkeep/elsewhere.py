@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from holdfast.digest import Digest
-from holdfast.errors import HoldfastError, NotFound, Unavailable
+from holdfast.errors import HoldfastError, NotFound
 from holdfast.registry.whereabouts import Archive
 
 __all__ = ["Elsewhere", "Lacking", "nowhere"]
@@ -51,13 +51,15 @@ class Elsewhere:
         if isinstance(lacking, str):
             return lacking
         left = iter(blobs)
-        try:
-            while some := list(islice(left, _AT_ONCE)):
-                if absent := lacking(some):
-                    return f"{archive.remote} lacks {min(absent)}"
-        except Unavailable as error:
-            self._found[archive.url] = _silent(archive, error)
-            return _silent(archive, error)
+        while some := list(islice(left, _AT_ONCE)):
+            try:
+                absent = lacking(some)
+            except HoldfastError as error:
+                # One that stopped answering is not asked again in this run.
+                self._found[archive.url] = _silent(archive, error)
+                return _silent(archive, error)
+            if absent:
+                return f"{archive.remote} lacks {min(absent)}"
         return None
 
     def trouble_of_tree(self, archive: Archive, tree: Digest, blobs: Callable[[], Iterable[Digest]]) -> str | None:
