@@ -3,9 +3,9 @@
     python benchmarks/registry_moves.py [--seconds 3] [--threads 1 16] [--json FILE]
 
 In one process, through the registry itself, without gate and HTTP. Each thread moves the stage of a model of its own
-to and fro, under a fresh idempotency key each time, or resolves `model@production`. Both databases are durable and lie on
-one disk, that of the temporary folder; the server is started by this script, answers on the loopback address, and waits
-for the disk at each commit. `fsync_ms_p50` says what this disk needs for that alone, as a scale for the moves: they are
+to and fro, under a fresh idempotency key each time, or resolves `model@production`. Both databases are durable and lie
+on one disk, that of the temporary folder; the server is started by this script, answers on the loopback address, and
+waits for the disk at each commit. `fsync_ms_p50` says what this disk needs for that alone, as a scale for the moves: they are
 written one after the other.
 """
 
@@ -84,7 +84,8 @@ def reader(registry: SqlRegistry, model: ModelName) -> Callable[[], object]:
 
 def measured(calls: list[Callable[[], object]], seconds: float) -> dict[str, Any]:
     """All of them, again and again, each in a thread of its own."""
-    ready, times = threading.Barrier(len(calls)), [[] for _ in calls]  # type: list[list[float]]
+    ready = threading.Barrier(len(calls))
+    times: list[list[float]] = [[] for _ in calls]
 
     def work(call: Callable[[], object], spent: list[float]) -> None:
         for _ in range(WARM_UP):
