@@ -2,11 +2,11 @@
 
     python benchmarks/registry_moves.py [--seconds 3] [--threads 1 16] [--json FILE]
 
-In one process, through the registry itself, without gate and HTTP. Each thread moves the stage of a model of its own
-to and fro, under a fresh idempotency key each time, or resolves `model@production`. Both databases are durable and lie
-on one disk, that of the temporary folder; the server is started by this script, answers on the loopback address, and
-waits for the disk at each commit. `fsync_ms_p50` says what this disk needs for that alone, as a scale for the moves: they are
-written one after the other.
+In one process, through the registry itself, without gate and HTTP. Each thread moves the stage of a model of its
+own to and fro, under a fresh idempotency key each time, or resolves `model@production`. Both databases are durable
+and lie on one disk, that of the temporary folder; the server is started by this script, answers on the loopback
+address, and waits for the disk at each commit. `fsync_ms_p50` says what this disk needs for that alone, as a scale
+for the moves: they are written one after the other.
 """
 
 import argparse
