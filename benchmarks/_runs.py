@@ -160,6 +160,18 @@ class Course:
             self.record.added.setdefault(step, {})[self.tool.name] = after - before
         return cost
 
+    def archive(self, step: str) -> None:
+        """Archive every version; the cost is noted with the bytes of the archive."""
+        self.measure(step, self.tool.archive)
+        self.record.stored.setdefault(step, {})[self.tool.name] = bytes_in(self.tool.archived)
+
+    def restore(self, step: str, version: int) -> None:
+        """Measure and verify a restore of every version with a checkout of one, and remove what was checked out."""
+        target = self.target()
+        self.measure(step, lambda: self.tool.restore(version, target), version)
+        if target.exists() and not self.keep:
+            hollow(target)
+
     def measure(self, step: str, work: Callable[[], Work], version: int | None = None) -> None:
         """Measure any other step, and compare the bytes of its result with the version's.
 

@@ -118,6 +118,20 @@ class Tool(ABC):
         del version, target
         raise NotAvailable("has no remotes")
 
+    @property
+    def archived(self) -> Path:
+        """The folder that holds what was archived."""
+        return self.folder / "archived"
+
+    def archive(self) -> Work:
+        """Put every version where it takes the least room, however long that takes."""
+        raise NotAvailable("has no archives")
+
+    def restore(self, version: int, target: Path) -> Work:
+        """Fetch every version from the archive into a new store, and write the files of one into an empty folder."""
+        del version, target
+        raise NotAvailable("has no archives")
+
     def diff(self, before: int, after: int) -> Work:
         """Say which files differ between two versions."""
         del before, after
@@ -230,6 +244,23 @@ class Holdfast(Tool):
         digest = self._digests[version]
         fetched = self.holdfast("pull", digest, "--json", cwd=other)
         return Work((fetched, self.holdfast("checkout", digest, str(target), "--json", cwd=other)), target)
+
+    def archive(self) -> Work:
+        """`Outgoing.send` with bases, to an archive in a folder."""
+        return Work((self._archive("send", self.folder),))
+
+    def restore(self, version: int, target: Path) -> Work:
+        """`Incoming.fetch` from the archive and `holdfast checkout`, in another project."""
+        other = self.folder / "restored"
+        if not other.exists():
+            other.mkdir()
+            say(self.holdfast("init", "--json", cwd=other))
+        written = self.holdfast("checkout", self._digests[version], str(target), "--json", cwd=other)
+        return Work((self._archive("fetch", other), written), target)
+
+    def _archive(self, way: str, cwd: Path) -> Command:
+        script = Path(__file__).with_name("_archive.py")
+        return self._python(str(script), way, str(self.archived), *self._digests.values(), cwd=cwd)
 
     def diff(self, before: int, after: int) -> Work:
         """`diff_trees` over both trees: the comparison that the command line will show."""

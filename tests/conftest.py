@@ -3,8 +3,13 @@
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.postgres import PostgresServer
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests in the background has them ignore interrupts, and so would all that they start:
@@ -21,3 +26,26 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.TemporaryDirectory(prefix="holdfast-state-")
     config.add_cleanup(folder.cleanup)
     os.environ["XDG_STATE_HOME"] = folder.name
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[PostgresServer]":
+    """One for each process of tests; it is started by the first test that asks."""
+    from tests.postgres import postgres_server
+
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_database(postgres: "PostgresServer") -> Iterator[str]:
+    """The name of a database with the tables of Holdfast and nothing in them."""
+    name = postgres.lend()
+    yield name
+    postgres.give_back(name)
+
+
+@pytest.fixture
+def postgres_url(postgres: "PostgresServer", postgres_database: str) -> str:
+    """The same as a URL."""
+    return postgres.url(postgres_database)

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import boto3
 import pytest
@@ -33,15 +34,23 @@ class S3Server:
     def bucket(self) -> str:
         """A new bucket's name."""
         name = f"test-{uuid.uuid4().hex[:20]}"
-        boto3.client(
+        self._client().create_bucket(Bucket=name)
+        return name
+
+    def storage_class(self, bucket: str, key: str) -> str:
+        """What the server says of a file."""
+        found = self._client().head_object(Bucket=bucket, Key=key).get("StorageClass", "STANDARD")
+        return str(found)
+
+    def _client(self) -> Any:
+        return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
             aws_access_key_id=self.key,
             aws_secret_access_key=self.secret,
             region_name="us-east-1",
             config=Config(s3={"addressing_style": "path"}),
-        ).create_bucket(Bucket=name)
-        return name
+        )
 
     def use(self, patch: pytest.MonkeyPatch) -> None:
         """Have this process, and those it starts, use the server."""

@@ -11,9 +11,9 @@ from holdfast import manifest as module
 from holdfast.canonical import encode
 from holdfast.digest import hash_bytes
 from holdfast.errors import IntegrityError, NotFound, TooLarge, UnsupportedFormat, UsageError
-from holdfast.manifest import MANIFEST_BYTES_MAX, FileEntry, Manifest
+from holdfast.manifest import MANIFEST_BYTES_MAX, FileEntry, Manifest, least_minor
 from holdfast.names import RelativePath
-from tests.laws.samples import complete, entries, incomplete, of_tomorrow, path
+from tests.laws.samples import adapter, complete, entries, incomplete, of_tomorrow, path
 from tests.test_names import HOSTILE
 
 Change = Callable[[Any], object]
@@ -53,6 +53,31 @@ def test_one_flipped_bit_anywhere_is_found_by_the_digest() -> None:
         flipped[place] ^= 1
         with pytest.raises(IntegrityError):
             Manifest.parse(bytes(flipped), expected=digest)
+
+
+def test_only_a_manifest_with_a_base_says_that_its_format_is_newer() -> None:
+    """A version without one keeps the digest that it always had, whichever Holdfast registers it."""
+    assert b'"format_version":"1.1"' in adapter().encode()
+    assert [least_minor(one.parts) for one in (complete(), incomplete(), adapter())] == [0, 0, 1]
+    assert b'"base"' not in complete().encode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda base: base.pop("digest"),
+        lambda base: base.update(digest="3"),
+        lambda base: base.update(model="../llama"),
+        lambda base: base.update(number=0),
+        lambda base: base.update(number="3"),
+        lambda base: base.update(files=[]),
+        lambda base: base.update(files=["weights/base/other.safetensors"]),
+        lambda base: base.update(files=["../model.safetensors"]),
+    ],
+)
+def test_a_base_that_cannot_be_is_refused(change: Change) -> None:
+    with pytest.raises(UnsupportedFormat):
+        Manifest.parse(changed(lambda document: change(document["parts"]["weights"]["base"]), adapter()))
 
 
 def test_a_file_is_found_by_its_path() -> None:

@@ -10,6 +10,7 @@ from holdfast.manifest import Manifest
 EXHIBITS = sorted((Path(__file__).parent / "museum").glob("v*/manifest-*.json"))
 
 DIGESTS = {
+    "v1/manifest-adapter.json": "sha256:d5cfaa6e6157a33ab46f4d05a0283b6aee096716dc90bd9243551527c7408efa",
     "v1/manifest-complete.json": "sha256:804cf3503d4e9822fa94f1abc84924205fc14aa954cefcf3a5e71acc0cf2fbe6",
     "v1/manifest-incomplete.json": "sha256:17c4d60e6a21412fee6d3e6ac6abc98fb2118808e1962bd63918e7370ae4e11f",
     "v1/manifest-newer-minor.json": "sha256:d923ccdfe699abc4b356766a13b554a70fbd529a1dc7aea2c6108567f426eedd",
@@ -41,6 +42,9 @@ def test_they_say_what_they_said() -> None:
     assert complete.evidence.to_json()["metrics"]["values"] == {"accuracy": 0.9, "recall": 0.75}
     incomplete = Manifest.parse((folder / "manifest-incomplete.json").read_bytes())
     assert len(incomplete.missing()) == 8
+    adapter = Manifest.parse((folder / "manifest-adapter.json").read_bytes())
+    assert adapter.minor == 1
+    assert adapter.parts.to_json()["weights"]["base"]["number"] == 3
     newer = Manifest.parse((folder / "manifest-newer-minor.json").read_bytes())
     assert newer.minor == 7
     assert newer.extra["of tomorrow"]["note"] == "kept"

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.config import HOME_NAME, Settings
-from holdfast.errors import AlreadyExists, HoldfastError, NotFound, PermissionRefused, UsageError
+from holdfast.errors import AlreadyExists, HoldfastError, NotFound, PermissionRefused, Unavailable, UsageError
 from holdfast.names import ModelName
 from holdfast.store.remote.address import Address
+from holdfast.tracking import NewRun
 from holdfast.upkeep.remotes import NamedRemote
 from holdfast.wire import Project, create_project, open_exchange, open_project
+from tests.postgres import PostgresServer
 from tests.projects import open_handles
 
 
@@ -129,8 +131,8 @@ class TestOpening:
 
     def test_a_database_of_another_kind_is_refused_without_telling_its_password(self, tmp_path: Path) -> None:
         create_project(tmp_path)
-        url = "postgresql://ana:secret-word@host/registry"
-        with pytest.raises(UsageError) as caught:
+        url = "mysql://ana:secret-word@host/registry"
+        with pytest.raises(UsageError, match="SQLite or PostgreSQL") as caught:
             open_project(Settings.at(tmp_path / HOME_NAME, {"HOLDFAST_DATABASE_URL": url}))
         assert "secret-word" not in str(caught.value.to_json())
 
@@ -145,6 +147,30 @@ class TestOpening:
             project.registry.ensure_model(ModelName("churn"), "ana")
         assert (tmp_path / "elsewhere/store/config.json").is_file()
         assert (tmp_path / "elsewhere/names.db").is_file()
+
+    @pytest.mark.slow
+    def test_names_and_runs_on_a_server_and_bytes_here(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str
+    ) -> None:
+        monkeypatch.setenv("HOLDFAST_DATABASE_URL", postgres_url)
+        for folder in ("one", "two"):
+            with opened_in(tmp_path / folder) as project:
+                project.registry.ensure_model(ModelName("churn"), "ana")
+                run = project.tracking.start_run(NewRun(name=folder), "ana")
+        assert [model.name for model in project.registry.models()] == [ModelName("churn")]
+        assert [found.name for found in project.tracking.search()] == ["two", "one"]
+        assert run.name == "two"
+        assert list(tmp_path.rglob("registry.db")) == []
+        assert "secret" not in repr(Settings.at(tmp_path, {"HOLDFAST_DATABASE_URL": "postgresql://a:secret@h/n"}))
+
+    @pytest.mark.slow
+    def test_a_server_that_is_not_there_leaves_nothing_half_made(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: PostgresServer
+    ) -> None:
+        monkeypatch.setenv("HOLDFAST_DATABASE_URL", postgres.url("names", port=1))
+        with pytest.raises(Unavailable):
+            create_project(tmp_path)
+        assert list(tmp_path.iterdir()) == []
 
     def test_a_store_in_a_remote_is_worked_on_directly(self, tmp_path: Path) -> None:
         create_project(tmp_path / "project")

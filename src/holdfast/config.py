@@ -3,7 +3,7 @@
 | variable | meaning | default |
 |---|---|---|
 | `HOLDFAST_HOME` | the folder of the embedded registry and store | `.holdfast/`, found upwards like `.git` |
-| `HOLDFAST_DATABASE_URL` | the registry's database | `registry.db` in the home |
+| `HOLDFAST_DATABASE_URL` | the registry's database, in SQLite or PostgreSQL | `registry.db` in the home |
 | `HOLDFAST_STORE_URL` | where bytes are kept | `store/` in the home |
 | `HOLDFAST_STORE_CACHE_BYTES_MAX` | how much of a store in a bucket is kept on this machine | 10 GiB |
 | `HOLDFAST_URL` | a Holdfast server, used instead of the embedded registry | none |
@@ -48,7 +48,7 @@ class Settings:
 
     home: Path
     project: Path
-    database_url: str
+    database_url: str = field(repr=False)  # it may hold a password
     store_url: str
     store_cache_bytes_max: int = STORE_CACHE_BYTES_MAX
     url: str | None = None

@@ -8,6 +8,7 @@
     ├── GateRefused         gate_refused        the gate's verdict is not `pass`
     ├── StageMoved          stage_moved         compare-and-set lost: somebody moved the stage first
     ├── ApprovalRequired    approval_required   a second person must approve first
+    ├── Archived            archived            the bytes are in an archive, and not here
     ├── IntegrityError      integrity           bytes do not match the digest that names them
     ├── AlreadyExists       already_exists      the same name with other content, or the same content again
     ├── TooLarge            too_large           a limit was passed
@@ -33,6 +34,7 @@ from typing import Any, ClassVar
 __all__ = [
     "AlreadyExists",
     "ApprovalRequired",
+    "Archived",
     "BundleFailed",
     "CannotPackage",
     "GateRefused",
@@ -123,6 +125,12 @@ class ApprovalRequired(HoldfastError):
     """Policy asks for an approval that has not been given."""
 
     code = "approval_required"
+
+
+class Archived(HoldfastError):
+    """The bytes of a version or a snapshot were archived and are not here; the details say where they are."""
+
+    code = "archived"
 
 
 class IntegrityError(HoldfastError):

@@ -23,11 +23,16 @@ from holdfast.evidence import Card, CodeState, Environment, Evidence, Holdout
 from holdfast.names import ModelName, RelativePath
 from holdfast.parts import DataSlice, Missing, Parts, PreprocessingCode, Weights
 
-__all__ = ["BUNDLE_FILES_MAX", "MANIFEST_BYTES_MAX", "MANIFEST_NAME", "FileEntry", "Manifest"]
+__all__ = ["BUNDLE_FILES_MAX", "MANIFEST_BYTES_MAX", "MANIFEST_NAME", "FileEntry", "Manifest", "least_minor"]
 
 FORMAT = "holdfast.manifest"
 FORMAT_MAJOR = 1
 FORMAT_MINOR = 0
+"""What says most versions: a manifest is written in the least minor format that can say it, so that equal versions have
+equal digests whichever Holdfast registers them."""
+
+FORMAT_MINOR_OF_A_BASE = 1
+"""What weights with a base need."""
 
 _MINOR = re.compile(r"(0|[1-9][0-9]{0,5})\Z")
 
@@ -81,7 +86,7 @@ class Manifest:
         parts: the five.
         evidence: what stands beside them.
         files: every file of the bundle but the manifest, sorted by path.
-        minor: the minor format it was written in.
+        minor: the minor format it was written in; `least_minor` gives that of a new one.
         extra: fields of a newer minor format.
     """
 
@@ -210,6 +215,12 @@ class Manifest:
         )
 
 
+def least_minor(parts: Parts) -> int:
+    """The least minor format that can say these parts."""
+    has_base = isinstance(parts.weights, Weights) and parts.weights.base is not None
+    return FORMAT_MINOR_OF_A_BASE if has_base else FORMAT_MINOR
+
+
 def _bounded(data: bytes) -> bytes:
     if len(data) > MANIFEST_BYTES_MAX:
         raise TooLarge(
@@ -269,6 +280,8 @@ def _check_files(files: tuple[FileEntry, ...]) -> None:
 def _named_files(parts: Parts, evidence: Evidence) -> Iterator[RelativePath]:
     if isinstance(parts.weights, Weights):
         yield from parts.weights.files
+        if parts.weights.base is not None:
+            yield from parts.weights.base.files
     if isinstance(parts.preprocessing_code, PreprocessingCode):
         yield from parts.preprocessing_code.files
         if parts.preprocessing_code.state is not None:

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import holdfast
-from holdfast.errors import BundleFailed, InvalidInput, NotFound
+from holdfast.errors import BundleFailed, Incomplete, InvalidInput, NotFound
 from holdfast.parts import DataSlice, PreprocessingCode
 from holdfast.registry.values import Version
 from holdfast.tracking.values import RunStatus
@@ -96,6 +96,23 @@ def test_a_pipeline_is_taken_apart_into_preprocessing_and_weights(folder: Path, 
     holdout = frame("data/holdout.csv")
     with holdfast.load("churn@1") as loaded:
         assert loaded.predict(holdout) == model.predict(holdout[NUMERIC]).tolist()
+
+
+def test_an_adapter_names_its_base(folder: Path, project: Opener) -> None:
+    (folder / "lora").mkdir()
+    for name in ("llama.safetensors", "lora/adapter_model.safetensors"):
+        (folder / name).write_bytes(b"\x02\0\0\0\0\0\0\0{}" + name.encode())
+    (folder / "lora/adapter_config.json").write_text("{}")
+    with holdfast.run("llama") as run:
+        base = run.register("llama.safetensors")
+    with holdfast.run("churn") as run:
+        with pytest.raises(Incomplete, match="an adapter"):
+            run.register("lora")
+        with pytest.raises(NotFound):
+            run.register("lora", base="llama@2")
+        run.register("lora", base="llama@1")
+    named = manifest(project(), 1).parts.to_json()["weights"]["base"]
+    assert (named["digest"], named["files"]) == (str(base.digest), ["weights/base/llama.safetensors"])
 
 
 def test_an_edited_schema_is_pinned_and_enforced(folder: Path, features: ModuleType) -> None:

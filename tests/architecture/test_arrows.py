@@ -16,7 +16,7 @@ LAYERS = (
     {"flow", "upkeep"},
     {"runtime"},
     {"registry", "tracking", "store"},
-    {"database"},
+    {"database", "service"},
     {"manifest"},
     {"evidence"},
     {"parts"},
@@ -35,6 +35,8 @@ ADAPTERS = {
     "holdfast.store.remote.direct": "the store that works on a remote",
     "holdfast.registry.sql": "the registry in a database",
     "holdfast.tracking.sql": "the runs in a database",
+    "holdfast.registry.http": "the registry behind a server",
+    "holdfast.tracking.http": "the runs behind a server",
 }
 """Each stands behind a port; `wire` builds it, and modules of the adapter's own folder may lean on it."""
 
@@ -189,7 +191,7 @@ def test_only_the_composition_root_names_adapters() -> None:
             adapter = next(
                 (name for name in ADAPTERS if found.target == name or found.target.startswith(f"{name}.")), None
             )
-            if adapter is None or module.name == "holdfast.wire" or module.name.startswith(adapter.rpartition(".")[0]):
+            if adapter is None or layer_of(module.name) == "wire" or module.name.startswith(adapter.rpartition(".")[0]):
                 continue
             faults.append(told(module, found, f"{ADAPTERS[adapter]}; only wire chooses"))
     refuse(faults)

@@ -41,7 +41,9 @@ DEFERRABLE = {
 
 DEFERRED_IN: dict[str, str] = {
     "__init__.py": "gives out the public names lazily, so that a training script pays for what it uses",
-    "wire.py": "opens what is asked for: who freezes data waits neither for a database nor for the client of buckets",
+    "wire/project.py": "opens what is asked for: who freezes data does not wait for a database",
+    "wire/remotes.py": "opens what is asked for: whose remote is a folder does not wait for the client of buckets",
+    "wire/upkeep.py": "opens what is asked for: who freezes data waits for none of it",
     "cli/__init__.py": "answers --version before it loads a single command",
 }
 """Modules that may import Holdfast's own modules inside a function, and why. Hiding a cycle is no reason."""
@@ -49,6 +51,7 @@ DEFERRED_IN: dict[str, str] = {
 CATCH_ALL: dict[str, str] = {
     "flow/capture/hook/sitecustomize.py:_Watcher.end": "the user's process ends as it would have ended",
     "flow/capture/hook/sitecustomize.py:_begin": "the user's process starts as it would have started",
+    "web/api/processes.py:_forked": "the edge of a server's process: whatever gets here is told, and ends it",
     "cli/app.py:run": "the edge of the command's process: whatever gets here is a defect of ours, and is told as one",
     "flow/capture/gathering.py:quietly": "the user's training does not fail because we looked",
     "flow/capture/opened.py:OpenedFiles.see": "the user's open() does not fail because we looked",
@@ -60,7 +63,6 @@ CATCH_ALL: dict[str, str] = {
 """`place:function` that may catch every exception, and why: one at the edge of each process. The code says it too."""
 
 PRINTS = {
-    "wire.py": "opens what is asked for: who freezes data does not wait for a database to be imported",
     "cli/__init__.py": "answers --version before it loads output.py",
     "cli/output.py": "the one place that prints",
     "upkeep/audit/offline.py": "a program for machines without Holdfast, which answers on standard output",

@@ -11,6 +11,7 @@ from tests.commands import Cli
 WITHOUT_A_PROJECT = {
     "adopt": ["churn"],
     "approve": ["churn@1"],
+    "archive": ["churn@1"],
     "audit accept": ["--reason", "restored"],
     "audit checkpoint": [],
     "audit export": [],
@@ -34,6 +35,7 @@ WITHOUT_A_PROJECT = {
     "remote add": ["origin", "there"],
     "remote list": [],
     "remote remove": ["origin"],
+    "restore": ["churn@1"],
     "rollback": ["churn"],
     "run": ["--", "true"],
     "search": [],

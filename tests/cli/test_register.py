@@ -1,5 +1,6 @@
 """`register` and `adopt`: what a person says on the command line arrives in the version, part by part."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,81 @@ def test_a_complete_version_comes_from_files_alone(cli: Cli, churn: Path) -> Non
     assert (threshold["value"], threshold["positive"], threshold["metric"]) == (0.3, 1, "recall")
     assert shown["evidence"]["holdout"]["groups"] == ["plan"]
     assert [column["name"] for column in shown["evidence"]["schema"]["columns"]] == ["age", "calls", "plan"]
+
+
+# Adapters
+
+
+def tensors(size: int, seed: int) -> bytes:
+    header = b'{"a":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]}}' % (size, size)
+    return len(header).to_bytes(8, "little") + header + random.Random(seed).randbytes(size)
+
+
+@pytest.fixture
+def lora(project: Path, cli: Cli) -> Path:
+    """A project with llama@1, and a folder with an adapter on it."""
+    (project / "llama.safetensors").write_bytes(tensors(2 << 20, 1))
+    (project / "lora").mkdir()
+    (project / "lora/adapter_model.safetensors").write_bytes(tensors(5000, 2))
+    (project / "lora/adapter_config.json").write_text('{"base_model_name_or_path": "somebody/llama"}')
+    cli.ok("register", "llama", "--weights", "llama.safetensors")
+    return project
+
+
+def test_an_adapter_is_registered_with_its_base_and_shown_with_it(cli: Cli, lora: Path) -> None:
+    value = cli.json("register", "churn-adapter", "--weights", "lora/", "--base", "llama@1")
+    assert (value["version"], value["summary"]["base"]) == (1, "llama@1")
+    assert "weights" not in value["missing"]
+    base = cli.json("show", "llama@1")
+    part = cli.json("show", "churn-adapter@1")["parts"]["weights"]
+    assert (part["base"]["digest"], part["base"]["model"], part["base"]["number"]) == (base["digest"], "llama", 1)
+    assert part["base"]["files"] == ["weights/base/llama.safetensors"]
+    assert f"an adapter on llama@1 ({base['digest'][7:19]})" in cli.ok("show", "churn-adapter@1").out
+
+
+@pytest.mark.parametrize("command", ["register", "adopt"])
+def test_an_adapter_without_its_base_is_refused_with_what_to_say(cli: Cli, lora: Path, command: str) -> None:
+    told = cli.fails("incomplete_version", command, "churn-adapter", "--weights", "lora", adapts="somebody/llama")
+    assert "--base" in told["hint"]
+    cli.fails("not_found", command, "churn-adapter", "--weights", "lora", "--base", "llama@2")
+    cli.fails("usage", command, "churn-adapter", "--base", "llama@1")
+    assert [one["model"] for one in cli.json("list")["versions"]] == ["llama"]
+    cli.ok(command, "churn-adapter", "--weights", "lora", "--base", "llama@1")
+
+
+def test_an_adapter_travels_without_its_base_to_who_has_it_and_with_it_to_who_has_not(
+    cli: Cli, lora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.ok("remote", "add", "origin", str(tmp_path / "remote"))
+    assert cli.json("push", "llama@1")["bytes"] > 2 << 20
+    cli.ok("register", "churn-adapter", "--weights", "lora", "--base", "llama@1")
+    assert 5000 < cli.json("push", "churn-adapter@1")["bytes"] < 15_000
+
+    for name, first in (("with", ["llama@1"]), ("without", [])):
+        (lora / name).mkdir()
+        monkeypatch.chdir(lora / name)
+        cli.ok("init")
+        cli.ok("remote", "add", "origin", str(tmp_path / "remote"))
+        for one in first:
+            cli.ok("pull", one)
+        pulled = cli.json("pull", "churn-adapter@1")["bytes"]
+        assert (pulled < 15_000) is (name == "with")
+        cli.ok("checkout", "churn-adapter@1", "bundle")
+        assert Path("bundle/weights/base/llama.safetensors").read_bytes() == tensors(2 << 20, 1)
+        assert Path("bundle/weights/adapter_model.safetensors").read_bytes() == tensors(5000, 2)
+        assert cli.json("check")["ok"]
+
+
+def test_gc_keeps_the_base_of_an_adapter_where_nothing_else_needs_it(
+    cli: Cli, lora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.ok("register", "churn-adapter", "--weights", "lora", "--base", "llama@1")
+    cli.ok("remote", "add", "origin", str(tmp_path / "remote"))
+    cli.ok("push", "churn-adapter@1")
+    (lora / "else").mkdir()
+    monkeypatch.chdir(lora / "else")
+    cli.ok("clone", str(tmp_path / "remote"), ".")
+    assert [one["model"] for one in cli.json("list")["versions"]] == ["churn-adapter"]
+    found = cli.json("gc", "--unreferenced-days", "0")
+    assert found["doomed"] == []
+    assert {one["why"]: one["bytes"] > 2 << 20 for one in found["kept"]}["churn-adapter@1"]

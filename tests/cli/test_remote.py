@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli.exit_codes import EXIT_CODES
-from holdfast.wire import create_project
+from holdfast.store.remote.address import Address
+from holdfast.wire import create_project, open_transport
 from tests.commands import Cli
 from tests.servers import S3Server, s3_server
 
@@ -37,7 +38,7 @@ def somewhere_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_remote_is_added_listed_and_forgotten(cli: Cli, project: Path, url: str) -> None:
     added = cli.json("remote", "add", "origin", url)
-    assert added == {"name": "origin", "url": url, "endpoint": None}
+    assert added == {"name": "origin", "url": url, "endpoint": None, "storage_class": None}
     assert cli.json("remote", "list") == {"remotes": [added]}
     assert url in cli.ok("remote", "list").out
     cli.fails("already_exists", "remote", "add", "origin", url)
@@ -244,3 +245,55 @@ def test_a_bucket_is_a_remote(
     assert cli.json("check")["ok"]
     refused = cli("remote", "add", "gone", "s3://nobody-made-this-one", *given)
     assert refused.code == EXIT_CODES["not_found"]
+
+
+@pytest.mark.slow
+def test_a_bucket_keeps_data_in_the_storage_class_that_was_chosen(
+    cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch, s3: S3Server
+) -> None:
+    bucket = s3.bucket()
+    s3.use(monkeypatch)
+    url = f"s3://{bucket}/team"
+    cli.fails("usage", "remote", "add", "cold", url, "--storage-class", "DEEP_ARCHIVE")
+    assert cli.json("remote", "add", "cold", url, "--storage-class", "glacier_ir")["storage_class"] == "GLACIER_IR"
+    assert "GLACIER_IR" in cli.ok("remote", "list").out
+    cli.ok("push")
+    transport = open_transport(Address.parse(url))
+    found = {one.key: s3.storage_class(bucket, f"team/{one.key}") for one in transport.list("")}
+    assert {kind for key, kind in found.items() if key.startswith("packs/")} == {"GLACIER_IR"}
+    assert {kind for key, kind in found.items() if not key.startswith("packs/")} == {"STANDARD"}
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("what", ["packs", "index"])
+def test_damage_in_a_remote_is_named_and_healed_from_a_project_that_has_the_bytes(
+    cli: Cli, pushed: str, folder: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    assert cli.json("check", "--remote", "origin")["ok"] is True
+    for path in Path(pushed, what).rglob("*"):
+        if path.is_file():
+            flipped(path)
+    told = cli("check", "--remote", "origin", "--json")
+    assert told.code == EXIT_CODES["integrity"]
+    assert told.value["damaged"]
+    assert any("churn@1" in one["versions"] for one in told.value["damaged"])
+    assert cli("check", "--remote", "origin").code == told.code
+    assert cli.json("check", "--remote", "origin", "--repair")["ok"] is True
+    assert cli.json("check", "--remote", "origin")["repaired"] == []
+    somewhere_else(folder, monkeypatch)
+    cli.ok("clone", pushed, "theirs")
+    monkeypatch.chdir("theirs")
+    assert cli.json("check")["ok"] is True
+    assert cli.json("check", "--remote", "origin")["ok"] is True
+
+
+def test_a_remote_that_is_no_store_cannot_be_checked(cli: Cli, project: Path, url: str) -> None:
+    cli.ok("remote", "add", "origin", url)
+    cli.fails("not_found", "check", "--remote", "origin")
+    cli.fails("not_found", "check", "--remote", "other")

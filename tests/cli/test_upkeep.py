@@ -1,5 +1,6 @@
 """`check` and `audit verify`: what is damaged, and what somebody edited."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -60,6 +61,16 @@ def test_what_is_damaged_is_fetched_again_from_a_remote(cli: Cli, incomplete: Pa
     assert (value["ok"], value["damaged"]) == (True, [])
     assert any(card["digest"] in sentence for sentence in value["repaired"])
     assert cli.json("check")["repaired"] == []
+
+
+def test_a_store_that_lost_everything_is_filled_again_from_a_remote(cli: Cli, incomplete: Path, tmp_path: Path) -> None:
+    cli.ok("remote", "add", "origin", str(tmp_path / "remote"))
+    cli.ok("push")
+    before = cli.json("check")
+    for folder in ("packs", "index", "blobs"):
+        shutil.rmtree(incomplete / ".holdfast/store" / folder)
+    value = cli.json("check", "--repair")
+    assert (value["ok"], value["blobs"]) == (True, before["blobs"])
 
 
 def test_what_no_remote_has_stays_damaged(cli: Cli, incomplete: Path, tmp_path: Path) -> None:

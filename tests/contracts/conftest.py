@@ -41,6 +41,33 @@ def database(database_path: Path) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture(
+    params=[
+        "one handle",
+        "two handles",
+        pytest.param("one handle, postgres", marks=pytest.mark.slow),
+        pytest.param("two handles, postgres", marks=pytest.mark.slow),
+        pytest.param("http", marks=pytest.mark.slow),
+        pytest.param("http, postgres", marks=pytest.mark.slow),
+    ]
+)
+def kept(request: pytest.FixtureRequest) -> str:
+    """Where names and runs are, and who asks for them; over HTTP two servers of ours are on one database."""
+    return str(request.param)
+
+
+@pytest.fixture
+def handles(request: pytest.FixtureRequest, kept: str) -> Iterator[list[Database]]:
+    """One database, opened once or twice."""
+    on_a_server = "postgres" in kept
+    found = request.getfixturevalue("postgres_url" if on_a_server else "database_path")
+    url = found if on_a_server else f"sqlite:///{found}"
+    databases = [Database.open(url) for _ in range(1 if "one" in kept else 2)]
+    yield databases
+    for database in databases:
+        database.close()
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

@@ -1,9 +1,9 @@
-"""What every registry keeps: one file, and one file behind two handles that know nothing of each other."""
+"""What every registry keeps: a file and a server of databases, behind one handle, two, and two servers of ours."""
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -32,7 +32,10 @@ from holdfast.registry import (
     ReplicaState,
     Version,
 )
+from holdfast.registry.http import HttpRegistry
 from holdfast.registry.sql import SqlRegistry
+from holdfast.service import Line
+from tests.serving_api import api_server
 
 CHURN = ModelName("churn")
 PRODUCTION = StageName("production")
@@ -49,15 +52,17 @@ class InTurns:
         return getattr(next(self._turns), name)
 
 
-@pytest.fixture(params=["one handle", "two handles"])
-def registry(request: pytest.FixtureRequest, database_path: Path, clock: Callable[[], datetime]) -> Iterator[Registry]:
+@pytest.fixture
+def registry(handles: list[Database], kept: str, clock: Callable[[], datetime]) -> Iterator[Registry]:
     ids = itertools.count(1)
-    count = 1 if request.param == "one handle" else 2
-    databases = [Database.open(f"sqlite:///{database_path}") for _ in range(count)]
-    registries = [SqlRegistry(database, clock, lambda: f"approval-{next(ids)}") for database in databases]
-    yield cast("Registry", InTurns(*registries))
-    for database in databases:
-        database.close()
+    registries = [SqlRegistry(database, clock, lambda: f"approval-{next(ids)}") for database in handles]
+    with ExitStack() as serving:
+        adapters: list[Registry] = [*registries]
+        if "http" in kept:
+            urls = [serving.enter_context(api_server(registry=one)) for one in registries]
+            lines = [serving.enter_context(closing(Line(url))) for url in urls]
+            adapters = [HttpRegistry(line, lambda: f"key-{next(ids)}") for line in lines]
+        yield cast("Registry", InTurns(*adapters))
 
 
 def number(value: int) -> VersionNumber:

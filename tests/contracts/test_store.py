@@ -8,8 +8,9 @@ import io
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, NotFound, SourceChanged, TooLarge, UsageError
+from holdfast.service import Line
 from holdfast.store import layout, local_writer
 from holdfast.store.cut import Cutting, Sizes
 from holdfast.store.interface import Store
@@ -29,9 +31,13 @@ from holdfast.store.remote.direct import RemoteStore
 from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.remote.persistent import Persistent
 from holdfast.store.remote.remote import Remote
+from holdfast.store.remote.service import ServiceStore, ServiceTransport
 from holdfast.store.remote.transport import Transport
+from holdfast.store.turns import undisturbed
+from holdfast.web.api.depot import Depot
 from tests.flaky import Flaky
 from tests.servers import S3Server
+from tests.serving_api import api_server
 from tests.store.remote.spoiling import spoil_remote
 from tests.store.spoiling import spoil
 
@@ -54,10 +60,12 @@ REMOTE = [
     "remote-bucket",
     "remote-flaky",
     "remote-cut",
+    "remote-archive",
     pytest.param("remote-s3", marks=pytest.mark.slow),
+    pytest.param("remote-service", marks=pytest.mark.slow),
 ]
-"""A store directly on a remote: a folder, one through the library for buckets, over a bad line, cut into chunks, and
-on a real server."""
+"""A store directly on a remote: a folder, one through the library for buckets, over a bad line, cut into chunks, an
+archive, on a real server of S3, and on one of ours."""
 
 
 def remote_case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
@@ -70,11 +78,27 @@ def remote_case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
         transport = open_bucket(Address.parse(f"s3://{server.bucket()}/store"))
     elif request.param == "remote-cut":
         monkeypatch.setattr(layout, "CUTTING", FINE)
+    elif request.param == "remote-archive":
+        Remote(transport, tmp_path / "archiver").prepare(archive=True)
     used: Transport = transport
     if request.param == "remote-flaky":
         used = Persistent(Flaky(transport, 3, share=0.3), lambda _seconds: None)
-    store = RemoteStore(Remote(used, tmp_path / "cache"), cache_bytes_max=1 << 20)
+    if request.param == "remote-service":
+        line: Line = request.getfixturevalue("line_to_store")
+        remote = Remote(ServiceTransport(line), tmp_path / "cache")
+        store: RemoteStore = ServiceStore(line, remote, cache_bytes_max=1 << 20)
+    else:
+        store = RemoteStore(Remote(used, tmp_path / "cache"), cache_bytes_max=1 << 20)
     return Case(store, partial(spoil_remote, store, transport, tmp_path / "mirror"))
+
+
+@pytest.fixture
+def line_to_store(tmp_path: Path) -> Iterator[Line]:
+    local = LocalStore(tmp_path / "remote")
+    layout_of = layout.Layout(local.root)
+    depot = Depot(local, FolderTransport(local.root), partial(undisturbed, layout_of))
+    with api_server(depot=depot) as url, closing(Line(url)) as line:
+        yield line
 
 
 @pytest.fixture(params=["memory", "local", "local-cut", "local-exact", *REMOTE])

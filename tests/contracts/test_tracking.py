@@ -1,11 +1,11 @@
-"""What every adapter of tracking keeps: one file, and one file behind two handles that know nothing of each other."""
+"""What tracking keeps: in a file and on a server of databases, behind one handle, two, and two servers of ours."""
 
 import itertools
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -15,8 +15,11 @@ from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.errors import AlreadyExists, NotFound, TooLarge, UsageError
 from holdfast.names import ModelName
+from holdfast.service import Line
 from holdfast.tracking import NewRun, Point, Run, RunInput, RunStatus, Tracking
+from holdfast.tracking.http import HttpTracking
 from holdfast.tracking.sql import SqlTracking
+from tests.serving_api import api_server
 
 
 class InTurns:
@@ -29,16 +32,15 @@ class InTurns:
         return getattr(next(self._turns), name)
 
 
-@pytest.fixture(params=["one handle", "two handles"])
-def tracking(request: pytest.FixtureRequest, database_path: Path, clock: Callable[[], datetime]) -> Iterator[Tracking]:
+@pytest.fixture
+def tracking(handles: list[Database], kept: str, clock: Callable[[], datetime]) -> Iterator[Tracking]:
     ids = itertools.count(1)
-    count = 1 if request.param == "one handle" else 2
-    databases = [Database.open(f"sqlite:///{database_path}") for _ in range(count)]
-    yield cast(
-        "Tracking", InTurns(*(SqlTracking(database, clock, lambda: f"run-{next(ids)}") for database in databases))
-    )
-    for database in databases:
-        database.close()
+    adapters: list[Tracking] = [SqlTracking(database, clock, lambda: f"run-{next(ids)}") for database in handles]
+    with ExitStack() as serving:
+        if "http" in kept:
+            urls = [serving.enter_context(api_server(tracking=one)) for one in adapters]
+            adapters = [HttpTracking(serving.enter_context(closing(Line(url)))) for url in urls]
+        yield cast("Tracking", InTurns(*adapters))
 
 
 def start(tracking: Tracking, **more: Any) -> Run:
@@ -289,3 +291,48 @@ def test_every_digest_that_a_run_names_is_told_of(tracking: Tracking) -> None:
         (second.id, hash_bytes(b"rows")),
         (second.id, hash_bytes(b"capture")),
     }
+
+
+def test_texts_are_sorted_and_compared_by_code_points(tracking: Tracking) -> None:
+    names = ["b", "B", "a", "ä", "_", "a b", "ab", "\U0001f600", "語"]
+    for name in names:
+        start(tracking, name=name, tags={"name": name})
+    assert [run.name for run in tracking.search(order_by="name")] == sorted(names)
+    assert [run.name for run in tracking.search(order_by="tags.name desc")] == sorted(names, reverse=True)
+    assert {run.name for run in tracking.search("name > 'a'")} == {name for name in names if name > "a"}
+
+
+def test_like_knows_two_wild_cards_and_takes_a_backslash_as_itself(tracking: Tracking) -> None:
+    for name in ("a\\b", "a\\%", "a%b", "AXB"):
+        start(tracking, name=name)
+    assert {run.name for run in tracking.search("name like 'a\\%'")} == {"a\\b", "a\\%"}
+    assert {run.name for run in tracking.search("name like 'a_b'")} == {"a\\b", "a%b", "AXB"}
+    assert {run.name for run in tracking.search("name like '%\\'")} == set()
+
+
+def test_numbers_of_64_bits_are_kept(tracking: Tracking) -> None:
+    run = start(tracking)
+    tracking.log_points(run.id, [Point("m", 5e-324, 2**53 - 1), Point("m", 1.7976931348623157e308, -(2**53) + 1)])
+    assert [(point.step, point.value) for point in tracking.history(run.id, "m")] == [
+        (-(2**53) + 1, 1.7976931348623157e308),
+        (2**53 - 1, 5e-324),
+    ]
+    tracking.log_inputs(run.id, [RunInput("train", "rows", files=3_000_000_000, bytes=2**62)])
+    assert [(one.files, one.bytes) for one in tracking.run(run.id).inputs] == [(3_000_000_000, 2**62)]
+
+
+@pytest.mark.parametrize("character", ["\0", "\ud800"])
+def test_a_text_that_is_none_is_refused_and_nothing_is_kept(tracking: Tracking, character: str) -> None:
+    run = start(tracking, tags={"a": "b"})
+    steps: list[Callable[[], object]] = [
+        lambda: start(tracking, name=f"x{character}"),
+        lambda: tracking.set_tags(run.id, {"c": "d", "e": character}),
+        lambda: tracking.log_inputs(run.id, [RunInput("train", f"x{character}")]),
+        lambda: tracking.finish_run(run.id, RunStatus.FINISHED, notes=character),
+        lambda: tracking.run(character),
+        lambda: tracking.search(f"name = '{character}'"),
+    ]
+    for step in steps:
+        with pytest.raises(UsageError):
+            step()
+    assert tracking.search() == (run,)

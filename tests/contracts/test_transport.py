@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import IntegrityError, NotFound, PermissionRefused, TooLarge, Unavailable
+from holdfast.errors import IntegrityError, NotFound, PermissionRefused, TooLarge, Unavailable, UsageError
 from holdfast.store.remote.address import Address
 from holdfast.store.remote.bucket import PART_BYTES, open_bucket, open_folder_as_bucket
 from holdfast.store.remote.folder import FolderTransport
@@ -126,6 +126,24 @@ def test_a_server_that_is_gone_is_unavailable(monkeypatch: pytest.MonkeyPatch) -
         gone.create(KEY, b"x")
     with pytest.raises(Unavailable):
         list(gone.list("packs/"))
+
+
+@pytest.mark.slow
+def test_what_is_created_has_the_storage_class_that_was_asked_for(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.use(monkeypatch)
+    address = Address.parse(f"s3://{s3.bucket()}/store")
+    cold, usual = open_bucket(address, storage_class="STANDARD_IA"), open_bucket(address)
+    cold.create("packs/ab/short", b"x")
+    cold.create_long("packs/ab/long", lambda: iter([bytes(PART_BYTES), b"x"]), PART_BYTES + 1)
+    usual.create("index/ab", b"x")
+    found = {key: s3.storage_class(address.place, f"store/{key}") for key in ("packs/ab/short", "packs/ab/long")}
+    assert found == {"packs/ab/short": "STANDARD_IA", "packs/ab/long": "STANDARD_IA"}
+    assert s3.storage_class(address.place, "store/index/ab") == "STANDARD"
+    assert usual.range("packs/ab/long", PART_BYTES, 1) == b"x"
+    with pytest.raises(UsageError):
+        open_bucket(address, storage_class="NO_SUCH").create("packs/ab/other", b"x")
 
 
 @pytest.mark.slow

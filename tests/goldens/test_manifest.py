@@ -7,7 +7,7 @@ import pytest
 from holdfast.canonical import encode
 from holdfast.digest import hash_bytes
 from holdfast.manifest import Manifest
-from tests.laws.samples import complete, incomplete, of_tomorrow
+from tests.laws.samples import adapter, complete, incomplete, of_tomorrow
 
 Golden = Callable[[str, bytes], None]
 
@@ -40,7 +40,9 @@ def test_canonical_json(golden: Golden, name: str) -> None:
     golden(f"canonical-{name}.digest", f"{hash_bytes(data)}\n".encode())
 
 
-@pytest.mark.parametrize("make", [complete, incomplete, of_tomorrow], ids=lambda make: make.__name__.replace("_", "-"))
+@pytest.mark.parametrize(
+    "make", [complete, incomplete, adapter, of_tomorrow], ids=lambda make: make.__name__.replace("_", "-")
+)
 def test_a_manifest(golden: Golden, make: Callable[[], Manifest]) -> None:
     manifest = make()
     name = make.__name__.replace("_", "-")

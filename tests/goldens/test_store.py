@@ -21,6 +21,7 @@ from holdfast.store.pack import (
     header,
     recipe_bytes,
 )
+from tests.store.weight_files import gguf, npy, npz, safetensors
 
 Golden = Callable[[str, bytes], None]
 
@@ -74,6 +75,19 @@ def test_where_a_known_sequence_is_cut(golden: Golden, kind: str) -> None:
     chunks = [*cutter.feed(data), *cutter.finish()]
     ends = accumulate(len(chunk.data) for chunk in chunks)
     golden(f"{kind}.cuts", "".join(f"{end}\n" for end in ends).encode())
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "gguf", "npy", "npz"])
+def test_where_a_known_file_of_tensors_is_cut(golden: Golden, kind: str) -> None:
+    data = sequence()
+    tensors = {"embedding": data[: 5 << 20], "empty": b"", "layer": data[5 << 20 : 6 << 20], "bias": data[-1002:-2]}
+    makers: dict[str, Callable[[dict[str, bytes]], bytes]] = {"safetensors": safetensors, "gguf": gguf, "npz": npz}
+    file = makers[kind](tensors) if kind in makers else npy(data[: 6 << 20])
+    cutter = cutter_for(file[:HEAD_BYTES], CUTTING)
+    chunks = [*cutter.feed(file), *cutter.finish()]
+    ends = accumulate(len(chunk.data) for chunk in chunks)
+    lines = (f"{end} {chunk.hint} {blake3(chunk.data).hexdigest()}\n" for end, chunk in zip(ends, chunks, strict=True))
+    golden(f"{kind}.cuts", "".join(lines).encode())
 
 
 def test_how_new_stores_cut(golden: Golden) -> None:

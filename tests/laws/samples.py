@@ -1,5 +1,6 @@
 """One complete manifest and one incomplete one, small enough to read; goldens, museum and attacks start from them."""
 
+from dataclasses import replace
 from typing import Any
 
 from holdfast.canonical import encode
@@ -15,9 +16,10 @@ from holdfast.evidence import (
     Metrics,
     RunReference,
 )
-from holdfast.manifest import FileEntry, Manifest
-from holdfast.names import ModelName, RelativePath
+from holdfast.manifest import FileEntry, Manifest, least_minor
+from holdfast.names import ModelName, RelativePath, VersionNumber
 from holdfast.parts import (
+    Base,
     DataInput,
     DataSlice,
     EvalThreshold,
@@ -101,6 +103,23 @@ def incomplete() -> Manifest:
     parts = Parts(weights=weights, **{name: absent[name] for name in names})
     evidence = Evidence(card=Card(path("CARD.md")), **{name: absent[name] for name in beside})
     return Manifest(CHURN, parts, evidence, entries({"CARD.md": b"# churn\n", "weights/model.pt": b"PK\x03\x04"}))
+
+
+def adapter() -> Manifest:
+    """Weights that are a delta on those of another version, and nothing else."""
+    base = Base(
+        Digest("3" * 64), ModelName("llama"), VersionNumber(3), "safetensors", (path("weights/base/model.safetensors"),)
+    )
+    own = tuple(path(f"weights/{name}") for name in ("adapter_config.json", "adapter_model.safetensors"))
+    manifest = incomplete()
+    contents = {
+        "CARD.md": b"# churn\n",
+        "weights/adapter_config.json": b"{}",
+        "weights/adapter_model.safetensors": b"\x02\0\0\0\0\0\0\0{}",
+        "weights/base/model.safetensors": b"\x02\0\0\0\0\0\0\0{}",
+    }
+    parts = replace(manifest.parts, weights=Weights("safetensors", "none", "unknown", False, own, base))
+    return Manifest(CHURN, parts, manifest.evidence, entries(contents), least_minor(parts))
 
 
 def of_tomorrow() -> Manifest:

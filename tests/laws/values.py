@@ -18,8 +18,9 @@ from holdfast.evidence import (
     RunReference,
 )
 from holdfast.manifest import FileEntry, Manifest
-from holdfast.names import ModelName, RelativePath
+from holdfast.names import ModelName, RelativePath, VersionNumber
 from holdfast.parts import (
+    Base,
     DataInput,
     DataSlice,
     EvalThreshold,
@@ -65,6 +66,15 @@ def or_missing(name: str, there: st.SearchStrategy[Any]) -> st.SearchStrategy[An
 
 
 some_paths = st.lists(paths, max_size=3, unique=True).map(tuple)
+bases = st.builds(
+    Base,
+    digests,
+    names.map(ModelName),
+    st.integers(1, 10**6).map(VersionNumber),
+    text,
+    st.lists(paths, min_size=1, max_size=3, unique=True).map(tuple),
+    extra("digest", "model", "number", "format", "files"),
+)
 weights = st.builds(
     Weights,
     text,
@@ -72,7 +82,8 @@ weights = st.builds(
     text,
     st.booleans(),
     st.lists(paths, min_size=1, max_size=3, unique=True).map(tuple),
-    extra("format", "loader", "model_class", "executes_code", "files"),
+    st.none() | bases,
+    extra("format", "loader", "model_class", "executes_code", "files", "base"),
 )
 inputs = st.builds(
     DataInput,
@@ -173,6 +184,7 @@ def named_paths(parts: Parts, evidence: Evidence) -> set[RelativePath]:
     found: set[RelativePath | None] = set()
     if isinstance(parts.weights, Weights):
         found |= set(parts.weights.files)
+        found |= set(parts.weights.base.files) if parts.weights.base is not None else set()
     if isinstance(parts.preprocessing_code, PreprocessingCode):
         found |= set(parts.preprocessing_code.files) | {parts.preprocessing_code.state}
     if isinstance(evidence.environment, Environment):

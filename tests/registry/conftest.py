@@ -114,12 +114,21 @@ def fill(registry: SqlRegistry) -> None:
 
 
 @pytest.fixture
-def registry_at() -> Iterator[Callable[[Path], SqlRegistry]]:
-    """Opens registries by path, with the real clock, and closes their databases at the end."""
+def filled_server(postgres_url: str) -> Iterator[Database]:
+    """The same on a server."""
+    database = Database.open(postgres_url)
+    fill(SqlRegistry(database, Clock(), counted("approval-")))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def registry_at() -> Iterator[Callable[[Path | str], SqlRegistry]]:
+    """Opens registries by path or URL, with the real clock, and closes their databases at the end."""
     opened: list[Database] = []
 
-    def at(path: Path) -> SqlRegistry:
-        opened.append(Database.open(f"sqlite:///{path}"))
+    def at(place: Path | str) -> SqlRegistry:
+        opened.append(Database.open(place if isinstance(place, str) else f"sqlite:///{place}"))
         return SqlRegistry(opened[-1], lambda: datetime.now(UTC), counted("approval-"))
 
     yield at

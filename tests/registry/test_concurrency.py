@@ -1,19 +1,22 @@
-"""Many at once: threads of one process, and processes that share nothing but the file."""
+"""Many at once, in a file and on a server: threads of one process, and processes that share only the database."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.errors import StageMoved
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import Action, MoveStage, NewVersion
 from holdfast.registry.sql import SqlRegistry
+from tests.postgres import PostgresServer
 
 CHURN, PRODUCTION = ModelName("churn"), StageName("production")
 ONE = VersionNumber(1)
@@ -28,8 +31,8 @@ from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import Action, MoveStage, NewVersion
 from holdfast.registry.sql import SqlRegistry
 
-path, who, task = sys.argv[1:]
-registry = SqlRegistry(Database.open(f"sqlite:///{path}"), lambda: datetime.now(UTC), lambda: uuid.uuid4().hex)
+url, who, task = sys.argv[1:]
+registry = SqlRegistry(Database.open(url), lambda: datetime.now(UTC), lambda: uuid.uuid4().hex)
 model, stage = ModelName("churn"), StageName("production")
 print("ready", flush=True)
 sys.stdin.readline()
@@ -50,10 +53,36 @@ print(json.dumps(done), flush=True)
 """
 
 
-def in_processes(path: Path, task: str, count: int) -> list[list[int]]:
+@pytest.fixture(params=["file", pytest.param("server", marks=pytest.mark.slow)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    if request.param == "server":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{request.getfixturevalue('database_path')}"
+
+
+@pytest.fixture(params=["file", "server"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Nobody has opened it yet."""
+    if request.param == "file":
+        yield f"sqlite:///{tmp_path}/new.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = server.database()
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def registry(database_url: str, clock: Callable[[], datetime]) -> Iterator[SqlRegistry]:
+    database = Database.open(database_url)
+    yield SqlRegistry(database, clock, lambda: "unused")
+    database.close()
+
+
+def in_processes(url: str, task: str, count: int) -> list[list[int]]:
     started = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", WRITER, str(path), f"writer-{n}", task],
+            [sys.executable, "-W", "error", "-c", WRITER, url, f"writer-{n}", task],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -145,12 +174,12 @@ def test_readers_never_see_a_stage_between_two_states(registry: SqlRegistry) -> 
 
 @pytest.mark.slow
 def test_of_many_processes_that_promote_exactly_one_wins(
-    registry_at: Callable[[Path], SqlRegistry], database_path: Path
+    registry_at: Callable[[str], SqlRegistry], database_url: str
 ) -> None:
-    registry = registry_at(database_path)
+    registry = registry_at(database_url)
     with_versions(registry, 8)
     registry.move_stage(MoveStage(CHURN, PRODUCTION, ONE, None, Action.STAGE_PROMOTE), "ana")
-    won = [event for events in in_processes(database_path, "promote", 4) for event in events]
+    won = [event for events in in_processes(database_url, "promote", 4) for event in events]
     assert len(won) == 1
     assert registry.stage(CHURN, PRODUCTION).event == won[0]
     assert registry.audit_verify().ok
@@ -158,11 +187,10 @@ def test_of_many_processes_that_promote_exactly_one_wins(
 
 @pytest.mark.slow
 def test_processes_that_begin_a_model_together_get_numbers_without_a_gap(
-    registry_at: Callable[[Path], SqlRegistry], tmp_path: Path
+    registry_at: Callable[[str], SqlRegistry], new_url: str
 ) -> None:
-    path = tmp_path / "new.db"
-    numbers = [number for answer in in_processes(path, "register", 4) for number in answer]
+    numbers = [number for answer in in_processes(new_url, "register", 4) for number in answer]
     assert sorted(numbers) == list(range(1, 101))
-    registry = registry_at(path)
+    registry = registry_at(new_url)
     assert len(registry.models()) == 1
     assert registry.audit_verify().ok

@@ -41,7 +41,8 @@ class HandMovedStage:
             self._pointers = Pointers(self._pointers.epoch + 1, to, good)
             return self._pointers.epoch
 
-    def epoch(self) -> int:
+    def epoch(self, known: int | None) -> int:
+        del known
         return self.read().epoch
 
     def read(self) -> Pointers:

@@ -12,7 +12,7 @@ from holdfast.store.local import LocalStore
 from holdfast.store.memory import MemoryStore
 from holdfast.store.pack import HEADER_BYTES, PACK_START
 from tests.store.looking import exact_files, index_files, packs
-from tests.store.spoiling import flip, spoil
+from tests.store.spoiling import flip, forget, spoil
 
 FIRST = len(PACK_START) + HEADER_BYTES
 """Where the bytes of the first blob in a pack are."""
@@ -220,3 +220,27 @@ def test_a_blob_that_is_removed_meanwhile_is_not_counted() -> None:
     shrinking = Shrinking()
     shrinking._blobs = store._blobs
     assert check_store(shrinking).blobs == len(sizes) - 1
+
+
+@both
+def test_an_exact_file_whose_recipe_never_came_is_named_when_a_chunk_in_it_is_damaged(
+    exactly: None, store: LocalStore, tmp_path: Path, check: Check
+) -> None:
+    digest = added_file(store, tmp_path / "file", b"".join(b"%d," % number for number in range(1500)))
+    forget(store, bytes.fromhex(digest.hex))
+    [path] = exact_files(store.root)
+    flip(path, 3000)
+    assert named(check(LocalStore(store.root))) == [digest]
+
+
+@both
+def test_a_chunk_that_an_exact_file_has_twice_may_be_damaged_in_one_place(
+    exactly: None, store: LocalStore, tmp_path: Path, check: Check
+) -> None:
+    page = b"".join(b"%d," % number for number in range(1500))
+    added_file(store, tmp_path / "file", page + page)
+    [path] = exact_files(store.root)
+    flip(path, len(page) + len(page) // 2)
+    opened = LocalStore(store.root)
+    assert opened.read(hash_bytes(page + page), bytes_max=20_000) == page + page
+    assert named(check(opened)) == []

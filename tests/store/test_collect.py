@@ -249,12 +249,13 @@ def test_a_lost_index_is_made_again_on_the_way(root: Path) -> None:
     store = LocalStore(root)
     contents = [noise(seed, 5000) for seed in range(4)]
     digests = put(store, *contents)
+    [beside] = put(store, b"in a pack that stays as it is")
     age(root)
     for path in index_files(root):
         path.unlink()
-    run_twice(root, digests[:1])
+    run_twice(root, [digests[0], beside])
     assert holds(root, digests[0], contents[0])
-    assert set(LocalStore(root).digests()) == {digests[0]}
+    assert set(LocalStore(root).digests()) == {digests[0], beside}
 
 
 def test_a_needed_record_that_is_damaged_everywhere_keeps_its_segment(root: Path) -> None:

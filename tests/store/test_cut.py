@@ -4,9 +4,12 @@ import json
 import random
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -15,8 +18,10 @@ from holdfast.canonical import Reader
 from holdfast.errors import MissingExtra, UnsupportedFormat
 from holdfast.store import cut
 from holdfast.store.codec import ZSTD
-from holdfast.store.cut import CUTTING, HEAD_BYTES, Chunk, Cutting, Sizes, cutter_for, is_tensors
+from holdfast.store.cut import CUTTING, HEAD_BYTES, Chunk, Cutting, Sizes, cutter_for, plan_for
+from holdfast.store.tensors import GGUF, KINDS, SAFETENSORS
 from tests.store.fine import FINE
+from tests.store.weight_files import BF16, F16, F32, Q8_0, gguf, gguf_head, member, npy, npz
 
 
 def chunks(data: bytes, borders: list[int] | None = None, cutting: Cutting = FINE) -> list[Chunk]:
@@ -26,6 +31,10 @@ def chunks(data: bytes, borders: list[int] | None = None, cutting: Cutting = FIN
     pieces = (data[start:end] for start, end in pairwise(ends) if start < end)
     found = [chunk for piece in pieces for chunk in cutter.feed(piece)]
     return [*found, *cutter.finish()]
+
+
+def is_tensors(head: bytes) -> bool:
+    return plan_for(head, CUTTING) is not None
 
 
 def lengths(found: list[Chunk]) -> list[int]:
@@ -56,6 +65,12 @@ def some_bytes() -> Iterator[tuple[str, bytes]]:
     yield "text", b"".join(b"%d,%d\n" % (number, chance.randrange(1000)) for number in range(2000))
     yield "parquet", b"PAR1" + chance.randbytes(10_000)
     yield "tensors", weights(3000, 0, 512, 513, 1024, 1)
+    arrays = {"a": chance.randbytes(3000), "b": b"", "c": chance.randbytes(512), "d": chance.randbytes(16)}
+    yield "gguf", gguf(arrays)
+    yield "npy", npy(chance.randbytes(3000))
+    yield "npz", npz(arrays)
+    yield "npz-of-few-bytes", npz({str(number): b"" for number in range(100)})
+    yield "npz-that-grows-long-names", npz({"a": b"x" * 4000}) + member("b" * 20_000, b"x" * 1000)
 
 
 @pytest.mark.parametrize(
@@ -245,19 +260,146 @@ def test_no_header_makes_cutting_fail(header: bytes, rest: bytes) -> None:
     assert b"".join(chunk.data for chunk in chunks(data)) == data
 
 
+# Tensors of other formats
+
+
+def test_gguf_is_cut_where_each_tensor_begins_and_its_header_by_content() -> None:
+    data = gguf({"a": b"A" * 700, "b": b"", "c": b"C" * 512, "d": b"D" * 1030})
+    found = chunks(data)
+    begin = len(data) - 704 - 512 - 1056
+    by_content = lengths([*(native := cut._ContentCutter(FINE.plain)).feed(data[:begin]), *native.finish()])
+    header = [min(512, length - at) for length in by_content for at in range(0, length, 512)]
+    assert lengths(found) == [*header, 512, 192, 512, 512, 512, 32]
+    assert len(header) > 3
+    assert [chunk.hint for chunk in found] == [ZSTD] * len(header) + [2] * 6
+
+
+def test_another_name_in_a_gguf_header_changes_only_what_is_near_it() -> None:
+    before = chunks(gguf({"a": b"A" * 700, "b": b"B" * 700}, name="base"))
+    after = chunks(gguf({"a": b"A" * 700, "b": b"B" * 700}, name="base, tuned by ana"))
+    assert len({chunk.data for chunk in after} - {chunk.data for chunk in before}) <= 3
+
+
+@pytest.mark.parametrize(("kind", "codec"), [(F16, 2), (BF16, 2), (F32, 4), (Q8_0, ZSTD)])
+def test_only_tensors_of_gguf_that_are_no_blocks_are_split(kind: int, codec: int) -> None:
+    assert chunks(gguf({"a": b"x" * 600}, kind=kind))[-1].hint == codec
+
+
+@pytest.mark.parametrize(
+    ("dtype", "codec"),
+    [("<f4", 4), (">f8", 8), ("<f2", 2), ("<i8", 8), ("<u2", 2), ("<c8", 4), ("<c16", 8), ("|u1", ZSTD), ("|b1", ZSTD)],
+)
+def test_an_array_is_cut_behind_its_header_and_split_by_the_width_of_its_numbers(dtype: str, codec: int) -> None:
+    header, *rest = chunks(npy(b"x" * 1200, dtype, count=1200 // int(dtype[2:])))
+    assert (len(header.data) % 64, header.hint) == (0, ZSTD)
+    assert [(len(chunk.data), chunk.hint) for chunk in rest] == [(512, codec), (512, codec), (176, codec)]
+
+
+def test_what_stands_behind_an_array_is_cut_by_strides() -> None:
+    assert lengths(chunks(npy(b"x" * 100) + b"y" * 600))[1:] == [100, 512, 88]
+
+
+def test_an_archive_is_cut_before_and_behind_the_numbers_of_each_member() -> None:
+    arrays = {"a": b"A" * 700, "b": b"", "c": b"C" * 512}
+    data = npz(arrays)
+    heads = [len(member(f"{name}.npy", npy(body))) - len(body) for name, body in arrays.items()]
+    assert [(len(chunk.data), chunk.hint) for chunk in chunks(data)] == [
+        (heads[0], ZSTD), (512, 4), (188, 4), (heads[1], ZSTD), (heads[2], ZSTD), (512, 4), (64, ZSTD),
+    ]  # fmt: skip
+
+
+def test_an_archive_goes_on_behind_a_member_that_is_no_array() -> None:
+    data = member("a.npy", npy(b"A" * 600)) + member("notes.txt", b"text" * 10) + member("b.npy", npy(b"B" * 600))
+    assert [len(chunk.data) for chunk in chunks(data) if set(chunk.data) <= {*b"AB"}] == [512, 88, 512, 88]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        member("a.npy", npy(b"x" * 3000), flags=8),
+        member("a.npy", npy(b"x" * 3000), method=8),
+        member("a.txt", b"x" * 3000),
+        npy(b"x" * 3000, "|O8"),
+        gguf_head([("a", F32, 32)]) + b"x" * 3000,
+    ],
+    ids=["npz-to-a-pipe", "compressed", "zip", "objects", "gguf-with-a-gap"],
+)
+def test_what_is_no_file_of_tensors_after_all_is_cut_by_content(data: bytes) -> None:
+    assert not is_tensors(data)
+    sizes = FINE.text if cut._is_text(data) else FINE.plain
+    assert lengths(chunks(data)) == lengths([*(native := cut._ContentCutter(sizes)).feed(data), *native.finish()])
+
+
+def test_so_many_members_are_not_told_apart_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cut, "MEMBERS_MAX", 3)
+    found = chunks(npz(dict.fromkeys("abcdefgh", b"x" * 100)))
+    assert [length for length in lengths(found) if length == 100] == [100] * 3
+    assert max(lengths(found)) == 512
+
+
+def test_a_store_made_before_goes_on_cutting_as_it_did() -> None:
+    before = replace(FINE, tensors=(SAFETENSORS,))
+    for data in (gguf({"a": b"x" * 3000}), npy(b"x" * 3000), npz({"a": b"x" * 3000})):
+        plain = [*(native := cut._ContentCutter(FINE.plain)).feed(data), *native.finish()]
+        assert chunks(data, cutting=before) == plain != chunks(data)
+    assert chunks(weights(700, 300), cutting=before) == chunks(weights(700, 300))
+
+
+# What NumPy writes
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_numpy_saves_is_cut_at_its_numbers(order: Literal["C", "F"]) -> None:
+    arrays: dict[str, Any] = {
+        "weights": np.asarray(np.arange(600, dtype="f4").reshape(20, 30), order=order),
+        "scale": np.float64(0.5),
+        "steps": np.arange(90),
+    }
+    alone = BytesIO()
+    np.save(alone, arrays["weights"])
+    assert lengths(chunks(alone.getvalue()))[-5:] == [512, 512, 512, 512, 352]
+    together = BytesIO()
+    np.savez(together, **arrays)
+    found = chunks(together.getvalue())
+    assert b"".join(chunk.data for chunk in found) == together.getvalue()
+    numbers = [chunk for chunk in found if chunk.hint != ZSTD]
+    written = [array.tobytes(order="A") for array in arrays.values()]
+    assert b"".join(chunk.data for chunk in numbers) == b"".join(written)
+    assert [chunk.hint for chunk in numbers] == [4] * 5 + [8] + [8] * 2
+
+
+def test_what_numpy_compresses_is_cut_by_content() -> None:
+    packed = BytesIO()
+    np.savez_compressed(packed, a=np.arange(1000))
+    assert not is_tensors(packed.getvalue())
+
+
 # How a store says how it cuts
 
 
-def test_how_a_store_cuts_survives_its_config() -> None:
-    assert Cutting.from_json(Reader(FINE.to_json(), "cutting")) == FINE
+@pytest.mark.parametrize("kinds", [KINDS, (SAFETENSORS,), (), (GGUF, SAFETENSORS)])
+def test_how_a_store_cuts_survives_its_config(kinds: tuple[str, ...]) -> None:
+    cutting = replace(FINE, tensors=kinds)
+    assert Cutting.from_json(Reader(cutting.to_json(), "cutting")) == cutting
+
+
+def test_a_config_that_names_no_formats_is_one_of_safetensors_alone() -> None:
+    first = replace(FINE, tensors=(SAFETENSORS,)).to_json()
+    assert first.keys() == {"large_bytes_min", "plain", "tensor_stride", "text"}
+    assert "tensor_stride" not in FINE.to_json()  # whoever knows only that field refuses to write
 
 
 @pytest.mark.parametrize(
     "spoilt",
     [
-        {"tensor_stride": 0},
-        {"tensor_stride": -1},
-        {"tensor_stride": 1 << 40},
+        {"tensors": None},
+        {"tensors": None, "tensor_stride": 0},
+        {"tensors": None, "tensor_stride": 1 << 40},
+        {"tensors": {"kinds": ["gguf"]}},
+        {"tensors": {"kinds": ["gguf"], "stride": 0}},
+        {"tensors": {"kinds": ["gguf"], "stride": -1}},
+        {"tensors": {"kinds": ["gguf"], "stride": 1 << 40}},
+        {"tensors": {"kinds": ["gguf", "of tomorrow"], "stride": 512}},
         {"large_bytes_min": 0},
         {"large_bytes_min": 1 << 40},
         {"plain": {"minimum": 0, "average": 256, "maximum": 1024}},

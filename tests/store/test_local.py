@@ -21,7 +21,7 @@ from tests.store.looking import exact_files, index_files, names, packs
 from tests.store.spoiling import flip
 
 FILES = {"format": "holdfast.store", "layout": "files", "version": "1.0"}
-PACKS = {"cutting": CUTTING.to_json(), "format": "holdfast.store", "layout": "packs", "version": "2.0"}
+PACKS = {"cutting": CUTTING.to_json(), "format": "holdfast.store", "layout": "packs", "version": "2.1"}
 LARGE = b"".join(b"%d," % number for number in range(1500))
 """Text of 6 KB: a dozen chunks where cutting is fine."""
 
@@ -109,7 +109,11 @@ def test_fields_of_a_newer_minor_format_do_no_harm(root: Path, config: JsonObjec
     assert LocalStore(root).read(digest, bytes_max=5) == b"hello"
 
 
-@pytest.mark.parametrize("cutting", [{}, {**CUTTING.to_json(), "tensor_stride": 0}], ids=["none", "impossible"])
+@pytest.mark.parametrize(
+    "cutting",
+    [{}, {**CUTTING.to_json(), "tensors": {"kinds": ["of tomorrow"], "stride": 512}}],
+    ids=["none", "impossible"],
+)
 def test_a_store_that_cuts_in_an_unknown_way_is_read_and_not_written(root: Path, cutting: JsonObject) -> None:
     digest = added(LocalStore(root), b"hello")
     (root / "config.json").unlink()

@@ -24,7 +24,7 @@ from holdfast.manifest import MANIFEST_NAME
 from holdfast.names import VersionNumber
 from holdfast.registry import Action, Move, MoveStage, NewVersion, Replica, ReplicaState
 from holdfast.serving.confirm import wait_for_replicas
-from holdfast.web.inference.server import address_of, listen
+from holdfast.web.listening import address_of, listen
 from holdfast.wire import Project, create_project, open_project
 from tests.serving.building import MODEL, ROWS, Built
 from tests.serving.stages import STAGE

@@ -15,6 +15,7 @@ from holdfast.config import Settings
 from holdfast.errors import NoProject, NotFound, UsageError
 from holdfast.manifest import MANIFEST_NAME
 from holdfast.names import Reference
+from holdfast.runtime.at_hand import require_at_hand
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.environment import interpreter_for
 from holdfast.runtime.materialise import materialise
@@ -82,6 +83,7 @@ def load(reference: str | PathLike[str]) -> LoadedVersion:
 
     Raises:
         NotFound: no such version, no bundle at that path, or no project to look in.
+        Archived: it was archived, and its bytes are not here.
         IntegrityError: a byte of it is not what it should be.
         BundleFailed: it cannot be opened.
     """
@@ -99,6 +101,7 @@ def load(reference: str | PathLike[str]) -> LoadedVersion:
         with find_project() as project:
             version = project.registry.resolve(Reference.parse(reference))
             cache, number = project.settings.cache, version.number
+            require_at_hand(version, project.registry, project.store)
             files = materialise(project.store, version.digest, cache)
     return LoadedVersion(files, Predictor.start(files, interpreter_for(files, cache), version=number))
 

@@ -18,13 +18,14 @@ from holdfast.canonical import Json, plain
 from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.evidence import FeatureSchema
 from holdfast.flow.bundle import Ingredients
+from holdfast.flow.bundle.base import find_base
 from holdfast.flow.bundle.origin import data_input, gather, keep_capture, to_run
 from holdfast.flow.capture import LiveCapture, capture_here
 from holdfast.flow.capture.gathering import quietly
 from holdfast.flow.register import register as register_version
 from holdfast.flow.snapshot import Snapshot
 from holdfast.flow.snapshot import snapshot as freeze
-from holdfast.names import ModelName
+from holdfast.names import ModelName, Reference
 from holdfast.parts import EvalThreshold
 from holdfast.parts.data_slice import TRAIN
 from holdfast.registry.values import Version
@@ -184,6 +185,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         self,
         model: Any,
         *,
+        base: str | None = None,
         preprocessing: Any = None,
         threshold: float | str | EvalThreshold | None = None,
         holdout: Any = None,
@@ -201,7 +203,9 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         What is not given is recorded as missing; such a version is kept and shown, and no gate lets it through.
 
         Args:
-            model: a fitted estimator, or the path of a file of weights; from here, or else from the project's folder.
+            model: a fitted estimator, or the path of a file or folder of weights; from here, or else from the project's
+                folder.
+            base: the version that the weights are a delta on, such as `"llama@3"`.
             preprocessing: a function of the rows, a fitted transformer, or `"none"`.
             threshold: a cut-off, `"argmax"`, `"identity"`, or an `EvalThreshold`.
             holdout: rows that the model was not trained on: a path, a frame, or `(rows, targets)`.
@@ -218,14 +222,18 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             CannotPackage: the model or the code cannot be carried into a bundle.
             BundleFailed: the bundle cannot answer its own holdout.
             AlreadyExists: this model has this very bundle.
+            Incomplete: the weights are an adapter, and `base` was not given.
+            NotFound: no such base.
         """
         project, run_id, live = self._open
+        base_version = None if base is None else find_base(Reference.parse(base), project.registry, project.store)
         capture = live.so_far()
         keep_capture(capture, run_id, project.store, project.tracking, project.settings.project)
         given = Ingredients(
             name=self._model,
             project=project.settings.project,
             model=_from_here(model),
+            base=base_version,
             preprocessing=preprocessing,
             threshold=threshold,
             positive=positive,

@@ -39,6 +39,8 @@ COMMANDS: dict[str, str] = {
     "pull": "remote",
     "clone": "remote",
     "check": "upkeep",
+    "archive": "archive",
+    "restore": "archive",
     "gc": "space",
     "hold": "space",
     "audit": "audit",

@@ -10,7 +10,7 @@ from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, here
 from holdfast.cli.output import Output, bytes_text
 from holdfast.digest import Digest
-from holdfast.errors import UsageError
+from holdfast.errors import NotFound, UsageError
 from holdfast.flow.snapshot import snapshot as freeze
 from holdfast.names import Reference
 from holdfast.store.checkout import CheckedOut, checkout_snapshot
@@ -75,7 +75,12 @@ def _data(project: Project, what: str, folder: Path, link: bool, output: Output)
     with output.progress(f"writing {folder.name}") as progress:
         # Nobody watches JSON, and to know how many bytes there are in all the tree is read once more.
         told = None if output.as_json else progress
-        done = checkout_snapshot(project.store, digest, folder.absolute(), link=link, progress=told)
+        try:
+            done = checkout_snapshot(project.store, digest, folder.absolute(), link=link, progress=told)
+        except NotFound:
+            if project.store.has(digest):  # its list is here: what it lists may have been archived
+                project.require_data(digest)
+            raise
     return _written(digest, folder, done)
 
 

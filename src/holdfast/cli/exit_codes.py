@@ -38,6 +38,7 @@ EXIT_CODES: dict[str, int] = {
     "missing_extra": 26,
     "permission_refused": 27,
     "no_project": 28,
+    "archived": 29,
     "interrupted": INTERRUPTED,
 }
 """The exit code of each error code. Numbers from 10 stay clear of what shells and option parsers use themselves."""
@@ -59,7 +60,10 @@ _OPENING = (
 )
 """How any command may end that opens a project, whatever it does there."""
 
-_BUNDLING = ("already_exists", "too_large", "source_changed", "bundle_failed", "cannot_package", "missing_extra")
+_BUNDLING = (
+    *("incomplete_version", "already_exists", "too_large", "source_changed"),
+    *("bundle_failed", "cannot_package", "missing_extra"),
+)
 """What may go wrong while a bundle is put together."""
 
 _MOVING = ("gate_refused", "stage_moved", "not_confirmed")
@@ -70,26 +74,28 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "inventory": ("usage", "not_found", "permission_refused"),
     "run": _OPENING,
     "snapshot": (*_OPENING, "too_large", "source_changed"),
-    "register": (*_OPENING, *_BUNDLING, "invalid_input"),
-    "adopt": (*_OPENING, *_BUNDLING, "invalid_input", "stage_moved"),
+    "register": (*_OPENING, *_BUNDLING, "invalid_input", "archived"),
+    "adopt": (*_OPENING, *_BUNDLING, "invalid_input", "stage_moved", "archived"),
     "list": _OPENING,
-    "show": _OPENING,
+    "show": (*_OPENING, "archived"),
     "search": _OPENING,
-    "gate": (*_OPENING, "gate_refused"),
+    "gate": (*_OPENING, "gate_refused", "archived"),
     "approve": _OPENING,
-    "promote": (*_OPENING, *_MOVING, "approval_required", "already_exists"),
-    "rollback": (*_OPENING, *_MOVING, "incomplete_version", "already_exists"),
+    "promote": (*_OPENING, *_MOVING, "approval_required", "already_exists", "archived"),
+    "rollback": (*_OPENING, *_MOVING, "incomplete_version", "already_exists", "archived"),
     "live": _OPENING,
     "log": _OPENING,
     "serve": (*_OPENING, "bundle_failed", "missing_extra"),
-    "checkout": (*_OPENING, "already_exists"),
+    "checkout": (*_OPENING, "already_exists", "archived"),
     "remote add": (*_OPENING, "already_exists"),
     "remote list": _OPENING,
     "remote remove": _OPENING,
-    "push": (*_OPENING, "already_exists", "too_large"),
+    "push": (*_OPENING, "already_exists", "too_large", "archived"),
     "pull": (*_OPENING, "already_exists", "too_large"),
     "clone": (*(code for code in _OPENING if code != "no_project"), "already_exists", "too_large"),
     "check": _OPENING,
+    "archive": (*_OPENING, "already_exists", "stage_moved", "too_large", "archived"),
+    "restore": (*_OPENING, "too_large", "archived"),
     "gc": _OPENING,
     "hold add": (*_OPENING, "too_large"),
     "hold lift": (*_OPENING, "too_large"),

@@ -37,9 +37,11 @@ def list_versions(
     registry = here().registry
     versions = registry.versions(None if model is None else ModelName(model))
     held = {name: registry.stages(name) for name in {version.model for version in versions}}
+    archived = {one.digest: one.remote for one in registry.archives()}
     rows = [
         {
             **version.to_json(),
+            "archived": archived.get(version.digest),
             "stages": [str(stage.name) for stage in held[version.model] if stage.number == version.number],
         }
         for version in versions
@@ -56,7 +58,7 @@ def _version_rows(rows: list[JsonObject]) -> Iterator[str]:
         (
             (
                 f"{row['model']}@{row['version']}",
-                ", ".join(row["stages"]),
+                f"(archived in {row['archived']})" if row["archived"] else ", ".join(row["stages"]),
                 "yes" if row["complete"] else f"no: {', '.join(row['missing'])}",
                 _metric(row["summary"]),
                 row["created_at"][:19].replace("T", " "),
@@ -89,6 +91,9 @@ def _shown(found: Explained) -> Iterator[str]:
     yield f"  digest              {version.digest}"
     yield f"  registered          {version.to_json()['created_at']} by {version.created_by}"
     yield f"  complete            {'yes' if version.complete else 'no'}"
+    if found.archive is not None:
+        away = found.archive.away()
+        yield f"  archived            in {found.archive.remote} since {found.archive.to_json()['since']}; {away.hint}"
     yield "five parts"
     for name, part in manifest.parts.by_name().items():
         yield f"  {name:<19} {_part(part)}"
@@ -105,7 +110,8 @@ def _part(part: Part | Missing) -> str:
             return f"MISSING: {part.why}"
         case Weights():
             risk = "; can run code on load" if part.executes_code else ""
-            return f"{part.model_class} as {part.format}{risk}"
+            delta = "" if part.base is None else f", an adapter on {part.base} ({part.base.digest.short})"
+            return f"{part.model_class} as {part.format}{delta}{risk}"
         case DataSlice():
             return "; ".join(f"{i.role} {i.name} ({bytes_text(i.bytes)}, {i.digest.short})" for i in part.inputs)
         case PreprocessingCode():

@@ -12,6 +12,7 @@ from holdfast.cli.options import AsJson, Reason, here
 from holdfast.cli.output import Output
 from holdfast.errors import UsageError
 from holdfast.flow.bundle import Ingredients
+from holdfast.flow.bundle.base import BaseVersion, find_base
 from holdfast.flow.bundle.origin import data_input, gather, kept_capture
 from holdfast.flow.capture import Capture
 from holdfast.flow.capture.arguments import typed
@@ -19,7 +20,7 @@ from holdfast.flow.promote import adopt_stage
 from holdfast.flow.register import Registered
 from holdfast.flow.register import register as register_version
 from holdfast.flow.snapshot import snapshot
-from holdfast.names import ModelName, StageName
+from holdfast.names import ModelName, Reference, StageName
 from holdfast.parts import DataInput, Hyperparameters
 from holdfast.parts.data_slice import TRAIN
 from holdfast.registry.actions import Action
@@ -33,7 +34,8 @@ _RUNS_LOOKED_AT_MAX = 50
 """A file of weights that none of the last fifty runs wrote was not trained lately; its run is named by hand."""
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model that gets a version.")]
-Weights = Annotated[Path | None, typer.Option("--weights", help="The file with the trained model.")]
+Weights = Annotated[Path | None, typer.Option("--weights", help="The file or folder with the trained model.")]
+Base = Annotated[str | None, typer.Option("--base", help="The version that the weights are a delta on: llama@3.")]
 Preprocessing = Annotated[str | None, typer.Option("--preprocessing", help="features.py:featurise, or none.")]
 Threshold = Annotated[str | None, typer.Option("--threshold", help="A cut-off, argmax, or identity.")]
 Positive = Annotated[str | None, typer.Option("--positive", help="The label at or above the cut-off.")]
@@ -59,6 +61,7 @@ Semver = Annotated[str | None, typer.Option("--semver", help="The semantic versi
 def register(
     model: Model,
     weights: Weights = None,
+    base: Base = None,
     preprocessing: Preprocessing = None,
     threshold: Threshold = None,
     positive: Positive = None,
@@ -77,7 +80,7 @@ def register(
 ) -> None:
     """Freeze the five parts as the next version of a model; what is missing is named, and no gate lets it through."""
     project, output = here(), Output(as_json=as_json)
-    said = _Said(model, weights, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
+    said = _Said(model, weights, base, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
     given = replace(said.ingredients(project), groups=_names(group), features=_names(feature))
     found, capture = _run_of(project, run, weights, output)
     ready = gather(given, found, capture, project.store)
@@ -93,6 +96,7 @@ def register(
 def adopt(
     model: Model,
     weights: Weights = None,
+    base: Base = None,
     preprocessing: Preprocessing = None,
     threshold: Threshold = None,
     positive: Positive = None,
@@ -108,7 +112,7 @@ def adopt(
 ) -> None:
     """Take over a model that is in service: what is known of its past is pinned, what is not is named."""
     project = here()
-    said = _Said(model, weights, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
+    said = _Said(model, weights, base, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
     ready = gather(said.ingredients(project), None, None, project.store)
     registered = register_version(
         ready, project.workshop, project.registry, actor=project.actor, reason=reason, action=Action.VERSION_ADOPT
@@ -127,6 +131,7 @@ class _Said:
 
     model: str
     weights: Path | None
+    base: str | None
     preprocessing: str | None
     threshold: str | None
     positive: str | None
@@ -144,6 +149,7 @@ class _Said:
             name=name,
             project=project.settings.project,
             model=None if self.weights is None else self.weights.absolute(),
+            base=self._base(project),
             preprocessing=None if self.preprocessing is None else _module(project, self.preprocessing),
             threshold=self.threshold,
             positive=None if self.positive is None else typed(self.positive),
@@ -154,6 +160,9 @@ class _Said:
             hyperparameters=hyperparameters,
             lock=lock,
         )
+
+    def _base(self, project: Project) -> BaseVersion | None:
+        return None if self.base is None else find_base(Reference.parse(self.base), project.registry, project.store)
 
 
 def _module(project: Project, text: str) -> str:
@@ -197,11 +206,11 @@ def _text(path: Path | None) -> str | None:
 def _run_of(
     project: Project, run: str | None, weights: Path | None, output: Output
 ) -> tuple[Run | None, Capture | None]:
-    """The run that a person named, or the newest that wrote this very file."""
+    """The run that a person named, or the newest that wrote this very file, or one in this folder."""
     if run is not None:
         found = project.tracking.run(run)
         return found, kept_capture(found, project.store)
-    if weights is None or not weights.is_file():
+    if weights is None or not weights.exists():
         return None, None
     for candidate in project.tracking.search(limit=_RUNS_LOOKED_AT_MAX):
         capture = kept_capture(candidate, project.store)
@@ -212,8 +221,8 @@ def _run_of(
 
 
 def _wrote(capture: Capture, weights: Path) -> bool:
-    path = str(weights.resolve())
-    return any(str(Path(seen.path).resolve()) == path and seen.unchanged() for seen in capture.outputs)
+    place = weights.resolve()
+    return any(Path(seen.path).resolve().is_relative_to(place) and seen.unchanged() for seen in capture.outputs)
 
 
 def _lines(registered: Registered) -> list[str]:

@@ -30,6 +30,13 @@ UrlArgument = Annotated[
 EndpointOption = Annotated[
     str | None, typer.Option("--endpoint", help="The server of an s3:// bucket, when it is not Amazon's.")
 ]
+StorageClassOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage-class",
+        help="In which a bucket keeps data, such as STANDARD_IA or COLDLINE; index and refs stay at hand.",
+    ),
+]
 RemoteOption = Annotated[str | None, typer.Option("--remote", help="Which remote; the only one, or origin.")]
 
 
@@ -39,12 +46,18 @@ def _remote() -> None:
 
 
 @remote.command(epilog=epilog("remote add", "holdfast remote add origin s3://models/team"))
-def add(name: NameArgument, url: UrlArgument, endpoint: EndpointOption = None, as_json: AsJson = False) -> None:
+def add(
+    name: NameArgument,
+    url: UrlArgument,
+    endpoint: EndpointOption = None,
+    storage_class: StorageClassOption = None,
+    as_json: AsJson = False,
+) -> None:
     """Try a remote, and keep its name and address; credentials stay in the environment."""
     remotes = Remotes(Settings.find(Path.cwd()).home)
-    named = NamedRemote(name, Address.parse(url), endpoint)
+    named = NamedRemote(name, Address.parse(url), endpoint, storage_class)
     remotes.refuse_taken(name)
-    probe(open_transport(named.address, endpoint))
+    probe(open_transport(named.address, endpoint, named.storage_class))
     remotes.add(named)
     Output(as_json=as_json).result(named.to_json(), [f"{name} is {named.address}", "next: holdfast push"])
 
@@ -53,10 +66,10 @@ def add(name: NameArgument, url: UrlArgument, endpoint: EndpointOption = None, a
 def list_all(as_json: AsJson = False) -> None:
     """The remotes of this project."""
     found = [one.to_json() for one in Remotes(Settings.find(Path.cwd()).home)]
-    rows = [(one["name"], one["url"], one["endpoint"]) for one in found]
+    rows = [(one["name"], one["url"], one["endpoint"], one["storage_class"]) for one in found]
+    lines = table(("remote", "url", "endpoint", "storage class"), rows)
     Output(as_json=as_json).result(
-        {"remotes": found},
-        table(("remote", "url", "endpoint"), rows) if rows else ["no remotes; add one: holdfast remote add origin URL"],
+        {"remotes": found}, lines if rows else ["no remotes; add one: holdfast remote add origin URL"]
     )
 
 
@@ -128,4 +141,6 @@ def _lines(shared: Shared, verb: str) -> Iterator[str]:
         yield f"{one['model']}@{one['version']}  {one['digest']}  {'new' if one['new'] else 'was there'}"
     for one in value["snapshots"]:
         yield f"snapshot  {one['digest']}  {'new' if one['new'] else 'was there'}"
+    for name in value["left_out"]:
+        yield f"{name}  is archived and not here: left out"
     yield f"{verb} {shared.blobs} blob(s), {bytes_text(shared.bytes)}, {shared.url}"

@@ -17,8 +17,8 @@ from holdfast.serving.opening import opener
 from holdfast.serving.replica import Place, Replica
 from holdfast.serving.source import RegistrySource
 from holdfast.web.inference.app import replica_app
-from holdfast.web.inference.server import address_of, listen
-from holdfast.web.inference.server import serve as serve_app
+from holdfast.web.listening import address_of, listen
+from holdfast.web.listening import serve as serve_app
 from holdfast.wire import Project, utc_now
 
 app = typer.Typer()
@@ -63,7 +63,7 @@ def _replica(project: Project, model: ModelName, stage: StageName, url: str) -> 
         RegistrySource(project.registry, model, stage),
         model=model,
         stage=stage,
-        opener=opener(project.store, project.settings.cache),
+        opener=opener(project.store, project.settings.cache, project.registry),
         place=Place(url),
         clock=utc_now,
         new_id=lambda: uuid4().hex,

@@ -13,7 +13,9 @@ from holdfast.cli.output import Output, bytes_text, table
 from holdfast.digest import Digest
 from holdfast.errors import IntegrityError, NotFound
 from holdfast.names import Reference
-from holdfast.wire import open_collector
+from holdfast.registry.records import Hold
+from holdfast.runtime.at_hand import archive_of
+from holdfast.wire import Project, open_collector
 
 app = typer.Typer()
 hold = typer.Typer(help="Holds: what must be kept, though nothing else may need it.")
@@ -54,6 +56,9 @@ def _collection(value: JsonObject) -> Iterator[str]:
         ("kept by", "blobs", "bytes"),
         [(one["why"], one["blobs"], bytes_text(one["bytes"])) for one in value["kept"] if one["blobs"]],
     )
+    for one in value["archived"]:
+        said = f"{one['blobs']} blob(s), {bytes_text(one['bytes'])}"
+        yield f"{one['what']} is archived and whole there: {said} that nothing else needs may go"
     for what, why in (("bytes_recent", "too young to go"), ("bytes_tolerated", "not worth rewriting their packs for")):
         if value[what]:
             yield f"{bytes_text(value[what])} that nothing needs are {why}"
@@ -122,9 +127,17 @@ def add(
             )
     else:
         named = Reference.parse(what)
-    made = project.registry.hold(named, reason, project.actor).to_json()
-    Output(as_json=as_json).result(made, [f"hold {made['hold']}: {made['digest']}"])
+    made, output = project.registry.hold(named, reason, project.actor), Output(as_json=as_json)
+    output.result(made.to_json(), [f"hold {made.id}: {made.digest}"])
+    _note_archived(project, made, output)
     return SUCCESS
+
+
+def _note_archived(project: Project, made: Hold, output: Output) -> None:
+    """Say so where the hold cannot keep what is not here: a hold is a wish, and fetches nothing."""
+    if (archive := archive_of(made.digest, project.registry)) is not None:
+        away = archive.away()
+        output.talk(f"note: {away.message}; the hold keeps what is here of it, and the rest once restored. {away.hint}")
 
 
 @hold.command("lift", epilog=epilog("hold lift", 'holdfast hold lift 12 --reason "audit is over"'))

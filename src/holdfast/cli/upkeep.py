@@ -14,6 +14,7 @@ from holdfast.config import Settings
 from holdfast.errors import HoldfastError, IntegrityError, NoProject
 from holdfast.store.interface import STRUCTURE, Depth
 from holdfast.upkeep.check import check as check_everything
+from holdfast.upkeep.check import check_remote
 from holdfast.upkeep.doctor import Sign, examine_machine, examine_project
 from holdfast.upkeep.remotes import Remotes
 from holdfast.wire import open_exchange
@@ -33,32 +34,45 @@ def check(
         bool,
         typer.Option("--repair", help="First make a lost index again, and fetch what is damaged from the remotes."),
     ] = False,
+    remote: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Check a remote instead; with --repair, send what is damaged there."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Re-hash every byte, name what is damaged, and say which versions that hurts."""
     project, output = here(), Output(as_json=as_json)
     depth = STRUCTURE if structure else Depth.parse(subset)
     with output.progress("checking") as progress:
+        if remote is not None:
+            exchange = open_exchange(project, Remotes(project.settings.home).find(remote))
+            return _told(output, check_remote(exchange, progress, depth=depth, repair=repair).to_json(), remote)
         sources = (
             [open_exchange(project, remote).incoming.fetch for remote in Remotes(project.settings.home)]
             if repair
             else []
         )
         found = check_everything(project.store, project.registry, progress, depth=depth, repair=repair, sources=sources)
-    value = found.to_json()
-    output.result(value, _checked(value))
+    return _told(output, found.to_json(), None)
+
+
+def _told(output: Output, value: JsonObject, remote: str | None) -> int:
+    output.result(value, _checked(value, "" if remote is None else f"--remote {remote} "))
     return SUCCESS if value["ok"] else EXIT_CODES[IntegrityError.code]
 
 
-def _checked(value: JsonObject) -> Iterator[str]:
+def _checked(value: JsonObject, where: str) -> Iterator[str]:
     yield from value["repaired"]
     read = bytes_text(value["bytes_read"])
     yield (
         f"{'ok' if value['ok'] else 'DAMAGED'}: {value['blobs']} blobs, {bytes_text(value['bytes'])}; "
         f"{read} of what is stored re-hashed"
     )
+    for one in value["archived"]:
+        away = f"{one['blobs_away']} of its {one['blobs']} blobs are there only"
+        yield f"  {one['what']} is archived in {one['remote']}: {away}"
     for note in value["notes"]:
-        yield f"  {note}; run: holdfast check --repair"
+        yield f"  {note}; run: holdfast check {where}--repair"
     for one in value["damaged"]:
         hurt = ", ".join(one["versions"]) or "no version"
         reason = f"its bytes hash to {one['reason']}" if one["reason"].startswith("sha256:") else one["reason"]

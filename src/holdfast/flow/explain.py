@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 
 from holdfast.canonical import JsonObject
+from holdfast.errors import IntegrityError
 from holdfast.flow.gate.case import manifest_of
 from holdfast.manifest import Manifest
 from holdfast.names import Reference
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import Version
+from holdfast.registry.whereabouts import Archive
+from holdfast.runtime.at_hand import archive_of
 from holdfast.store.interface import Store
 
 __all__ = ["Explained", "explain"]
@@ -15,11 +18,12 @@ __all__ = ["Explained", "explain"]
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A version, what it is made of, and the stages that hold it."""
+    """A version, what it is made of, the stages that hold it, and where it is archived, if it is."""
 
     version: Version
     manifest: Manifest
     stages: tuple[str, ...]
+    archive: Archive | None = None
 
     def to_json(self) -> JsonObject:
         """What `show` prints."""
@@ -29,6 +33,7 @@ class Explained:
             "evidence": self.manifest.evidence.to_json(),
             "files": [entry.to_json() for entry in self.manifest.files],
             "stages": list(self.stages),
+            "archived": None if self.archive is None else self.archive.to_json(),
         }
 
 
@@ -37,9 +42,16 @@ def explain(reference: Reference, registry: Registry, store: Store) -> Explained
 
     Raises:
         NotFound: no such version.
+        Archived: it was archived, and even its record is not here.
         IntegrityError: its manifest is damaged or lost.
     """
     version = registry.resolve(reference)
-    manifest = manifest_of(store, version)
+    archive = archive_of(version.digest, registry)
+    try:
+        manifest = manifest_of(store, version)
+    except IntegrityError as error:
+        if archive is None:
+            raise
+        raise archive.away() from error
     held = tuple(str(stage.name) for stage in registry.stages(version.model) if stage.number == version.number)
-    return Explained(version, manifest, held)
+    return Explained(version, manifest, held, archive)

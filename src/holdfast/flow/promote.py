@@ -16,6 +16,7 @@ from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Meaning, NewApproval, NewEvent
 from holdfast.registry.values import Move, MoveStage, Stage, Version
+from holdfast.runtime.at_hand import archive_of
 
 __all__ = ["Promoted", "Promotion", "adopt_stage", "promote", "same_request"]
 
@@ -58,6 +59,7 @@ def promote(promotion: Promotion, bench: Workbench, registry: Registry) -> Promo
     Raises:
         NotFound: no such version or stage.
         AlreadyExists: the version holds the stage already.
+        Archived: the version was archived, and has not been restored.
         StageMoved: the stage holds another version than expected, or moved while the version was being judged.
         ApprovalRequired: everything passed but the approvals.
         GateRefused: the verdict is not `pass`; the refusal is in the log.
@@ -68,16 +70,7 @@ def promote(promotion: Promotion, bench: Workbench, registry: Registry) -> Promo
     before = _moved_before(promotion, version, registry)
     if before is not None:
         return before
-    stage = stage_of(version.model, ask, registry)
-    if stage.number == version.number:
-        raise AlreadyExists(
-            f"{version.model}@{version.number} holds {ask.stage} already",
-            hint=f"See since when with: holdfast live {version.model}",
-            version=version.number,
-            digest=str(version.digest),
-        )
-    if promotion.expect is not None and promotion.expect != stage.number:
-        raise _moved_by_somebody(stage, promotion.expect, registry)
+    _refuse_what_cannot_be(promotion, version, registry)
     # (1) to (8)
     verdict = gate(ask, bench, registry)
     if verdict.outcome is not Outcome.PASS:
@@ -122,6 +115,23 @@ def promote(promotion: Promotion, bench: Workbench, registry: Registry) -> Promo
         if before is None:
             raise
         return before
+
+
+def _refuse_what_cannot_be(promotion: Promotion, version: Version, registry: Registry) -> None:
+    """Whatever the registry would refuse after the judging, which takes a while."""
+    ask = promotion.ask
+    stage = stage_of(version.model, ask, registry)
+    if stage.number == version.number:
+        raise AlreadyExists(
+            f"{version.model}@{version.number} holds {ask.stage} already",
+            hint=f"See since when with: holdfast live {version.model}",
+            version=version.number,
+            digest=str(version.digest),
+        )
+    if promotion.expect is not None and promotion.expect != stage.number:
+        raise _moved_by_somebody(stage, promotion.expect, registry)
+    if (archive := archive_of(version.digest, registry)) is not None:
+        raise archive.away()
 
 
 def _moved_before(promotion: Promotion, version: Version, registry: Registry) -> Promoted | None:

@@ -17,11 +17,12 @@ from holdfast.evidence import CodeState, Metrics, RunReference
 from holdfast.flow.bundle.assemble import Ingredients, Opener, assemble
 from holdfast.manifest import Manifest
 from holdfast.names import BySemver, StageName
-from holdfast.parts import DataSlice, Weights
+from holdfast.parts import Base, DataSlice, Weights
 from holdfast.parts.data_slice import HOLDOUT, TRAIN
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import STAGES, Edge, NewVersion, Version
+from holdfast.runtime.at_hand import require_data_at_hand
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.store.disk import refusal
 from holdfast.store.interface import Store
@@ -80,7 +81,9 @@ def register(
 
     Raises:
         CannotPackage, BundleFailed, UsageError, NotFound: the bundle could not be put together.
-        NotFound: also when the store does not hold data that the version names.
+        Incomplete: the weights are an adapter, whose base was not named.
+        NotFound: also when the store does not hold data that the version names, or weights of its base.
+        Archived: that data was archived, and is not here.
         AlreadyExists: this model has this very bundle already; the details name the version.
         NoSpace, PermissionRefused: the disk is full or read-only; nothing was registered.
     """
@@ -96,8 +99,11 @@ def register(
             _keep(files, workshop.store)
     except OSError as error:
         raise refusal(error, Path(error.filename or workshop.scratch)) from error
-    # (3) the data that it names is here, and stays: it may have been frozen long ago, and nothing referred to it since
+    # (3) the data and the base that it names are here, and stay: nothing may have referred to them for long
     _claim(files.manifest.snapshots(), workshop.store)
+    _claim_base(files.manifest, workshop.store)
+    for tree in files.manifest.snapshots():
+        require_data_at_hand(tree, registry, workshop.store)
     # (4) the version row: the only commit point
     registry.ensure_model(given.name, actor, stages=workshop.stages)
     version = registry.register(_new_version(files, semver), actor, reason, action=action)
@@ -105,7 +111,9 @@ def register(
 
 
 def _keep(files: BundleFiles, store: Store) -> None:
-    entries = files.manifest.files
+    base = _base(files.manifest)
+    elsewhere = frozenset() if base is None else frozenset(base.files)
+    entries = [entry for entry in files.manifest.files if entry.path not in elsewhere]
     with store.writer() as writer:
         stored = writer.add_files([files.root / str(entry.path) for entry in entries])
         for entry, found in zip(entries, stored, strict=True):
@@ -131,6 +139,25 @@ def _claim(trees: Sequence[Digest], store: Store) -> None:
         )
 
 
+def _base(manifest: Manifest) -> Base | None:
+    weights = manifest.parts.weights
+    return weights.base if isinstance(weights, Weights) else None
+
+
+def _claim_base(manifest: Manifest, store: Store) -> None:
+    """See that the weights of an adapter's base are here; they were not written, for the base holds them."""
+    base = _base(manifest)
+    if base is None:
+        return
+    store.claim(base.digest)  # whoever frees space keeps what this manifest names until the adapter has its row
+    if absent := store.missing([base.digest, *(manifest.file(path).digest for path in base.files)]):
+        raise NotFound(
+            f"{min(absent)}, which belongs to the base {base}, is not in the store",
+            hint=f"Fetch it with: holdfast pull {base}; or find what is damaged with: holdfast check. Then repeat.",
+            digest=str(min(absent)),
+        )
+
+
 def _new_version(files: BundleFiles, semver: str | None) -> NewVersion:
     manifest = files.manifest
     parts, evidence = manifest.parts, manifest.evidence
@@ -141,6 +168,9 @@ def _new_version(files: BundleFiles, semver: str | None) -> NewVersion:
             Edge("version", name, _RELATIONS.get(item.role, "read"), "snapshot", str(item.digest))
             for item in parts.data_slice.inputs
         ]
+    base = _base(manifest)
+    if base is not None:
+        edges.append(Edge("version", name, "delta_on", "version", str(base.digest)))
     run = evidence.run if isinstance(evidence.run, RunReference) else None
     if run is not None:
         edges.append(Edge("version", name, "produced_by", "run", run.id))
@@ -151,6 +181,8 @@ def _new_version(files: BundleFiles, semver: str | None) -> NewVersion:
         summary = {"primary": evidence.metrics.primary, "metrics": dict(evidence.metrics.values)}
     if isinstance(parts.weights, Weights):
         summary["weights"] = parts.weights.model_class
+    if base is not None:
+        summary["base"] = str(base)
     return NewVersion(
         model=manifest.model,
         digest=files.digest,

@@ -18,6 +18,7 @@ from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Event, NewEvent, NewVerdict, Verdict
 from holdfast.registry.values import Move, MoveStage, Stage, Version
+from holdfast.runtime.at_hand import archive_of
 
 __all__ = ["Rollback", "RolledBack", "explain_rollback", "roll_back"]
 
@@ -73,6 +74,7 @@ def roll_back(rollback: Rollback, bench: Workbench, registry: Registry) -> Rolle
 
     Raises:
         NotFound: there is nothing to go back to.
+        Archived: last-known-good was archived, before the rollbacks that made it so, and has not been restored.
         Incomplete: last-known-good lacks a part.
         IntegrityError: its bytes are damaged.
         GateRefused: it no longer does what it did; the refusal is in the log. An emergency skips this.
@@ -93,6 +95,8 @@ def roll_back(rollback: Rollback, bench: Workbench, registry: Registry) -> Rolle
             f"holdfast promote {rollback.model}@NUMBER --to {rollback.stage}",
         )
     version = registry.resolve(Reference.parse(f"{rollback.model}@{stage.last_known_good}"))
+    if (archive := archive_of(version.digest, registry)) is not None:
+        raise archive.away()
     # (2) all parts, by digest
     _require_whole(version, bench)
     # (3) smoke

@@ -22,10 +22,11 @@ from holdfast.parts.data_slice import DataInput, DataSlice
 from holdfast.parts.eval_threshold import EvalThreshold
 from holdfast.parts.hyperparameters import Hyperparameters
 from holdfast.parts.preprocessing_code import PreprocessingCode
-from holdfast.parts.weights import Weights
+from holdfast.parts.weights import Base, Weights
 
 __all__ = [
     "PART_NAMES",
+    "Base",
     "DataInput",
     "DataSlice",
     "EvalThreshold",

@@ -38,6 +38,7 @@ from holdfast.registry.values import (
     Stage,
     Version,
 )
+from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = [
     "EVENTS_MAX",
@@ -46,6 +47,7 @@ __all__ = [
     "STAGES",
     "Action",
     "Approval",
+    "Archive",
     "Audit",
     "Edge",
     "Event",
@@ -57,6 +59,7 @@ __all__ = [
     "Move",
     "MoveStage",
     "NewApproval",
+    "NewArchive",
     "NewEvent",
     "NewVerdict",
     "NewVersion",
@@ -64,6 +67,7 @@ __all__ = [
     "Replica",
     "ReplicaState",
     "Stage",
+    "Tenure",
     "Verdict",
     "Version",
 ]

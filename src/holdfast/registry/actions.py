@@ -9,8 +9,8 @@ class Action(StrEnum):
     """The action of an event, written `source:subject:action`.
 
     source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`.
-    subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `pointer`, `rollback`, `hold`, `blob`,
-        `checkpoint`.
+    subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `pointer`, `rollback`, `hold`,
+        `bytes`, `blob`, `checkpoint`.
     action: what was done, as a verb in the imperative.
 
     A word, once written into a log, keeps its meaning for ever; new ones are added.
@@ -60,6 +60,12 @@ class Action(StrEnum):
 
     HOLD_LIFT = "store:hold:lift"
     """A person took such a wish back; which, is in the details."""
+
+    BYTES_ARCHIVE = "store:bytes:archive"
+    """A remote holds all of a version or a snapshot, proved; which, and where, is in the details."""
+
+    BYTES_RESTORE = "store:bytes:restore"
+    """The bytes of what was archived are here again; from where is in the details."""
 
     BLOB_DAMAGE = "store:blob:damage"
     """A check found bytes that do not match their digest."""

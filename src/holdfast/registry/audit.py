@@ -46,7 +46,7 @@ def verify(connection: Connection, seen: Sequence[Head] = ()) -> Audit:
     sentence = ""
     last: Row[Any] | None = None
     memory.compare(tree)
-    for row in connection.execution_options(yield_per=_ROWS_AT_A_TIME).execute(stored()):
+    for row in connection.execute(stored(), execution_options={"yield_per": _ROWS_AT_A_TIME}):
         place, closed = tree.size, tree.append(as_bytes(row.body))
         if first_bad is None:
             event = read(row, place, last)

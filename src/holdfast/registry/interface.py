@@ -1,14 +1,12 @@
 """What a registry promises. `sql.py` keeps it, and one contract suite holds whatever keeps it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import Action
-from holdfast.registry.merkle import Head
-from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import (
     Approval,
     Audit,
@@ -21,6 +19,7 @@ from holdfast.registry.records import (
     Verdict,
 )
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
+from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = ["EVENTS_MAX", "Registry"]
 
@@ -48,8 +47,8 @@ class Registry(Protocol):
     def ensure_model(self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES) -> Model:
         """The model; made with these stages when it is not there."""
 
-    def models(self) -> tuple[Model, ...]:
-        """Every model, by name."""
+    def models(self, *, after: ModelName | None = None, limit: int | None = None) -> tuple[Model, ...]:
+        """Every model, by name; or the first `limit` of those that come behind `after`."""
 
     def define_stage(self, model: ModelName, name: StageName, actor: str) -> Stage:
         """Adds an empty stage to a model.
@@ -108,10 +107,18 @@ class Registry(Protocol):
             UsageError: more than one digest begins so; the details list them.
         """
 
-    def versions(self, model: ModelName | None = None) -> tuple[Version, ...]:
-        """The versions of a model by number, or of all models.
+    def versions(
+        self, model: ModelName | None = None, *, after: Reference | None = None, limit: int | None = None
+    ) -> tuple[Version, ...]:
+        """The versions of a model by number, or of all models; or the first `limit` of those behind `after`.
+
+        Args:
+            model: whose; None: everybody's.
+            after: a version by its number, such as `churn@4`; it need not be there.
+            limit: how many at most.
 
         Raises:
+            UsageError: `after` names a version in another way than by its number.
             NotFound: no such model.
         """
 
@@ -129,8 +136,17 @@ class Registry(Protocol):
             NotFound: no such model or stage.
         """
 
-    def stage_epoch(self, model: ModelName, name: StageName) -> int:
+    def stage_epoch(
+        self, model: ModelName, name: StageName, *, known: int | None = None, wait_seconds: float = 0.0
+    ) -> int:
         """How often the stage has moved: the cheapest way to see that it has; one statement.
+
+        Args:
+            model: whose stage.
+            name: which one.
+            known: what the caller knows already. An answer that would say the same MAY be kept back until the stage
+                moves, so that who asks again and again over a network hears of it at once.
+            wait_seconds: for how long at most.
 
         Raises:
             NotFound: no such model or stage.
@@ -145,6 +161,7 @@ class Registry(Protocol):
 
         Raises:
             NotFound: no such model, stage, version, verdict or approval.
+            Archived: the version's bytes need not be here.
             StageMoved: the stage holds another version; the details say `expected`, `found`, `moved_by`, `moved_at`,
                 `moved_from`, `moved_to` and `event`.
             AlreadyExists: the version holds the stage already.
@@ -241,44 +258,38 @@ class Registry(Protocol):
     def holds(self) -> tuple[Hold, ...]:
         """The holds that stand, oldest first."""
 
-    def heads(self, earlier: Sequence[int] = ()) -> tuple[Head, Mapping[int, Head]]:
-        """What the log is, and what it was at earlier sizes; sizes that it has not come to are left out. Two reads.
+    def archive(self, new: NewArchive, actor: str) -> Archive:
+        """Writes down that a remote holds all of a version or a snapshot, so that its bytes need not be here.
+
+        What stands already for this place is answered as it is, and nothing is written. Whether the remote does hold it
+        is the caller's to prove.
 
         Raises:
-            IntegrityError: the log and its tree do not have the same size.
+            NotFound: no such version.
+            PermissionRefused: it holds a stage, is last-known-good of one, is held, or is a snapshot of a version that
+                is not archived.
+            StageMoved: a stage of its model has moved since `new.expect`.
         """
 
-    def prove(self, index: int, size: int | None = None) -> Inclusion:
-        """That an event is in the log, or in what the log was with `size` events; a handful of reads.
+    def restore(self, digest: Digest, remote: str, actor: str, reason: str = "") -> tuple[Archive, ...]:
+        """Writes down that the bytes of what was archived are here again, from the remote of that name.
 
-        Raises:
-            NotFound: the log has no such event, or not so many.
+        The archives that this ends; where there are none, nothing is written.
         """
 
-    def prove_growth(self, since: int, size: int | None = None) -> Consistency:
-        """That the log, or what it was with `size` events, begins with what it was with `since`; a handful of reads.
+    def archives(self) -> tuple[Archive, ...]:
+        """The archives that stand, oldest first."""
 
-        Raises:
-            NotFound: the log does not have so many events.
-        """
+    def restores(self) -> Mapping[Digest, datetime]:
+        """When each of the things that ever were restored was so last."""
 
-    def edge(self, size: int) -> tuple[bytes, ...]:
-        """The hashes of the full subtrees that the log with `size` events consists of: what a reader needs to go on.
+    def tenures(self) -> tuple[Tenure, ...]:
+        """Each time that a version held a stage of its model, in the order in which they began."""
 
-        Raises:
-            NotFound: the log does not have so many events.
-        """
-
-    def bodies(self, since: int, size: int) -> Iterator[bytes]:
-        """The canonical bytes of the events from `since` up to `size`, in flat memory."""
-
-    def audit_verify(self, seen: Sequence[Head] = ()) -> Audit:
+    def audit_verify(self) -> Audit:
         """Recomputes every event from its fields, the chain, the tree, and what the registry must hold after it.
 
         It changes nothing, and it is an answer and never an error that the log is bad.
-
-        Args:
-            seen: heads that somebody saw before; the log must begin with what they pin.
         """
 
     def report(self, replica: Replica) -> Replica:

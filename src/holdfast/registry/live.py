@@ -1,6 +1,7 @@
-"""What was live at a moment, from the events alone: the pointers are not asked, so that they can be doubted."""
+"""What was live, and when, from the events alone: the pointers are not asked, so that they can be doubted."""
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -8,13 +9,14 @@ from sqlalchemy import Connection, Row, select
 from holdfast.canonical import decode
 from holdfast.database.times import from_text, to_text
 from holdfast.digest import Digest
-from holdfast.names import ModelName, VersionNumber
+from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import MOVES, Action
 from holdfast.registry.nearest import require_model
 from holdfast.registry.records import Holding, Live
 from holdfast.registry.tables import events
+from holdfast.registry.whereabouts import Tenure
 
-__all__ = ["live"]
+__all__ = ["live", "tenures"]
 
 
 def live(connection: Connection, model: ModelName, at: datetime | None) -> Live:
@@ -37,6 +39,29 @@ def live(connection: Connection, model: ModelName, at: datetime | None) -> Live:
         row_or_none = connection.execute(move.order_by(events.c.place.desc()).limit(1)).one_or_none()
         held[name] = None if row_or_none is None else _holding(row_or_none)
     return Live(model, at, held)
+
+
+def tenures(connection: Connection) -> tuple[Tenure, ...]:
+    """Each time that a version held a stage; see `Registry.tenures`."""
+    columns = (events.c.place, events.c.time, events.c.model, events.c.stage, events.c.to_number)
+    rows = connection.execute(select(*columns).where(events.c.action.in_(MOVES)).order_by(events.c.place))
+    by_stage: dict[tuple[str, str], list[Row[*tuple[Any, ...]]]] = {}
+    for row in rows:
+        by_stage.setdefault((row.model, row.stage), []).append(row)
+    found = [
+        Tenure(
+            model=ModelName(model),
+            stage=StageName(stage),
+            number=VersionNumber(began.to_number),
+            event=began.place,
+            since=from_text(began.time),
+            until=None if ended is None else from_text(ended.time),
+        )
+        for (model, stage), moves in by_stage.items()
+        for began, ended in pairwise([*moves, None])
+        if began is not None
+    ]
+    return tuple(sorted(found, key=lambda one: one.event))
 
 
 def _holding(row: Row[*tuple[Any, ...]]) -> Holding:

@@ -1,8 +1,8 @@
 """Moving a stage: an update with its requirement, and its event, in one transaction.
 
-(1) the same request again; (2) the requirement: the stage holds what the caller expects; (3) the version, and for a
-rollback, that it has held the stage; (4) the verdict and the approvals; (5) the event; (6) the pointer. The database
-refuses (6) without (5), and a stage that does not stand where (5) says it stood.
+(1) the same request again; (2) the requirement: the stage holds what the caller expects; (3) the version, that its
+bytes are meant to be here, and for a rollback, that it has held the stage; (4) the verdict and the approvals; (5) the
+event; (6) the pointer. The database refuses (6) without (5), and a stage that does not stand where (5) says it stood.
 """
 
 from datetime import datetime
@@ -16,6 +16,7 @@ from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, StageMoved, UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import MOVES, Action
+from holdfast.registry.archives import refuse_archived
 from holdfast.registry.events import Entry, append, by_key
 from holdfast.registry.judgements import for_move, require_verdict
 from holdfast.registry.last_known_good import MOVES_READ_MAX, last_known_good
@@ -96,6 +97,7 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) ->
             version=to,
             digest=ground.target_digest,
         )
+    refuse_archived(connection, model, to)
     good = ground.number if asked.action is not Action.STAGE_ROLLBACK else _below(connection, asked, ground.number)
     # (4) The evidence.
     if asked.verdict is not None:

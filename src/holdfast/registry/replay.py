@@ -24,6 +24,7 @@ class Replay:
         approvals: id -> (model, number, digest, stage, meaning, approver, reason, verdict, created_at).
         lineage: the edges.
         holds: the index of the event that made it -> what it keeps; they have no table.
+        archives: likewise, the index of the event -> what was archived.
     """
 
     models: dict[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Replay:
     approvals: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     lineage: set[tuple[str, ...]] = field(default_factory=set)
     holds: dict[int, Any] = field(default_factory=dict)
+    archives: dict[int, Any] = field(default_factory=dict)
 
     def play(self, event: Event) -> str | None:
         """Plays one event; a sentence when it cannot follow from those before it."""
@@ -47,13 +49,20 @@ class Replay:
             return self._import(event, model)
         if event.action in {Action.VERSION_APPROVE, Action.VERSION_REJECT}:
             return self._judge(event, model)
-        if event.action == Action.HOLD_ADD:
-            self.holds[event.index] = event.details.get("digest")
-            return None
-        if event.action == Action.HOLD_LIFT:
-            return self._lift(event)
         if event.action in MOVES:
             return self._move(event, model, event.stage or "")
+        return self._keep_bytes(event, model)
+
+    def _keep_bytes(self, event: Event, model: str) -> str | None:
+        """Plays what says which bytes are to be here; any other event changes nothing."""
+        if event.action == Action.HOLD_ADD:
+            self.holds[event.index] = event.details.get("digest")
+        elif event.action == Action.HOLD_LIFT:
+            return self._lift(event)
+        elif event.action == Action.BYTES_ARCHIVE:
+            return self._archive(event, model)
+        elif event.action == Action.BYTES_RESTORE:
+            return self._restore(event)
         return None
 
     def _begin(self, event: Event, model: str) -> str | None:
@@ -119,6 +128,25 @@ class Replay:
             return f"it lifts the hold {hold}, which did not stand"
         return None
 
+    def _archive(self, event: Event, model: str) -> str | None:
+        digest, number = event.details.get("digest"), event.to_number
+        if digest in self.holds.values():
+            return f"it archives {digest}, which a hold keeps"
+        if number is not None:
+            if event.to_digest != digest or not self._holds(model, number, event.to_digest):
+                return f"it archives {model}@{number}, which was not registered so"
+            for (of, name), (holder, _, good, *_) in self.stages.items():
+                if of == model and number in {holder, good}:
+                    return f"it archives {model}@{number}, which {name} needs"
+        self.archives[event.index] = digest
+        return None
+
+    def _restore(self, event: Event) -> str | None:
+        digest, ended = event.details.get("digest"), event.details.get("archives")
+        if not isinstance(ended, list) or not ended or any(self.archives.pop(one, None) != digest for one in ended):
+            return f"it restores {digest}, which was not archived"
+        return None
+
     def _move(self, event: Event, model: str, stage: str) -> str | None:
         number, epoch, *_ = self.stages.get((model, stage), (None, None))
         if epoch is None:
@@ -127,6 +155,8 @@ class Replay:
             return f"it moves {stage} of {model} from {event.from_number}, and {number} held it"
         if not self._holds(model, event.to_number, event.to_digest):
             return f"it moves {stage} to {model}@{event.to_number}, which was not registered so"
+        if event.to_digest in self.archives.values():
+            return f"it moves {stage} to {model}@{event.to_number}, which is archived"
         if event.action != Action.STAGE_ROLLBACK and event.last_known_good != number:
             return f"its last-known-good is {event.last_known_good}, and it replaced {number}"
         self.stages[model, stage] = (

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
 
 from holdfast.database.times import from_text, to_text
 from holdfast.digest import Digest
@@ -21,6 +21,22 @@ _UPDATE = (
     update(replicas)
     .where(replicas.c.id == bindparam("of_id"))
     .values({column.name: bindparam(column.name) for column in replicas.c if column.name != "id"})
+)
+
+
+_SET = ", ".join(f"{column.name} = excluded.{column.name}" for column in replicas.c if column.name != "id")
+
+# Valid on SQLite and PostgreSQL alike. Two first reports of one replica may meet: the later one stands.
+_ADD = text(
+    f"INSERT INTO replicas ({', '.join(column.name for column in replicas.c)}) "  # noqa: S608 - names of ours
+    f"VALUES ({', '.join(f':{column.name}' for column in replicas.c)}) ON CONFLICT (id) DO UPDATE SET {_SET}"
+)
+
+# Rows that somebody else is taking away are left to them: two who delete would otherwise wait for each other.
+_FORGET = delete(replicas).where(
+    replicas.c.id.in_(
+        select(replicas.c.id).where(replicas.c.reported_at < bindparam("until")).with_for_update(skip_locked=True)
+    )
 )
 
 
@@ -41,8 +57,8 @@ def report(connection: Connection, replica: Replica, now: datetime) -> Replica:
         "reported_at": to_text(now),
     }
     if connection.execute(_UPDATE, {**row, "of_id": replica.id}).rowcount == 0:
-        connection.execute(delete(replicas).where(replicas.c.reported_at < to_text(now - _KEPT)))
-        connection.execute(insert(replicas), {**row, "id": replica.id})
+        connection.execute(_FORGET, {"until": to_text(now - _KEPT)})
+        connection.execute(_ADD, {**row, "id": replica.id})
     return replace(replica, reported_at=now)
 
 

@@ -5,13 +5,13 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     ForeignKeyConstraint,
-    Integer,
     LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
 )
+
+from holdfast.database.columns import INTEGER, TEXT
 
 __all__ = [
     "TABLES",
@@ -31,11 +31,11 @@ TABLES = MetaData()
 
 
 def _text(name: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=nullable)
+    return Column(name, TEXT, nullable=nullable)
 
 
 def _number(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, Integer, nullable=nullable)
+    return Column(name, INTEGER, nullable=nullable)
 
 
 def _of_version(column: str = "number") -> ForeignKeyConstraint:
@@ -45,7 +45,7 @@ def _of_version(column: str = "number") -> ForeignKeyConstraint:
 models = Table(
     "models",
     TABLES,
-    Column("name", Text, primary_key=True),
+    Column("name", TEXT, primary_key=True),
     _text("created_at"),
     _text("created_by"),
     _text("description"),
@@ -54,15 +54,15 @@ models = Table(
 version_counters = Table(
     "version_counters",
     TABLES,
-    Column("model", Text, ForeignKey("models.name"), primary_key=True),
+    Column("model", TEXT, ForeignKey("models.name"), primary_key=True),
     _number("value"),
 )
 
 versions = Table(
     "versions",
     TABLES,
-    Column("model", Text, ForeignKey("models.name"), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("model", TEXT, ForeignKey("models.name"), primary_key=True),
+    Column("number", INTEGER, primary_key=True, autoincrement=False),
     _text("digest"),
     Column("complete", Boolean, nullable=False),
     _text("missing"),
@@ -78,7 +78,7 @@ versions = Table(
 verdicts = Table(
     "verdicts",
     TABLES,
-    Column("digest", Text, primary_key=True),
+    Column("digest", TEXT, primary_key=True),
     _text("model"),
     _number("number"),
     _text("stage"),
@@ -91,12 +91,12 @@ verdicts = Table(
 approvals = Table(
     "approvals",
     TABLES,
-    Column("id", Text, primary_key=True),
+    Column("id", TEXT, primary_key=True),
     _text("model"),
     _number("number"),
     _text("digest"),
     _text("stage"),
-    Column("verdict", Text, ForeignKey("verdicts.digest")),
+    Column("verdict", TEXT, ForeignKey("verdicts.digest")),
     _text("approver"),
     _text("meaning"),
     _text("reason"),
@@ -108,7 +108,7 @@ events = Table(
     "events",
     TABLES,
     # `place` to statements: a row is a tuple, and its `index` is the tuple's own.
-    Column("index", Integer, key="place", primary_key=True, autoincrement=False),
+    Column("index", INTEGER, key="place", primary_key=True, autoincrement=False),
     _text("time"),
     _text("actor"),
     _text("action"),
@@ -121,9 +121,9 @@ events = Table(
     _number("epoch", nullable=True),
     _number("last_known_good", nullable=True),
     _text("reason"),
-    Column("verdict", Text, ForeignKey("verdicts.digest")),
+    Column("verdict", TEXT, ForeignKey("verdicts.digest")),
     _text("approvals"),
-    Column("idempotency_key", Text, unique=True),
+    Column("idempotency_key", TEXT, unique=True),
     _text("details"),
     _text("prev", nullable=True),
     _text("hash"),
@@ -133,19 +133,19 @@ events = Table(
 event_nodes = Table(
     "event_nodes",
     TABLES,
-    Column("event", Integer, ForeignKey("events.place"), primary_key=True, autoincrement=False),
+    Column("event", INTEGER, ForeignKey("events.place"), primary_key=True, autoincrement=False),
     Column("nodes", LargeBinary, nullable=False),
 )
 
 stages = Table(
     "stages",
     TABLES,
-    Column("model", Text, ForeignKey("models.name"), primary_key=True),
-    Column("name", Text, primary_key=True),
+    Column("model", TEXT, ForeignKey("models.name"), primary_key=True),
+    Column("name", TEXT, primary_key=True),
     _number("number", nullable=True),
     _number("epoch"),
     _number("last_known_good", nullable=True),
-    Column("event", Integer, ForeignKey("events.place"), nullable=False),
+    Column("event", INTEGER, ForeignKey("events.place"), nullable=False),
     _text("changed_at"),
     _of_version(),
     _of_version("last_known_good"),
@@ -154,13 +154,13 @@ stages = Table(
 lineage = Table(
     "lineage",
     TABLES,
-    *(Column(name, Text, primary_key=True) for name in ("child_kind", "child", "relation", "parent_kind", "parent")),
+    *(Column(name, TEXT, primary_key=True) for name in ("child_kind", "child", "relation", "parent_kind", "parent")),
 )
 
 replicas = Table(
     "replicas",
     TABLES,
-    Column("id", Text, primary_key=True),
+    Column("id", TEXT, primary_key=True),
     _text("model"),
     _text("stage"),
     _text("host"),

@@ -232,6 +232,7 @@ class Move:
         return {
             "model": str(self.model),
             "stage": str(self.stage),
+            "action": str(self.action),
             "from": self.from_number,
             "to": self.to_number,
             "digest": str(self.to_digest),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, tuple_, update
 
 from holdfast.canonical import JsonObject, decode, encode, plain
 from holdfast.database.times import from_text, to_text
@@ -93,9 +93,12 @@ def find_model(connection: Connection, name: ModelName) -> Model | None:
     return None if row is None else _model(row)
 
 
-def every_model(connection: Connection) -> tuple[Model, ...]:
-    """Every model, by name."""
-    return tuple(_model(row) for row in connection.execute(select(models).order_by(models.c.name)))
+def every_model(connection: Connection, after: ModelName | None, limit: int | None) -> tuple[Model, ...]:
+    """The models by name; see `Registry.models`."""
+    statement = select(models).order_by(models.c.name).limit(limit)
+    if after is not None:
+        statement = statement.where(models.c.name > str(after))
+    return tuple(_model(row) for row in connection.execute(statement))
 
 
 def _model(row: Row[Any]) -> Model:
@@ -281,11 +284,19 @@ def _empty_stage(connection: Connection, model: str, stage: str) -> NotFound:
     )
 
 
-def versions_of(connection: Connection, model: ModelName | None) -> tuple[Version, ...]:
+def versions_of(
+    connection: Connection, model: ModelName | None, after: Reference | None, limit: int | None
+) -> tuple[Version, ...]:
     """The versions of a model, or of all; see `Registry.versions`."""
-    statement = select(versions).order_by(versions.c.model, versions.c.number)
+    statement = select(versions).order_by(versions.c.model, versions.c.number).limit(limit)
     if model is not None:
         statement = statement.where(versions.c.model == str(model))
+    if after is not None:
+        if not isinstance(after.choice, ByNumber):
+            raise UsageError(f"{after} is no place in a list of versions", hint="Name a version by its number.")
+        statement = statement.where(
+            tuple_(versions.c.model, versions.c.number) > tuple_(str(after.model), after.choice.number)
+        )
     found = tuple(load(row) for row in connection.execute(statement))
     if model is not None and not found:
         require_model(connection, str(model))

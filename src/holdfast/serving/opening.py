@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from holdfast.digest import Digest
+from holdfast.errors import NotFound
+from holdfast.registry.interface import Registry
+from holdfast.runtime.at_hand import archive_of
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.environment import Interpreter, interpreter_for
 from holdfast.runtime.materialise import materialise
@@ -26,11 +29,19 @@ Opener: TypeAlias = Callable[[Digest], Opened]
 """Fetches a version; called in a thread, and may take as long as a download and an installation."""
 
 
-def opener(store: Store, cache: Path) -> Opener:
-    """The opener that takes bundles from the store and keeps them, and their environments, in `cache`."""
+def opener(store: Store, cache: Path, registry: Registry | None = None) -> Opener:
+    """The opener that takes bundles from the store and keeps them, and their environments, in `cache`.
+
+    The registry is asked where a bundle is not in the store, for it may have been archived.
+    """
 
     def fetch(digest: Digest) -> Opened:
-        files = materialise(store, digest, cache)
+        try:
+            files = materialise(store, digest, cache)
+        except NotFound as error:
+            if registry is not None and (archive := archive_of(digest, registry)) is not None:
+                raise archive.away() from error
+            raise
         return Opened(files, interpreter_for(files, cache))
 
     return fetch

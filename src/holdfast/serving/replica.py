@@ -205,7 +205,8 @@ class Replica:
         while True:
             try:
                 # (1) The cheap question first; where the stage points is read only when the answer has changed.
-                epoch = await asyncio.to_thread(self._source.epoch)
+                known = None if self._wanted is None else self._wanted.epoch
+                epoch = await asyncio.to_thread(self._source.epoch, known)
                 if self._wanted is None or epoch != self._wanted.epoch:
                     self._aim(await asyncio.to_thread(self._source.read))
                 self._unseen = None

@@ -7,7 +7,12 @@ from holdfast.digest import Digest
 from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import Registry, Replica
 
-__all__ = ["Pointer", "Pointers", "RegistrySource", "StageSource"]
+__all__ = ["PATIENCE_SECONDS", "Pointer", "Pointers", "RegistrySource", "StageSource"]
+
+
+PATIENCE_SECONDS = 1.0
+"""How long a question may wait for news: one request a second over a network, and a replica that is told to stop does
+not keep anybody waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,11 @@ class Pointers:
 class StageSource(Protocol):
     """One stage of one model, as a replica sees it. Called from threads, one call at a time."""
 
-    def epoch(self) -> int:
-        """How often the stage has moved; MUST be cheap: it is asked many times a second."""
+    def epoch(self, known: int | None) -> int:
+        """How often the stage has moved; MUST be cheap: it is asked many times a second.
+
+        An answer that is `known` MAY be kept back for up to `PATIENCE_SECONDS`, until the stage moves.
+        """
         ...
 
     def read(self) -> Pointers:
@@ -57,9 +65,9 @@ class RegistrySource:
         self._model = model
         self._stage = stage
 
-    def epoch(self) -> int:
+    def epoch(self, known: int | None) -> int:
         """How often the stage has moved."""
-        return self._registry.stage_epoch(self._model, self._stage)
+        return self._registry.stage_epoch(self._model, self._stage, known=known, wait_seconds=PATIENCE_SECONDS)
 
     def read(self) -> Pointers:
         """The stage as it stands; a version's digest never changes, so looking it up afterwards is safe."""

@@ -104,6 +104,12 @@ class Catalog:
         """An index that was made from the packs because all of it was lost, and that nobody has written yet."""
         return self._made if "" in self.files else None
 
+    def write_what_was_lost(self, scratch: Scratch) -> None:
+        """Have an index again where all of it was lost: the next index file would else be taken for all there is."""
+        if (lost := self.unwritten) is not None:
+            self.write(scratch, lost)
+            self.refresh()
+
     def places(self, id_: bytes) -> Iterator[Place]:
         """Where `id_` is, as far as this catalog has looked."""
         for name, file in self.files.items():

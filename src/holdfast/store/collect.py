@@ -21,7 +21,7 @@ from holdfast.store.condemned import read_condemned, write_condemned
 from holdfast.store.disk import fsync_folder, refusing
 from holdfast.store.index import PACK, Segment
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
-from holdfast.store.marking import Marking
+from holdfast.store.marking import Kept, Marking
 from holdfast.store.repacking import Saved, broken_recipes, save_needed
 from holdfast.store.scratch import Scratch, scratch
 from holdfast.store.turns import alone, sole_collector
@@ -73,25 +73,13 @@ class Doomed:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What one reason keeps that no reason before it does.
-
-    Attributes:
-        blobs: how many.
-        bytes: as they are stored.
-    """
-
-    blobs: int = 0
-    bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What would be done.
 
     Attributes:
         now: the moment for which this holds.
         kept: what each reason keeps.
+        spared: what each name has that may go, since somebody else holds it.
         lost: needed blobs that the store does not have whole; nothing is deleted while there are any.
         doomed: what goes, by name.
         pardoned: what was condemned and stays.
@@ -102,6 +90,7 @@ class Plan:
 
     now: datetime
     kept: Mapping[str, Kept]
+    spared: Mapping[str, Kept]
     lost: tuple[Digest, ...]
     doomed: tuple[Doomed, ...]
     pardoned: tuple[Segment, ...]
@@ -158,6 +147,7 @@ def plan_collection(
     needed: Iterable[tuple[Digest, str]],
     now: datetime,
     *,
+    spare: Iterable[tuple[Digest, str]] = (),
     age: timedelta = UNREFERENCED_AGE,
     grace: timedelta = GRACE,
 ) -> Plan:
@@ -167,6 +157,7 @@ def plan_collection(
         root: the folder of the store.
         needed: every blob that must stay, each with the reason; it is gone through once.
         now: the moment.
+        spare: blobs that need not stay, each with a name for which they are counted; gone through after `needed`.
         age: of what is never condemned.
         grace: between condemning and deleting.
 
@@ -185,7 +176,8 @@ def plan_collection(
             hint="Run: holdfast check --repair. It builds the index again from the packs.",
         )
     marking = Marking(layout, catalog, since.__contains__)
-    kept, lost = _mark(marking, needed)
+    kept, lost = marking.need_all(needed)
+    spared = marking.spare_all(spare)
     live, total = _weigh(marking)
     moments = _moments(layout, marking)
     young, doomed, recent, tolerated = _nanoseconds(now - age), [], 0, 0
@@ -205,6 +197,7 @@ def plan_collection(
     return Plan(
         now=now,
         kept=kept,
+        spared=spared,
         lost=lost,
         doomed=tuple(doomed),
         pardoned=tuple(sorted(segment for segment in since if segment in moments and segment not in goes)),
@@ -271,19 +264,6 @@ def collect(root: Path, plan: Plan, *, still_holds: Callable[[], bool] = lambda:
 
 
 # Looking
-
-
-def _mark(marking: Marking, needed: Iterable[tuple[Digest, str]]) -> tuple[dict[str, Kept], tuple[Digest, ...]]:
-    kept: dict[str, Kept] = {}
-    lost: dict[Digest, None] = {}
-    for digest, why in needed:
-        before = kept.setdefault(why, Kept())
-        added = marking.need(digest)
-        if added is None:
-            lost[digest] = None
-        elif added:
-            kept[why] = Kept(before.blobs + 1, before.bytes + added)
-    return kept, tuple(lost)
 
 
 def _weigh(marking: Marking) -> tuple[dict[Segment, int], dict[Segment, int]]:

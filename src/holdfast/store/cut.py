@@ -11,22 +11,31 @@ Content-defined cutting: Xia et al., "The Design of Fast Content-Defined Chunkin
 Systems", IEEE TPDS 31(9), 2020.
 """
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Protocol
 
 from holdfast.canonical import JsonObject, Reader
 from holdfast.errors import MissingExtra, UnsupportedFormat
 from holdfast.store.codec import ZSTD
+from holdfast.store.numpy_files import MEMBER_HEAD_BYTES, MEMBERS_MAX, NPZ, read_member
 from holdfast.store.pack import RECORD_BYTES_MAX
+from holdfast.store.tensors import GGUF, HEAD_BYTES, KINDS, SAFETENSORS, UNTIL_THE_END, read_head
 
-__all__ = ["CUTTING", "HEAD_BYTES", "Chunk", "Cutter", "Cutting", "Sizes", "cutter_for", "is_tensors"]
-
-HEAD_BYTES = 8 << 20
-"""What has to be seen of a blob before it is known how to cut it: the header of a safetensors file with some ten
-thousand tensors. A longer header is cut like any other bytes."""
+__all__ = [
+    "CUTTING",
+    "HEAD_BYTES",
+    "Chunk",
+    "Cutter",
+    "Cutting",
+    "Plan",
+    "Read",
+    "Sizes",
+    "Span",
+    "content_cutter",
+    "cutter_for",
+    "plan_for",
+]
 
 _TEXT_HEAD_BYTES = 4096
 """Enough to meet a zero byte, or one that is not UTF-8, in nearly everything that is no text."""
@@ -37,8 +46,22 @@ _COLUMNAR = (b"PAR1", b"ARROW1")
 _MINIMUM_MIN, _AVERAGE_MIN, _MAXIMUM_MIN = 64, 256, 1024
 """The finest that the native code cuts. A chunk can be as long as a record, and no longer."""
 
-_NUMBER_BYTES = {"BF16": 2, "F16": 2, "F32": 4, "F64": 8}
-"""Names of types as safetensors spells them, and how wide the numbers are whose bytes are worth splitting."""
+_NUMBER_BYTES = {
+    "BF16": 2,
+    "F16": 2,
+    "F32": 4,
+    "F64": 8,
+    **{f"{order}{kind}{width}": width for order in "<>" for kind in "fiu" for width in (2, 4, 8)},
+    **{f"{order}c{2 * width}": width for order in "<>" for width in (4, 8)},
+}
+"""Names of types as safetensors and GGUF spell them, and as NumPy does, and how wide the numbers are whose bytes are
+worth splitting. A complex number is two."""
+
+Span = tuple[int, int]
+"""Bytes that are cut only by the stride, and the codec to try on them."""
+
+Read = Callable[[int, int], bytes]
+"""Bytes of a blob: from where, and how many; fewer where it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +82,48 @@ class Cutting:
         plain: for bytes of which nothing is known.
         text: for text and tables.
         tensor_stride: bytes between two cuts inside one tensor.
+        tensors: the formats that are cut at their tensors, from `KINDS`.
     """
 
     large_bytes_min: int
     plain: Sizes
     text: Sizes
     tensor_stride: int
+    tensors: tuple[str, ...] = KINDS
 
     def to_json(self) -> JsonObject:
-        """What stands in the config of a store."""
-        return {
+        """What stands in the config of a store.
+
+        A store that cuts only safetensors at its tensors has the form of `holdfast.store` 2.0. In the other form the
+        stride stands elsewhere, so that a writer that knows only 2.0 misses it, and refuses.
+        """
+        known: JsonObject = {
             "large_bytes_min": self.large_bytes_min,
             "plain": _sizes_to_json(self.plain),
-            "tensor_stride": self.tensor_stride,
             "text": _sizes_to_json(self.text),
         }
+        if self.tensors == (SAFETENSORS,):
+            return {**known, "tensor_stride": self.tensor_stride}
+        return {**known, "tensors": {"kinds": list(self.tensors), "stride": self.tensor_stride}}
 
     @classmethod
     def from_json(cls, document: Reader) -> "Cutting":
         """What `to_json` wrote.
 
         Raises:
-            UnsupportedFormat: a field that is missing, or no integer; or sizes that cannot be cut here.
+            UnsupportedFormat: a field that is missing, or no integer; or sizes or formats that cannot be cut here.
         """
+        kinds: tuple[str, ...] = (SAFETENSORS,)
+        stride, name = document, "tensor_stride"
+        if document.has("tensors"):
+            stride, name = document.reader("tensors"), "stride"
+            kinds = _kinds(stride)
         return cls(
             large_bytes_min=_bounded(document, "large_bytes_min", 1, RECORD_BYTES_MAX),
             plain=_sizes_from_json(document.reader("plain")),
             text=_sizes_from_json(document.reader("text")),
-            tensor_stride=_bounded(document, "tensor_stride", 1, RECORD_BYTES_MAX),
+            tensor_stride=_bounded(stride, name, 1, RECORD_BYTES_MAX),
+            tensors=kinds,
         )
 
 
@@ -125,21 +162,74 @@ class Cutter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a file of tensors is cut: into spans, and each of these by the stride.
+
+    Attributes:
+        kind: its format, from `KINDS`.
+        begin: offset of the first tensor's first byte.
+        ahead: bytes that have to be seen behind a span before the next one is known; fewer where the blob ends.
+        spans: its spans in order, by what `Read` gives. What stands behind the last one is cut by the stride too.
+    """
+
+    kind: str
+    begin: int
+    ahead: int
+    spans: Callable[[Read], Iterator[Span]]
+
+
+def plan_for(head: bytes, cutting: Cutting) -> Plan | None:
+    """How a blob that begins with `head` is cut at its tensors; None when it is not.
+
+    Raises:
+        MissingExtra: the native code that cuts by content is not installed, and the header needs it.
+    """
+    found = read_head(head, cutting.tensors)
+    if found is not None:
+        # A vocabulary of megabytes stands in front of GGUF's tensors, behind a name that changes.
+        begins = _lengths(head[: found.begin], cutting.plain) if found.kind == GGUF else [found.begin]
+        sizes = ((tensor.end - tensor.begin, _NUMBER_BYTES.get(tensor.dtype, ZSTD)) for tensor in found.tensors)
+        spans = [*((size, ZSTD) for size in begins), *sizes]
+        return Plan(found.kind, found.begin, 0, lambda _read: iter(spans))
+    if NPZ in cutting.tensors:
+        first = read_member(head[:MEMBER_HEAD_BYTES])
+        if first is not None and first.is_array:
+            return Plan(NPZ, first.header_bytes, MEMBER_HEAD_BYTES, _members)
+    return None
+
+
+def _members(read: Read) -> Iterator[Span]:
+    """The header of each member of an archive, and its contents."""
+    at = 0
+    for _ in range(MEMBERS_MAX):
+        found = read_member(read(at, MEMBER_HEAD_BYTES))
+        if found is None:
+            return
+        yield found.header_bytes, ZSTD
+        yield found.data_bytes, _NUMBER_BYTES.get(found.dtype, ZSTD)
+        at += found.header_bytes + found.data_bytes
+
+
 def cutter_for(head: bytes, cutting: Cutting) -> Cutter:
     """What cuts a blob that begins with `head`: its first `HEAD_BYTES`, or all of it when it is shorter.
 
     Raises:
         MissingExtra: the native code that cuts by content is not installed.
     """
-    spans = _tensor_spans(head)
-    if spans is not None:
-        return _TensorCutter(spans, cutting.tensor_stride)
+    plan = plan_for(head, cutting)
+    if plan is not None:
+        return _TensorCutter(plan, cutting.tensor_stride)
+    return content_cutter(head, cutting)
+
+
+def content_cutter(head: bytes, cutting: Cutting) -> Cutter:
+    """What cuts a blob by content that begins with `head` and has no tensors.
+
+    Raises:
+        MissingExtra: the native code that cuts by content is not installed.
+    """
     return _ContentCutter(cutting.text if _is_text(head) else cutting.plain)
-
-
-def is_tensors(head: bytes) -> bool:
-    """Whether a blob that begins with `head` is cut at its tensors."""
-    return _tensor_spans(head) is not None
 
 
 class _ContentCutter:
@@ -169,54 +259,46 @@ class _ContentCutter:
 class _TensorCutter:
     """At the ends of spans, and inside a span at every stride."""
 
-    def __init__(self, spans: list[tuple[int, int]], stride: int) -> None:
-        self._spans = iter(spans)
+    def __init__(self, plan: Plan, stride: int) -> None:
+        self._ahead = plan.ahead
+        self._spans = plan.spans(self._look)
         self._stride = stride
-        self._left, self._hint = next(self._spans)
+        self._left, self._hint = 0, ZSTD
+        self._at = 0
         self._held = b""
 
     def feed(self, piece: bytes) -> Iterator[Chunk]:
-        data, done = self._held + piece, 0
-        while len(data) - done >= (size := min(self._left, self._stride)):
-            yield Chunk(data[done : done + size], self._hint)
-            done += size
-            self._advance(size)
-        self._held = data[done:]
+        self._held += piece
+        return self._cut(self._ahead)
 
     def finish(self) -> Iterator[Chunk]:
+        yield from self._cut(0)
         if self._held:
             yield Chunk(self._held, self._hint)
         self._held = b""
 
-    def _advance(self, size: int) -> None:
-        self._left -= size
-        if not self._left:
-            # Past the last tensor there should be nothing; what is there all the same is cut by strides.
-            self._left, self._hint = next(self._spans, (1 << 62, ZSTD))
+    def _cut(self, ahead: int) -> Iterator[Chunk]:
+        data, begin, done = self._held, self._at, 0
+        while True:
+            while not self._left and len(data) - done >= max(ahead, 1):
+                self._left, self._hint = next(self._spans, (UNTIL_THE_END, ZSTD))
+            size = min(self._left, self._stride)
+            if not 0 < size <= len(data) - done:
+                break
+            yield Chunk(data[done : done + size], self._hint)
+            done += size
+            self._left -= size
+        self._held, self._at = data[done:], begin + done
+
+    def _look(self, at: int, length: int) -> bytes:
+        """What stands at the end of a span, while `_cut` is there."""
+        start = at - self._at
+        return self._held[start : start + length]
 
 
-def _tensor_spans(head: bytes) -> list[tuple[int, int]] | None:
-    """Length and codec of the header and of each tensor in turn; None when the bytes are not a safetensors file."""
-    length = int.from_bytes(head[:8], "little")
-    if not (0 < length <= len(head) - 8 and 8 + length <= HEAD_BYTES and head[8:9] == b"{"):
-        return None
-    try:
-        tensors = sorted(_tensor(value) for name, value in json.loads(head[8 : 8 + length]).items() if name[:2] != "__")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    ends = [0, *(end for _, end, _ in tensors)]
-    if any(begin != before for (begin, _, _), before in zip(tensors, ends, strict=False)):
-        return None
-    sizes = [after - before for before, after in pairwise(ends)]
-    spans = [(size, hint) for size, (_, _, hint) in zip(sizes, tensors, strict=True) if size > 0]
-    return [(8 + length, ZSTD), *spans] if min(sizes, default=0) >= 0 else None
-
-
-def _tensor(value: dict[str, Any]) -> tuple[int, int, int]:
-    begin, end = value["data_offsets"]
-    if not (type(begin) is type(end) is int):
-        raise TypeError("an offset that is no integer")
-    return begin, end, _NUMBER_BYTES.get(value["dtype"], ZSTD)
+def _lengths(data: bytes, sizes: Sizes) -> list[int]:
+    cutter = _ContentCutter(sizes)
+    return [len(chunk.data) for chunk in (*cutter.feed(data), *cutter.finish())]
 
 
 def _is_text(head: bytes) -> bool:
@@ -258,6 +340,17 @@ def _sizes_from_json(document: Reader) -> Sizes:
     maximum = _bounded(document, "maximum", _MAXIMUM_MIN, RECORD_BYTES_MAX)
     average = _bounded(document, "average", _AVERAGE_MIN, maximum)
     return Sizes(_bounded(document, "minimum", _MINIMUM_MIN, average), average, maximum)
+
+
+def _kinds(document: Reader) -> tuple[str, ...]:
+    found = document.texts("kinds")
+    if unknown := sorted(set(found) - set(KINDS)):
+        raise UnsupportedFormat(
+            f"{document.where}: this Holdfast does not know how to cut {unknown[0][:40]!r} at its tensors",
+            hint="Use the Holdfast that wrote it, or a newer one.",
+            found=unknown[0][:40],
+        )
+    return tuple(sorted(set(found)))
 
 
 def _bounded(document: Reader, name: str, least: int, most: int) -> int:

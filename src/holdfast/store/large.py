@@ -9,13 +9,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 from blake3 import blake3
 
 from holdfast.digest import Digest
 from holdfast.store.codec import ZSTD, pack_bytes
-from holdfast.store.cut import HEAD_BYTES, Chunk, Cutter, Cutting, cutter_for, is_tensors
+from holdfast.store.cut import HEAD_BYTES, Chunk, Cutter, Cutting, Plan, content_cutter, cutter_for, plan_for
 from holdfast.store.naming import Naming
+from holdfast.store.tensors import SAFETENSORS, UNTIL_THE_END
 
 __all__ = ["EXACT_BYTES_MIN", "Cut", "cut_pieces", "deserves_exact_file"]
 
@@ -29,6 +31,11 @@ cases."""
 
 _UNSURE_CHUNKS = 2
 """Cutting that begins in the middle falls into step with cutting from the start after a chunk or two."""
+
+_TENSOR_SAMPLE_BYTES = 16 << 20
+_FAR_APART = 5
+"""Of a file of tensors, chunks from all over it are hashed to find whether one like it is here, every fifth of them
+first, as long as they have no more bytes than this: four of the largest chunks, or all of smaller ones."""
 
 _SHRINKS_BELOW = 0.75
 """A file that loses a quarter by compression is kept compressed: space is worth more than a hard link then."""
@@ -127,23 +134,47 @@ def deserves_exact_file(descriptor: int, size: int, cutting: Cutting, known: Kno
     if size < EXACT_BYTES_MIN:
         return False
     head = os.pread(descriptor, HEAD_BYTES, 0)
-    if is_tensors(head):
-        header = next(cutter_for(head, cutting).feed(head))
-        if known(header):
-            return False
+    plan = plan_for(head, cutting)
+    if plan is not None and any(map(known, _tensor_chunks(descriptor, head, size, plan, cutting))):
+        return False
     packed = sampled = 0
     for number in range(_SAMPLES):
         sample = os.pread(descriptor, _SAMPLE_CHUNKS * cutting.plain.average, number * (size // _SAMPLES))
         packed += len(pack_bytes(sample, ZSTD)[1])
         sampled += len(sample)
-        if any(known(chunk) for chunk in _sure_chunks(head, sample, cutting)):
+        if plan is None and any(map(known, _sure_chunks(head, sample, cutting))):
             return False
     return packed > sampled * _SHRINKS_BELOW
 
 
 def _sure_chunks(head: bytes, sample: bytes, cutting: Cutting) -> list[Chunk]:
     """The chunks of a sample from the middle that are the same as those of the whole."""
-    if is_tensors(head):
-        return []
-    cutter = cutter_for(head, cutting)
+    cutter = content_cutter(head, cutting)
     return list(cutter.feed(sample))[_UNSURE_CHUNKS:]
+
+
+def _tensor_chunks(descriptor: int, head: bytes, size: int, plan: Plan, cutting: Cutting) -> Iterator[Chunk]:
+    """Chunks of a file of tensors that a version like it would have too: its header, then some from all over it."""
+    if plan.kind == SAFETENSORS:  # the names and shapes of all tensors; other headers say less, or what changes
+        yield next(cutter_for(head, cutting).feed(head))
+    places = list(dict.fromkeys(_places(descriptor, size, plan, cutting.tensor_stride)))
+    left = _TENSOR_SAMPLE_BYTES
+    for begin, end in chain.from_iterable(places[first::_FAR_APART] for first in range(_FAR_APART)):
+        if left < end - begin:
+            return
+        left -= end - begin
+        yield Chunk(os.pread(descriptor, end - begin, begin))
+
+
+def _places(descriptor: int, size: int, plan: Plan, stride: int) -> Iterator[tuple[int, int]]:
+    """Where the chunks begin and end that hold the first byte of each sixteenth of what follows the header."""
+    wanted = deque(plan.begin + number * ((size - plan.begin) // _SAMPLES) for number in range(_SAMPLES))
+    begin = 0
+    for length, _ in chain(plan.spans(lambda at, count: os.pread(descriptor, count, at)), [(UNTIL_THE_END, ZSTD)]):
+        end = min(begin + length, size)
+        while wanted and wanted[0] < end:
+            first = begin + (wanted.popleft() - begin) // stride * stride
+            yield first, min(first + stride, end)
+        begin = end
+        if not wanted:
+            return

@@ -16,19 +16,26 @@ from holdfast.store.disk import CREATE, READ, fsync_folder, refusal, refusing, w
 from holdfast.store.formats import accepted_version
 from holdfast.store.index import PACK, Segment
 
-__all__ = ["CONFIG_NAME", "FORMAT_NAME", "SCRATCH_PREFIX", "Layout", "is_name"]
+__all__ = ["CONFIG_NAME", "FORMAT_NAME", "SCRATCH_PREFIX", "Layout", "archive_config", "is_name"]
 
 FORMAT_NAME = "holdfast.store"
 CONFIG_NAME = "config.json"
 SCRATCH_PREFIX = "writer-"
 
-_MAJORS = {"files": 1, "packs": 2}
+_ARCHIVE = "archive"
+_MAJORS = {"files": 1, "packs": 2, _ARCHIVE: 3}
 """The layouts that are read, each with the major version of the format that brought it."""
 
 _CONFIG_BYTES_MAX = 64 << 10
 """The config has a dozen short fields; a file past this is not one, and is not read into memory."""
 
 _NAME_DIGITS = 64
+
+
+def archive_config(like: bytes) -> bytes:
+    """The config of an archive that cuts as the store whose config is `like`."""
+    document = decode(like, what=CONFIG_NAME)
+    return encode({**document, "layout": _ARCHIVE, "version": f"{_MAJORS[_ARCHIVE]}.0"}) + b"\n"
 
 
 def is_name(text: str) -> bool:
@@ -109,8 +116,11 @@ class Layout:
         folder = "packs" if segment.kind == PACK else "blobs"
         return f"{self.root}/{folder}/{segment.name[:2]}/{segment.name}"
 
-    def prepare(self) -> None:
+    def prepare(self, *, archive: bool = False) -> None:
         """Make the store, or check that what stands here is one.
+
+        Args:
+            archive: an archive is read as well. Only who reads remotes does: its records may rest on others.
 
         The config is written first and whole: two processes that make the same store at the same time write the same
         bytes, a crash in between leaves what the next one can go on with, and a folder in which somebody keeps other
@@ -125,7 +135,13 @@ class Layout:
             if not (self.root / CONFIG_NAME).exists():
                 self._refuse_what_is_no_store()
                 self._write_config()
-        self._config()  # a reader need not know how to cut
+        layout, _ = self._config()  # a reader need not know how to cut
+        if layout == _ARCHIVE and not archive:
+            raise UnsupportedFormat(
+                f"{self.root} is an archive, which only remotes are",
+                hint="Have it copied into a store of its own: holdfast clone.",
+                path=str(self.root),
+            )
 
     def prepare_to_write(self) -> Cutting:
         """Make the folders that are missing; how to cut. A store of the layout `files` becomes one of `packs`.
@@ -151,7 +167,15 @@ class Layout:
             UnsupportedFormat: a store of a format that is not read here, or that cuts in a way not known here.
         """
         layout, config = self._config()
-        return Cutting.from_json(config.reader("cutting")) if layout == "packs" else None
+        return Cutting.from_json(config.reader("cutting")) if layout != "files" else None
+
+    def is_archive(self) -> bool:
+        """Whether records here may rest on others.
+
+        Raises:
+            UnsupportedFormat: a store of a format that is not read here.
+        """
+        return self._config()[0] == _ARCHIVE
 
     def _config(self) -> tuple[str, Reader]:
         """The name of the layout, and what else the config says."""
@@ -188,7 +212,7 @@ class Layout:
             "cutting": CUTTING.to_json(),
             "format": FORMAT_NAME,
             "layout": "packs",
-            "version": "2.0",
+            "version": "2.1",
         }
         temporary = self.root / f"{CONFIG_NAME}.{secrets.token_hex(8)}.part"
         descriptor = os.open(temporary, CREATE, 0o444)

@@ -9,28 +9,26 @@ marked, counts as missing, and is written again when its bytes are next added. W
 reader that meets damage in one place goes on in the other.
 """
 
-import errno
 import hashlib
 import io
-import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from heapq import merge
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from blake3 import blake3
 
-from holdfast.digest import READ_BYTES, Digest
+from holdfast.digest import Digest
 from holdfast.errors import IntegrityError, NotFound
 from holdfast.store.catalog import Catalog
 from holdfast.store.chunked import ChunkedFile
 from holdfast.store.codec import unpack_bytes
-from holdfast.store.disk import READ, place, refusing
+from holdfast.store.disk import place
+from holdfast.store.exact_files import ExactFiles
 from holdfast.store.faults import UNREADABLE, absent, damaged, too_large
-from holdfast.store.index import IndexFile, Place
+from holdfast.store.index import EXACT, IndexFile, Place, Segment
 from holdfast.store.interface import EVERYTHING, Depth, Sink, StoreCheck
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local_check import LocalCheck
@@ -56,12 +54,15 @@ class LocalStore:
         NoSpace, PermissionRefused: the operating system refused.
     """
 
+    _reads_archives: ClassVar[bool] = False
+
     def __init__(self, root: Path) -> None:
         self._layout = Layout(root.absolute())
-        self._layout.prepare()
+        self._layout.prepare(archive=self._reads_archives)
         sweep(self._layout.tmp, SCRATCH_PREFIX)
         self._catalog = Catalog(self._layout)
         self._segments = Segments(self._layout)
+        self._exact = ExactFiles(self._layout)
 
     @property
     def root(self) -> Path:
@@ -74,10 +75,7 @@ class LocalStore:
         cutting = self._layout.prepare_to_write()
         with scratch(self._layout.tmp, SCRATCH_PREFIX) as mine:
             self._look()
-            if (lost := self._catalog.unwritten) is not None:
-                # The next index file would otherwise be taken for all there is.
-                self._catalog.write(mine, lost)
-                self._catalog.refresh()
+            self._catalog.write_what_was_lost(mine)
             writer = LocalWriter(self._layout, self._catalog, cutting, mine)
             try:
                 yield writer
@@ -103,7 +101,7 @@ class LocalStore:
         sizes = {found.length for found in self._places(digest)}
         if len(sizes) > 1:  # all but one say something that is not so
             return sum(len(piece) for piece in self.pieces(digest))
-        return sizes.pop() if sizes else self._exact_size(digest)
+        return sizes.pop() if sizes else self._exact.size(digest)
 
     def read(self, digest: Digest, *, bytes_max: int) -> bytes:
         """See `Store.read`."""
@@ -126,7 +124,7 @@ class LocalStore:
         chunks verifies each again when it is read.
         """
         try:
-            return self._verified_handle(digest)
+            return self._exact.handle(digest)
         except IntegrityError:
             self.verify(digest)  # a later writer may have put into a pack what the exact file has lost
         except NotFound:
@@ -160,8 +158,8 @@ class LocalStore:
                 wrong = str(error)
         if recipes:
             yield from self._put_together(digest, self._recipe_that_holds(digest, list(recipes)))
-        elif wrong is None or self._has_exact(digest):
-            yield from self._exact_pieces(digest)
+        elif wrong is None or self._exact.stands(digest):
+            yield from self._exact.pieces(digest)
         elif self._catalog.refresh():  # it was moved, to make room; nothing was handed out yet
             yield from self.pieces(digest)
         else:
@@ -170,12 +168,12 @@ class LocalStore:
 
     def exact(self, digest: Digest) -> Path | None:
         """See `Store.exact`."""
-        if not self._has_exact(digest):
+        if not self._exact.stands(digest):
             if not self._stands(digest):
                 raise absent(digest)
             return None
         try:
-            self._verified_handle(digest).close()
+            self._exact.handle(digest).close()
         except IntegrityError:
             self.verify(digest)  # raises it again, unless the blob is whole without this file
             return None
@@ -200,7 +198,7 @@ class LocalStore:
         """See `Store.check`."""
         with undisturbed(self._layout):
             self._look()
-            return LocalCheck(self._layout, self._catalog, depth, progress).run()
+            return LocalCheck(self._layout, self._catalog, depth, progress, Segments(self._layout)).run()
 
     def repair(self) -> tuple[str, ...]:
         """See `Store.repair`: an index that is lost or damaged is made again from the packs."""
@@ -253,7 +251,7 @@ class LocalStore:
         for found in self._places(digest):
             if found.kind == BLOB or self._is_complete(found):
                 return True
-        return self._has_exact(digest)
+        return self._exact.stands(digest)
 
     def _is_complete(self, recipe: Place) -> bool:
         try:
@@ -300,12 +298,23 @@ class LocalStore:
             raise damaged(digest, found)
 
     def _chunks(self, digest: Digest, chunks: Iterator[tuple[bytes, int]]) -> Iterator[bytes]:
+        offset = 0
         for id_, length in chunks:
             try:
-                yield self._chunk(id_, length)
+                data = self._chunk(id_, length)
             except IntegrityError as error:
-                self._layout.mark_damaged(digest.hex)
-                raise damaged(digest, str(error)) from error
+                data = self._inside_exact(digest, offset, length)
+                if blake3(data).digest() != id_:
+                    self._layout.mark_damaged(digest.hex)
+                    raise damaged(digest, str(error)) from error
+            yield data
+            offset += length
+
+    def _inside_exact(self, digest: Digest, offset: int, length: int) -> bytes:
+        """A range of the blob's exact file, which no index file may list; nothing where it cannot be read."""
+        with suppress(*UNREADABLE):
+            return self._segments.read(Segment(EXACT, digest.hex, self._exact.size(digest)), offset, length)
+        return b""
 
     def _chunk(self, id_: bytes, length: int) -> bytes:
         """The bytes of a chunk, verified; from the first place that has them whole.
@@ -331,62 +340,3 @@ class LocalStore:
             f"the chunk b3:{id_.hex()} is damaged: {wrong}",
             hint="Run: holdfast check. Adding the same data again replaces what is lost.",
         )
-
-    def _has_exact(self, digest: Digest) -> bool:
-        return self._layout.exact_size(digest) is not None
-
-    def _exact_size(self, digest: Digest) -> int:
-        path = self._layout.exact(digest)
-        with refusing(self._layout.root):
-            try:
-                status = os.lstat(path)
-            except (FileNotFoundError, NotADirectoryError):
-                raise absent(digest) from None
-        if not stat.S_ISREG(status.st_mode):
-            raise damaged(digest, "something that is not a file stands in its place")
-        return status.st_size
-
-    def _exact_pieces(self, digest: Digest) -> Iterator[bytes]:
-        with self._exact_handle(digest) as handle:
-            yield from self._verified(handle, digest)
-
-    def _verified_handle(self, digest: Digest) -> BinaryIO:
-        with self._exact_handle(digest) as handle:
-            for _ in self._verified(handle, digest):
-                pass
-            handle.seek(0)
-            return os.fdopen(os.dup(handle.fileno()), "rb")
-
-    @contextmanager
-    def _exact_handle(self, digest: Digest) -> Iterator[BinaryIO]:
-        self._exact_size(digest)
-        path = Path(self._layout.exact(digest))
-        with refusing(path):
-            try:
-                descriptor = os.open(path, READ)
-            except FileNotFoundError:
-                raise absent(digest) from None
-        # Unbuffered: reads are of READ_BYTES, and a buffer would only copy them once more.
-        with os.fdopen(descriptor, "rb", buffering=0) as handle:
-            yield handle
-
-    def _verified(self, handle: BinaryIO, digest: Digest) -> Iterator[bytes]:
-        """The bytes in pieces; after the last one it raises unless they were the ones that the digest names."""
-        state = hashlib.sha256()
-        while piece := self._piece(handle, digest):
-            state.update(piece)
-            yield piece
-        found = Digest(state.hexdigest())
-        if found != digest:
-            self._layout.mark_damaged(digest.hex)
-            raise damaged(digest, found)
-
-    def _piece(self, handle: BinaryIO, digest: Digest) -> bytes:
-        with refusing(Path(self._layout.exact(digest))):
-            try:
-                return handle.read(READ_BYTES)
-            except OSError as error:
-                if error.errno != errno.EIO:
-                    raise
-                self._layout.mark_damaged(digest.hex)
-                raise damaged(digest, f"the disk could not read it ({error.strerror})") from error

@@ -24,6 +24,9 @@ from holdfast.store.segments import Segments
 
 __all__ = ["LocalCheck"]
 
+_Bad = tuple[bytes, int]
+"""An id, and where in a segment its bytes are not what it says: an exact file may have the same chunk twice."""
+
 
 class LocalCheck:
     """One check of a local store.
@@ -33,17 +36,23 @@ class LocalCheck:
         catalog: its index, freshly looked at.
         depth: how much to read.
         progress: called with the bytes done and the bytes in all, by one thread at a time.
+        reader: reads the segments.
     """
 
     def __init__(
-        self, layout: Layout, catalog: Catalog, depth: Depth, progress: Callable[[int, int], None] | None
+        self,
+        layout: Layout,
+        catalog: Catalog,
+        depth: Depth,
+        progress: Callable[[int, int], None] | None,
+        reader: Segments,
     ) -> None:
         self._layout = layout
         self._catalog = catalog
         self._depth = depth
         self._progress = progress
-        self._reader = Segments(layout)
-        self._bad: dict[Segment, set[bytes]] = {}
+        self._reader = reader
+        self._bad: dict[Segment, set[_Bad]] = {}
         self._told = Lock()
         self._left: set[Segment] = set()
         self._total = 0
@@ -100,21 +109,20 @@ class LocalCheck:
 
     def _read_rows(self, share: tuple[Segment, IndexFile, "array[int]"]) -> None:
         segment, file, rows = share
-        bad, read = set(), 0
+        bad, read = set[_Bad](), 0
         for at in rows:
             id_, place = file.row_at(at)
             read += place.stored
             if self._reader.whole(id_, place) is None:
-                bad.add(id_)
+                bad.add((id_, place.offset))
         self._note(segment, bad, read)
 
     def _read_whole(self, segment: Segment) -> None:
         """An exact file without chunks: it is older than they are."""
-        self._note(
-            segment, set() if self._hash(segment) == segment.name else {bytes.fromhex(segment.name)}, segment.size
-        )
+        is_whole = self._hash(segment) == segment.name
+        self._note(segment, set() if is_whole else {(bytes.fromhex(segment.name), 0)}, segment.size)
 
-    def _note(self, segment: Segment, bad: set[bytes], read: int) -> None:
+    def _note(self, segment: Segment, bad: set[_Bad], read: int) -> None:
         with self._told:
             if bad:
                 self._bad.setdefault(segment, set()).update(bad)
@@ -135,7 +143,7 @@ class LocalCheck:
     def _chunks(self, id_: bytes) -> list[tuple[bytes, int]] | None:
         """The chunks of a blob by the first recipe that can be read; None when there is none."""
         for place in self._catalog.places(id_):
-            if place.kind == RECIPE and id_ not in self._bad.get(place.segment, ()):
+            if place.kind == RECIPE and not self._is_bad(id_, place):
                 try:
                     return list(recipe_chunks(self._reader.read(place.segment, place.offset, place.stored)))
                 except UNREADABLE:
@@ -155,7 +163,8 @@ class LocalCheck:
                     file = None
                 yield Digest(id_.hex()), places[0].length, self._wrong(id_, places, file)
         for id_, file in sorted(alone.items()):
-            wrong = "its bytes hash to something else" if id_ in self._bad.get(file, ()) else None
+            # What is bad in it is the whole of it, or one of its chunks, where an index file lists them.
+            wrong = "its bytes hash to something else" if file in self._bad else None
             yield Digest(id_.hex()), file.size, wrong
 
     def _wrong(self, id_: bytes, places: list[Place], file: Segment | None) -> str | None:
@@ -175,11 +184,11 @@ class LocalCheck:
 
     def _mark_bad(self) -> set[str]:
         """Let what has no whole place be written again when it is next added; what that is."""
-        bad = {id_ for ids in self._bad.values() for id_ in ids}
+        bad = {id_ for found in self._bad.values() for id_, _ in found}
         marked = {id_.hex() for id_ in bad if all(self._is_bad(id_, place) for place in self._catalog.places(id_))}
         for name in marked:
             self._layout.mark_damaged(name)
         return marked
 
     def _is_bad(self, id_: bytes, place: Place) -> bool:
-        return place.segment in self._catalog.lost or id_ in self._bad.get(place.segment, ())
+        return place.segment in self._catalog.lost or (id_, place.offset) in self._bad.get(place.segment, ())

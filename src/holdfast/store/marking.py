@@ -4,7 +4,8 @@ One byte is kept for each row, so that a hundred million chunks take a hundred m
 their number. Everything is judged from the index and the recipes; no data is read.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby
 from typing import NamedTuple
@@ -17,7 +18,23 @@ from holdfast.store.layout import Layout
 from holdfast.store.pack import CHUNK, RECIPE, recipe_chunks
 from holdfast.store.segments import Segments
 
-__all__ = ["Judged", "Marking"]
+__all__ = ["Judged", "Kept", "Marking"]
+
+_NEEDED, _SPARE = 1, 2
+"""What the byte of a row says; 0 as long as nobody has spoken of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What one reason keeps that no reason before it does.
+
+    Attributes:
+        blobs: how many.
+        bytes: as they are stored.
+    """
+
+    blobs: int = 0
+    bytes: int = 0
 
 
 class Judged(NamedTuple):
@@ -54,32 +71,58 @@ class Marking:
             if (size := layout.exact_size(Digest(name))) is not None:
                 self._exact[name] = Segment(EXACT, name, size)
         self.needed_exact: set[Segment] = set()
+        self._spare_exact: set[Segment] = set()
 
     @property
     def exact(self) -> list[Segment]:
         """Every exact file that is there, whether the index knows of it or not."""
         return list(self._exact.values())
 
+    def need_all(self, needed: Iterable[tuple[Digest, str]]) -> tuple[dict[str, Kept], tuple[Digest, ...]]:
+        """Mark all that these blobs need: what each reason keeps, and the blobs that are lost."""
+        kept: dict[str, Kept] = {}
+        lost: dict[Digest, None] = {}
+        for digest, why in needed:
+            before = kept.setdefault(why, Kept())
+            added = self.need(digest)
+            if added is None:
+                lost[digest] = None
+            elif added:
+                kept[why] = Kept(before.blobs + 1, before.bytes + added)
+        return kept, tuple(lost)
+
+    def spare_all(self, spare: Iterable[tuple[Digest, str]]) -> dict[str, Kept]:
+        """Count what these blobs have for themselves, by name, when all that is needed was marked; it is not kept."""
+        counted: dict[str, Kept] = {}
+        for digest, name in spare:
+            before = counted.get(name, Kept())
+            if added := self._take(digest, _SPARE, self._spare_exact):
+                counted[name] = Kept(before.blobs + 1, before.bytes + added)
+        return counted
+
     def need(self, digest: Digest) -> int | None:
         """Mark all that the blob needs: the stored bytes that nothing needed before; None when some of it is lost.
 
         What is there of a blob that is not whole is marked all the same.
         """
+        return self._take(digest, _NEEDED, self.needed_exact)
+
+    def _take(self, digest: Digest, mark: int, taken: set[Segment]) -> int | None:
         id_ = bytes.fromhex(digest.hex)
-        kinds, is_new, added = self._mark(id_)
+        kinds, is_new, added = self._mark(id_, mark)
         file = self._exact.get(digest.hex)
-        if file is not None and file not in self.needed_exact:
-            self.needed_exact.add(file)
+        if file is not None and file not in taken and file not in self.needed_exact:
+            taken.add(file)
             is_new = True
             added += file.size
         if not is_new:
             return 0 if kinds or file is not None else None
-        found, is_whole = self._need_chunks(id_, inside=file) if RECIPE in kinds else (0, False)
+        found, is_whole = self._take_chunks(id_, mark, inside=file) if RECIPE in kinds else (0, False)
         if is_whole or file is not None or kinds - {RECIPE}:
             return added + found
         return None
 
-    def _need_chunks(self, id_: bytes, inside: Segment | None) -> tuple[int, bool]:
+    def _take_chunks(self, id_: bytes, mark: int, inside: Segment | None) -> tuple[int, bool]:
         """Mark the chunks of every recipe of the blob; the bytes that are new, and whether one recipe has them all."""
         added, one_is_whole = 0, False
         for recipe in {self._recipe(place) for place in self._catalog.places(id_) if place.kind == RECIPE}:
@@ -87,7 +130,7 @@ class Marking:
                 continue
             is_whole = True
             for chunk, _ in recipe_chunks(recipe):
-                kinds, is_new, stored = self._mark(chunk)
+                kinds, is_new, stored = self._mark(chunk, mark)
                 is_whole &= CHUNK in kinds
                 # The bytes of an exact file were counted with the file.
                 if is_new and not any(place.segment == inside for place in self._catalog.places(chunk)):
@@ -95,7 +138,7 @@ class Marking:
             one_is_whole |= is_whole
         return added, one_is_whole
 
-    def _mark(self, id_: bytes) -> tuple[set[int], bool, int]:
+    def _mark(self, id_: bytes, mark: int) -> tuple[set[int], bool, int]:
         """Mark the rows of `id_`: the kinds of those that count, whether one was not marked, and its stored bytes."""
         kinds, is_new, stored = set(), False, 0
         for marks, file in zip(self._marks, self._files, strict=True):
@@ -105,7 +148,7 @@ class Marking:
                     continue
                 kinds.add(place.kind)
                 if not marks[number]:
-                    marks[number] = 1
+                    marks[number] = mark
                     is_new, stored = True, max(stored, place.stored)
         return kinds, is_new, stored
 
@@ -123,7 +166,7 @@ class Marking:
         rows = merge(*(self._rows(at) for at in range(len(self._files))))
         for id_, group in groupby(rows, key=lambda row: row[0]):
             listed = [(place, mark) for _, place, mark in group if place.segment not in lost]
-            needed = any(mark for _, mark in listed)
+            needed = any(mark == _NEEDED for _, mark in listed)
             for kind in {place.kind for place, _ in listed}:
                 places = {place for place, _ in listed if place.kind == kind}
                 yield Judged(id_, sorted(places, key=self._preference), needed)

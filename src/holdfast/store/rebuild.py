@@ -18,7 +18,7 @@ from holdfast.store.layout import Layout
 from holdfast.store.pack import BLOB, ID_BYTES, RECIPE, Record, read_directory, recipe_chunks, scan_records
 from holdfast.store.segments import Segments
 
-__all__ = ["Rebuilt", "pack_records", "rebuilt_index"]
+__all__ = ["Rebuilt", "is_borne_out", "pack_records", "rebuilt_index", "segment_records"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,15 @@ def pack_records(layout: Layout, reader: Segments, name: str) -> tuple[Segment, 
     """
     path = layout.segment(Segment(PACK, name, 0))
     segment = Segment(PACK, name, os.lstat(path).st_size)
+    return segment, segment_records(reader, segment)
+
+
+def segment_records(reader: Segments, segment: Segment) -> list[Record]:
+    """The records of a pack; see `pack_records`.
+
+    Raises:
+        As `pack_records`.
+    """
 
     def read(offset: int, length: int) -> bytes:
         return reader.read(segment, offset, length)
@@ -107,12 +116,12 @@ def pack_records(layout: Layout, reader: Segments, name: str) -> tuple[Segment, 
     if not listed and not scanned and wrong:
         raise wrong[0]
     if listed == scanned:
-        return segment, listed
+        return listed
     both = set(listed) & set(scanned)
-    return segment, [one for one in sorted({*listed, *scanned}) if one in both or _is_borne_out(reader, segment, one)]
+    return [one for one in sorted({*listed, *scanned}) if one in both or is_borne_out(reader, segment, one)]
 
 
-def _is_borne_out(reader: Segments, segment: Segment, record: Record) -> bool:
+def is_borne_out(reader: Segments, segment: Segment, record: Record) -> bool:
     """Whether its bytes are what a record says; of a recipe, whether they are one."""
     try:
         data = unpack_bytes(record.codec, reader.read(segment, record.offset, record.stored), record.length)

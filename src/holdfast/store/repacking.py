@@ -50,7 +50,9 @@ def save_needed(
     """
     todo = [one for one in records if one.needed and any(place.segment in going for place in one.places)]
     todo.sort(key=lambda one: min(place for place in one.places if place.segment in going))
-    copies = _Copies(layout, Catalog(layout), layout.prepare_to_write(), scratch)
+    catalog = Catalog(layout)
+    catalog.write_what_was_lost(scratch)
+    copies = _Copies(layout, catalog, layout.prepare_to_write(), scratch)
     reader, copied, stuck = Segments(layout), 0, set[Segment]()
     try:
         for one in todo:

@@ -22,7 +22,8 @@ _COMPARE: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     ">=": operator.ge,
     "<": operator.lt,
     "<=": operator.le,
-    "like": lambda column, pattern: column.ilike(pattern),
+    # The escape is named, and escaped: PostgreSQL would take a backslash for one unasked, and SQLite would not.
+    "like": lambda column, pattern: column.ilike(pattern.replace("\\", "\\\\"), escape="\\"),
 }
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, text, update
 
 from holdfast.canonical import Json, encode, plain
 from holdfast.database.engine import Database
@@ -16,23 +16,19 @@ from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.tracking import limits, reading
 from holdfast.tracking.grammar import parse_filter, parse_order
 from holdfast.tracking.interface import POINTS_MAX, RUNS_MAX
-from holdfast.tracking.search import statement
-from holdfast.tracking.tables import run_inputs, run_params, run_points, run_tags, runs
+from holdfast.tracking.points import NewPoint
+from holdfast.tracking.points import add as add_points
+from holdfast.tracking.search import statement as searching
+from holdfast.tracking.tables import run_inputs, run_params, run_tags, runs
 from holdfast.tracking.values import NewRun, Point, Run, RunInput, RunStatus
 
 __all__ = ["SqlTracking"]
 
 _STATUS = select(runs.c.status).where(runs.c.id == bindparam("run"))
 
-_ADD_POINTS = insert(run_points)
-
-# Valid on SQLite and PostgreSQL alike. The last point is that of the highest step; within a step, of the highest
-# time; within a time, the one that was logged last.
-_KEEP_LAST = text(
-    "INSERT INTO run_metrics (run, key, step, time, value) VALUES (:run, :key, :step, :time, :value) "
-    "ON CONFLICT (run, key) DO UPDATE SET step = excluded.step, time = excluded.time, value = excluded.value "
-    "WHERE (excluded.step, excluded.time) >= (run_metrics.step, run_metrics.time)"
-)
+# The row of the run is locked first by whoever changes the run, so that whoever logs to it, or ends it, takes turns:
+# what is read behind the lock is as the one before left it. SQLite has one writer anyway, and no such words.
+_STATUS_LOCKED = _STATUS.with_for_update(key_share=True)
 
 _SET_TAG = text(
     "INSERT INTO run_tags (run, key, value, text) VALUES (:run, :key, :value, :text) "
@@ -69,7 +65,7 @@ class SqlTracking:
         limits.check_size("the name of a run", len(new.name), limits.NAME_CHARACTERS_MAX)
         limits.check_size("the notes of a run", len(new.notes), limits.NOTES_CHARACTERS_MAX)
         run = self._new_id()
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             connection.execute(
                 insert(runs),
                 {
@@ -88,7 +84,7 @@ class SqlTracking:
 
     def log_params(self, run: str, params: Mapping[str, Json]) -> None:
         """See `Tracking.log_params`."""
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             _require_running(connection, run)
             _add_params(connection, run, params)
 
@@ -103,17 +99,10 @@ class SqlTracking:
         given = list(islice(points, POINTS_MAX + 1))
         limits.check_count("points", len(given), POINTS_MAX)
         now = self._clock()
-        rows = [_point(run, point, now) for point in given]
-        last: dict[str, dict[str, Any]] = {}
-        for row in rows:
-            there = last.get(row["key"])
-            if there is None or (row["step"], row["time"]) >= (there["step"], there["time"]):
-                last[row["key"]] = row
-        with self._database.write() as connection:
+        fresh = [_point(point, now) for point in given]
+        with self._database.change() as connection:
             _require_running(connection, run)
-            if rows:
-                connection.execute(_ADD_POINTS, rows)
-                connection.execute(_KEEP_LAST, list(last.values()))
+            add_points(connection, run, fresh)
 
     def history(self, run: str, metric: str) -> tuple[Point, ...]:
         """See `Tracking.history`."""
@@ -125,7 +114,7 @@ class SqlTracking:
 
     def set_tags(self, run: str, tags: Mapping[str, str]) -> None:
         """See `Tracking.set_tags`."""
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             _require_running(connection, run)
             _set_tags(connection, run, tags)
 
@@ -135,7 +124,7 @@ class SqlTracking:
         limits.check_count("inputs", len(given), limits.KEYS_MAX)
         for one in given:
             limits.check_input(one)
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             _require_running(connection, run)
             _add_inputs(connection, run, given)
 
@@ -144,7 +133,7 @@ class SqlTracking:
         if status is RunStatus.RUNNING:
             raise UsageError("a run cannot end as running", hint="Say finished, failed or killed.")
         limits.check_size("the notes of a run", len(notes or ""), limits.NOTES_CHARACTERS_MAX)
-        with self._database.write() as connection:
+        with self._database.change() as connection:
             _require_running(connection, run)
             change: dict[str, str] = {"status": str(status), "finished_at": to_text(self._clock())}
             if notes is not None:
@@ -164,7 +153,7 @@ class SqlTracking:
             raise UsageError(f"{limit} runs cannot be asked for at once", hint=f"Ask for 1 to {RUNS_MAX}.", place=0)
         wanted, orders = parse_filter(filter), parse_order(order_by)
         with self._database.view() as connection:
-            return reading.many(connection, list(connection.scalars(statement(wanted, orders, limit))))
+            return reading.many(connection, list(connection.scalars(searching(wanted, orders, limit))))
 
     def digests(self) -> tuple[tuple[str, Digest], ...]:
         """See `Tracking.digests`."""
@@ -173,15 +162,15 @@ class SqlTracking:
         return tuple(sorted((run, Digest.parse(digest)) for run, digest in {tuple(row) for row in rows}))
 
 
-def _require(connection: Connection, run: str) -> str:
-    status = connection.execute(_STATUS, {"run": run}).scalar_one_or_none()
+def _require(connection: Connection, run: str, statement: Select[*tuple[Any, ...]] = _STATUS) -> str:
+    status = connection.execute(statement, {"run": run}).scalar_one_or_none()
     if status is None:
         raise NotFound(f"there is no run {run[:80]}", hint="Find it with: holdfast search", run=run)
     return str(status)
 
 
 def _require_running(connection: Connection, run: str) -> None:
-    status = _require(connection, run)
+    status = _require(connection, run, _STATUS_LOCKED)
     if status != RunStatus.RUNNING:
         raise UsageError(
             f"the run {run} has ended as {status}, and is never changed again",
@@ -241,15 +230,10 @@ def _set_tags(connection: Connection, run: str, tags: Mapping[str, str]) -> None
         connection.execute(_SET_TAG, rows)
 
 
-def _point(run: str, point: Point, now: datetime) -> dict[str, Any]:
+def _point(point: Point, now: datetime) -> NewPoint:
     value = limits.check_point(point)
-    return {
-        "run": run,
-        "key": point.name,
-        "step": point.step,
-        "time": to_text(now if point.time is None else point.time),
-        "value": None if math.isnan(value) else value,
-    }
+    time = to_text(now if point.time is None else point.time)
+    return NewPoint(point.name, point.step, time, None if math.isnan(value) else value)
 
 
 def _add_inputs(connection: Connection, run: str, inputs: Iterable[RunInput]) -> None:

@@ -1,6 +1,8 @@
 """The tables of tracking as statements see them; the migrations make them, and a test compares the two."""
 
-from sqlalchemy import Column, Double, ForeignKey, Integer, MetaData, Table, Text
+from sqlalchemy import Column, Double, ForeignKey, MetaData, Table
+
+from holdfast.database.columns import INTEGER, TEXT
 
 __all__ = ["TABLES", "run_inputs", "run_metrics", "run_params", "run_points", "run_tags", "runs"]
 
@@ -8,15 +10,15 @@ TABLES = MetaData()
 
 
 def _text(name: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=nullable)
+    return Column(name, TEXT, nullable=nullable)
 
 
 def _run(*, primary_key: bool = True) -> Column[str]:
-    return Column("run", Text, ForeignKey("runs.id"), primary_key=primary_key, nullable=False)
+    return Column("run", TEXT, ForeignKey("runs.id"), primary_key=primary_key, nullable=False)
 
 
 def _key(name: str = "key") -> Column[str]:
-    return Column(name, Text, primary_key=True)
+    return Column(name, TEXT, primary_key=True)
 
 
 runs = Table(
@@ -41,10 +43,10 @@ run_params = Table(
 run_points = Table(
     "run_points",
     TABLES,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", INTEGER, primary_key=True, autoincrement=True),
     _run(primary_key=False),
     _text("key"),
-    Column("step", Integer, nullable=False),
+    Column("step", INTEGER, nullable=False),
     _text("time"),
     Column("value", Double, nullable=True),
 )
@@ -55,7 +57,7 @@ run_metrics = Table(
     TABLES,
     _run(),
     _key(),
-    Column("step", Integer, nullable=False),
+    Column("step", INTEGER, nullable=False),
     _text("time"),
     Column("value", Double, nullable=True),
 )
@@ -70,6 +72,6 @@ run_inputs = Table(
     _key("name"),
     _text("digest", nullable=True),
     _text("source"),
-    Column("files", Integer, nullable=True),
-    Column("bytes", Integer, nullable=True),
+    Column("files", INTEGER, nullable=True),
+    Column("bytes", INTEGER, nullable=True),
 )

@@ -1,20 +1,27 @@
 """`check`: re-hash everything, name what is damaged, and say which versions it hurts."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
-from holdfast.errors import IntegrityError, NotFound
+from holdfast.errors import HoldfastError, IntegrityError, NotFound
 from holdfast.registry.interface import Registry
-from holdfast.store.interface import EVERYTHING, Damage, Depth, Store
-from holdfast.upkeep.retention import version_needs
+from holdfast.registry.whereabouts import Archive
+from holdfast.store.interface import EVERYTHING, Depth, Store, StoreCheck
+from holdfast.store.remote.probe import require_store
+from holdfast.store.remote.refs import REFS, VersionRef
+from holdfast.upkeep.retention import tree_needs, version_needs, version_record, whole_needs
+from holdfast.upkeep.share import Exchange
 
-__all__ = ["Checked", "Damaged", "Source", "check"]
+__all__ = ["Away", "Checked", "Damaged", "Source", "check", "check_remote"]
 
 Source = Callable[[Sequence[Digest]], object]
 """Brings blobs that the store lacks or has damaged, or raises `NotFound`."""
+
+_Need = tuple[Digest, str, bool]
+"""A blob, who needs it, and whether it must be here: what was archived need not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,23 @@ class Damaged:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """A version or a snapshot that is in an archive.
+
+    Attributes:
+        archive: the newest one.
+        blobs: how many of its blobs are not here.
+    """
+
+    archive: Archive
+    blobs: int
+
+    def to_json(self) -> JsonObject:
+        """One entry of `archived`."""
+        return {"what": self.archive.name, "blobs_away": self.blobs, **self.archive.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """What a check found.
 
@@ -47,6 +71,7 @@ class Checked:
         bytes_read: how many stored bytes were read and hashed to find this out; blobs share them.
         notes: what is wrong with the store and hurts no blob.
         repaired: what was put right before.
+        archived: what is in an archive; what is not here of it is no damage.
     """
 
     blobs: int
@@ -55,6 +80,7 @@ class Checked:
     bytes_read: int = 0
     notes: tuple[str, ...] = ()
     repaired: tuple[str, ...] = ()
+    archived: tuple[Away, ...] = ()
 
     def to_json(self) -> JsonObject:
         """What `check` prints."""
@@ -66,6 +92,7 @@ class Checked:
             "damaged": [one.to_json() for one in self.damaged],
             "notes": list(self.notes),
             "repaired": list(self.repaired),
+            "archived": [one.to_json() for one in self.archived],
         }
 
 
@@ -92,30 +119,141 @@ def check(
         PermissionRefused: something could not be opened.
         NoSpace: there was no room to repair.
     """
-    repaired = store.repair() if repair else ()
+    archives = {one.digest: one for one in registry.archives()}
+
+    def needs() -> Iterator[_Need]:
+        for version in registry.versions():
+            name, is_away = f"{version.model}@{version.number}", version.digest in archives
+            if is_away:
+                for digest in version_record(version, store, registry, _pass_over):
+                    yield digest, name, True
+            for digest in version_needs(version, store, registry, _pass_over):
+                yield digest, name, not is_away
+        for tree in archives.keys() - {version.digest for version in registry.versions()}:
+            yield tree, archives[tree].name, True
+
+    found = _checked(store, needs, progress, depth, _Repair(sources) if repair else None)
+    return replace(found, archived=_away(store, registry, archives))
+
+
+def _away(store: Store, registry: Registry, archives: Mapping[Digest, Archive]) -> tuple[Away, ...]:
+    """How much of what is in an archive is not here."""
+    needed = {version.digest: version_needs(version, store, registry, _pass_over) for version in registry.versions()}
+    return tuple(
+        Away(archive, len(store.missing(needed.get(digest) or tree_needs(digest, store, _pass_over))))
+        for digest, archive in archives.items()
+    )
+
+
+def check_remote(
+    exchange: Exchange,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    depth: Depth = EVERYTHING,
+    repair: bool = False,
+) -> Checked:
+    """Re-hash what is in a remote, and look for every blob that its refs need.
+
+    Args:
+        exchange: the project, and the remote to check.
+        progress: called with the bytes done and the bytes in all.
+        depth: how much to read.
+        repair: first list again what is not listed, and send from the project what is damaged there.
+
+    Raises:
+        NotFound: nobody has pushed anything there yet.
+        UnsupportedFormat: it is not a store, or a ref is damaged.
+        Unavailable, PermissionRefused: the remote did not answer, or refused.
+    """
+    require_store(exchange.remote.transport)
+    exchange.remote.cutting()
+    store = exchange.as_store()
+
+    def needs() -> Iterator[_Need]:
+        for ref in exchange.remote.refs(REFS):
+            name = f"{ref.model}@{ref.number}" if isinstance(ref, VersionRef) else f"snapshot {ref.digest}"
+            for digest in whole_needs(ref.digest, store, _pass_over, set()):
+                yield digest, name, True
+
+    return _checked(store, needs, progress, depth, _Repair([exchange.outgoing.send]) if repair else None)
+
+
+def _checked(
+    store: Store,
+    needs: Callable[[], Iterable[_Need]],
+    progress: Callable[[int, int], None] | None,
+    depth: Depth,
+    repair: "_Repair | None",
+) -> Checked:
+    repaired = store.repair() if repair is not None else ()
     found = store.check(depth, progress)
-    if repair and found.damaged and (healed := _fetch(found.damaged, sources)):
-        repaired = (*repaired, *(f"{digest} was fetched again" for digest in healed))
-        found = store.check(depth, progress)
-    reasons = {one.digest: one.found for one in found.damaged}
-    users: dict[Digest, list[str]] = {}
-    for version in registry.versions():
-        name = f"{version.model}@{version.number}"
-        for digest in dict.fromkeys(version_needs(version, store, registry, lambda _digest, _error: None)):
-            users.setdefault(digest, []).append(name)
-    for digest in store.missing(users):
-        reasons.setdefault(digest, "the store does not have it")
+    reasons, users = _wrong(store, found, needs)
+    if repair is not None:
+        # What names others may be among what is lost: each round can show more that is.
+        while repair.bring(reasons):
+            reasons, users = _wrong(store, None, needs)
+        if repair.brought:
+            repaired = (*repaired, *(f"{digest} was brought again" for digest in repair.brought))
+            found = store.check(depth, progress)
+            reasons, users = _wrong(store, found, needs)
     damaged = (Damaged(digest, tuple(users.get(digest, ())), reason) for digest, reason in sorted(reasons.items()))
     return Checked(found.blobs, found.bytes, tuple(damaged), found.bytes_read, found.notes, repaired)
 
 
-def _fetch(damaged: Iterable[Damage], sources: Iterable[Source]) -> list[Digest]:
-    """Have the sources bring what is damaged; what they brought."""
-    left, healed = [one.digest for one in damaged], []
-    for source in sources:
-        for digest in left:
-            with suppress(NotFound, IntegrityError):  # it has it as little as we do
-                source([digest])
-                healed.append(digest)
-        left = [digest for digest in left if digest not in healed]
-    return healed
+def _pass_over(digest: Digest, error: HoldfastError) -> None:
+    """What cannot be read is among the damaged already."""
+
+
+def _wrong(
+    store: Store, found: StoreCheck | None, needs: Callable[[], Iterable[_Need]]
+) -> tuple[dict[Digest, str], dict[Digest, dict[str, None]]]:
+    """What is wrong with which blobs, and who needs which."""
+    reasons = {one.digest: one.found for one in found.damaged} if found is not None else {}
+    users: dict[Digest, dict[str, None]] = {}
+    required = set()
+    for digest, name, must_be_here in needs():
+        users.setdefault(digest, {})[name] = None
+        if must_be_here:
+            required.add(digest)
+    for digest in store.missing(required):
+        reasons.setdefault(digest, "the store does not have it")
+    return reasons, users
+
+
+class _Repair:
+    """Has the sources bring what is lost or damaged, each blob once.
+
+    Attributes:
+        brought: what they brought.
+    """
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._sources = tuple(sources)
+        self._tried: set[Digest] = set()
+        self.brought: list[Digest] = []
+
+    def bring(self, wrong: Iterable[Digest]) -> bool:
+        """Whether anything came that had not been asked for before."""
+        left = sorted(set(wrong) - self._tried)
+        self._tried.update(left)
+        before = len(self.brought)
+        for source in self._sources:
+            came = _brought(source, left)
+            self.brought += came
+            left = sorted(set(left) - set(came))
+        return len(self.brought) > before
+
+
+def _brought(source: Source, digests: Sequence[Digest]) -> list[Digest]:
+    """Those of `digests` that the source has: asked for together, or where it lacks some, one by one."""
+    if not digests:
+        return []
+    with suppress(NotFound, IntegrityError):
+        source(digests)
+        return list(digests)
+    came = []
+    for digest in digests:
+        with suppress(NotFound, IntegrityError):  # it has it as little as we do
+            source([digest])
+            came.append(digest)
+    return came

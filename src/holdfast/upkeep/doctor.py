@@ -7,14 +7,16 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from uuid import uuid4
 
 from holdfast.canonical import JsonObject
 from holdfast.config import Settings
-from holdfast.errors import HoldfastError, IntegrityError
+from holdfast.errors import HoldfastError, IntegrityError, NotFound
 from holdfast.registry.interface import Registry
 from holdfast.store.interface import Store
+from holdfast.upkeep.remotes import Remotes
 
 __all__ = ["Sign", "examine_machine", "examine_project"]
 
@@ -82,10 +84,27 @@ def examine_project(settings: Settings, store: Store, registry: Registry) -> Ite
     yield _tried("registry", lambda: f"{len(registry.models())} model(s), {len(registry.versions())} version(s)")
     yield _tried("store", lambda: _store_works(store))
     yield _tried("audit log", lambda: _log_is_whole(registry))
+    yield from _archives(settings, registry)
     leftovers = [path.name for path in settings.scratch.glob("*")] if settings.scratch.is_dir() else []
     sentence = f"{len(leftovers)} unfinished folder(s) in {settings.scratch}" if leftovers else "nothing left over"
     hint = f"Nothing refers to them; when no registration is running, remove {settings.scratch}."
     yield Sign("scratch", not leftovers, sentence, hint, needed=False)
+
+
+def _archives(settings: Settings, registry: Registry) -> Iterator[Sign]:
+    """Whether what is archived could be asked for: nothing is, over the network."""
+    try:
+        archives, remotes = registry.archives(), Remotes(settings.home)
+        for url, some in groupby(sorted(archives, key=lambda one: one.url), key=lambda one: one.url):
+            found = list(some)
+            sentence = f"{len({one.digest for one in found})} archived in {found[0].remote}, {url}"
+            try:
+                remotes.of_archive(found[0])
+                yield Sign("archive", ok=True, sentence=sentence)
+            except NotFound as error:
+                yield Sign("archive", ok=False, sentence=error.message, hint=error.hint)
+    except HoldfastError as error:
+        yield Sign("archive", ok=False, sentence=error.message, hint=error.hint)
 
 
 def _tried(name: str, look: Callable[[], str]) -> Sign:

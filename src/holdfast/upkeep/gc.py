@@ -14,11 +14,14 @@ from holdfast.config import Settings
 from holdfast.database.times import to_text
 from holdfast.errors import IntegrityError, UsageError
 from holdfast.registry.interface import Registry
+from holdfast.registry.whereabouts import Archive
 from holdfast.store.collect import UNREFERENCED_AGE, Collected, Plan, claimed, collect, plan_collection
 from holdfast.store.index import EXACT, Segment
 from holdfast.store.interface import Store
 from holdfast.tracking.interface import Tracking
-from holdfast.upkeep.retention import IN_USE, Retention
+from holdfast.upkeep.elsewhere import Elsewhere, Lacking
+from holdfast.upkeep.keep_rules import Facts, KeepRules, keep
+from holdfast.upkeep.retention import IN_USE, Retention, fingerprint
 
 __all__ = ["Collection", "Collector"]
 
@@ -34,6 +37,8 @@ class Collector:
         settings: where its registry and store are.
         folder: of the store.
         store, registry, tracking: of the project.
+        rules: which of its versions stay, archived or not.
+        look_at: asks the remote of an archive what it lists now.
         clock: gives the moment, in UTC.
     """
 
@@ -42,6 +47,8 @@ class Collector:
     store: Store
     registry: Registry
     tracking: Tracking
+    rules: KeepRules
+    look_at: Callable[[Archive], Lacking]
     clock: Callable[[], datetime]
 
     def look(self, age: timedelta = UNREFERENCED_AGE) -> "Collection":
@@ -54,10 +61,16 @@ class Collector:
             IntegrityError: the index is damaged.
             PermissionRefused: something could not be looked at.
         """
-        now = self.clock()
-        retention = Retention(self.store, self.registry, self.tracking, claimed(self.folder, now, age))
-        before = retention.fingerprint()
-        plan = plan_collection(self.folder, retention.needs(), now, age=age)
+        now, before = self.clock(), fingerprint(self.registry, self.tracking)
+        retention = Retention(
+            self.store,
+            self.registry,
+            self.tracking,
+            claimed(self.folder, now, age),
+            keep(self.rules, Facts.of(self.registry, self.tracking), now),
+            Elsewhere(self.look_at),
+        )
+        plan = plan_collection(self.folder, retention.needs(), now, spare=retention.lets_go(), age=age)
         return Collection(plan, retention, before)
 
     def apply(self, found: "Collection", *, sole_registry: bool = False, nothing_needed: bool = False) -> "Collection":
@@ -132,6 +145,9 @@ class Collection:
             "applied": self.done is not None,
             "bytes": plan.bytes,
             "kept": [{"why": why, "blobs": kept.blobs, "bytes": kept.bytes} for why, kept in plan.kept.items()],
+            "archived": [
+                {"what": name, "blobs": spared.blobs, "bytes": spared.bytes} for name, spared in plan.spared.items()
+            ],
             "bytes_recent": plan.recent_bytes,
             "bytes_tolerated": plan.tolerated_bytes,
             "doomed": [

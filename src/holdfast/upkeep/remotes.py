@@ -7,9 +7,10 @@ from pathlib import Path
 
 from holdfast.canonical import JsonObject, Reader, decode, encode
 from holdfast.errors import AlreadyExists, NotFound, UsageError
+from holdfast.registry.whereabouts import Archive
 from holdfast.store.disk import place, refusing
 from holdfast.store.formats import accepted_version
-from holdfast.store.remote.address import Address, checked_endpoint
+from holdfast.store.remote.address import Address, checked_endpoint, checked_storage_class
 
 __all__ = ["DEFAULT_NAME", "NamedRemote", "Remotes"]
 
@@ -31,14 +32,16 @@ class NamedRemote:
         name: what commands call it.
         address: where it is.
         endpoint: of a server that speaks like S3; None where the environment names it, or for other remotes.
+        storage_class: in which packs of data and exact files are created; None for the bucket's own.
 
     Raises:
-        UsageError: a name that cannot be, or an endpoint that may not be used.
+        UsageError: a name that cannot be, or an endpoint or a storage class that may not be used.
     """
 
     name: str
     address: Address
     endpoint: str | None = None
+    storage_class: str | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name):
@@ -47,10 +50,17 @@ class NamedRemote:
             if self.address.scheme != "s3":
                 raise UsageError("only s3:// has an endpoint", hint="Leave --endpoint out.")
             checked_endpoint(self.endpoint)
+        if self.storage_class is not None:
+            object.__setattr__(self, "storage_class", checked_storage_class(self.address.scheme, self.storage_class))
 
     def to_json(self) -> JsonObject:
         """One entry of `remote list`."""
-        return {"name": self.name, "url": str(self.address), "endpoint": self.endpoint}
+        return {
+            "name": self.name,
+            "url": str(self.address),
+            "endpoint": self.endpoint,
+            "storage_class": self.storage_class,
+        }
 
 
 class Remotes:
@@ -74,8 +84,9 @@ class Remotes:
         accepted_version(document, name=_FORMAT, major=1)
         for item in document.items("remotes"):
             fields = Reader(item, str(self._path))
-            endpoint = fields.maybe_text("endpoint")
-            yield NamedRemote(fields.text("name"), Address.parse(fields.text("url")), endpoint)
+            address = Address.parse(fields.text("url"))
+            endpoint, storage_class = fields.maybe_text("endpoint"), fields.maybe_text("storage_class")
+            yield NamedRemote(fields.text("name"), address, endpoint, storage_class)
 
     def find(self, name: str | None) -> NamedRemote:
         """The remote of this name; when None, the only one, or `DEFAULT_NAME`.
@@ -92,6 +103,24 @@ class Remotes:
             f"there is no remote {wanted!r}" if known else "this project has no remote",
             hint=f"Name one with --remote: {names}." if known else "Add one: holdfast remote add origin URL",
             remotes=sorted(known),
+        )
+
+    def of_archive(self, archive: Archive) -> NamedRemote:
+        """The remote that holds an archive: the one at its address, whatever it is called now, or of its name.
+
+        Raises:
+            NotFound: there is neither.
+        """
+        known = list(self)
+        at_address = [one for one in known if str(one.address) == archive.url]
+        of_name = [one for one in known if one.name == archive.remote]
+        for found in (*at_address, *of_name):
+            return found
+        raise NotFound(
+            f"{archive.name} is archived in {archive.remote}, {archive.url}, and this project has no such remote",
+            hint=f"Add it again: holdfast remote add {archive.remote} {archive.url}",
+            remote=archive.remote,
+            url=archive.url,
         )
 
     def refuse_taken(self, name: str) -> None:
@@ -128,5 +157,5 @@ class Remotes:
         return remote
 
     def _write(self, remotes: list[NamedRemote]) -> None:
-        document = {"format": _FORMAT, "remotes": [one.to_json() for one in remotes], "version": "1.0"}
+        document = {"format": _FORMAT, "remotes": [one.to_json() for one in remotes], "version": "1.1"}
         place(self._path, 0o600, lambda sink: sink.write(encode(document) + b"\n"))

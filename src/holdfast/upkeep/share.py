@@ -14,6 +14,8 @@ from holdfast.manifest import Manifest
 from holdfast.names import ByDigest, ByNumber, BySemver, ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import Edge, NewVersion, Version
+from holdfast.registry.whereabouts import Archive
+from holdfast.runtime.at_hand import archive_of
 from holdfast.runtime.materialise import read_manifest
 from holdfast.store.interface import Store
 from holdfast.store.remote.incoming import Incoming
@@ -21,8 +23,9 @@ from holdfast.store.remote.outgoing import Outgoing
 from holdfast.store.remote.refs import REFS, SnapshotRef, VersionRef, snapshot_key, version_key, versions_of
 from holdfast.store.remote.remote import Remote
 from holdfast.store.tree import load_tree
+from holdfast.upkeep.elsewhere import Lacking
 
-__all__ = ["Exchange", "Shared", "pull", "push"]
+__all__ = ["Exchange", "Shared", "away", "needs", "pull", "push", "ref_of"]
 
 Progress = Callable[[int, int], None]
 
@@ -40,6 +43,8 @@ class Exchange:
         outgoing: sends from the store to it.
         incoming: fetches from it into the store.
         stages: what a model that comes in for the first time gets.
+        as_store: opens the other side as a store of its own; something must have been pushed there.
+        look: asks the remote anew what it lists.
     """
 
     registry: Registry
@@ -48,6 +53,8 @@ class Exchange:
     outgoing: Outgoing
     incoming: Incoming
     stages: tuple[StageName, ...]
+    as_store: Callable[[], Store]
+    look: Callable[[], Lacking]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +66,14 @@ class Shared:
         refs: each with whether it was new on the side that received it.
         blobs: those of which something travelled.
         bytes: that travelled.
+        left: what a push left out, since it is archived and not here.
     """
 
     url: str
     refs: tuple[tuple[_Ref, bool], ...]
     blobs: int
     bytes: int
+    left: tuple[Archive, ...] = ()
 
     def to_json(self) -> JsonObject:
         """What `push`, `pull` and `clone` print."""
@@ -75,8 +84,13 @@ class Shared:
         ]
         snapshots = [{"digest": str(ref.digest), "new": new} for ref, new in self.refs if isinstance(ref, SnapshotRef)]
         return {
-            "url": self.url, "versions": versions, "snapshots": snapshots, "blobs": self.blobs, "bytes": self.bytes
-        }  # fmt: skip
+            "url": self.url,
+            "versions": versions,
+            "snapshots": snapshots,
+            "left_out": [archive.name for archive in self.left],
+            "blobs": self.blobs,
+            "bytes": self.bytes,
+        }
 
 
 def push(exchange: Exchange, wanted: Sequence[str], progress: Progress | None = None) -> Shared:
@@ -89,16 +103,16 @@ def push(exchange: Exchange, wanted: Sequence[str], progress: Progress | None = 
 
     Raises:
         NotFound: no such version or snapshot, or the store lacks something that it needs.
+        Archived: what was named by itself was archived, and its bytes are not here.
         AlreadyExists: the remote has another digest under a version's number; nothing was sent.
         IntegrityError: something is damaged here; it was not sent.
         Unavailable, PermissionRefused: the remote; a repetition goes on where this ended.
     """
-    refs = list(_refs_here(exchange.registry, wanted))
+    refs, left = _to_send(exchange, wanted)
     exchange.remote.refuse_others(refs)
-    needed = _needs(exchange.store, refs)
-    sent = exchange.outgoing.send(needed, progress)
+    sent = exchange.outgoing.send(list(needs(exchange.store, refs)), progress)
     new = exchange.remote.refer(refs)
-    return Shared(exchange.remote.name, tuple(zip(refs, new, strict=True)), sent.blobs, sent.bytes)
+    return Shared(exchange.remote.name, tuple(zip(refs, new, strict=True)), sent.blobs, sent.bytes, tuple(left))
 
 
 def pull(exchange: Exchange, wanted: Sequence[str], actor: str, progress: Progress | None = None) -> Shared:
@@ -125,9 +139,13 @@ def pull(exchange: Exchange, wanted: Sequence[str], actor: str, progress: Progre
     second = exchange.incoming.fetch([tree for manifest in manifests.values() for tree in manifest.snapshots()])
     for ref in refs:
         exchange.store.claim(ref.digest)  # what is here already must not be let go of before the version has its row
-    third = exchange.incoming.fetch(_needs(exchange.store, refs), progress)
+    third = exchange.incoming.fetch(list(needs(exchange.store, refs)), progress)
     for ref, manifest in manifests.items():
         _take_in(exchange, ref, manifest, actor)
+    archived = {archive.digest for archive in exchange.registry.archives()}
+    for ref in refs:
+        if ref.digest in archived:  # who pulls it wants it here
+            exchange.registry.restore(ref.digest, exchange.remote.name, actor, "pulled")
     steps = (first, second, third)
     return Shared(
         exchange.remote.name,
@@ -137,19 +155,52 @@ def pull(exchange: Exchange, wanted: Sequence[str], actor: str, progress: Progre
     )
 
 
+def away(exchange: Exchange, ref: _Ref) -> Archive | None:
+    """The archive of something that was archived and of which something is not here; None when it can be sent."""
+    archive = archive_of(ref.digest, exchange.registry)
+    if archive is None:
+        return None
+    try:
+        return archive if exchange.store.missing(needs(exchange.store, [ref])) else None
+    except NotFound:
+        return archive  # even its manifest or a tree is not here
+
+
+def _to_send(exchange: Exchange, wanted: Sequence[str]) -> tuple[list[_Ref], list[Archive]]:
+    """What can be sent, and what cannot since it is archived: it is left out, unless a person named it."""
+    named = [text for text in wanted if _is_one(text)]
+    asked = {ref.digest for ref in _refs_here(exchange.registry, named)} if named else set()
+    refs, left = [], []
+    for ref in _refs_here(exchange.registry, wanted):
+        archive = away(exchange, ref)
+        if archive is None:
+            refs.append(ref)
+        elif ref.digest in asked:
+            raise archive.away()
+        else:
+            left.append(archive)
+    return refs, left
+
+
+def _is_one(text: str) -> bool:
+    """Whether it names one thing, and not a model with all its versions."""
+    return "@" in text or text.startswith("sha256:")
+
+
 def _refs_here(registry: Registry, wanted: Sequence[str]) -> Iterator[_Ref]:
     if not wanted:
-        yield from (_ref_of(registry, version) for version in registry.versions())
+        yield from (ref_of(registry, version) for version in registry.versions())
     for text in wanted:
         if text.startswith("sha256:"):
             yield SnapshotRef(Digest.parse(text))
         elif "@" in text:
-            yield _ref_of(registry, registry.resolve(Reference.parse(text)))
+            yield ref_of(registry, registry.resolve(Reference.parse(text)))
         else:
-            yield from (_ref_of(registry, version) for version in registry.versions(ModelName(text)))
+            yield from (ref_of(registry, version) for version in registry.versions(ModelName(text)))
 
 
-def _ref_of(registry: Registry, version: Version) -> VersionRef:
+def ref_of(registry: Registry, version: Version) -> VersionRef:
+    """The ref under which a remote shows the version."""
     name = str(version.digest)
     row = version.to_json()
     for said in ("model", "version", "digest"):
@@ -224,14 +275,18 @@ def _is_free(registry: Registry, ref: VersionRef) -> bool:
     return is_free
 
 
-def _needs(store: Store, refs: Sequence[_Ref]) -> list[Digest]:
-    """Every blob that they need, once; what refers to others stands after them. Versions often share their data."""
-    needed: dict[Digest, None] = {}
+def needs(store: Store, refs: Sequence[_Ref]) -> dict[Digest, int]:
+    """Every blob that they need, once, with its bytes; what refers to others stands after them.
+
+    Raises:
+        NotFound, IntegrityError: a manifest or a tree is lost or damaged.
+    """
+    needed: dict[Digest, int] = {}
 
     def see(tree: Digest) -> None:
         if tree not in needed:
-            needed.update(dict.fromkeys(entry.digest for entry in load_tree(store, tree).entries))
-            needed[tree] = None
+            needed.update((entry.digest, entry.size) for entry in load_tree(store, tree).entries)
+            needed[tree] = store.size(tree)
 
     for ref in refs:
         if isinstance(ref, SnapshotRef):
@@ -240,9 +295,9 @@ def _needs(store: Store, refs: Sequence[_Ref]) -> list[Digest]:
         manifest = read_manifest(store, ref.digest)
         for tree in manifest.snapshots():
             see(tree)
-        needed.update(dict.fromkeys(entry.digest for entry in manifest.files))
-        needed[ref.digest] = None
-    return list(needed)
+        needed.update((entry.digest, entry.size) for entry in manifest.files)
+        needed[ref.digest] = store.size(ref.digest)
+    return needed
 
 
 def _take_in(exchange: Exchange, ref: VersionRef, manifest: Manifest, actor: str) -> None:

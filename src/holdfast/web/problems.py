@@ -35,6 +35,7 @@ HTTP_STATUS: dict[str, int] = {
     "missing_extra": 501,
     "permission_refused": 403,
     "no_project": 404,
+    "archived": 409,
 }
 """The HTTP status of each error code. Below 500 the request must change; from 500 on the server must."""
 

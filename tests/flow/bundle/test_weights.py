@@ -210,9 +210,10 @@ def test_a_damaged_file_is_refused(tmp_path: Path, place: int) -> None:
 def test_a_file_that_is_not_there_or_of_no_known_kind(tmp_path: Path) -> None:
     (tmp_path / "folder.joblib").mkdir()
     (tmp_path / "model.bin").write_bytes(b"x")
-    for name in ("absent.joblib", "folder.joblib"):
-        with pytest.raises(NotFound):
-            weights(name, tmp_path)
+    with pytest.raises(NotFound):
+        weights("absent.joblib", tmp_path)
+    with pytest.raises(UsageError, match="should hold weights"):
+        weights("folder.joblib", tmp_path)
     with pytest.raises(UsageError, match="not a known kind of weights") as error:
         weights("model.bin", tmp_path)
     assert ".joblib" in error.value.hint

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import PermissionRefused, UsageError
-from holdfast.flow.gate.policy import POLICY_STUB, RULE_NAMES, Policy, StagePolicy
+from holdfast.flow.gate.policy import RULE_NAMES, Policy, StagePolicy
 from holdfast.flow.gate.rules import RULES
 from holdfast.names import ModelName, StageName
+from holdfast.upkeep.keep_rules import KeepRules
+from holdfast.wire import POLICY_STUB
 
 CHURN, FRAUD = ModelName("churn"), ModelName("fraud")
 STAGING, PRODUCTION, ARCHIVED = StageName("staging"), StageName("production"), StageName("archived")
@@ -82,6 +84,8 @@ def test_the_stub_of_a_new_project_says_nothing_but_the_defaults() -> None:
     assert spoken != POLICY_STUB
     assert parse(spoken).for_stage(CHURN, PRODUCTION) == StagePolicy()
     assert parse(spoken).stages == Policy().stages
+    rules = KeepRules.parse(parse(spoken).document["retention"], "holdfast.toml", Policy().stages)
+    assert rules == KeepRules(stages=(PRODUCTION,), archive="cold")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import UsageError
-from holdfast.store.remote.address import Address, checked_endpoint
+from holdfast.store.remote.address import STORAGE_CLASSES, Address, checked_endpoint, checked_storage_class
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,22 @@ def test_plain_http_to_another_machine_has_to_be_asked_for() -> None:
 def test_what_is_no_endpoint_is_refused(endpoint: str) -> None:
     with pytest.raises(UsageError):
         checked_endpoint(endpoint, {})
+
+
+@pytest.mark.parametrize(("scheme", "text", "name"), [("s3", "glacier_ir", "GLACIER_IR"), ("az", "COOL", "Cool")])
+def test_a_storage_class_is_spelled_as_its_bucket_spells_it(scheme: str, text: str, name: str) -> None:
+    assert checked_storage_class(scheme, text) == name
+
+
+def test_every_storage_class_that_is_named_is_taken() -> None:
+    for scheme, names in STORAGE_CLASSES.items():
+        assert [checked_storage_class(scheme, name) for name in names] == list(names)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "name"),
+    [("s3", "GLACIER"), ("s3", "DEEP_ARCHIVE"), ("az", "Archive"), ("gs", "STANDARD_IA"), ("file", "STANDARD")],
+)
+def test_a_storage_class_that_keeps_readers_waiting_is_refused(scheme: str, name: str) -> None:
+    with pytest.raises(UsageError):
+        checked_storage_class(scheme, name)

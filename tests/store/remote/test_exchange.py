@@ -234,6 +234,128 @@ def test_what_is_damaged_there_never_becomes_visible_here(
         assert sides.there.verify(digest) >= 0
 
 
+def test_a_damaged_index_file_is_exchanged_by_whoever_sends_the_same(sides: Sides) -> None:
+    contents = blobs()
+    digests = added(sides.here, *contents)
+    sides.outgoing().send(digests)
+    before = sides.listed("index/")
+    for path in (sides.folder / "remote/index").iterdir():
+        flip(path, path.stat().st_size // 2)
+    sides.outgoing().send(digests)
+    assert sides.listed("index/") == before
+    sides.incoming().fetch(digests)
+    holds(sides.there, digests, contents)
+
+
+@pytest.mark.parametrize("size", [1_000, 60_000])
+def test_what_a_pull_has_found_damaged_is_sent_again_from_there(sides: Sides, size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    [digest] = added(sides.here, data)
+    remote = sides.remote()
+    outgoing.Outgoing(sides.here.root, remote).send([digest])
+    spoilt = max((sides.folder / "remote/packs").glob("*/*"), key=lambda path: path.stat().st_size)
+    for at in range(200, spoilt.stat().st_size // 2, 2_000):
+        flip(spoilt, at)
+    with pytest.raises(IntegrityError):
+        incoming.Incoming(sides.there, remote).fetch([digest])
+    assert outgoing.Outgoing(sides.here.root, remote).send([digest]).bytes > 0
+    assert outgoing.Outgoing(sides.here.root, remote).send([digest]).bytes == 0
+    sides.incoming().fetch([digest])
+    holds(sides.there, [digest], [data])
+
+
+def test_a_damaged_exact_file_is_put_together_from_chunks_that_stand_elsewhere(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(60_000)
+    added(sides.here, data + b"sent in chunks before")
+    sides.outgoing().send(list(sides.here.digests()))
+    path = sides.folder / "file"
+    path.write_bytes(data)
+    monkeypatch.setattr(local_writer, "deserves_exact_file", lambda *_: True)
+    with sides.there.writer() as writer:
+        digest = writer.add_file(path).digest
+        writer.commit()
+    monkeypatch.setattr(outgoing, "_WHOLE_FROM", -1)
+    outgoing.Outgoing(sides.there.root, sides.remote()).send([digest])
+    [exact] = (sides.folder / "remote/blobs").glob("*/*")
+    flip(exact, 30_000)
+    third = LocalStore(sides.folder / "third")
+    incoming.Incoming(third, sides.remote()).fetch([digest])
+    holds(third, [digest], [data])
+
+
+def test_a_chunk_that_is_damaged_here_is_fetched_though_it_seemed_to_be_known(sides: Sides) -> None:
+    first = random.Random(1).randbytes(60_000)
+    second = first + b"a few new bytes"
+    sides.outgoing().send(added(sides.here, first, second))
+    added(sides.there, first)
+    flip(max(sides.there.root.glob("packs/*/*"), key=lambda path: path.stat().st_size), 10_000)
+    sides.incoming().fetch([hash_bytes(second)])
+    holds(sides.there, [hash_bytes(first), hash_bytes(second)], [first, second])
+    assert not (sides.there.root / "damaged").exists() or not list((sides.there.root / "damaged").iterdir())
+
+
+def kept_twice(sides: Sides, monkeypatch: pytest.MonkeyPatch, data: bytes) -> tuple[Digest, Path]:
+    """A blob here, in chunks and as an exact file; where the latter is."""
+    added(sides.here, data)
+    path = sides.folder / "file"
+    path.write_bytes(data)
+    with monkeypatch.context() as patched, sides.here.writer() as writer:
+        patched.setattr(local_writer, "deserves_exact_file", lambda *_: True)
+        digest = writer.add_file(path).digest
+        writer.commit()
+    [exact] = sides.here.root.glob("blobs/*/*")
+    return digest, exact
+
+
+def test_a_blob_whose_exact_file_is_damaged_here_is_sent_in_chunks(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(60_000)
+    digest, exact = kept_twice(sides, monkeypatch, data)
+    flip(exact, 30_000)
+    sides.outgoing().send([digest])
+    assert sides.listed("blobs/") == set()
+    sides.incoming().fetch([digest])
+    holds(sides.there, [digest], [data])
+
+
+def test_nothing_is_taken_from_a_remote_for_what_is_damaged_here(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest, exact = kept_twice(sides, monkeypatch, os.urandom(60_000))
+    sides.outgoing().send([digest])
+    [there] = (sides.folder / "remote/blobs").glob("*/*")
+    flip(exact, 30_000)
+    flip(there, 40_000)
+    for path in (sides.folder / "remote/index").iterdir():
+        path.unlink()
+    sides.outgoing().send([digest])
+    assert there.exists()
+
+
+def test_an_exact_file_that_no_index_lists_is_sent_where_the_chunks_are_damaged(sides: Sides) -> None:
+    data = os.urandom(60_000)
+    [digest] = added(sides.here, data)
+    exact = sides.here.root / "blobs" / digest.hex[:2] / digest.hex
+    exact.parent.mkdir(parents=True)
+    exact.write_bytes(data)
+    flip(max(sides.here.root.glob("packs/*/*"), key=lambda path: path.stat().st_size), 30_000)
+    holds(LocalStore(sides.here.root), [digest], [data])
+    sides.outgoing().send([digest])
+    sides.incoming().fetch([digest])
+    holds(sides.there, [digest], [data])
+
+
+def test_a_pull_into_a_store_whose_index_is_lost_leaves_everything_to_be_found(sides: Sides) -> None:
+    before, contents = added(sides.there, b"from before"), blobs()
+    digests = added(sides.here, *contents)
+    sides.outgoing().send(digests)
+    for path in (sides.there.root / "index").iterdir():
+        path.unlink()
+    sides.incoming().fetch(digests)
+    assert LocalStore(sides.there.root).missing([*before, *digests]) == set()
+
+
 def test_a_recipe_that_puts_together_something_else_is_refused(sides: Sides) -> None:
     [digest] = added(sides.here, os.urandom(10_000))
     spoil(sides.here, digest, os.urandom(10_000))

@@ -11,6 +11,7 @@ from holdfast.canonical import Json
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import UsageError
 from holdfast.evidence import Card, CodeState, Environment, Evidence, FeatureSchema, Holdout, Metrics, RunReference
+from holdfast.flow.bundle.base import BaseVersion
 from holdfast.flow.bundle.card import card_stub
 from holdfast.flow.bundle.code import modules_in
 from holdfast.flow.bundle.holdout import FrozenRows, read_rows
@@ -21,7 +22,7 @@ from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.bundle.preprocessing import write_preprocessing
 from holdfast.flow.bundle.threshold import threshold_part
 from holdfast.flow.bundle.weights import write_weights
-from holdfast.manifest import MANIFEST_NAME, FileEntry, Manifest
+from holdfast.manifest import MANIFEST_NAME, FileEntry, Manifest, least_minor
 from holdfast.names import ModelName, RelativePath
 from holdfast.parts import DataInput, DataSlice, EvalThreshold, Hyperparameters, Missing, Parts, Weights
 from holdfast.parts.data_slice import HOLDOUT
@@ -52,7 +53,8 @@ class Ingredients:
     Attributes:
         name: the model that the version is to join.
         project: the folder that relative paths and the project's modules are found in.
-        model: an estimator, or the path of a file of weights.
+        model: an estimator, or the path of a file or folder of weights.
+        base: the version that the weights are a delta on; None when they are whole.
         preprocessing: a function, a fitted transformer, `"file.py:function"`, `"none"`, or None.
         threshold: a number, `"argmax"`, `"identity"`, an `EvalThreshold`, or None.
         positive: the label that a cut-off answers at or above it; found from the holdout when None.
@@ -76,6 +78,7 @@ class Ingredients:
     name: ModelName
     project: Path
     model: Any = None
+    base: BaseVersion | None = None
     preprocessing: Any = None
     threshold: float | str | EvalThreshold | None = None
     positive: Json = None
@@ -97,7 +100,7 @@ class Ingredients:
 
 
 def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
-    """Write the bundle into the empty folder `folder`.
+    """Write the bundle into the empty folder `folder`; the files of a base are listed in it and not written.
 
     The outputs on the holdout are recorded by the bundle itself, opened in a fresh process: what is recorded is what
     the bundle does, not what the training process remembers.
@@ -105,13 +108,16 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
     Raises:
         CannotPackage: the model or its code cannot be carried.
         BundleFailed: the assembled bundle cannot answer its own holdout.
+        Incomplete: the weights are an adapter, whose base was not named.
         UsageError: the ingredients contradict one another.
         NoSpace, PermissionRefused: the folder cannot be written.
         TooLarge: the manifest, or the number of files, passes its limit.
     """
     draft = _Draft(folder)
     rows = None if given.holdout is None else read_rows(given.holdout, given.target, given.project)
-    weights, code, model = write_weights(given.model, given.preprocessing, given.project, draft.write)
+    weights, code, model = write_weights(given.model, given.preprocessing, given.project, draft.write, given.base)
+    if given.base is not None:
+        draft.refer(given.base.entries)
     preprocessing = write_preprocessing(
         code, given.project, draft.write, commit=given.code.commit if isinstance(given.code, CodeState) else None
     )
@@ -138,7 +144,7 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
     if rows is not None:
         evidence = _record(given, draft, parts, evidence, rows=rows, opener=opener)
     draft.write(_CARD, card_stub(given.name, parts, evidence).encode())
-    return draft.finish(Manifest(given.name, parts, evidence, draft.entries()))
+    return draft.finish(given.name, parts, evidence)
 
 
 class _Draft:
@@ -158,10 +164,12 @@ class _Draft:
             self.sources[str(path)] = data
         self._entries[path] = FileEntry(path, hash_bytes(data), len(data))
 
-    def entries(self) -> tuple[FileEntry, ...]:
-        return tuple(sorted(self._entries.values()))
+    def refer(self, entries: tuple[FileEntry, ...]) -> None:
+        """List files that the store holds."""
+        self._entries.update({entry.path: entry for entry in entries})
 
-    def finish(self, manifest: Manifest) -> BundleFiles:
+    def finish(self, name: ModelName, parts: Parts, evidence: Evidence) -> BundleFiles:
+        manifest = Manifest(name, parts, evidence, tuple(sorted(self._entries.values())), least_minor(parts))
         data = manifest.encode()
         with refusing(self._folder / MANIFEST_NAME):
             (self._folder / MANIFEST_NAME).write_bytes(data)
@@ -184,7 +192,7 @@ def _record(
     if why is not None:
         draft.write(_OUTPUTS, b"{}")
         return replace(evidence, metrics=Missing("metrics", why), holdout=Missing("holdout", why))
-    with opener(draft.finish(Manifest(given.name, parts, evidence, draft.entries()))) as predictor:
+    with opener(draft.finish(given.name, parts, evidence)) as predictor:
         answer = predictor.holdout()
     draft.write(_OUTPUTS, write_outputs(answer))
     metrics: Metrics | Missing = Missing("metrics", "the holdout has no target; name one")

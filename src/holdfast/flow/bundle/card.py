@@ -38,8 +38,9 @@ def _sentence(part: Part | Missing) -> str:
     match part:
         case Missing(why=why):
             return f"missing: {why}"
-        case Weights(model_class=kind, format=written):
-            return f"{kind}, written as {written}"
+        case Weights(model_class=kind, format=written, base=base):
+            delta = "" if base is None else f", an adapter on {base} ({base.digest}), whose weights are in the bundle"
+            return f"{kind}, written as {written}{delta}"
         case DataSlice(inputs=inputs):
             return "; ".join(f"{item.role} {item.name} ({item.bytes} bytes, {item.digest})" for item in inputs)
         case PreprocessingCode(kind=kind, entry_point=entry, files=files):

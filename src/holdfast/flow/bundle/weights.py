@@ -1,4 +1,4 @@
-"""The weights part: an estimator written by its loader, or a file of weights taken byte for byte."""
+"""The weights part: an estimator written by its loader, or files of weights taken byte for byte, whole or a delta."""
 
 import lzma
 import pickle
@@ -11,12 +11,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import CannotPackage, HoldfastError, NotFound, UsageError
+from holdfast.errors import CannotPackage, HoldfastError, Incomplete, UsageError
+from holdfast.flow.bundle.base import BASE_FOLDER, BaseVersion
 from holdfast.flow.bundle.code import code_of_value
+from holdfast.flow.bundle.weight_files import WeightFiles, weight_files
 from holdfast.names import RelativePath
 from holdfast.parts import Missing, Weights
 from holdfast.runtime.bundle_code import CODE_FOLDER
-from holdfast.runtime.loaders import FORMATS, loader_for
+from holdfast.runtime.loaders import NO_LOADER, loader_for
 from holdfast.runtime.loaders.sklearn import joblib_here
 from holdfast.store.disk import refusing
 
@@ -40,7 +42,9 @@ _UNREADABLE = (
 """What a pickle that is damaged, or that misses its modules, is known to raise."""
 
 
-def write_weights(model: Any, preprocessing: Any, project: Path, write: Write) -> tuple[Weights | Missing, Any, Any]:
+def write_weights(
+    model: Any, preprocessing: Any, project: Path, write: Write, base: BaseVersion | None = None
+) -> tuple[Weights | Missing, Any, Any]:
     """Write the model's files.
 
     A scikit-learn pipeline that comes with no preprocessing of its own is taken apart: everything before its last step
@@ -50,7 +54,8 @@ def write_weights(model: Any, preprocessing: Any, project: Path, write: Write) -
         model: an estimator, a path, or None.
         preprocessing: what the caller gave as preprocessing.
         project: where relative paths and modules are found.
-        write: writes one file of the bundle.
+        write: writes one file of the bundle; what `base` holds is not written.
+        base: what the weights are a delta on; None when they are whole.
 
     Returns:
         The part; the preprocessing, which may have come out of the model; and the estimator, if there is one in memory.
@@ -58,11 +63,18 @@ def write_weights(model: Any, preprocessing: Any, project: Path, write: Write) -
     Raises:
         CannotPackage: the model cannot be pickled, or its class lives in the training script.
         NotFound: no such file.
+        Incomplete: an adapter, whose base was not named.
+        UsageError: no known kind of weights, or a base for weights that are whole.
     """
+    if isinstance(model, str | PathLike):
+        return _from_files(weight_files(project / model), preprocessing, project, write, base)
+    if base is not None:
+        raise UsageError(
+            f"{'no model' if model is None else 'an estimator'} was given, which is no delta on {base.part()}",
+            hint="Give the file or folder of the adapter's weights.",
+        )
     if model is None:
         return Missing("weights", "no model was given"), preprocessing, None
-    if isinstance(model, str | PathLike):
-        return _from_file(project / model, preprocessing, project, write)
     model, preprocessing = _taken_apart(model, preprocessing)
     loader = loader_for(model)
     _write_code(model, project, write)
@@ -88,28 +100,50 @@ def _write_code(value: Any, project: Path, write: Write) -> None:
         write(RelativePath(f"{CODE_FOLDER}/{name}"), source)
 
 
-def _from_file(path: Path, preprocessing: Any, project: Path, write: Write) -> tuple[Weights | Missing, Any, Any]:
-    if not path.is_file():
-        raise NotFound(f"{path} does not exist", hint="Give the path of the weights relative to the project.")
-    known = FORMATS.get(path.suffix.lower())
-    if known is None:
-        raise UsageError(
-            f"{path.name} is not a known kind of weights", hint=f"Known endings: {', '.join(sorted(FORMATS))}"
-        )
-    written, loader, executes_code = known
+def _from_files(
+    found: WeightFiles, preprocessing: Any, project: Path, write: Write, base: BaseVersion | None
+) -> tuple[Weights | Missing, Any, Any]:
+    _refuse_contradiction(found, base)
     kind, model = "unknown", None
-    if loader == "sklearn":
+    if found.loader != NO_LOADER:
+        (path,) = found.files.values()
         model = _loaded(path, project)
         apart, inner = _taken_apart(model, preprocessing)
         if apart is not model:
             return write_weights(apart, inner, project, write)
         kind = f"{type(model).__module__}.{type(model).__qualname__}"
         _write_code(model, project, write)
-    target = RelativePath(f"{_FOLDER}/{path.name}")
-    with refusing(path):
-        data = path.read_bytes()
-    write(target, data)
-    return Weights(written, loader, kind, executes_code, (target,)), preprocessing, model
+    targets = tuple(RelativePath(f"{_FOLDER}/{name}") for name in found.files)
+    for target, path in zip(targets, found.files.values(), strict=True):
+        with refusing(path):
+            data = path.read_bytes()
+        write(target, data)
+    executes_code = found.executes_code or (base is not None and base.weights.executes_code)
+    part = None if base is None else base.part()
+    return Weights(found.format, found.loader, kind, executes_code, targets, part), preprocessing, model
+
+
+def _refuse_contradiction(found: WeightFiles, base: BaseVersion | None) -> None:
+    if base is None and found.adapts is not None:
+        said = f", which its config calls {found.adapts!r}" if found.adapts else ""
+        raise Incomplete(
+            f"these weights are an adapter, and not complete without the version that they are a delta on{said}",
+            hint="Register the base once, then name it: --base llama@3, or base='llama@3' in Python.",
+            missing=["weights"],
+            adapts=found.adapts,
+        )
+    if base is None:
+        return
+    if found.loader != NO_LOADER:
+        raise UsageError(
+            f"weights written as {found.format} are opened whole, and are no delta on {base.part()}",
+            hint="Leave the base out, or give weights that are a delta.",
+        )
+    inside = BASE_FOLDER.removeprefix(f"{_FOLDER}/")
+    if any(name.partition("/")[0] == inside for name in found.files):
+        raise UsageError(
+            f"the adapter has a file or folder {inside!r} of its own, where its base belongs", hint="Rename it."
+        )
 
 
 def _loaded(path: Path, project: Path) -> Any:

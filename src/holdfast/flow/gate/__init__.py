@@ -16,16 +16,6 @@ A gate moves nothing; `flow.promote` does.
 from holdfast.flow.gate.case import Workbench
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.judge import GateRequest, GateVerdict, gate
-from holdfast.flow.gate.policy import POLICY_STUB, Policy, StagePolicy
+from holdfast.flow.gate.policy import Policy, StagePolicy
 
-__all__ = [
-    "POLICY_STUB",
-    "Finding",
-    "GateRequest",
-    "GateVerdict",
-    "Outcome",
-    "Policy",
-    "StagePolicy",
-    "Workbench",
-    "gate",
-]
+__all__ = ["Finding", "GateRequest", "GateVerdict", "Outcome", "Policy", "StagePolicy", "Workbench", "gate"]

@@ -14,6 +14,7 @@ from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Approval, Meaning, NewVerdict
 from holdfast.registry.values import Stage, Version
+from holdfast.runtime.at_hand import require_at_hand
 
 __all__ = ["GateRequest", "GateVerdict", "gate", "stage_of"]
 
@@ -74,10 +75,12 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
 
     Raises:
         NotFound: no such model, version or stage.
+        Archived: the version was archived, and its bytes are not here.
         UsageError: policy asks for no rules.
     """
     # (1) resolve the reference to a version
     version = registry.resolve(request.reference)
+    require_at_hand(version, registry, bench.store)
     stage = stage_of(version.model, request, registry)
     baseline = None
     if stage.number is not None and stage.number != version.number:

@@ -12,6 +12,9 @@
     [model.churn.gate.production]   # the same keys, for one model
     metrics_min = { recall = 0.9 }
 
+    [retention]                     # which versions stay at hand; upkeep reads it
+    versions = 3
+
 A key that is not known is an error: a policy that is misspelt protects nobody.
 """
 
@@ -24,30 +27,14 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.canonical import JsonObject
+from holdfast.config import POLICY_NAME
 from holdfast.errors import NotFound, UsageError
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.names import ModelName, StageName
 from holdfast.registry.values import STAGES
 from holdfast.store.disk import refusing
 
-__all__ = ["POLICY_STUB", "RULE_NAMES", "Policy", "StagePolicy"]
-
-POLICY_STUB = """\
-# What each stage asks of a version. What stands here behind a # is the default.
-
-[stages]
-# names = ["staging", "production", "archived"]
-
-[gate.production]
-# margin = 0.0                  # how far the metric may fall below the version that holds the stage
-# group_margin = 0.05           # the same for each group of rows
-# group_rows_min = 20           # smaller groups are reported as untestable
-# latency_ms_p95_max = 100.0    # one row, measured in the bundle's own process
-# approvals_min = 1
-# second_person = false         # true: somebody else than the one who registered must approve
-# executes_code = "allow"       # "deny": no pickles
-"""
-"""What `init` writes: nothing but the defaults, to be found where they can be changed."""
+__all__ = ["RULE_NAMES", "Policy", "StagePolicy"]
 
 RULE_NAMES = (
     "completeness",
@@ -116,11 +103,13 @@ class Policy:
 
     Attributes:
         stages: the stages that models of this project have.
-        document: the parsed file.
+        document: the parsed file; its `[retention]` is taken apart by those who archive.
+        where: its name.
     """
 
     stages: tuple[StageName, ...] = STAGES
     document: Mapping[str, Any] = field(default_factory=dict)
+    where: str = POLICY_NAME
 
     @classmethod
     def read(cls, path: Path) -> "Policy":
@@ -146,10 +135,10 @@ class Policy:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{where} is not TOML: {error}", hint="Mend that line.") from error
-        _known(document, {"stages", "gate", "model"}, where)
+        _known(document, {"stages", "gate", "model", "retention"}, where)
         stages = _table(document.get("stages", {}), f"{where} [stages]")
         _known(stages, {"names"}, f"{where} [stages]")
-        policy = cls(_stages(stages.get("names", [str(name) for name in STAGES]), f"{where} [stages]"), document)
+        policy = cls(_stages(stages.get("names", [str(name) for name in STAGES]), f"{where} [stages]"), document, where)
         policy._check(where)
         return policy
 

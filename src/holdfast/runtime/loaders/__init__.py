@@ -31,6 +31,7 @@ FORMATS: dict[str, tuple[str, str, bool]] = {
     ".h5": ("h5", NO_LOADER, True),
     ".keras": ("keras", NO_LOADER, True),
     ".safetensors": ("safetensors", NO_LOADER, False),
+    ".gguf": ("gguf", NO_LOADER, False),
     ".onnx": ("onnx", NO_LOADER, False),
     ".ubj": ("ubj", NO_LOADER, False),
 }

@@ -9,12 +9,20 @@ from urllib.parse import urlsplit
 
 from holdfast.errors import UsageError
 
-__all__ = ["BUCKETS", "FOLDER", "Address", "checked_endpoint"]
+__all__ = ["BUCKETS", "FOLDER", "STORAGE_CLASSES", "Address", "checked_endpoint", "checked_storage_class"]
 
 FOLDER = "file"
 
 BUCKETS = {"s3": "Amazon S3 and whatever speaks like it", "gs": "Google Cloud Storage", "az": "Azure Blob Storage"}
 """The schemes of buckets. Credentials come from each one's usual environment variables."""
+
+STORAGE_CLASSES = {
+    "s3": ("STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"),
+    "gs": ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"),
+    "az": ("Hot", "Cool", "Cold"),
+}
+"""For each scheme the storage classes that answer a read at once, as its makers spell them. The others, such as Glacier
+Deep Archive or Azure's Archive, have to be asked hours before: a pull would fail, and a check could prove nothing."""
 
 _CHARACTERS_MAX = 2048
 """Longer than any address that works; what is longer was pasted by mistake."""
@@ -106,6 +114,29 @@ def checked_endpoint(endpoint: str, environment: Mapping[str, str] = os.environ)
             hint="Use https, or allow plain HTTP to other machines with AWS_ALLOW_HTTP=true.",
         )
     return endpoint.rstrip("/")
+
+
+def checked_storage_class(scheme: str, name: str) -> str:
+    """The storage class as the bucket spells it, when what is kept in it can be read at once.
+
+    Args:
+        scheme: of the remote's address.
+        name: as a person wrote it, in whatever case.
+
+    Raises:
+        UsageError: it is none of `STORAGE_CLASSES`.
+    """
+    known = STORAGE_CLASSES.get(scheme)
+    if known is None:
+        raise UsageError("only buckets have storage classes", hint="Leave --storage-class out.")
+    for one in known:
+        if one.lower() == name.lower():
+            return one
+    raise UsageError(
+        f"{name[:40]!r} is no storage class of {scheme}:// that answers a read at once",
+        hint=f"Choose one of: {', '.join(known)}.",
+        known=list(known),
+    )
 
 
 def is_loopback(host: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import obstore
 from obstore.exceptions import (
@@ -28,6 +28,9 @@ from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store
 from holdfast.errors import HoldfastError, NotFound, PermissionRefused, TooLarge, Unavailable, UsageError
 from holdfast.store.remote.address import Address, checked_endpoint
 from holdfast.store.remote.transport import Listed, Pieces
+
+if TYPE_CHECKING:
+    from obstore import Attributes
 
 __all__ = ["BucketTransport", "open_bucket", "open_folder_as_bucket"]
 
@@ -50,11 +53,18 @@ _LIST_ROWS = 1_000
 
 _TOLD_CHARACTERS_MAX = 300
 
+_NO_SUCH_CLASS = "InvalidStorageClass"
+"""The code of S3 for a storage class that a server does not have."""
+
 _Bucket = S3Store | GCSStore | AzureStore | LocalStore | MemoryStore
 
 
 def open_bucket(
-    address: Address, endpoint: str | None = None, environment: Mapping[str, str] = os.environ
+    address: Address,
+    endpoint: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    storage_class: str | None = None,
 ) -> "BucketTransport":
     """The bucket, with credentials from the environment.
 
@@ -62,6 +72,7 @@ def open_bucket(
         address: which one.
         endpoint: of a server that speaks like S3; when None, the one that the environment names, or Amazon's.
         environment: read for the endpoint; the library reads the credentials itself.
+        storage_class: of every file that is created; when None, the bucket's own.
 
     Raises:
         UsageError: an endpoint that may not be used, or credentials in a form that is not understood.
@@ -93,7 +104,7 @@ def open_bucket(
         raise UsageError(
             f"{address} cannot be opened: {_told(error)}", hint="Check the credentials in the environment."
         ) from error
-    return BucketTransport(str(address), bucket)
+    return BucketTransport(str(address), bucket, storage_class)
 
 
 def open_folder_as_bucket(root: Path) -> "BucketTransport":
@@ -104,9 +115,10 @@ def open_folder_as_bucket(root: Path) -> "BucketTransport":
 class BucketTransport:
     """See `Transport`."""
 
-    def __init__(self, name: str, bucket: _Bucket) -> None:
+    def __init__(self, name: str, bucket: _Bucket, storage_class: str | None = None) -> None:
         self._name = name
         self._bucket = bucket
+        self._attributes: Attributes | None = {"Storage-Class": storage_class} if storage_class else None
 
     @property
     def name(self) -> str:
@@ -119,7 +131,7 @@ class BucketTransport:
             return self.create_long(key, lambda: iter((data,)), len(data))
         try:
             with self._asking(key):
-                obstore.put(self._bucket, key, data, mode="create", use_multipart=False)
+                obstore.put(self._bucket, key, data, mode="create", use_multipart=False, attributes=self._attributes)
         except _Taken:
             return False
         return True
@@ -135,7 +147,13 @@ class BucketTransport:
         try:
             with self._asking(key):
                 obstore.put(
-                    self._bucket, key, iter(source), use_multipart=True, chunk_size=part, max_concurrency=_PARTS_AT_ONCE
+                    self._bucket,
+                    key,
+                    iter(source),
+                    use_multipart=True,
+                    chunk_size=part,
+                    max_concurrency=_PARTS_AT_ONCE,
+                    attributes=self._attributes,
                 )
         except _Taken:
             return False
@@ -206,6 +224,10 @@ class BucketTransport:
                 f"{self.name} cannot do what a remote needs: {_told(error)}", hint="Use another server or folder."
             ) from error
         except BaseError as error:
+            if _NO_SUCH_CLASS in str(error):
+                raise UsageError(
+                    f"{self.name} has no such storage class", hint="Add the remote again with one that its server has."
+                ) from error
             raise Unavailable(
                 f"{self.name} did not serve {key}: {_told(error)}",
                 hint="Check the network and the server, then try again; what was sent stays there.",

@@ -7,22 +7,29 @@ exact files, and after each of them what makes it visible to everybody.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
+
+from blake3 import blake3
 
 from holdfast.digest import Digest
 from holdfast.errors import IntegrityError
 from holdfast.store.catalog import Catalog
 from holdfast.store.check import check_store
+from holdfast.store.codec import base_of, unpack_bytes
 from holdfast.store.disk import refusing
-from holdfast.store.faults import left
+from holdfast.store.faults import UNREADABLE, left
 from holdfast.store.index import IndexFile, Place
 from holdfast.store.interface import EVERYTHING, Depth, StoreCheck, Stored
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local import LocalStore
+from holdfast.store.local_check import LocalCheck
 from holdfast.store.local_writer import LocalWriter
-from holdfast.store.remote.ranges import RangeCache
-from holdfast.store.remote.remote import Remote
+from holdfast.store.pack import CHUNK
+from holdfast.store.remote.ranges import RangeCache, Windows
+from holdfast.store.remote.relisting import list_again
+from holdfast.store.remote.remote import Remote, RemoteCatalog
 from holdfast.store.remote.sending import send_index, send_segment
 from holdfast.store.scratch import scratch
 
@@ -36,6 +43,8 @@ class RemoteStore(LocalStore):
         remote: where the bytes are; its cache holds copies of index files, and blocks.
         cache_bytes_max: how many bytes of blocks are kept.
     """
+
+    _reads_archives: ClassVar[bool] = True
 
     def __init__(self, remote: Remote, cache_bytes_max: int) -> None:
         super().__init__(remote.cache)
@@ -58,7 +67,7 @@ class RemoteStore(LocalStore):
             for name in marks:
                 staging.mark_damaged(name)
             with scratch(staging.tmp, SCRATCH_PREFIX) as pen:
-                inner = LocalWriter(staging, _Both(staging, self._catalog), cutting, pen)
+                inner = LocalWriter(staging, _Both(staging, self._remote.catalog), cutting, pen)
                 writer = _Writer(inner, staging, self._remote, lambda: self._forget(marks, staging))
                 try:
                     yield writer
@@ -75,14 +84,24 @@ class RemoteStore(LocalStore):
             raise
 
     def check(self, depth: Depth = EVERYTHING, progress: Callable[[int, int], None] | None = None) -> StoreCheck:
-        """See `Store.check`; every blob is read, however little was asked for."""
-        del depth
-        return check_store(self, progress)
+        """See `Store.check`. The remote itself is read, not what is kept of it on this machine.
+
+        Of an archive every blob is put together and read, however little was asked for: its records rest on others.
+        """
+        self._remote.catalog.read_anew()
+        if self._remote.is_archive():
+            for segment in {segment for file in self._catalog.files.values() for segment in file.segments}:
+                self._ranges.forget(segment)
+            found = check_store(self, progress)
+        else:
+            reader = Windows(self._remote.transport, self._layout.root)
+            found = LocalCheck(self._layout, self._catalog, depth, progress, reader).run()
+        notes = [f"the index file {name} is damaged" for name in sorted(self._remote.catalog.damaged)]
+        return replace(found, notes=(*found.notes, *notes))
 
     def repair(self) -> tuple[str, ...]:
-        """See `Store.repair`: nothing here is rebuilt, for others are at work in the remote; it looks again."""
-        self._catalog.refresh()
-        return ()
+        """See `Store.repair`: what no index file lists is listed again, and index files that are damaged go."""
+        return list_again(self._remote)
 
     def _chunk(self, id_: bytes, length: int) -> bytes:
         try:
@@ -90,6 +109,27 @@ class RemoteStore(LocalStore):
         except IntegrityError:
             self._ask_again(id_)
             raise
+
+    def _bytes(self, found: Place) -> bytes:
+        stored = self._segments.read(found.segment, found.offset, found.stored)
+        base = base_of(found.codec, stored) if found.kind == CHUNK else None
+        return unpack_bytes(found.codec, stored, found.length, None if base is None else self._base(base, found.length))
+
+    def _base(self, id_: bytes, length: int) -> bytes:
+        """The chunk that another one rests on, verified, and never one that rests on a third."""
+        wrong = "it is not there"
+        for found in self._remote.catalog.bases(id_, length):
+            try:
+                for data in self._attempts(found):
+                    if blake3(data).digest() == id_:
+                        return data
+                    wrong = "its bytes hash to something else"
+            except UNREADABLE as error:
+                wrong = str(error)
+            self._ranges.forget(found.segment)  # so that it is asked for again at the next read
+        raise IntegrityError(
+            f"its base b3:{id_.hex()} is damaged: {wrong}", hint="Push the data again from where it is whole."
+        )
 
     def _ask_again(self, id_: bytes) -> None:
         for place in self._catalog.places(id_):
@@ -106,14 +146,14 @@ class _Both(Catalog):
 
     shrinks: ClassVar[bool] = False
 
-    def __init__(self, staging: Layout, remote: Catalog) -> None:
+    def __init__(self, staging: Layout, remote: RemoteCatalog) -> None:
         super().__init__(staging)
         self._remote = remote
 
     def places(self, id_: bytes) -> Iterator[Place]:
         """See `Catalog.places`."""
         yield from super().places(id_)
-        yield from self._remote.places(id_)
+        yield from filter(self._remote.serves, self._remote.places(id_))
 
     def to_merge(self) -> tuple[bytes, list[str]] | None:
         """Never: each is sent as it is."""

@@ -3,18 +3,16 @@
 1. The recipes of what is missing, so that it is known which chunks it needs.
 2. Exact files of which most is missing, as they are.
 3. Records, pack by pack in the order of their places; every pack that is filled here is made visible at once, so that
-   a repetition goes on from there.
+   a repetition goes on from there. What rests on a base in an archive comes last, and is stored here by itself.
 4. Each blob in chunks is put together and hashed; then its recipe is made visible.
 """
 
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
 
 from blake3 import blake3
 
@@ -23,36 +21,25 @@ from holdfast.errors import IntegrityError, NotFound
 from holdfast.store.catalog import Catalog
 from holdfast.store.codec import PLAIN
 from holdfast.store.disk import CREATE, refusing, write_all
-from holdfast.store.faults import UNREADABLE, damaged
+from holdfast.store.faults import damaged
 from holdfast.store.index import EXACT, Place, Segment, row_bytes
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local import LocalStore
 from holdfast.store.local_writer import LocalWriter
 from holdfast.store.pack import BLOB, CHUNK, RECIPE, Record, recipe_chunks
 from holdfast.store.packing import PACK_BYTES
-from holdfast.store.remote.records import Chunks, Known, Parcel, is_proved, unpacked
+from holdfast.store.remote.reading import Reading
+from holdfast.store.remote.records import Chunks, Known, Parcel
 from holdfast.store.remote.remote import WINDOW_BYTES, Remote, segment_key
 from holdfast.store.scratch import scratch
 
 __all__ = ["Fetched", "Incoming"]
 
-_GAP_BYTES = 128 << 10
-"""Read over rather than asked around: what a line carries in the time of a way there and back."""
-
 _BLOBS_AT_ONCE = 50_000
 """Planned together: their records are held in memory, at about 300 bytes each."""
 
-_WINDOWS_AT_ONCE = 4
-"""Asked for at the same time: a line is full, and memory stays flat."""
-
 _WHOLE_FROM = 0.5
 """As in `outgoing`: an exact file of which more than this share is lacking comes as it is."""
-
-
-_Wanted = tuple[bytes, Place]
-
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
 @dataclass(slots=True)
@@ -85,12 +72,13 @@ class Incoming:
         Raises:
             NotFound: neither the store nor the remote holds a blob; the details give the `digest`.
             IntegrityError: the remote's bytes are not what they are named by; none of them became visible.
+            UnsupportedFormat: the remote is of a format that is not read here.
             Unavailable, PermissionRefused: the remote did not answer, or refused. A repetition goes on from there.
             NoSpace: the disk is full; what came before is there.
         """
         fetched = Fetched()
-        if not self._remote.catalog.refresh():
-            self._remote.catalog.look_for_segments()
+        self._remote.cutting()  # refuses a remote that is read by a later Holdfast only
+        self._remote.look()
         layout = Layout(self._store.root)
         known = Known(layout, Catalog(layout))
         marked = set(layout.names(layout.damaged))
@@ -105,9 +93,11 @@ class Incoming:
             scratch(layout.tmp, SCRATCH_PREFIX) as mine,
             _leaving(_Intake(layout, known.catalog, cutting, mine)) as intake,
         ):
+            known.catalog.write_what_was_lost(mine)
+            reading = Reading(self._remote, known, intake.commit)
             while some := list(islice(todo, _BLOBS_AT_ONCE)):
-                _Delivery(self._remote, known, intake, told).bring(some)
-        fetched.bytes = told.bytes
+                _Delivery(self._remote, known, reading, intake, told).bring(some)
+        fetched.bytes = reading.bytes
         return fetched
 
     def _size(self, digest: Digest) -> int:
@@ -121,7 +111,6 @@ class _Told:
         self._report = report
         self._total = total
         self._done = 0
-        self.bytes = 0
 
     def arrived(self, length: int) -> None:
         self._done += length
@@ -173,6 +162,11 @@ class _Intake(LocalWriter):
         """Whether the store lacks the record."""
         return not self._is_known(id_, length)
 
+    def replace(self, parcel: Parcel) -> None:
+        """Take a record that is damaged here, and forget that it was once it is visible."""
+        self._marked.add(parcel.id.hex())
+        self.take(parcel)
+
 
 @contextmanager
 def _leaving(intake: _Intake) -> Iterator[_Intake]:
@@ -185,11 +179,12 @@ def _leaving(intake: _Intake) -> Iterator[_Intake]:
 class _Delivery:
     """Some blobs on their way; the steps have the numbers of the module."""
 
-    def __init__(self, remote: Remote, known: Known, intake: _Intake, told: _Told) -> None:
+    def __init__(self, remote: Remote, known: Known, reading: Reading, intake: _Intake, told: _Told) -> None:
         self._remote = remote
         self._known = known
         self._intake = intake
         self._told = told
+        self._reading = reading
 
     def bring(self, digests: Sequence[Digest]) -> None:
         """Steps 1 to 4 for these blobs, all of which are lacking here."""
@@ -207,19 +202,16 @@ class _Delivery:
             chunks = list(recipe_chunks(recipe.stored))
             lacking = {id_: length for id_, length in chunks if self._intake.is_wanted(id_, length)}
             # (2) what comes as it is
-            exact = self._exact(digest)
-            if exact is not None and sum(lacking.values()) > _WHOLE_FROM * recipe.length:
-                self._intake.take_exact(digest, chunks, self._exactly(digest, exact, chunks))
-            else:
+            if sum(lacking.values()) <= _WHOLE_FROM * recipe.length or not self._takes_exact(digest, chunks):
                 wanted.update(dict.fromkeys(lacking, CHUNK))
         # (3) everything else
-        for parcel in self._parcels(wanted):
+        for parcel in self._reading.parcels(wanted):
             self._intake.take(parcel)
             self._told.arrived(parcel.length)
         self._intake.commit()
         # (4) what was put together
         for digest, recipe in recipes.items():
-            self._prove(digest, list(recipe_chunks(recipe.stored)))
+            self._prove_or_mend(digest, list(recipe_chunks(recipe.stored)))
             self._intake.take(recipe)
         self._intake.commit()
 
@@ -237,24 +229,31 @@ class _Delivery:
     def _recipes(self, digests: Sequence[Digest]) -> Iterator[Parcel]:
         places = {digest: self._known.place(bytes.fromhex(digest.hex)) for digest in digests}
         own = {digest: place is not None and place.kind == RECIPE for digest, place in places.items()}
-        yield from self._parcels({bytes.fromhex(digest.hex): RECIPE for digest, is_here in own.items() if not is_here})
+        elsewhere = [digest for digest, is_here in own.items() if not is_here]
+        yield from self._reading.parcels({bytes.fromhex(digest.hex): RECIPE for digest in elsewhere})
         for digest in (digest for digest, is_here in own.items() if is_here):
             try:
                 yield self._known.parcel(bytes.fromhex(digest.hex), RECIPE)
             except IntegrityError:
-                yield from self._parcels({bytes.fromhex(digest.hex): RECIPE})
+                yield from self._reading.parcels({bytes.fromhex(digest.hex): RECIPE})
 
-    def _exact(self, digest: Digest) -> int | None:
-        """The length of the remote's exact file of a blob; None when it has none."""
+    def _takes_exact(self, digest: Digest, chunks: Chunks) -> bool:
+        """Whether the remote has an exact file of the blob, and it came whole."""
         size = next((place.length for place in self._places(digest)), 0)
-        return size if self._remote.catalog.stands(Segment(EXACT, digest.hex, size)) else None
+        if not self._remote.catalog.stands(Segment(EXACT, digest.hex, size)):
+            return False
+        with suppress(IntegrityError):  # its chunks may be whole elsewhere; of one that is not, the remote says so
+            self._intake.take_exact(digest, chunks, self._exactly(digest, size, chunks))
+            return True
+        return False
 
     def _exactly(self, digest: Digest, size: int, chunks: Chunks) -> Iterator[bytes]:
         """The bytes of an exact file, each chunk proved, and the whole at the end."""
         key, state = segment_key(Segment(EXACT, digest.hex, size)), hashlib.sha256()
         left, held = iter(chunks), bytearray()
         id_, length = next(left, (b"", 0))
-        for data in self._windows([(key, at, min(WINDOW_BYTES, size - at)) for at in range(0, size, WINDOW_BYTES)]):
+        ranges = [(key, at, min(WINDOW_BYTES, size - at)) for at in range(0, size, WINDOW_BYTES)]
+        for data in self._reading.windows(ranges):
             state.update(data)
             held += data
             at = 0
@@ -269,82 +268,16 @@ class _Delivery:
         if held or length or state.hexdigest() != digest.hex:
             raise damaged(digest, Digest(state.hexdigest()))
 
-    def _parcels(self, wanted: dict[bytes, int]) -> Iterator[Parcel]:
-        """The records, each from the first place that has it whole."""
-        turn = 0
-        while wanted:
-            chosen: list[_Wanted] = []
-            for id_, kind in wanted.items():
-                places = [place for place in self._remote.catalog.places(id_) if place.kind == kind]
-                if len(places) <= turn:
-                    raise self._nowhere(id_, is_listed=bool(places))
-                chosen.append((id_, places[turn]))
-            failed: dict[bytes, int] = {}
-            for answer in self._runs(chosen):
-                for id_, parcel in answer:
-                    if parcel is None:
-                        failed[id_] = wanted[id_]
-                    else:
-                        yield parcel
-            wanted = failed
-            turn += 1
-
-    def _nowhere(self, id_: bytes, *, is_listed: bool) -> Exception:
-        what = f"a record of {self._remote.name} ({id_.hex()[:12]})"
-        if is_listed:
-            hint = (
-                "Push the data again from where it is whole, to another remote or after the damaged pack was removed."
-            )
-            return IntegrityError(
-                f"{what} is damaged: its bytes hash to something else", hint=hint, remote=self._remote.name
-            )
-        return NotFound(f"{what} is lost", hint="Push the data again from where it is.", remote=self._remote.name)
-
-    def _runs(self, chosen: list[_Wanted]) -> Iterator[list[tuple[bytes, Parcel | None]]]:
-        chosen.sort(key=lambda one: (one[1].segment, one[1].offset))
-        return self._at_once(self._run, list(_neighbours(chosen)))
-
-    def _run(self, run: list[_Wanted]) -> list[tuple[bytes, Parcel | None]]:
-        """Neighbouring records, read together and proved."""
-        first, last = run[0][1], run[-1][1]
-        begin, end = first.offset, last.offset + last.stored
+    def _prove_or_mend(self, digest: Digest, chunks: Chunks) -> None:
+        """Chunks that were here, and show themselves to be damaged only now, are fetched too."""
         try:
-            data = self._range(segment_key(first.segment), begin, end - begin)
-        except NotFound:
-            return [(id_, None) for id_, _ in run]
-        answers: list[tuple[bytes, Parcel | None]] = []
-        for id_, place in run:
-            stored = data[place.offset - begin : place.offset - begin + place.stored]
-            try:
-                whole = is_proved(id_, place, unpacked(place, stored))
-            except UNREADABLE:
-                whole = False
-            answers.append((id_, Parcel(id_, place.kind, place.codec, place.length, stored) if whole else None))
-        return answers
-
-    def _windows(self, ranges: list[tuple[str, int, int]]) -> Iterator[bytes]:
-        return self._at_once(lambda one: self._range(*one), ranges)
-
-    def _range(self, key: str, offset: int, length: int) -> bytes:
-        data = self._remote.transport.range(key, offset, length) if length else b""
-        self._told.bytes += len(data)
-        return data
-
-    @staticmethod
-    def _at_once(work: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
-        """The answers in order, a few asked for ahead."""
-        with ThreadPoolExecutor(_WINDOWS_AT_ONCE, "holdfast-fetch") as pool:
-            running: list[Future[_R]] = []
-            try:
-                for item in items:
-                    running.append(pool.submit(work, item))
-                    if len(running) > _WINDOWS_AT_ONCE:
-                        yield running.pop(0).result()
-                while running:
-                    yield running.pop(0).result()
-            finally:
-                for future in running:
-                    future.cancel()
+            self._prove(digest, chunks)
+        except IntegrityError:
+            bad = [id_ for id_, _ in chunks if not self._known.is_whole(id_)]
+            for parcel in self._reading.parcels(dict.fromkeys(bad, CHUNK)):
+                self._intake.replace(parcel)
+            self._intake.commit()
+            self._prove(digest, chunks)
 
     def _prove(self, digest: Digest, chunks: Chunks) -> None:
         state = hashlib.sha256()
@@ -352,23 +285,3 @@ class _Delivery:
             state.update(piece)
         if state.hexdigest() != digest.hex:
             raise damaged(digest, f"the recipe in {self._remote.name} puts together something else")
-
-
-def _neighbours(chosen: list[_Wanted]) -> Iterator[list[_Wanted]]:
-    """Records that are asked for together: of one segment, with small gaps, and not too much at once."""
-    run: list[_Wanted] = []
-    for one in chosen:
-        place = one[1]
-        if run:
-            first, last = run[0][1], run[-1][1]
-            gap = place.offset - last.offset - last.stored
-            if (
-                place.segment != first.segment
-                or gap > _GAP_BYTES
-                or place.offset + place.stored - first.offset > WINDOW_BYTES
-            ):
-                yield run
-                run = []
-        run.append(one)
-    if run:
-        yield run

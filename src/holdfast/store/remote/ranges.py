@@ -20,7 +20,7 @@ from holdfast.store.remote.remote import segment_key
 from holdfast.store.remote.transport import Transport
 from holdfast.store.segments import Segments
 
-__all__ = ["BLOCK_BYTES", "RangeCache"]
+__all__ = ["BLOCK_BYTES", "RangeCache", "Windows"]
 
 BLOCK_BYTES = 2 << 20
 """Asked for at once: a line carries it in about the time of one way there and back."""
@@ -145,3 +145,17 @@ class RangeCache(Segments):
                 path.unlink()
             left -= size
         return left
+
+
+class Windows(RangeCache):
+    """The same without a cache on disk: for whoever wants to know what the remote itself holds."""
+
+    def __init__(self, transport: Transport, root: Path) -> None:
+        super().__init__(transport, root, 0)
+
+    def _kept_block(self, segment: Segment, number: int) -> bytes | None:
+        del segment, number
+        return None
+
+    def _keep(self, segment: Segment, number: int, data: bytes) -> None:
+        """Nowhere."""

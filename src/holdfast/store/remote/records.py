@@ -98,14 +98,23 @@ class Known:
             IntegrityError: no place has.
             NotFound: there is no such record.
         """
+        return self.read(id_, kind)[0]
+
+    def read(self, id_: bytes, kind: int) -> tuple[Parcel, bytes]:
+        """The record as `parcel`, and its bytes.
+
+        Raises:
+            As `parcel`.
+        """
         wrong: str | None = None
         for place in self.catalog.places(id_):
             if place.kind != kind:
                 continue
             try:
                 stored = self._segments.read(place.segment, place.offset, place.stored)
-                if is_proved(id_, place, unpacked(place, stored)):
-                    return Parcel(id_, kind, place.codec, place.length, stored)
+                data = unpacked(place, stored)
+                if is_proved(id_, place, data):
+                    return Parcel(id_, kind, place.codec, place.length, stored), data
                 wrong = "its bytes hash to something else"
             except UNREADABLE as error:
                 wrong = str(error)
@@ -114,6 +123,13 @@ class Known:
             raise absent(digest)
         self._layout.mark_damaged(id_.hex())
         raise damaged(digest, wrong)
+
+    def is_whole(self, chunk: bytes) -> bool:
+        """Whether any place has the chunk whole."""
+        with suppress(IntegrityError, NotFound):
+            self.parcel(chunk, CHUNK)
+            return True
+        return False
 
     def chunks(self, digest: Digest) -> Chunks:
         """The chunks of a blob that is kept so.
@@ -134,5 +150,4 @@ class Known:
             As `parcel`.
         """
         for id_, _ in chunks:
-            parcel = self.parcel(id_, CHUNK)
-            yield unpack_bytes(parcel.codec, parcel.stored, parcel.length)
+            yield self.read(id_, CHUNK)[1]

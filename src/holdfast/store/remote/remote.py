@@ -14,11 +14,12 @@ from blake3 import blake3
 
 from holdfast.errors import AlreadyExists, IntegrityError, NotFound, UnsupportedFormat
 from holdfast.store.catalog import Catalog
+from holdfast.store.codec import BASE_ID_BYTES, base_of, needs_base
 from holdfast.store.cut import Cutting
 from holdfast.store.disk import place, refusing
 from holdfast.store.index import PACK, Place, Segment
-from holdfast.store.layout import CONFIG_NAME, Layout, is_name
-from holdfast.store.pack import RECIPE, RECIPE_BYTES_MAX, RECORD_BYTES_MAX
+from holdfast.store.layout import CONFIG_NAME, Layout, archive_config, is_name
+from holdfast.store.pack import CHUNK, RECIPE, RECIPE_BYTES_MAX, RECORD_BYTES_MAX
 from holdfast.store.remote.refs import REF_BYTES_MAX, SnapshotRef, VersionRef, read_ref
 from holdfast.store.remote.transport import Transport
 
@@ -67,6 +68,13 @@ class RemoteCatalog(Catalog):
             self.damaged = frozenset(name for name, is_whole in zip(new, whole, strict=True) if not is_whole)
             return super().refresh()
 
+    def read_anew(self) -> None:
+        """Copy every index file again: what was damaged in the remote since it was copied shows then."""
+        with self._copying:
+            self.drop(list(self._layout.names(self._layout.index)))
+        if not self.refresh():
+            self.look_for_segments()
+
     def add(self, data: bytes, segments: Iterable[Segment]) -> None:
         """Take in an index file that was just sent, whose segments were sent before it."""
         with self._copying:
@@ -86,6 +94,30 @@ class RemoteCatalog(Catalog):
             if found.stored <= limit and (found.kind == RECIPE or found.length <= limit):
                 yield found
 
+    def bases(self, id_: bytes, length: int) -> list[Place]:
+        """Where a chunk of this length is so that others may rest on it: in a codec without base."""
+        places = (place for place in self.places(id_) if place.kind == CHUNK and place.length == length)
+        return [place for place in places if not needs_base(place.codec)]
+
+    def holds(self, id_: bytes) -> bool:
+        """See `Catalog.holds`: whether it is anywhere, with what it rests on."""
+        return any(map(self.serves, self.places(id_)))
+
+    def serves(self, place: Place) -> bool:
+        """Whether the record at `place` can be read, as far as the index tells: its base may be in a lost segment.
+
+        Raises:
+            Unavailable, PermissionRefused: the remote was asked for the base, and did not answer, or refused.
+        """
+        if not self.lost or not needs_base(place.codec):
+            return True
+        try:
+            named = self._transport.range(segment_key(place.segment), place.offset, BASE_ID_BYTES)
+            base = base_of(place.codec, named)
+        except (NotFound, ValueError):
+            return False
+        return base is not None and bool(self.bases(base, place.length))
+
     def look_for_segments(self) -> None:
         """Find out which segments are lost, from what the remote lists."""
         if not self._is_adding:
@@ -101,7 +133,12 @@ class RemoteCatalog(Catalog):
 
     def _make_folder(self) -> None:
         with refusing(self._layout.index):
-            self._layout.index.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self._layout.index.is_dir():
+                self._layout.prepare(
+                    archive=True
+                )  # it can be opened as a store too, which finds out how the remote cuts
+                self._layout.index.mkdir(exist_ok=True, mode=0o700)
 
     def _copy(self, name: str, size: int) -> bool:
         def fill(sink: BinaryIO) -> None:
@@ -125,17 +162,51 @@ class Remote:
     Args:
         transport: how its files are reached.
         cache: a folder for copies of its index files; it may be removed at any time.
+        cold: how packs of blobs and chunks, and exact files, are created; as everything else when None.
+
+    Attributes:
+        transport, cache, cold: as given.
+        catalog: where its records are.
     """
 
-    def __init__(self, transport: Transport, cache: Path) -> None:
+    def __init__(self, transport: Transport, cache: Path, cold: Transport | None = None) -> None:
         self.transport = transport
         self.cache = cache
+        self.cold = cold or transport
+        self._found: Cutting | None = None
         self.catalog = RemoteCatalog(transport, cache)
+        self._notes = Layout(cache)
+        self._damaged: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
         """Its address."""
         return self.transport.name
+
+    def look(self) -> None:
+        """Find out what is there now, and what was found damaged on this machine."""
+        if not self.catalog.refresh():
+            self.catalog.look_for_segments()
+        self._damaged = frozenset(self._notes.names(self._notes.damaged))
+
+    def holds(self, id_: bytes) -> bool:
+        """Whether a record is listed, and nobody on this machine has found it damaged; what is not is sent again."""
+        return self.catalog.holds(id_) and id_.hex() not in self._damaged
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a recipe that is listed says nothing of its chunks: something is known to be lost or damaged."""
+        return bool(self.catalog.lost or self.catalog.damaged or self._damaged)
+
+    def note_damage(self, id_: bytes) -> None:
+        """Remember on this machine that no place of a record is whole, so that the next push sends it again."""
+        self._notes.mark_damaged(id_.hex())
+
+    def forget_damage(self, sent: Iterable[bytes]) -> None:
+        """These were sent again, and proved."""
+        for name in self._damaged & {id_.hex() for id_ in sent}:
+            self._notes.forget_damage(name)
+        self._damaged = frozenset(self._notes.names(self._notes.damaged))
 
     def cutting(self) -> Cutting | None:
         """How whoever writes here cuts; None where nobody has written yet.
@@ -143,6 +214,8 @@ class Remote:
         Raises:
             UnsupportedFormat: not a store, or one of a format that is not read here.
         """
+        if self._found is not None:
+            return self._found  # a config is never written over
         try:
             data = self.transport.read(CONFIG_NAME, bytes_max=_CONFIG_BYTES_MAX)
         except NotFound:
@@ -150,18 +223,27 @@ class Remote:
         with refusing(self.cache):
             self.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         place(self.cache / CONFIG_NAME, 0o444, lambda sink: sink.write(data))
-        found = Layout(self.cache).cutting()
-        if found is None:
+        self._found = Layout(self.cache).cutting()
+        if self._found is None:
             raise UnsupportedFormat(
                 f"{self.name} is a store of the layout 'files', which is no remote", hint="Name another place for it."
             )
-        return found
+        return self._found
 
-    def prepare(self, like: Layout | None = None) -> Cutting:
+    def is_archive(self) -> bool:
+        """Whether records there may rest on others: decided for good when the first writer came.
+
+        Raises:
+            As `cutting`.
+        """
+        return self.cutting() is not None and Layout(self.cache).is_archive()
+
+    def prepare(self, like: Layout | None = None, *, archive: bool = False) -> Cutting:
         """Make the remote a store, where it is none; how to cut for it.
 
         Args:
             like: the local store whose parameters of cutting it gets.
+            archive: what is made is an archive; what is there stays what it is.
 
         Raises:
             As `cutting`.
@@ -173,7 +255,8 @@ class Remote:
                 source = Layout(self.cache)
                 source.prepare()
             with refusing(source.root):
-                self.transport.create(CONFIG_NAME, (source.root / CONFIG_NAME).read_bytes())
+                config = (source.root / CONFIG_NAME).read_bytes()
+            self.transport.create(CONFIG_NAME, archive_config(config) if archive else config)
             found = self.cutting()
         if found is None:
             raise NotFound(f"{self.name} does not show what was written to it", hint="Check the bucket and try again.")

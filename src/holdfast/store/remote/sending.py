@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
 
 from holdfast.digest import Digest
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, NotFound
 from holdfast.store.cut import HEAD_BYTES
 from holdfast.store.faults import damaged
 from holdfast.store.index import PACK, IndexFile, Segment, index_bytes, row_bytes
@@ -17,7 +18,7 @@ from holdfast.store.pack import BLOB, HEADER_BYTES, RECIPE, read_directory
 from holdfast.store.parallel import on_all_workers
 from holdfast.store.remote.records import Known
 from holdfast.store.remote.remote import WINDOW_BYTES, Remote, segment_key
-from holdfast.store.remote.transport import Pieces
+from holdfast.store.remote.transport import Pieces, Transport
 from holdfast.store.steady import read_fully, steady
 
 __all__ = ["Sent", "create_segment", "proved", "send_index", "send_segment", "send_whole_packs"]
@@ -68,7 +69,7 @@ def send_whole_packs(
         place = known.place(id_)
         if place is None or place.kind != BLOB:
             rest.append((digest, None))
-        elif remote.catalog.holds(id_):
+        elif remote.holds(id_):
             there.append(digest)
         else:
             lacking[place.segment] = lacking.get(place.segment, 0) + _RECORD_OVERHEAD_BYTES + place.stored
@@ -95,7 +96,7 @@ def _send_as_it_is(layout: Layout, remote: Remote, segment: Segment) -> int | No
         return None
     if any(record.kind == RECIPE for record in records):
         return None
-    travelled = create_segment(remote, segment, lambda: iter((data,)))
+    travelled = create_segment(remote, segment, lambda: iter((data,)), remote.cold)
     return travelled + send_index(remote, index_bytes([segment], [row_bytes(record, 0) for record in records]))
 
 
@@ -110,18 +111,42 @@ def send_segment(remote: Remote, segment: Segment, path: Path) -> int:
 
 def send_index(remote: Remote, data: bytes) -> int:
     """Make visible what an index file lists, all of which was sent before; how many bytes travelled."""
-    is_new = remote.transport.create(f"index/{blake3(data).hexdigest()}", data)
+    transport, key = remote.transport, f"index/{blake3(data).hexdigest()}"
+    travelled = 0
+    if transport.create(key, data):
+        travelled = len(data)
+    elif _lists_else(transport, key, data):
+        # As with a segment: nobody can use it, and this is the one content that may stand here.
+        transport.remove(key)
+        transport.create(key, data)
+        travelled = len(data)
     remote.catalog.add(data, IndexFile(data).segments)
-    return len(data) if is_new else 0
+    return travelled
 
 
-def create_segment(remote: Remote, segment: Segment, pieces: Pieces) -> int:
-    """Have the remote hold a pack or exact file; how many bytes travelled."""
-    transport, key = remote.transport, segment_key(segment)
+def _lists_else(transport: Transport, key: str, data: bytes) -> bool:
+    with suppress(NotFound):  # somebody else is exchanging it
+        return transport.range(key, 0, len(data) + 1) != data
+    return True
+
+
+def create_segment(remote: Remote, segment: Segment, pieces: Pieces, through: Transport | None = None) -> int:
+    """Have the remote hold a pack or exact file; how many bytes travelled.
+
+    Args:
+        remote: where to.
+        segment: what.
+        pieces: its bytes.
+        through: creates it: `remote.cold` for what need not be at hand, and `remote.transport` when None.
+    """
+    transport, key = through or remote.transport, segment_key(segment)
     if not transport.create_long(key, pieces, segment.size):
         if transport.size(key) == segment.size and _is_whole(remote, segment):
             return 0
-        # Damaged for everybody: what is named by its content may only ever be exchanged for that content.
+        # Damaged for everybody: what is named by its content may only ever be exchanged for that content, which has to
+        # be at hand before the other goes.
+        for _ in pieces():
+            pass
         transport.remove(key)
         transport.create_long(key, pieces, segment.size)
     return segment.size

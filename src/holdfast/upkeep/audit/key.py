@@ -17,8 +17,8 @@ from pathlib import Path
 from holdfast.config import Settings
 from holdfast.errors import IntegrityError, NotFound, UsageError
 from holdfast.registry.checkpoints import Checkpoint, SignerKey, VerifierKey
-from holdfast.registry.interface import Registry
 from holdfast.registry.merkle import Head
+from holdfast.registry.provable import ProvableRegistry
 from holdfast.store.disk import place, refusing
 
 __all__ = ["LogKey", "not_as_seen", "require_name"]
@@ -92,7 +92,7 @@ class LogKey:
         note = self._read("signed")
         return None if note is None else self.make().open(note)
 
-    def sign(self, registry: Registry) -> bytes:
+    def sign(self, registry: ProvableRegistry) -> bytes:
         """The signed checkpoint of the log as it stands.
 
         Raises:

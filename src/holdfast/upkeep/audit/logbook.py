@@ -10,9 +10,9 @@ from holdfast.digest import hash_bytes
 from holdfast.errors import NotFound, UsageError
 from holdfast.registry.actions import Action
 from holdfast.registry.checkpoints import Checkpoint
-from holdfast.registry.interface import Registry
 from holdfast.registry.merkle import Head
 from holdfast.registry.proofs import Consistency, Inclusion
+from holdfast.registry.provable import ProvableRegistry
 from holdfast.registry.records import Audit, Event, NewEvent
 from holdfast.upkeep.audit.key import LogKey
 from holdfast.upkeep.audit.memory import Memory, Watch
@@ -84,14 +84,14 @@ class Logbook:
         memory: what this user saw of it.
     """
 
-    def __init__(self, registry: Registry, key: LogKey, memory: Memory) -> None:
+    def __init__(self, registry: ProvableRegistry, key: LogKey, memory: Memory) -> None:
         self.registry = registry
         self.key = key
         self.memory = memory
         self.watch = Watch(memory, key)
 
     @classmethod
-    def of(cls, settings: Settings, registry: Registry) -> "Logbook":
+    def of(cls, settings: Settings, registry: ProvableRegistry) -> "Logbook":
         """The log of a project."""
         return cls(registry, LogKey.of(settings), Memory.of(settings))
 

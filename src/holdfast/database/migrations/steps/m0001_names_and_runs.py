@@ -5,11 +5,16 @@ from alembic import op
 from sqlalchemy import Column
 
 from holdfast.database.migrations.promises_0001 import sqlite_triggers
+from holdfast.database.migrations.promises_0001_postgres import postgres_triggers
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+# Frozen here, as the rest of the step is, whatever later columns are made of.
+_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+_INTEGER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 
 
 def upgrade() -> None:
@@ -21,7 +26,8 @@ def upgrade() -> None:
     _lineage_and_replicas()
     _runs()
     connection = op.get_bind()
-    for statement in sqlite_triggers():
+    is_server = connection.dialect.name == "postgresql"
+    for statement in postgres_triggers(connection) if is_server else sqlite_triggers():
         connection.exec_driver_sql(statement)
 
 
@@ -32,29 +38,29 @@ def downgrade() -> None:
 
 
 def _text(name: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, sa.Text, nullable=nullable)
+    return Column(name, _TEXT, nullable=nullable)
 
 
 def _number(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, sa.Integer, nullable=nullable)
+    return Column(name, _INTEGER, nullable=nullable)
 
 
 def _names() -> None:
     op.create_table(
         "models",
-        Column("name", sa.Text, primary_key=True),
+        Column("name", _TEXT, primary_key=True),
         _text("created_at"),
         _text("created_by"),
         _text("description"),
     )
     op.create_table(
         "version_counters",
-        Column("model", sa.Text, sa.ForeignKey("models.name"), primary_key=True),
+        Column("model", _TEXT, sa.ForeignKey("models.name"), primary_key=True),
         _number("value"),
     )
     op.create_table(
         "versions",
-        Column("model", sa.Text, sa.ForeignKey("models.name"), nullable=False),
+        Column("model", _TEXT, sa.ForeignKey("models.name"), nullable=False),
         _number("number"),
         _text("digest"),
         Column("complete", sa.Boolean, nullable=False),
@@ -75,7 +81,7 @@ def _names() -> None:
 def _events() -> None:
     op.create_table(
         "events",
-        Column("index", sa.Integer, primary_key=True, autoincrement=False),
+        Column("index", _INTEGER, primary_key=True, autoincrement=False),
         _text("time"),
         _text("actor"),
         _text("action"),
@@ -88,9 +94,9 @@ def _events() -> None:
         _number("epoch", nullable=True),
         _number("last_known_good", nullable=True),
         _text("reason"),
-        Column("verdict", sa.Text, sa.ForeignKey("verdicts.digest"), nullable=True),
+        Column("verdict", _TEXT, sa.ForeignKey("verdicts.digest"), nullable=True),
         _text("approvals"),
-        Column("idempotency_key", sa.Text, nullable=True, unique=True),
+        Column("idempotency_key", _TEXT, nullable=True, unique=True),
         _text("details"),
         _text("prev", nullable=True),
         _text("hash"),
@@ -103,12 +109,12 @@ def _events() -> None:
 def _stages() -> None:
     op.create_table(
         "stages",
-        Column("model", sa.Text, sa.ForeignKey("models.name"), nullable=False),
+        Column("model", _TEXT, sa.ForeignKey("models.name"), nullable=False),
         _text("name"),
         _number("number", nullable=True),
         _number("epoch"),
         _number("last_known_good", nullable=True),
-        Column("event", sa.Integer, sa.ForeignKey("events.index"), nullable=False),
+        Column("event", _INTEGER, sa.ForeignKey("events.index"), nullable=False),
         _text("changed_at"),
         sa.PrimaryKeyConstraint("model", "name"),
         sa.ForeignKeyConstraint(["model", "number"], ["versions.model", "versions.number"]),
@@ -119,7 +125,7 @@ def _stages() -> None:
 def _judgements() -> None:
     op.create_table(
         "verdicts",
-        Column("digest", sa.Text, primary_key=True),
+        Column("digest", _TEXT, primary_key=True),
         _text("model"),
         _number("number"),
         _text("stage"),
@@ -131,12 +137,12 @@ def _judgements() -> None:
     op.create_index("verdicts_by_version", "verdicts", ["model", "number"])
     op.create_table(
         "approvals",
-        Column("id", sa.Text, primary_key=True),
+        Column("id", _TEXT, primary_key=True),
         _text("model"),
         _number("number"),
         _text("digest"),
         _text("stage"),
-        Column("verdict", sa.Text, sa.ForeignKey("verdicts.digest"), nullable=True),
+        Column("verdict", _TEXT, sa.ForeignKey("verdicts.digest"), nullable=True),
         _text("approver"),
         _text("meaning"),
         _text("reason"),
@@ -156,7 +162,7 @@ def _lineage_and_replicas() -> None:
     op.create_index("lineage_by_parent", "lineage", ["parent_kind", "parent"])
     op.create_table(
         "replicas",
-        Column("id", sa.Text, primary_key=True),
+        Column("id", _TEXT, primary_key=True),
         _text("model"),
         _text("stage"),
         _text("host"),
@@ -177,7 +183,7 @@ def _lineage_and_replicas() -> None:
 def _runs() -> None:
     op.create_table(
         "runs",
-        Column("id", sa.Text, primary_key=True),
+        Column("id", _TEXT, primary_key=True),
         _text("model", nullable=True),
         _text("name"),
         _text("status"),
@@ -202,7 +208,7 @@ def _runs() -> None:
     op.create_index("run_params_by_text", "run_params", ["key", "text", "run"])
     op.create_table(
         "run_points",
-        Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        Column("id", _INTEGER, primary_key=True, autoincrement=True),
         _run(),
         _text("key"),
         _number("step"),
@@ -244,4 +250,4 @@ def _runs() -> None:
 
 
 def _run() -> Column[str]:
-    return Column("run", sa.Text, sa.ForeignKey("runs.id"), nullable=False)
+    return Column("run", _TEXT, sa.ForeignKey("runs.id"), nullable=False)

@@ -7,6 +7,8 @@ by one, or to what was taken in.
 
 from alembic import op
 
+from holdfast.database.migrations.plpgsql import function, quoted_schema
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -33,10 +35,45 @@ _NUMBERED = (
     "'a version needs its event and a number that was counted for it or is its own, and is never replaced'); END"
 )
 
+_COUNTED_ON_A_SERVER = """
+BEGIN
+  IF NEW.model IS DISTINCT FROM OLD.model OR (NEW.value IS DISTINCT FROM OLD.value + 1 AND NOT (
+    COALESCE(NEW.value > OLD.value, false)
+    AND EXISTS (SELECT 1 FROM events WHERE "index" = (SELECT MAX("index") FROM events)
+      AND action = 'model:version:import' AND model = NEW.model AND to_number = NEW.value)))
+  THEN
+    RAISE EXCEPTION 'version numbers go up by one, or to one that was taken in';
+  END IF;
+  RETURN NEW;
+END
+"""
+
+_NUMBERED_ON_A_SERVER = """
+DECLARE
+  counted bigint := (SELECT value FROM version_counters WHERE model = NEW.model);
+BEGIN
+  IF NEW.number < 1 OR counted IS NULL OR NEW.number > counted
+    OR NOT EXISTS (SELECT 1 FROM events WHERE "index" = (SELECT MAX("index") FROM events)
+      AND model = NEW.model AND to_number = NEW.number AND to_digest = NEW.digest
+      AND (action = 'model:version:import'
+        OR (action IN ('model:version:register', 'model:version:adopt') AND NEW.number = counted)))
+  THEN
+    RAISE EXCEPTION
+      'a version needs its event and a number that was counted for it or is its own, and is never replaced';
+  END IF;
+  RETURN NEW;
+END
+"""
+
 
 def upgrade() -> None:
     """Exchanges two triggers for ones that know of both ways."""
     connection = op.get_bind()
+    if connection.dialect.name == "postgresql":
+        schema = quoted_schema(connection)
+        connection.exec_driver_sql(function("version_counters_update", _COUNTED_ON_A_SERVER, schema))
+        connection.exec_driver_sql(function("versions_insert", _NUMBERED_ON_A_SERVER, schema))
+        return
     for name, statement in (("version_counters_refuse_update", _COUNTED), ("versions_refuse_insert", _NUMBERED)):
         connection.exec_driver_sql(f"DROP TRIGGER {name}")
         connection.exec_driver_sql(statement)

@@ -12,11 +12,14 @@ from alembic import op
 from sqlalchemy import Column, Connection
 
 from holdfast.database.migrations.promises_0003 import sqlite_triggers
+from holdfast.database.migrations.promises_0003_postgres import postgres_triggers
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+
+_INTEGER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 
 _ROWS_AT_A_TIME = 1_000
 """Bodies held in memory at once."""
@@ -30,7 +33,7 @@ def upgrade() -> None:
     """Makes the table, fills it, and closes it."""
     op.create_table(
         "event_nodes",
-        Column("event", sa.Integer, sa.ForeignKey("events.index"), primary_key=True, autoincrement=False),
+        Column("event", _INTEGER, sa.ForeignKey("events.index"), primary_key=True, autoincrement=False),
         Column("nodes", sa.LargeBinary, nullable=False),
     )
     connection = op.get_bind()
@@ -42,7 +45,8 @@ def upgrade() -> None:
             size += 1
             rows.append({"event": event, "nodes": _closed(edge, size, body)})
         connection.execute(_INSERT, rows)
-    for statement in sqlite_triggers():
+    is_server = connection.dialect.name == "postgresql"
+    for statement in postgres_triggers(connection) if is_server else sqlite_triggers():
         connection.exec_driver_sql(statement)
 
 

@@ -1,11 +1,4 @@
-"""The composition root: the only module that names concrete adapters.
-
-    with open_project(Settings.find(Path.cwd())) as project:
-        project.registry, project.store, project.tracking
-
-Edges (commands, HTTP, Python) come here for a `Project` and hand its members to the verbs; nothing below knows which
-database or which store it works on.
-"""
+"""A project: where its names and bytes are, and who is asking."""
 
 import getpass
 import os
@@ -23,20 +16,15 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from holdfast.config import HOME_NAME, Settings
-from holdfast.digest import hash_bytes
+from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.names import Reference
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
 from holdfast.store.local import LocalStore
-from holdfast.store.remote.address import FOLDER, Address
+from holdfast.store.remote.address import Address
 from holdfast.store.remote.direct import RemoteStore
-from holdfast.store.remote.folder import FolderTransport
-from holdfast.store.remote.incoming import Incoming
-from holdfast.store.remote.outgoing import Outgoing
-from holdfast.store.remote.persistent import Persistent
-from holdfast.store.remote.remote import Remote
-from holdfast.store.remote.transport import Transport
+from holdfast.wire.remotes import open_remote
 
 if TYPE_CHECKING:
     from holdfast.database.engine import Database
@@ -48,14 +36,38 @@ if TYPE_CHECKING:
     from holdfast.runtime.predictor import Predictor
     from holdfast.tracking.interface import Tracking
     from holdfast.upkeep.audit.logbook import Logbook
-    from holdfast.upkeep.gc import Collector
-    from holdfast.upkeep.remotes import NamedRemote
-    from holdfast.upkeep.share import Exchange
+    from holdfast.upkeep.keep_rules import KeepRules
 
-__all__ = ["Project", "create_project", "open_collector", "open_exchange", "open_project", "open_transport", "utc_now"]
+__all__ = ["POLICY_STUB", "Project", "create_project", "open_project", "utc_now"]
 
 _GIT_SECONDS_MAX = 5.0
 """Git answers who it is from a file or two; a slower answer is a broken network home, and the system user will do."""
+
+_SERVERS = frozenset({"postgresql", "postgres"})
+"""How the URL of a database begins that is no file: it can be tried before there is a home."""
+
+POLICY_STUB = """\
+# What each stage asks of a version. What stands here behind a # is the default.
+
+[stages]
+# names = ["staging", "production", "archived"]
+
+[gate.production]
+# margin = 0.0                  # how far the metric may fall below the version that holds the stage
+# group_margin = 0.05           # the same for each group of rows
+# group_rows_min = 20           # smaller groups are reported as untestable
+# latency_ms_p95_max = 100.0    # one row, measured in the bundle's own process
+# approvals_min = 1
+# second_person = false         # true: somebody else than the one who registered must approve
+# executes_code = "allow"       # "deny": no pickles
+
+[retention]
+# versions = 3                  # the last ones that held a protected stage stay at hand
+# stages = ["production"]       # those stages; when it is left out, all but staging and archived
+# incident_days = 30            # how long a version stays after it left one
+# recent_days = 30              # how long after it was registered or restored
+# archive = "cold"              # the remote that takes the others; see: holdfast archive -h
+"""
 
 
 def utc_now() -> datetime:
@@ -184,6 +196,15 @@ class Project(AbstractContextManager["Project"]):
         return Policy.read(self.settings.policy_path)
 
     @cached_property
+    def keep_rules(self) -> "KeepRules":
+        """Which versions stay at hand; read when something is to be archived or deleted.
+
+        Raises:
+            UsageError: the policy file is not valid.
+        """
+        return _keep_rules(self.policy)
+
+    @cached_property
     def workshop(self) -> "Workshop":
         """Where bundles are put together."""
         from holdfast.flow.register import Workshop
@@ -207,12 +228,26 @@ class Project(AbstractContextManager["Project"]):
 
         Raises:
             NotFound: there is no such version, or the store lacks a file of its bundle.
+            Archived: it was archived, and its bytes are not here.
             AlreadyExists: the folder holds something.
             IntegrityError, NoSpace, PermissionRefused: a blob is damaged, or the folder cannot be written.
         """
+        from holdfast.runtime.at_hand import require_at_hand
         from holdfast.runtime.materialise import checkout_bundle
 
-        return checkout_bundle(self.store, self.registry.resolve(version).digest, folder)
+        found = self.registry.resolve(version)
+        require_at_hand(found, self.registry, self.store)
+        return checkout_bundle(self.store, found.digest, folder)
+
+    def require_data(self, tree: Digest) -> None:
+        """Raise where the data of a snapshot was archived and is not here.
+
+        Raises:
+            Archived: that is so.
+        """
+        from holdfast.runtime.at_hand import require_data_at_hand
+
+        require_data_at_hand(tree, self.registry, self.store)
 
     @contextmanager
     def _open(self, files: "BundleFiles") -> "Iterator[Predictor]":
@@ -231,15 +266,18 @@ def create_project(folder: Path, log_name: str | None = None) -> Settings:
     Raises:
         AlreadyExists: there is one already.
         UsageError: the environment or the policy file asks for something that cannot be; nothing was made.
+        Unavailable, NotFound, MissingExtra: the database on a server cannot be opened; nothing was made.
         NoSpace, PermissionRefused: the operating system refused.
     """
     settings = Settings.at(folder / HOME_NAME)
-    from holdfast.flow.gate import POLICY_STUB, Policy
+    from holdfast.flow.gate import Policy
     from holdfast.upkeep.audit.key import require_name
 
     require_name(log_name)
     _refuse_what_is_not_built(settings)
-    Policy.read(settings.policy_path)
+    _keep_rules(Policy.read(settings.policy_path))
+    if settings.database_url.partition(":")[0].partition("+")[0] in _SERVERS:
+        _Names(settings.database_url).database().close()
     with refusing(settings.home):
         settings.home.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -257,6 +295,12 @@ def create_project(folder: Path, log_name: str | None = None) -> Settings:
         with refusing(settings.policy_path):
             settings.policy_path.write_text(POLICY_STUB, encoding="utf-8")
     return settings
+
+
+def _keep_rules(policy: "Policy") -> "KeepRules":
+    from holdfast.upkeep.keep_rules import KeepRules
+
+    return KeepRules.parse(policy.document.get("retention", {}), policy.where, policy.stages)
 
 
 def open_project(settings: Settings) -> Project:
@@ -282,74 +326,7 @@ def _open_store(settings: Settings) -> Store:
     if "://" not in settings.store_url:
         return LocalStore(Path(settings.store_url))
     address = Address.parse(settings.store_url)
-    return RemoteStore(_remote(settings, address, None), settings.store_cache_bytes_max)
-
-
-def _remote(settings: Settings, address: Address, endpoint: str | None) -> Remote:
-    named_by = hash_bytes(f"{address} {endpoint}".encode()).short
-    return Remote(open_transport(address, endpoint), settings.cache / "remotes" / named_by)
-
-
-def open_transport(address: Address, endpoint: str | None = None) -> Transport:
-    """The way to a remote; nothing is asked of it yet.
-
-    Raises:
-        UsageError: an endpoint that may not be used, or credentials that are not understood.
-        UnsupportedFormat: a folder that holds something else.
-    """
-    if address.scheme == FOLDER:
-        return Persistent(FolderTransport(Path(address.place)))
-    # The library behind it takes longer to import than most commands run.
-    from holdfast.store.remote.bucket import open_bucket
-
-    return Persistent(open_bucket(address, endpoint))
-
-
-def open_exchange(project: Project, named: "NamedRemote") -> "Exchange":
-    """The project and one of its remotes.
-
-    Raises:
-        UsageError: the project keeps its own bytes in a remote.
-    """
-    if not isinstance(project.store, LocalStore) or isinstance(project.store, RemoteStore):
-        raise UsageError(
-            "this project works directly on a remote, so there is nothing to push or pull",
-            hint="Unset HOLDFAST_STORE_URL to have a store of its own.",
-        )
-    from holdfast.upkeep.share import Exchange
-
-    remote = _remote(project.settings, named.address, named.endpoint)
-    return Exchange(
-        registry=project.registry,
-        store=project.store,
-        remote=remote,
-        outgoing=Outgoing(project.store.root, remote),
-        incoming=Incoming(project.store, remote),
-        stages=project.policy.stages,
-    )
-
-
-def open_collector(project: Project) -> "Collector":
-    """Looks through the project's store for what nothing needs.
-
-    Raises:
-        UsageError: the project keeps its own bytes in a remote.
-    """
-    if not isinstance(project.store, LocalStore) or isinstance(project.store, RemoteStore):
-        raise UsageError(
-            "this project works directly on a remote, and only a store on a local disk can be cleaned up",
-            hint="Run it where the store is a folder.",
-        )
-    from holdfast.upkeep.gc import Collector
-
-    return Collector(
-        settings=project.settings,
-        folder=project.store.root,
-        store=project.store,
-        registry=project.registry,
-        tracking=project.tracking,
-        clock=utc_now,
-    )
+    return RemoteStore(open_remote(settings, address, None), settings.store_cache_bytes_max)
 
 
 def _refuse_what_is_not_built(settings: Settings) -> None:
@@ -361,13 +338,13 @@ def _refuse_what_is_not_built(settings: Settings) -> None:
     if "://" in settings.store_url:
         Address.parse(settings.store_url)
     scheme, separator, _ = settings.database_url.partition("://")
-    if scheme.partition("+")[0] != "sqlite":
-        # The same: whatever stands behind the scheme stays untold.
+    if scheme.partition("+")[0] not in {"sqlite", *_SERVERS}:
+        # Whatever stands behind the scheme stays untold: a password may be in it.
         raise UsageError(
-            f"HOLDFAST_DATABASE_URL begins with {scheme}://, and this Holdfast keeps names in an SQLite file only"
+            f"HOLDFAST_DATABASE_URL begins with {scheme}://, and this Holdfast keeps names in SQLite or PostgreSQL"
             if separator
             else "HOLDFAST_DATABASE_URL is not a URL",
-            hint="Unset it, or write it as sqlite:////absolute/path/registry.db",
+            hint="Unset it, or write it as sqlite:////absolute/path/registry.db or postgresql://user:password@host/name",
         )
 
 

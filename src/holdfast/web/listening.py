@@ -1,4 +1,4 @@
-"""The serving process: one event loop on uvloop and httptools, one listening socket."""
+"""A process that answers HTTP: one event loop on uvloop and httptools, one listening socket."""
 
 import logging
 import socket
@@ -61,7 +61,7 @@ def address_of(listening: socket.socket) -> str:
 
 
 def serve(app: "FastAPI", listening: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM: stop accepting, finish what is in flight, close the versions.
+    """Serve until SIGINT or SIGTERM: stop accepting, finish what is in flight, end the application.
 
     Raises:
         MissingExtra: uvicorn, uvloop or httptools is not installed.

@@ -1,0 +1,189 @@
+"""Archives: which bytes have a proved copy in a remote, and need not be here. They are read from the events alone.
+
+An archive is the event that made it, until another event says that the bytes were restored; like a hold, it needs no
+table beside the log. What a stage points to, or a rollback would return to, cannot be archived: both are looked at in
+the transaction that writes the event, so that no promotion can come between.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, or_, select
+
+from holdfast.digest import Digest
+from holdfast.errors import PermissionRefused, StageMoved
+from holdfast.registry.actions import MOVES, Action
+from holdfast.registry.events import Entry, append, load
+from holdfast.registry.holds import every_hold
+from holdfast.registry.records import Event
+from holdfast.registry.tables import events, lineage, stages
+from holdfast.registry.values import Version
+from holdfast.registry.whereabouts import Archive, NewArchive
+
+__all__ = ["add", "every_archive", "last_restores", "refuse_archived", "restore"]
+
+_CHANGES = (Action.BYTES_ARCHIVE, Action.BYTES_RESTORE)
+
+_EVENTS = select(events).where(events.c.action.in_(_CHANGES)).order_by(events.c.place)
+
+_RESTORES = select(events).where(events.c.action == Action.BYTES_RESTORE).order_by(events.c.place)
+
+_LAST_OF_VERSION = (
+    select(events)
+    .where(
+        events.c.model == bindparam("model"), events.c.action.in_(_CHANGES), events.c.to_number == bindparam("number")
+    )
+    .order_by(events.c.place.desc())
+    .limit(1)
+)
+
+_POINTING = select(stages.c.name, stages.c.number).where(
+    stages.c.model == bindparam("model"),
+    or_(stages.c.number == bindparam("number"), stages.c.last_known_good == bindparam("number")),
+)
+
+_USERS = select(lineage.c.child).where(
+    lineage.c.child_kind == "version", lineage.c.parent_kind == "snapshot", lineage.c.parent == bindparam("digest")
+)
+
+_MOVED_SINCE = (
+    select(events)
+    .where(events.c.model == bindparam("model"), events.c.action.in_(MOVES), events.c.place > bindparam("expect"))
+    .order_by(events.c.place)
+    .limit(1)
+)
+
+
+def add(connection: Connection, new: NewArchive, what: Digest | Version, now: datetime, actor: str) -> Archive:
+    """Write down that a remote holds all of it; what stands already for this place is answered as it is.
+
+    Raises:
+        PermissionRefused: a stage, last-known-good, a hold, or a version that is here needs it.
+        StageMoved: a stage of the model has moved since `new.expect`.
+    """
+    version = what if isinstance(what, Version) else None
+    digest = what if isinstance(what, Digest) else what.digest
+    standing = every_archive(connection)
+    again = next((one for one in standing if (one.digest, one.url) == (digest, new.url)), None)
+    if again is not None:
+        return again
+    for hold in every_hold(connection):
+        if hold.digest == digest:
+            raise _kept(digest, version, f"hold {hold.id} keeps it", f"Lift it: holdfast hold lift {hold.id}")
+    if version is not None:
+        _refuse_pointed_at(connection, version)
+        if new.expect is not None:
+            _refuse_moved(connection, version, new.expect)
+    else:
+        away = {str(one.digest) for one in standing}
+        user = next((one for one in connection.scalars(_USERS, {"digest": str(digest)}) if one not in away), None)
+        if user is not None:
+            raise _kept(digest, None, f"the version {user} needs it", "Archive the version; its data goes with it.")
+    entry = Entry(
+        Action.BYTES_ARCHIVE,
+        model=None if version is None else str(version.model),
+        to_number=None if version is None else version.number,
+        to_digest=None if version is None else str(version.digest),
+        reason=new.reason,
+        details={
+            "digest": str(digest),
+            "remote": new.remote,
+            "url": new.url,
+            "blobs": new.blobs,
+            "bytes": new.bytes,
+        },
+    )
+    return _archive(append(connection, entry, now, actor))
+
+
+def restore(
+    connection: Connection, digest: Digest, now: datetime, actor: str, *, remote: str, reason: str
+) -> tuple[Archive, ...]:
+    """Write down that the bytes are here again; the archives that this ends, none where it was not archived."""
+    ended = tuple(one for one in every_archive(connection) if one.digest == digest)
+    if ended:
+        entry = Entry(
+            Action.BYTES_RESTORE,
+            model=ended[0].model,
+            to_number=ended[0].version,
+            to_digest=None if ended[0].version is None else str(digest),
+            reason=reason,
+            details={"digest": str(digest), "remote": remote, "archives": [one.id for one in ended]},
+        )
+        append(connection, entry, now, actor)
+    return ended
+
+
+def every_archive(connection: Connection) -> tuple[Archive, ...]:
+    """The archives that stand, oldest first."""
+    found: dict[int, Archive] = {}
+    for event in map(load, connection.execute(_EVENTS)):
+        if event.action == Action.BYTES_ARCHIVE:
+            found[event.index] = _archive(event)
+        else:
+            for ended in event.details["archives"]:
+                found.pop(ended, None)
+    return tuple(found.values())
+
+
+def last_restores(connection: Connection) -> Mapping[Digest, datetime]:
+    """When each of the things that ever were restored was so last."""
+    return {Digest.parse(event.details["digest"]): event.time for event in map(load, connection.execute(_RESTORES))}
+
+
+def refuse_archived(connection: Connection, model: str, number: int) -> None:
+    """Raise where the bytes of a version need not be here.
+
+    Raises:
+        Archived: they need not.
+    """
+    row = connection.execute(_LAST_OF_VERSION, {"model": model, "number": number}).one_or_none()
+    if row is not None and row.action == Action.BYTES_ARCHIVE:
+        raise _archive(load(row)).away()
+
+
+def _refuse_pointed_at(connection: Connection, version: Version) -> None:
+    rows = connection.execute(_POINTING, {"model": str(version.model), "number": version.number})
+    for row in rows:
+        if row.number == version.number:
+            why, hint = f"it is live in {row.name}", f"Promote another version to {row.name} first."
+        else:
+            why = f"it is last-known-good of {row.name}"
+            hint = f"A rollback of {row.name} goes there; it is free when {row.name} has moved on."
+        raise _kept(version.digest, version, why, hint)
+
+
+def _refuse_moved(connection: Connection, version: Version, expect: int) -> None:
+    row = connection.execute(_MOVED_SINCE, {"model": str(version.model), "expect": expect}).one_or_none()
+    if row is not None:
+        raise StageMoved(
+            f"{row.actor} moved {row.stage} of {row.model} to {row.to_number} while "
+            f"{version.model}@{version.number} was being archived, event {row.place}; it was not written down",
+            hint="Repeat: what keeps it is looked at again, and nothing is sent twice.",
+            model=row.model,
+            stage=row.stage,
+            expected=expect,
+            found=row.place,
+        )
+
+
+def _kept(digest: Digest, version: Version | None, why: str, hint: str) -> PermissionRefused:
+    name = str(digest) if version is None else f"{version.model}@{version.number}"
+    return PermissionRefused(f"{name} is not archived: {why}", hint=hint, digest=str(digest), kept_by=why)
+
+
+def _archive(event: Event) -> Archive:
+    said = event.details
+    return Archive(
+        id=event.index,
+        digest=Digest.parse(said["digest"]),
+        model=event.model,
+        version=event.to_number,
+        remote=said["remote"],
+        url=said["url"],
+        blobs=said["blobs"],
+        bytes=said["bytes"],
+        reason=event.reason,
+        by=event.actor,
+        since=event.time,
+    )

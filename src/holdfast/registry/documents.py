@@ -1,0 +1,365 @@
+"""The registry's values as JSON documents, as they travel between a server and those who ask it.
+
+What a value says of itself is its own `to_json`; here is the way back, and the way there for what is asked for:
+
+    version(Reader(found.to_json(), "version")) == found
+
+Fields that are not known here are passed over: a newer server may say more.
+"""
+
+from datetime import datetime
+
+from holdfast.canonical import JsonObject, Reader, plain
+from holdfast.database.times import from_text, to_text
+from holdfast.digest import Digest
+from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.registry.actions import Action
+from holdfast.registry.records import (
+    Approval,
+    Audit,
+    Event,
+    Hold,
+    Holding,
+    Live,
+    Meaning,
+    NewApproval,
+    NewEvent,
+    NewVerdict,
+    Verdict,
+)
+from holdfast.registry.values import Edge, Model, Move, MoveStage, NewVersion, Replica, ReplicaState, Stage, Version
+from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
+
+__all__ = [
+    "approval",
+    "archive",
+    "asked_approval",
+    "asked_archive",
+    "asked_event",
+    "asked_move",
+    "asked_verdict",
+    "asked_version",
+    "audit",
+    "edge",
+    "event",
+    "hold",
+    "live",
+    "model",
+    "moment",
+    "move",
+    "replica",
+    "stage",
+    "tenure",
+    "verdict",
+    "version",
+]
+
+
+def model(found: Reader) -> Model:
+    """A model."""
+    return Model(ModelName(found.text("model")), found.text("description"), _time(found, "created_at"), _by(found))
+
+
+def version(found: Reader) -> Version:
+    """A version."""
+    return Version(
+        model=ModelName(found.text("model")),
+        number=VersionNumber(found.integer("version")),
+        digest=Digest.parse(found.text("digest")),
+        complete=found.flag("complete"),
+        missing=found.texts("missing"),
+        run_id=found.maybe_text("run"),
+        semver=found.maybe_text("semver"),
+        summary=found.mapping("summary"),
+        created_at=_time(found, "created_at"),
+        created_by=_by(found),
+    )
+
+
+def stage(found: Reader) -> Stage:
+    """A stage as it stood."""
+    return Stage(
+        model=ModelName(found.text("model")),
+        name=StageName(found.text("stage")),
+        number=_number(found, "version"),
+        digest=_digest(found, "digest"),
+        epoch=found.integer("epoch"),
+        last_known_good=_number(found, "last_known_good"),
+        event=found.maybe_integer("event"),
+        changed_at=_time(found, "changed_at"),
+    )
+
+
+def move(found: Reader) -> Move:
+    """A move that has happened."""
+    return Move(
+        model=ModelName(found.text("model")),
+        stage=StageName(found.text("stage")),
+        action=Action(found.text("action")),
+        from_number=_number(found, "from"),
+        to_number=VersionNumber(found.integer("to")),
+        to_digest=Digest.parse(found.text("digest")),
+        epoch=found.integer("epoch"),
+        last_known_good=_number(found, "last_known_good"),
+        event=found.integer("event"),
+        time=_time(found, "time"),
+        verdict=_digest(found, "verdict"),
+    )
+
+
+def event(found: Reader) -> Event:
+    """An entry of the log; whether it is as it was written is not looked at."""
+    return Event(
+        index=found.integer("index"),
+        time=_time(found, "time"),
+        actor=found.text("actor"),
+        action=found.text("action"),
+        model=found.maybe_text("model"),
+        stage=found.maybe_text("stage"),
+        from_number=found.maybe_integer("from"),
+        from_digest=found.maybe_text("from_digest"),
+        to_number=found.maybe_integer("to"),
+        to_digest=found.maybe_text("to_digest"),
+        epoch=found.maybe_integer("epoch"),
+        last_known_good=found.maybe_integer("last_known_good"),
+        reason=found.text("reason"),
+        verdict=found.maybe_text("verdict"),
+        approvals=tuple(Reader(one, "approval").rest() for one in found.items("approvals")),
+        idempotency_key=found.maybe_text("idempotency_key"),
+        details=found.mapping("details"),
+        prev=found.maybe_text("prev"),
+        hash=found.text("hash"),
+    )
+
+
+def approval(found: Reader) -> Approval:
+    """A judgement."""
+    return Approval(
+        id=found.text("id"),
+        model=ModelName(found.text("model")),
+        number=VersionNumber(found.integer("version")),
+        digest=Digest.parse(found.text("digest")),
+        stage=StageName(found.text("stage")),
+        meaning=Meaning(found.text("meaning")),
+        approver=found.text("approver"),
+        reason=found.text("reason"),
+        verdict=_digest(found, "verdict"),
+        created_at=_time(found, "created_at"),
+    )
+
+
+def verdict(found: Reader) -> Verdict:
+    """A verdict with its body."""
+    return Verdict(
+        digest=Digest.parse(found.text("verdict")),
+        model=ModelName(found.text("model")),
+        number=VersionNumber(found.integer("version")),
+        stage=StageName(found.text("stage")),
+        outcome=found.text("outcome"),
+        body=found.mapping("body"),
+        created_at=_time(found, "created_at"),
+    )
+
+
+def edge(found: Reader) -> Edge:
+    """A step of lineage."""
+    child, parent = found.reader("child"), found.reader("parent")
+    return Edge(
+        child.text("kind"), child.text("name"), found.text("relation"), parent.text("kind"), parent.text("name")
+    )
+
+
+def hold(found: Reader) -> Hold:
+    """A hold."""
+    return Hold(
+        id=found.integer("hold"),
+        digest=Digest.parse(found.text("digest")),
+        model=found.maybe_text("model"),
+        version=found.maybe_integer("version"),
+        reason=found.text("reason"),
+        by=found.text("by"),
+        since=_time(found, "since"),
+    )
+
+
+def archive(found: Reader) -> Archive:
+    """A copy in a remote."""
+    return Archive(
+        id=found.integer("archive"),
+        digest=Digest.parse(found.text("digest")),
+        model=found.maybe_text("model"),
+        version=found.maybe_integer("version"),
+        remote=found.text("remote"),
+        url=found.text("url"),
+        blobs=found.integer("blobs"),
+        bytes=found.integer("bytes"),
+        reason=found.text("reason"),
+        by=found.text("by"),
+        since=_time(found, "since"),
+    )
+
+
+def tenure(found: Reader) -> Tenure:
+    """A time that a version held a stage."""
+    until = found.maybe_text("until")
+    return Tenure(
+        model=ModelName(found.text("model")),
+        stage=StageName(found.text("stage")),
+        number=VersionNumber(found.integer("version")),
+        event=found.integer("event"),
+        since=_time(found, "since"),
+        until=None if until is None else from_text(until),
+    )
+
+
+def live(found: Reader) -> Live:
+    """What held the stages of a model."""
+    at = found.maybe_text("at")
+    stages = found.mapping("stages")
+    return Live(
+        ModelName(found.text("model")),
+        None if at is None else from_text(at),
+        {name: None if held is None else _holding(Reader(held, name)) for name, held in stages.items()},
+    )
+
+
+def _holding(found: Reader) -> Holding:
+    return Holding(
+        version=VersionNumber(found.integer("version")),
+        digest=Digest.parse(found.text("digest")),
+        since=_time(found, "since"),
+        by=found.text("by"),
+        event=found.integer("event"),
+    )
+
+
+def audit(found: Reader) -> Audit:
+    """What an audit found."""
+    return Audit(
+        ok=found.flag("ok"),
+        size=found.integer("size"),
+        root=Digest.parse(found.text("root")),
+        first_bad=found.maybe_integer("first_bad"),
+        sentence=found.text("sentence"),
+    )
+
+
+def replica(found: Reader) -> Replica:
+    """A replica's word."""
+    return Replica(
+        id=found.text("id"),
+        model=ModelName(found.text("model")),
+        stage=StageName(found.text("stage")),
+        host=found.text("host"),
+        pid=found.integer("pid"),
+        url=found.text("url"),
+        number=_number(found, "version"),
+        digest=_digest(found, "digest"),
+        epoch=found.maybe_integer("epoch"),
+        state=ReplicaState(found.text("state")),
+        error=found.maybe_text("error"),
+        started_at=_time(found, "started_at"),
+        reported_at=_time(found, "reported_at"),
+    )
+
+
+def asked_version(new: NewVersion) -> JsonObject:
+    """What asks for a number; its model is in the path."""
+    return {
+        "digest": str(new.digest),
+        "complete": new.complete,
+        "missing": list(new.missing),
+        "run": new.run_id,
+        "semver": new.semver,
+        "summary": plain(new.summary),
+        "lineage": [one.to_json() for one in new.lineage],
+    }
+
+
+def asked_move(new: MoveStage) -> JsonObject:
+    """What asks a stage to move; model and stage are in the path, the idempotency key in a header."""
+    return {
+        "to": new.to,
+        "expect": new.expect,
+        "action": str(new.action),
+        "reason": new.reason,
+        "verdict": _text(new.verdict),
+        "approvals": list(new.approvals),
+        "details": plain(new.details),
+    }
+
+
+def asked_event(new: NewEvent) -> JsonObject:
+    """What asks for an entry of the log."""
+    return {
+        "action": str(new.action),
+        "model": _text(new.model),
+        "stage": _text(new.stage),
+        "from": new.from_number,
+        "to": new.to_number,
+        "reason": new.reason,
+        "verdict": _text(new.verdict),
+        "details": plain(new.details),
+    }
+
+
+def asked_approval(new: NewApproval) -> JsonObject:
+    """What asks for a judgement to be kept; model and number are in the path."""
+    return {
+        "digest": str(new.digest),
+        "stage": str(new.stage),
+        "meaning": str(new.meaning),
+        "reason": new.reason,
+        "verdict": _text(new.verdict),
+    }
+
+
+def asked_verdict(new: NewVerdict) -> JsonObject:
+    """What asks for a verdict to be kept."""
+    return {
+        "model": str(new.model),
+        "version": new.number,
+        "stage": str(new.stage),
+        "outcome": new.outcome,
+        "body": plain(new.body),
+    }
+
+
+def asked_archive(new: NewArchive) -> JsonObject:
+    """What asks for an archive to be written down."""
+    return {
+        "what": str(new.what),
+        "remote": new.remote,
+        "url": new.url,
+        "blobs": new.blobs,
+        "bytes": new.bytes,
+        "reason": new.reason,
+        "expect": new.expect,
+    }
+
+
+def moment(at: datetime | None) -> str | None:
+    """A moment as a question names it."""
+    return None if at is None else to_text(at)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _number(found: Reader, key: str) -> VersionNumber | None:
+    value = found.maybe_integer(key)
+    return None if value is None else VersionNumber(value)
+
+
+def _digest(found: Reader, key: str) -> Digest | None:
+    value = found.maybe_text(key)
+    return None if value is None else Digest.parse(value)
+
+
+def _time(found: Reader, key: str) -> datetime:
+    return from_text(found.text(key))
+
+
+def _by(found: Reader) -> str:
+    return found.text("created_by")

@@ -1,0 +1,276 @@
+"""The registry behind a Holdfast server: the same promises, asked for over HTTP.
+
+Who asks is known to the server by the line's token; the `actor` of a call counts only where the server asks nobody for
+an identity, as one on a person's own machine.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from itertools import islice
+
+from holdfast.canonical import Json, JsonObject, Reader, decode, plain
+from holdfast.database.times import from_text
+from holdfast.digest import Digest
+from holdfast.errors import UsageError
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
+from holdfast.registry import documents
+from holdfast.registry.actions import RECORDED, Action
+from holdfast.registry.records import (
+    Approval,
+    Audit,
+    Event,
+    Hold,
+    Live,
+    NewApproval,
+    NewEvent,
+    NewVerdict,
+    Verdict,
+)
+from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
+from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
+from holdfast.service.line import Line, quoted
+
+__all__ = ["HttpRegistry"]
+
+_NOT_MODIFIED = frozenset({HTTPStatus.NOT_MODIFIED})
+
+_PAGE = 1_000
+"""Asked for at once: half a megabyte of JSON, and a thousandth of a million versions."""
+
+
+class HttpRegistry:
+    """A `Registry` that a server keeps.
+
+    Args:
+        line: to the server.
+        new_id: gives an id that nobody has had, for idempotency keys.
+    """
+
+    def __init__(self, line: Line, new_id: Callable[[], str]) -> None:
+        self._line = line
+        self._new_id = new_id
+
+    def create_model(
+        self, name: ModelName, actor: str, *, description: str = "", stages: Sequence[StageName] = STAGES
+    ) -> Model:
+        """See `Registry.create_model`."""
+        body: JsonObject = {"model": str(name), "description": description, "stages": list(map(str, stages))}
+        return documents.model(self._said("POST", "/models", body, actor))
+
+    def ensure_model(self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES) -> Model:
+        """See `Registry.ensure_model`."""
+        body: JsonObject = {"stages": list(map(str, stages))}
+        return documents.model(self._said("PUT", f"/models/{quoted(name)}", body, actor, again=True))
+
+    def models(self, *, after: ModelName | None = None, limit: int | None = None) -> tuple[Model, ...]:
+        """See `Registry.models`."""
+        return tuple(islice(map(documents.model, self._pages("/models", "models", after, limit)), limit))
+
+    def define_stage(self, model: ModelName, name: StageName, actor: str) -> Stage:
+        """See `Registry.define_stage`."""
+        return documents.stage(self._said("POST", f"{_line_of(model)}/stages", {"stage": str(name)}, actor))
+
+    def register(
+        self, new: NewVersion, actor: str, reason: str = "", *, action: Action = Action.VERSION_REGISTER
+    ) -> Version:
+        """See `Registry.register`."""
+        body = {**documents.asked_version(new), "action": str(action), "reason": reason}
+        return documents.version(self._said("POST", f"{_line_of(new.model)}/versions", body, actor))
+
+    def import_version(
+        self,
+        new: NewVersion,
+        number: VersionNumber,
+        actor: str,
+        reason: str = "",
+        *,
+        origin: Mapping[str, object] | None = None,
+    ) -> Version:
+        """See `Registry.import_version`."""
+        body = {**documents.asked_version(new), "reason": reason, "origin": plain(origin or {})}
+        path = f"{_line_of(new.model)}/versions/{number}"
+        return documents.version(self._said("PUT", path, body, actor, again=True))
+
+    def resolve(self, reference: Reference) -> Version:
+        """See `Registry.resolve`."""
+        return documents.version(self._read(f"{_line_of(reference.model)}/versions/{quoted(reference.choice)}"))
+
+    def versions(
+        self, model: ModelName | None = None, *, after: Reference | None = None, limit: int | None = None
+    ) -> tuple[Version, ...]:
+        """See `Registry.versions`."""
+        path = "/versions" if model is None else f"{_line_of(model)}/versions"
+        return tuple(islice(map(documents.version, self._pages(path, "versions", after, limit)), limit))
+
+    def stages(self, model: ModelName) -> tuple[Stage, ...]:
+        """See `Registry.stages`."""
+        return tuple(map(documents.stage, self._items(f"{_line_of(model)}/stages", "stages")))
+
+    def stage(self, model: ModelName, name: StageName) -> Stage:
+        """See `Registry.stage`."""
+        return documents.stage(self._read(_stage(model, name)))
+
+    def stage_epoch(
+        self, model: ModelName, name: StageName, *, known: int | None = None, wait_seconds: float = 0.0
+    ) -> int:
+        """See `Registry.stage_epoch`."""
+        if known is None:
+            return self.stage(model, name).epoch
+        headers = {"if-none-match": f'"{known}"'}
+        answer = self._line.exchange(
+            "GET", _stage(model, name), headers=headers, accept=_NOT_MODIFIED, wait_seconds=wait_seconds
+        )
+        if answer.status_code in _NOT_MODIFIED:
+            return known
+        return documents.stage(Reader(decode(answer.content, what="a stage"), "stage")).epoch
+
+    def move_stage(self, move: MoveStage, actor: str) -> Move:
+        """See `Registry.move_stage`.
+
+        A move without an idempotency key is given one here, so that it can be asked for again when the answer is lost.
+        """
+        key = move.idempotency_key or self._new_id()
+        path = f"{_stage(move.model, move.stage)}/moves"
+        return documents.move(self._said("POST", path, documents.asked_move(move), actor, key=key))
+
+    def move_of(self, idempotency_key: str) -> Move | None:
+        """See `Registry.move_of`."""
+        found = self._read("/moves", idempotency_key=idempotency_key)
+        return documents.move(found.reader("move")) if found.has("move") else None
+
+    def record(self, event: NewEvent, actor: str) -> Event:
+        """See `Registry.record`."""
+        if event.action not in RECORDED:
+            raise UsageError(
+                f"{event.action} is written together with what it does, and never alone",
+                hint="Ask for the operation itself.",
+            )
+        return documents.event(self._said("POST", "/events", documents.asked_event(event), actor))
+
+    def approve(self, new: NewApproval, actor: str) -> Approval:
+        """See `Registry.approve`."""
+        path = f"{_line_of(new.model)}/versions/{new.number}/approvals"
+        return documents.approval(self._said("POST", path, documents.asked_approval(new), actor))
+
+    def approvals(self, model: ModelName, number: VersionNumber) -> tuple[Approval, ...]:
+        """See `Registry.approvals`."""
+        path = f"{_line_of(model)}/versions/{number}/approvals"
+        return tuple(map(documents.approval, self._items(path, "approvals")))
+
+    def put_verdict(self, new: NewVerdict) -> Verdict:
+        """See `Registry.put_verdict`."""
+        path = f"/verdicts/{quoted(new.digest)}"
+        return documents.verdict(self._said("PUT", path, documents.asked_verdict(new), None, again=True))
+
+    def verdict(self, digest: Digest) -> Verdict:
+        """See `Registry.verdict`."""
+        return documents.verdict(self._read(f"/verdicts/{quoted(digest)}"))
+
+    def lineage(self, kind: str, name: str) -> tuple[Edge, ...]:
+        """See `Registry.lineage`."""
+        return tuple(map(documents.edge, self._items("/lineage", "edges", kind=kind, name=name)))
+
+    def live(self, model: ModelName, at: datetime | None = None) -> Live:
+        """See `Registry.live`."""
+        return documents.live(self._read(f"{_line_of(model)}/live", at=documents.moment(at)))
+
+    def log(
+        self,
+        model: ModelName | None = None,
+        *,
+        since: datetime | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> tuple[Event, ...]:
+        """See `Registry.log`."""
+        asked = {"model": model, "since": documents.moment(since), "before": before, "limit": limit}
+        return tuple(map(documents.event, self._items("/events", "events", **asked)))
+
+    def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
+        """See `Registry.hold`."""
+        return documents.hold(self._said("POST", "/holds", {"what": str(what), "reason": reason}, actor))
+
+    def lift(self, hold: int, reason: str, actor: str) -> Hold:
+        """See `Registry.lift`."""
+        return documents.hold(self._said("POST", f"/holds/{hold}/lift", {"reason": reason}, actor))
+
+    def holds(self) -> tuple[Hold, ...]:
+        """See `Registry.holds`."""
+        return tuple(map(documents.hold, self._items("/holds", "holds")))
+
+    def archive(self, new: NewArchive, actor: str) -> Archive:
+        """See `Registry.archive`."""
+        return documents.archive(self._said("POST", "/archives", documents.asked_archive(new), actor))
+
+    def restore(self, digest: Digest, remote: str, actor: str, reason: str = "") -> tuple[Archive, ...]:
+        """See `Registry.restore`."""
+        body: JsonObject = {"digest": str(digest), "remote": remote, "reason": reason}
+        found = self._said("POST", "/restores", body, actor)
+        return tuple(map(documents.archive, _readers(found.items("archives"), "archive")))
+
+    def archives(self) -> tuple[Archive, ...]:
+        """See `Registry.archives`."""
+        return tuple(map(documents.archive, self._items("/archives", "archives")))
+
+    def restores(self) -> Mapping[Digest, datetime]:
+        """See `Registry.restores`."""
+        rows = self._items("/restores", "restores")
+        return {Digest.parse(row.text("digest")): from_text(row.text("at")) for row in rows}
+
+    def tenures(self) -> tuple[Tenure, ...]:
+        """See `Registry.tenures`."""
+        return tuple(map(documents.tenure, self._items("/tenures", "tenures")))
+
+    def audit_verify(self) -> Audit:
+        """See `Registry.audit_verify`."""
+        return documents.audit(self._read("/audit"))
+
+    def report(self, replica: Replica) -> Replica:
+        """See `Registry.report`."""
+        path = f"/replicas/{quoted(replica.id)}"
+        return documents.replica(self._said("PUT", path, replica.to_json(), None, again=True))
+
+    def live_replicas(self, model: ModelName, stage: StageName, max_age: timedelta) -> tuple[Replica, ...]:
+        """See `Registry.live_replicas`."""
+        asked = {"max_age_seconds": max_age.total_seconds()}
+        return tuple(map(documents.replica, self._items(f"{_stage(model, stage)}/replicas", "replicas", **asked)))
+
+    def _read(self, path: str, /, **query: object) -> Reader:
+        return Reader(self._line.get(path, **query), path)
+
+    def _said(
+        self,
+        method: str,
+        path: str,
+        body: JsonObject,
+        actor: str | None,
+        *,
+        key: str | None = None,
+        again: bool = False,
+    ) -> Reader:
+        return Reader(self._line.send(method, path, body, actor=actor, key=key, again=again), path)
+
+    def _items(self, path: str, items: str, /, **query: object) -> Iterator[Reader]:
+        return _readers(self._read(path, **query).items(items), items)
+
+    def _pages(self, path: str, name: str, first: object, limit: int | None) -> Iterator[Reader]:
+        after = None if first is None else str(first)
+        while True:
+            page = self._read(path, after=after, limit=_PAGE if limit is None else min(limit, _PAGE))
+            yield from _readers(page.items(name), name)
+            after = page.maybe_text("next")
+            if after is None:
+                return
+
+
+def _readers(found: list[Json], name: str) -> Iterator[Reader]:
+    return (Reader(one, name) for one in found)
+
+
+def _line_of(model: ModelName) -> str:
+    return f"/models/{quoted(model)}"
+
+
+def _stage(model: ModelName, name: StageName) -> str:
+    return f"{_line_of(model)}/stages/{quoted(name)}"

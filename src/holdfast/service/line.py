@@ -1,0 +1,259 @@
+"""One line to a Holdfast server: requests out, values and errors back."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from holdfast.canonical import Json, decode, encode
+from holdfast.config import VERSION
+from holdfast.errors import HoldfastError, TooLarge, Unavailable, UsageError, from_json
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["ACTOR_HEADER", "API", "ATTEMPTS_MAX", "KEY_HEADER", "Line", "quoted"]
+
+API = "/api/v1"
+"""Where the routes of the server begin."""
+
+ACTOR_HEADER = "holdfast-actor"
+"""Who asks, percent-encoded, where the server asks nobody for an identity."""
+
+KEY_HEADER = "idempotency-key"
+"""The same key again is the same request; draft-ietf-httpapi-idempotency-key-header."""
+
+ATTEMPTS_MAX = 6
+"""With the pauses between them about six seconds: a server that restarts is met again, one that is gone is told of."""
+
+_FIRST_PAUSE_SECONDS = 0.2
+_GROWTH = 2.0
+
+_CONNECT_SECONDS = 10.0
+"""A server that does not accept a connection by then is not there."""
+
+_ANSWER_SECONDS = 120.0
+"""The slowest question, an audit of a million events, is answered in half of this."""
+
+_ANSWER_BYTES_MAX = 256 << 20
+"""Ten thousand runs with all their params; what is longer was not sent by a Holdfast server."""
+
+_CONNECTIONS_MAX = 64
+"""As many as threads that ask at once; each costs a file handle."""
+
+_BUSY = frozenset({429, 502, 503, 504})
+"""The server, or what stands in front of it, says: later."""
+
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+Content = bytes | Callable[[], Iterator[bytes]] | None
+
+
+class Line:
+    """Asks the server at `url`. It may be used by several threads.
+
+    Args:
+        url: of the server, such as `https://registry.example.org`.
+        token: the identity shown to it.
+        sleep: waits so many seconds.
+
+    Raises:
+        UsageError: `url` is none of a server, or would carry the token unencrypted over a network.
+    """
+
+    def __init__(self, url: str, *, token: str | None = None, sleep: Callable[[float], object] = time.sleep) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
+            raise UsageError(
+                "HOLDFAST_URL is not the address of a server", hint="Write it like https://registry.example.org"
+            )
+        if token and parts.scheme == "http" and parts.hostname not in _LOCAL:
+            raise UsageError(
+                f"a token would travel to {parts.hostname} unencrypted",
+                hint="Name the server with https://, or leave the token out on a machine of your own.",
+            )
+        self.url = url.rstrip("/")
+        self._token = token
+        self._sleep = sleep
+        self._client: httpx.Client | None = None
+        self._opening = Lock()
+
+    def get(self, path: str, /, **query: object) -> Json:
+        """What the server answers to a question; it may be asked several times.
+
+        Args:
+            path: below the API's root, with every name in it quoted by `quoted`.
+            query: what is None is left out.
+
+        Raises:
+            HoldfastError: what the server answered, or Unavailable when it did not.
+        """
+        return self._value(self._ask("GET", path, query=query, again=True))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Json = None,
+        *,
+        actor: str | None = None,
+        key: str | None = None,
+        again: bool = False,
+    ) -> Json:
+        """What the server answers to a change.
+
+        Args:
+            method: of HTTP.
+            path: as for `get`.
+            body: sent as JSON.
+            actor: who asks; counts where the server asks nobody for an identity.
+            key: makes the request one that may be sent again, because the server knows it by this.
+            again: the request may be sent again anyway: twice is the same as once.
+
+        Raises:
+            HoldfastError: what the server answered. Unavailable when it did not; where the request could not be sent
+                again, the details say that its outcome is `unknown`.
+        """
+        headers = {} if actor is None else {ACTOR_HEADER: quote(actor)}
+        return self._value(self._ask(method, path, body=body, headers=headers, key=key, again=again or key is not None))
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: Content = None,
+        headers: Mapping[str, str] | None = None,
+        accept: frozenset[int] = frozenset(),
+        again: bool = True,
+        **query: object,
+    ) -> "httpx.Response":
+        """The whole answer, where its headers or its raw bytes matter.
+
+        Args:
+            method: of HTTP.
+            path: as for `get`.
+            content: raw bytes to send, or what gives them in pieces, from the start each time it is called.
+            headers: beside those of every request.
+            accept: statuses besides the 200s that are answers, and no errors.
+            again: whether it may be sent again.
+            query: as for `get`.
+
+        Raises:
+            As `send`.
+        """
+        return self._ask(method, path, content=content, headers=headers, accept=accept, again=again, query=query)
+
+    def close(self) -> None:
+        """Let go of the connections; the line may be used again afterwards."""
+        with self._opening:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, object] | None = None,
+        body: Json = None,
+        content: Content = None,
+        headers: Mapping[str, str] | None = None,
+        accept: frozenset[int] = frozenset(),
+        key: str | None = None,
+        again: bool,
+    ) -> "httpx.Response":
+        import httpx
+
+        said = dict(headers or {})
+        if body is not None:
+            content = encode(body)
+            said["content-type"] = "application/json"
+        if key is not None:
+            said[KEY_HEADER] = key
+        asked = {name: _text(value) for name, value in (query or {}).items() if value is not None}
+        pause, left = _FIRST_PAUSE_SECONDS, ATTEMPTS_MAX
+        while True:
+            left -= 1
+            try:
+                sent = content() if callable(content) else content
+                answer = self._http().request(method, API + path, params=asked, content=sent, headers=said)
+            except httpx.TransportError as error:
+                failure: HoldfastError = self._silent(
+                    error, unknown=not again and not isinstance(error, httpx.ConnectError)
+                )
+                may = again or isinstance(error, httpx.ConnectError)
+            except httpx.InvalidURL as error:
+                raise UsageError("that is no name for a server to look up", hint="Check what was asked for.") from error
+            else:
+                if answer.is_success or answer.status_code in accept:
+                    return answer
+                failure = self._refusal(answer)
+                # A server that is busy has done nothing; one that failed has, or has not.
+                may = answer.status_code in _BUSY and (again or answer.status_code in {429, 503})
+            if not may or left == 0:
+                raise failure
+            # Chance keeps many who were turned away together from coming back together.
+            self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            pause *= _GROWTH
+
+    def _http(self) -> "httpx.Client":
+        import httpx
+
+        with self._opening:
+            if self._client is not None:
+                return self._client
+
+            headers = {"user-agent": f"holdfast/{VERSION}", "accept": "application/json"}
+            if self._token:
+                headers["authorization"] = f"Bearer {self._token}"
+            self._client = httpx.Client(
+                base_url=self.url,
+                headers=headers,
+                follow_redirects=False,  # a token goes to the server that was named, and nowhere else
+                timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
+                limits=httpx.Limits(max_connections=_CONNECTIONS_MAX, max_keepalive_connections=_CONNECTIONS_MAX),
+            )
+            return self._client
+
+    def _value(self, answer: "httpx.Response") -> Json:
+        if len(answer.content) > _ANSWER_BYTES_MAX:
+            raise TooLarge(
+                f"{self.url} answered {len(answer.content)} bytes", hint="Ask for less.", limit=_ANSWER_BYTES_MAX
+            )
+        return decode(answer.content, what=f"the answer of {self.url}") if answer.content else None
+
+    def _refusal(self, answer: "httpx.Response") -> HoldfastError:
+        """The error that the server sent; something in front of it may have answered in its place."""
+        try:
+            value = decode(answer.content, what="an error")
+        except HoldfastError:
+            value = None
+        said: Any = value.get("error") if isinstance(value, dict) else None
+        if isinstance(said, dict) and "code" in said:
+            return from_json(said)
+        return Unavailable(
+            f"{self.url} answered {answer.status_code} and not as a Holdfast server does",
+            hint="Check HOLDFAST_URL, and what stands between here and there.",
+            status=answer.status_code,
+        )
+
+    def _silent(self, error: Exception, *, unknown: bool) -> Unavailable:
+        hint = "Check that it runs, and HOLDFAST_URL."
+        if unknown:
+            hint = "What was asked for may have been done: look before you repeat it."
+        details = {"outcome": "unknown"} if unknown else {}
+        return Unavailable(f"{self.url} did not answer: {str(error) or type(error).__name__}", hint=hint, **details)
+
+
+def quoted(name: object) -> str:
+    """A name as one segment of a path."""
+    return quote(str(name), safe="")
+
+
+def _text(value: object) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)

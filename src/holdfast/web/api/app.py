@@ -1,0 +1,99 @@
+"""The FastAPI application of a server: its routes, its errors."""
+
+import logging
+from uuid import uuid4
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from holdfast.canonical import JsonObject
+from holdfast.config import VERSION
+from holdfast.errors import HoldfastError
+from holdfast.registry import Registry
+from holdfast.service.line import API
+from holdfast.tracking import Tracking
+from holdfast.web.api import evidence, files, health, keeping, lines, runs
+from holdfast.web.api.bounds import Bounded
+from holdfast.web.api.depot import Depot
+from holdfast.web.api.desk import Desk, answer
+from holdfast.web.problems import UNEXPECTED, problem, status_of
+
+__all__ = ["api_app"]
+
+_LOG = logging.getLogger("holdfast.server")
+
+_RETRY_SECONDS = "1"
+"""When a client that was turned away may come again: a database that restarts is back in about that."""
+
+_MAY_SPEAK = {"unavailable", "not_confirmed", "no_space"}
+"""Codes from 500 on whose sentences say nothing of the machine; the others may quote a path."""
+
+_CODES = {404: "not_found", 405: "usage", 413: "too_large"}
+
+
+def api_app(registry: Registry, tracking: Tracking, depot: Depot | None = None) -> FastAPI:
+    """The application that gives `registry`, `tracking` and `depot` to everybody who can reach it.
+
+    With a depot, a version gets its number only when all its bytes are there.
+    """
+    app = FastAPI(
+        title="Holdfast",
+        version=VERSION,
+        summary="Model version control: models, versions, stages, runs and the log of all that happened.",
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{API}/openapi.json",
+    )
+    app.state.desk = Desk(registry, tracking, depot)
+    for module in (lines, evidence, keeping, runs, files):
+        app.include_router(module.routes, prefix=API)
+    app.include_router(health.routes)
+    app.add_middleware(Bounded)
+    app.add_exception_handler(HoldfastError, _refused)
+    app.add_exception_handler(RequestValidationError, _misunderstood)
+    app.add_exception_handler(HTTPException, _unrouted)
+    app.add_exception_handler(Exception, _unexpected)
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HoldfastError)  # noqa: S101 - it was registered for this class, for the type checker
+    status = status_of(error)
+    said = problem(error)
+    if status >= UNEXPECTED and error.code not in _MAY_SPEAK:
+        said = _silent(request, error.code, error)
+    return answer(said, status, {"retry-after": _RETRY_SECONDS} if error.code == "unavailable" else None)
+
+
+async def _misunderstood(_: Request, error: Exception) -> Response:
+    """What the description of the request refused, in the shape of every error."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - likewise
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return answer(_said("usage", f"{place}: {first['msg']}", "/api/v1/openapi.json says what it must look like."), 400)
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    status = int(getattr(error, "status_code", UNEXPECTED))
+    message = f"{request.method} {request.url.path[:200]} is not a route of this server"
+    headers = dict(getattr(error, "headers", None) or {})
+    return answer(_said(_CODES.get(status, "usage"), message, f"GET {API}/openapi.json lists them."), status, headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return answer(_silent(request, "unexpected", error), UNEXPECTED)
+
+
+def _silent(request: Request, code: str, error: Exception) -> JsonObject:
+    """An error that says its kind and a number; path, query or stack stay in the log, under the same number."""
+    number = uuid4().hex[:12]
+    _LOG.error("%s %s: %s, incident %s", request.method, request.url.path, code, number, exc_info=error)
+    hint = f"The server's log says why, at incident {number}."
+    return {"error": {"code": code, "message": "the server could not answer", "hint": hint, "incident": number}}
+
+
+def _said(code: str, message: str, hint: str) -> JsonObject:
+    return {"error": {"code": code, "message": message, "hint": hint}}

@@ -1,0 +1,138 @@
+"""What every route of the API needs: the project behind it, a thread to ask it from, who asks, and how to answer."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, TypeVar
+from urllib.parse import unquote
+
+from fastapi import Depends, Header, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from holdfast.canonical import Json
+from holdfast.digest import Digest
+from holdfast.errors import NotFound, UsageError
+from holdfast.registry import Action, Registry
+from holdfast.service.line import ACTOR_HEADER, KEY_HEADER
+from holdfast.tracking import Tracking
+from holdfast.web.api.depot import Depot
+from holdfast.web.api.schemas import Refusal
+from holdfast.web.api.watch import Watch
+
+__all__ = ["Actor", "Bytes", "Desk", "Here", "Key", "action_of", "answer", "refusals"]
+
+_T = TypeVar("_T")
+
+_KEY_CHARACTERS_MAX = 200
+"""As long as an event can carry."""
+
+_NOBODY = "anonymous"
+"""Who asks without saying so, where the server asks nobody for an identity."""
+
+
+class Desk:
+    """Where requests are brought to the registry.
+
+    Args:
+        registry: names.
+        tracking: runs.
+        depot: bytes; None where there are none, and no version needs any.
+    """
+
+    def __init__(self, registry: Registry, tracking: Tracking, depot: Depot | None) -> None:
+        self.registry = registry
+        self.tracking = tracking
+        self.depot = depot
+        self.watch = Watch(self._last_event)
+
+    async def ask(self, call: Callable[[], _T]) -> _T:
+        """What `call` answers, from a thread: a database may make it wait, and nobody else shall wait with it."""
+        return await run_in_threadpool(call)
+
+    @contextmanager
+    def whole(self, digest: Digest) -> Iterator[None]:
+        """Inside, every byte of the version is durable in the store, and stays.
+
+        Raises:
+            NotFound, IntegrityError: it is not.
+        """
+        if self.depot is None:
+            yield
+            return
+        with self.depot.undisturbed():
+            self.depot.require_bundle(digest)
+            yield
+
+    def look(self) -> None:
+        """Ask the database and the store for the least that they can be asked for.
+
+        Raises:
+            HoldfastError: one of them does not answer.
+        """
+        self.registry.log(limit=1)
+        if self.depot is not None:
+            self.depot.look()
+
+    async def _last_event(self) -> int | None:
+        last = await self.ask(lambda: self.registry.log(limit=1))
+        return last[0].index if last else None
+
+
+async def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+async def _bytes(desk: Annotated[Desk, Depends(_desk)]) -> Depot:
+    if desk.depot is None:
+        raise NotFound("this server keeps no bytes", hint="Ask the one that does.")
+    return desk.depot
+
+
+async def _actor(request: Request) -> str:
+    return unquote(request.headers.get(ACTOR_HEADER, _NOBODY))
+
+
+Here = Annotated[Desk, Depends(_desk)]
+"""The desk of the application."""
+
+Bytes = Annotated[Depot, Depends(_bytes)]
+"""The server's store."""
+
+Actor = Annotated[str, Depends(_actor)]
+"""Who asks."""
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias=KEY_HEADER,
+        min_length=1,
+        max_length=_KEY_CHARACTERS_MAX,
+        description="The same key again is the same request, and gets the same answer",
+    ),
+]
+"""The request's idempotency key."""
+
+
+def answer(value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """The JSON of a value."""
+    body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return Response(body, status, headers, media_type="application/json")
+
+
+def action_of(text: str) -> Action:
+    """The word of the log that `text` is.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return Action(text)
+    except ValueError as error:
+        raise UsageError(f"{text[:80]!r} is no action", hint=f"One of {', '.join(sorted(Action))}.") from error
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """How a route's document says with which statuses it may refuse."""
+    return {status: {"description": "Refused", "model": Refusal} for status in statuses}

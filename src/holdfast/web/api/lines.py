@@ -1,0 +1,189 @@
+"""Models, versions, stages and their moves."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query
+from starlette.responses import Response
+
+from holdfast.canonical import Reader
+from holdfast.digest import Digest
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
+from holdfast.registry import MoveStage, NewVersion, Version, documents
+from holdfast.web.api import schemas
+from holdfast.web.api.desk import Actor, Desk, Here, Key, action_of, answer, refusals
+
+__all__ = ["routes"]
+
+PAGE_MAX = 1_000
+"""What a page may hold: half a megabyte of versions."""
+
+_WAIT_SECONDS_MAX = 60.0
+"""As long as what stands between lets a request be silent."""
+
+ModelText = Annotated[str, Path(max_length=256, examples=["churn"])]
+StageText = Annotated[str, Path(max_length=256, examples=["production"])]
+After = Annotated[str | None, Query(max_length=512, description="What the page before said in `next`")]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+
+
+routes = APIRouter(tags=["models"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+"""Each parses, calls and presents."""
+
+
+@routes.get("/models", response_model=schemas.Models)
+async def models(desk: Here, after: After = None, limit: Limit = PAGE_MAX) -> Response:
+    """Every model, by name."""
+    found = await desk.ask(lambda: desk.registry.models(after=_model(after), limit=limit))
+    following = str(found[-1].name) if len(found) == limit else None
+    return answer({"models": [one.to_json() for one in found], "next": following})
+
+
+@routes.post("/models", response_model=schemas.Model, status_code=201)
+async def create_model(desk: Here, actor: Actor, new: schemas.NewModel) -> Response:
+    """Begin a line of versions."""
+    name, stages = ModelName(new.model), [*map(StageName, new.stages)]
+    made = await desk.ask(lambda: desk.registry.create_model(name, actor, description=new.description, stages=stages))
+    return answer(made.to_json(), 201)
+
+
+@routes.put("/models/{model}", response_model=schemas.Model)
+async def ensure_model(desk: Here, actor: Actor, model: ModelText, wanted: schemas.WantedModel) -> Response:
+    """Begin a line of versions, unless it is there."""
+    name, stages = ModelName(model), [*map(StageName, wanted.stages)]
+    return answer((await desk.ask(lambda: desk.registry.ensure_model(name, actor, stages=stages))).to_json())
+
+
+@routes.get("/versions", response_model=schemas.Versions)
+async def every_version(desk: Here, after: After = None, limit: Limit = PAGE_MAX) -> Response:
+    """The versions of all models."""
+    return await _versions(desk, None, after, limit)
+
+
+@routes.get("/models/{model}/versions", response_model=schemas.Versions)
+async def versions(desk: Here, model: ModelText, after: After = None, limit: Limit = PAGE_MAX) -> Response:
+    """The versions of a model, by number."""
+    return await _versions(desk, ModelName(model), after, limit)
+
+
+@routes.post("/models/{model}/versions", response_model=schemas.Version, status_code=201)
+async def register(desk: Here, actor: Actor, model: ModelText, new: schemas.RegisteredVersion) -> Response:
+    """Give a digest the next number; its bytes must be in the store before."""
+    asked, action = _new_version(model, new), action_of(new.action)
+
+    def register_whole() -> Version:
+        with desk.whole(asked.digest):
+            return desk.registry.register(asked, actor, new.reason, action=action)
+
+    return answer((await desk.ask(register_whole)).to_json(), 201)
+
+
+@routes.put("/models/{model}/versions/{number}", response_model=schemas.Version)
+async def import_version(
+    desk: Here, actor: Actor, model: ModelText, number: schemas.Number, new: schemas.ImportedVersion
+) -> Response:
+    """Take in a version under the number that another registry gave it."""
+    asked = _new_version(model, new)
+
+    def import_whole() -> Version:
+        with desk.whole(asked.digest):
+            return desk.registry.import_version(asked, VersionNumber(number), actor, new.reason, origin=new.origin)
+
+    return answer((await desk.ask(import_whole)).to_json())
+
+
+@routes.get("/models/{model}/versions/{choice}", response_model=schemas.Version)
+async def version(
+    desk: Here, model: ModelText, choice: Annotated[str, Path(max_length=256, examples=["4"])]
+) -> Response:
+    """The version that a person meant: by number, stage, digest or semantic version."""
+    reference = Reference.parse(f"{ModelName(model)}@{choice}")
+    return answer((await desk.ask(lambda: desk.registry.resolve(reference))).to_json())
+
+
+@routes.get("/models/{model}/stages", response_model=schemas.Stages)
+async def stages(desk: Here, model: ModelText) -> Response:
+    """The stages of a model, by name."""
+    name = ModelName(model)
+    return answer({"stages": [one.to_json() for one in await desk.ask(lambda: desk.registry.stages(name))]})
+
+
+@routes.post("/models/{model}/stages", response_model=schemas.Stage, status_code=201)
+async def define_stage(desk: Here, actor: Actor, model: ModelText, new: schemas.NewStage) -> Response:
+    """Add an empty stage to a model."""
+    name, stage = ModelName(model), StageName(new.stage)
+    return answer((await desk.ask(lambda: desk.registry.define_stage(name, stage, actor))).to_json(), 201)
+
+
+@routes.get(
+    "/models/{model}/stages/{stage}",
+    response_model=schemas.Stage,
+    responses={304: {"description": "It has not moved since"}},
+)
+async def stage(
+    desk: Here,
+    model: ModelText,
+    stage: StageText,
+    if_none_match: Annotated[str | None, Header(max_length=256, description="The ETag of an earlier answer")] = None,
+    wait_seconds: Annotated[
+        float, Query(ge=0, le=_WAIT_SECONDS_MAX, description="With If-None-Match: answer when it moves, or then")
+    ] = 0.0,
+) -> Response:
+    """One stage as it stands, at once; or as soon as it is no longer what the caller knows."""
+    name, pointer = ModelName(model), StageName(stage)
+    async for _ in desk.watch.looks(wait_seconds if if_none_match else 0.0):
+        found = await desk.ask(lambda: desk.registry.stage(name, pointer))
+        tag = f'"{found.epoch}"'
+        if tag != if_none_match:
+            return answer(found.to_json(), headers={"etag": tag})
+    return Response(status_code=304, headers={"etag": tag})
+
+
+@routes.post("/models/{model}/stages/{stage}/moves", response_model=schemas.Move, status_code=201)
+async def move(
+    desk: Here, actor: Actor, model: ModelText, stage: StageText, *, new: schemas.NewMove, key: Key = None
+) -> Response:
+    """Move a stage, provided that it holds what the caller expects; with the same Idempotency-Key only once."""
+    asked = MoveStage(
+        model=ModelName(model),
+        stage=StageName(stage),
+        to=VersionNumber(new.to),
+        expect=None if new.expect is None else VersionNumber(new.expect),
+        action=action_of(new.action),
+        reason=new.reason,
+        verdict=None if new.verdict is None else Digest.parse(new.verdict),
+        approvals=tuple(new.approvals),
+        idempotency_key=key,
+        details=new.details,
+    )
+    return answer((await desk.ask(lambda: desk.registry.move_stage(asked, actor))).to_json(), 201)
+
+
+@routes.get("/moves", response_model=schemas.MaybeMove)
+async def move_of(desk: Here, idempotency_key: Annotated[str, Query(min_length=1, max_length=200)]) -> Response:
+    """The move that was made under an idempotency key."""
+    found = await desk.ask(lambda: desk.registry.move_of(idempotency_key))
+    return answer({"move": None if found is None else found.to_json()})
+
+
+async def _versions(desk: Desk, model: ModelName | None, after: str | None, limit: int) -> Response:
+    last = None if after is None else Reference.parse(after)
+    found = await desk.ask(lambda: desk.registry.versions(model, after=last, limit=limit))
+    following = f"{found[-1].model}@{found[-1].number}" if len(found) == limit else None
+    return answer({"versions": [one.to_json() for one in found], "next": following})
+
+
+def _model(name: str | None) -> ModelName | None:
+    return None if name is None else ModelName(name)
+
+
+def _new_version(model: str, new: schemas.NewVersion) -> NewVersion:
+    return NewVersion(
+        model=ModelName(model),
+        digest=Digest.parse(new.digest),
+        complete=new.complete,
+        missing=tuple(new.missing),
+        run_id=new.run,
+        semver=new.semver,
+        summary=new.summary,
+        lineage=tuple(documents.edge(Reader(edge.model_dump(), "lineage")) for edge in new.lineage),
+    )

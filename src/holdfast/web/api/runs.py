@@ -1,0 +1,102 @@
+"""Runs: params, metrics, tags, inputs, and searching them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from holdfast.canonical import Reader
+from holdfast.names import ModelName
+from holdfast.tracking import RUNS_MAX, NewRun, RunStatus, documents
+from holdfast.web.api import schemas_of_runs as schemas
+from holdfast.web.api.desk import Actor, Here, answer, refusals
+
+__all__ = ["routes"]
+
+RunText = Annotated[str, Path(max_length=256)]
+
+routes = APIRouter(tags=["runs"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+"""Each parses, calls and presents."""
+
+
+@routes.get("/runs", response_model=schemas.Runs)
+async def search(
+    desk: Here,
+    *,
+    wanted: Annotated[str, Query(alias="filter", max_length=10_000, examples=["metrics.accuracy > 0.9"])] = "",
+    order_by: Annotated[str, Query(max_length=1_000)] = "",
+    limit: Annotated[int, Query(ge=1, le=RUNS_MAX)] = 100,
+) -> Response:
+    """The runs that fit a filter."""
+    found = await desk.ask(lambda: desk.tracking.search(wanted, order_by=order_by, limit=limit))
+    return answer({"runs": [one.to_json() for one in found]})
+
+
+@routes.post("/runs", response_model=schemas.Run, status_code=201)
+async def start(desk: Here, actor: Actor, new: schemas.NewRun) -> Response:
+    """Begin a run, with its first params and tags."""
+    asked = NewRun(
+        name=new.name,
+        model=None if new.model is None else ModelName(new.model),
+        params=new.params,
+        tags=new.tags,
+        notes=new.notes,
+    )
+    return answer((await desk.ask(lambda: desk.tracking.start_run(asked, actor))).to_json(), 201)
+
+
+@routes.get("/runs/{run}", response_model=schemas.Run)
+async def one(desk: Here, run: RunText) -> Response:
+    """The run as it stands."""
+    return answer((await desk.ask(lambda: desk.tracking.run(run))).to_json())
+
+
+@routes.post("/runs/{run}/params", status_code=204)
+async def log_params(desk: Here, run: RunText, new: schemas.Params) -> Response:
+    """Add params; the same value again changes nothing."""
+    await desk.ask(lambda: desk.tracking.log_params(run, new.params))
+    return Response(status_code=204)
+
+
+@routes.post("/runs/{run}/points", status_code=204)
+async def log_points(desk: Here, run: RunText, new: schemas.Points) -> Response:
+    """Add points of any metrics, all together or not at all."""
+    points = [documents.point(Reader(point.model_dump(), "point")) for point in new.points]
+    await desk.ask(lambda: desk.tracking.log_points(run, points))
+    return Response(status_code=204)
+
+
+@routes.get("/runs/{run}/metrics/{metric:path}", response_model=schemas.SaidPoints)
+async def history(desk: Here, run: RunText, metric: Annotated[str, Path(max_length=1_000)]) -> Response:
+    """Every point of a metric, by step."""
+    found = await desk.ask(lambda: desk.tracking.history(run, metric))
+    return answer({"points": [point.to_json() for point in found]})
+
+
+@routes.post("/runs/{run}/tags", status_code=204)
+async def set_tags(desk: Here, run: RunText, new: schemas.Tags) -> Response:
+    """Set tags; a tag that is there gets the new value."""
+    await desk.ask(lambda: desk.tracking.set_tags(run, new.tags))
+    return Response(status_code=204)
+
+
+@routes.post("/runs/{run}/inputs", status_code=204)
+async def log_inputs(desk: Here, run: RunText, new: schemas.Inputs) -> Response:
+    """Add inputs; the same again changes nothing."""
+    inputs = [documents.run_input(Reader(one.model_dump(), "input")) for one in new.inputs]
+    await desk.ask(lambda: desk.tracking.log_inputs(run, inputs))
+    return Response(status_code=204)
+
+
+@routes.post("/runs/{run}/finish", response_model=schemas.Run)
+async def finish(desk: Here, run: RunText, how: schemas.End) -> Response:
+    """End a run for good."""
+    status = RunStatus(how.status)
+    return answer((await desk.ask(lambda: desk.tracking.finish_run(run, status, notes=how.notes))).to_json())
+
+
+@routes.get("/run-digests", response_model=schemas.Digests)
+async def digests(desk: Here) -> Response:
+    """Every digest that a run names, with the run."""
+    found = await desk.ask(desk.tracking.digests)
+    return answer({"digests": [{"run": run, "digest": str(digest)} for run, digest in found]})

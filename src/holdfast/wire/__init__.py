@@ -1,0 +1,25 @@
+"""The composition root: the only room that names concrete adapters.
+
+    with open_project(Settings.find(Path.cwd())) as project:
+        project.registry, project.store, project.tracking
+
+Edges (commands, HTTP, Python) come here for a `Project` and hand its members to the verbs; nothing below knows which
+database or which store it works on. `ls wire`: the project, the ways to remotes, and what upkeep works with.
+"""
+
+from holdfast.wire.project import POLICY_STUB, Project, create_project, open_project, utc_now
+from holdfast.wire.remotes import open_remote, open_transport
+from holdfast.wire.upkeep import open_archiver, open_collector, open_exchange
+
+__all__ = [
+    "POLICY_STUB",
+    "Project",
+    "create_project",
+    "open_archiver",
+    "open_collector",
+    "open_exchange",
+    "open_project",
+    "open_remote",
+    "open_transport",
+    "utc_now",
+]
