@@ -21,6 +21,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="write the golden files instead of comparing")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What tests see of logs is nothing that the person who runs them should remember."""
+    folder = tempfile.TemporaryDirectory(prefix="holdfast-state-")
+    config.add_cleanup(folder.cleanup)
+    os.environ["XDG_STATE_HOME"] = folder.name
+
+
 @pytest.fixture(scope="session")
 def postgres() -> "Iterator[PostgresServer]":
     """One for each process of tests; it is started by the first test that asks."""
@@ -42,10 +49,3 @@ def postgres_database(postgres: "PostgresServer") -> Iterator[str]:
 def postgres_url(postgres: "PostgresServer", postgres_database: str) -> str:
     """The same as a URL."""
     return postgres.url(postgres_database)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """What tests see of logs is nothing that the person who runs them should remember."""
-    folder = tempfile.TemporaryDirectory(prefix="holdfast-state-")
-    config.add_cleanup(folder.cleanup)
-    os.environ["XDG_STATE_HOME"] = folder.name

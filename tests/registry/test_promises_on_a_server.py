@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 HOW_TO = Path(__file__).parents[2] / "docs/how-to/postgres.md"
 
-EVERY_ROW = ["models", "versions", "events", "verdicts", "approvals", "lineage"]
+EVERY_ROW = ["models", "versions", "events", "event_nodes", "verdicts", "approvals", "lineage"]
 
 
 @pytest.fixture(scope="module")

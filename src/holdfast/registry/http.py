@@ -225,25 +225,25 @@ class HttpRegistry:
         return tuple(map(documents.tenure, self._items("/tenures", "tenures")))
 
     def heads(self, earlier: Sequence[int] = ()) -> tuple[Head, Mapping[int, Head]]:
-        """See `Registry.heads`."""
+        """See `ProvableRegistry.heads`."""
         found = self._read("/log/heads", earlier=list(earlier))
         before = [documents.head(one) for one in _readers(found.items("earlier"), "head")]
         return documents.head(found.reader("head")), {one.size: one for one in before}
 
     def prove(self, index: int, size: int | None = None) -> Inclusion:
-        """See `Registry.prove`."""
+        """See `ProvableRegistry.prove`."""
         return documents.inclusion(self._read(f"/log/events/{index}/proof", size=size))
 
     def prove_growth(self, since: int, size: int | None = None) -> Consistency:
-        """See `Registry.prove_growth`."""
+        """See `ProvableRegistry.prove_growth`."""
         return documents.consistency(self._read("/log/growth", since=since, size=size))
 
     def edge(self, size: int) -> tuple[bytes, ...]:
-        """See `Registry.edge`."""
+        """See `ProvableRegistry.edge`."""
         return documents.hashes(self._read("/log/edge", size=size), "edge")
 
     def bodies(self, since: int, size: int) -> Iterator[bytes]:
-        """See `Registry.bodies`."""
+        """See `ProvableRegistry.bodies`."""
         while since < size:
             page = self._read("/log/bodies", since=since, size=size).texts("bodies")
             if not page:

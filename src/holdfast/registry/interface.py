@@ -1,14 +1,12 @@
 """What a registry promises. `sql.py` keeps it, and one contract suite holds whatever keeps it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import Action
-from holdfast.registry.merkle import Head
-from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import (
     Approval,
     Audit,
@@ -288,44 +286,10 @@ class Registry(Protocol):
     def tenures(self) -> tuple[Tenure, ...]:
         """Each time that a version held a stage of its model, in the order in which they began."""
 
-    def heads(self, earlier: Sequence[int] = ()) -> tuple[Head, Mapping[int, Head]]:
-        """What the log is, and what it was at earlier sizes; sizes that it has not come to are left out. Two reads.
-
-        Raises:
-            IntegrityError: the log and its tree do not have the same size.
-        """
-
-    def prove(self, index: int, size: int | None = None) -> Inclusion:
-        """That an event is in the log, or in what the log was with `size` events; a handful of reads.
-
-        Raises:
-            NotFound: the log has no such event, or not so many.
-        """
-
-    def prove_growth(self, since: int, size: int | None = None) -> Consistency:
-        """That the log, or what it was with `size` events, begins with what it was with `since`; a handful of reads.
-
-        Raises:
-            NotFound: the log does not have so many events.
-        """
-
-    def edge(self, size: int) -> tuple[bytes, ...]:
-        """The hashes of the full subtrees that the log with `size` events consists of: what a reader needs to go on.
-
-        Raises:
-            NotFound: the log does not have so many events.
-        """
-
-    def bodies(self, since: int, size: int) -> Iterator[bytes]:
-        """The canonical bytes of the events from `since` up to `size`, in flat memory."""
-
-    def audit_verify(self, seen: Sequence[Head] = ()) -> Audit:
+    def audit_verify(self) -> Audit:
         """Recomputes every event from its fields, the chain, the tree, and what the registry must hold after it.
 
         It changes nothing, and it is an answer and never an error that the log is bad.
-
-        Args:
-            seen: heads that somebody saw before; the log must begin with what they pin.
         """
 
     def report(self, replica: Replica) -> Replica:

@@ -89,7 +89,7 @@ def edge(connection: Connection, size: int) -> tuple[bytes, ...]:
 
 
 def prove(connection: Connection, index: int, size: int | None) -> Inclusion:
-    """See `Registry.prove`."""
+    """See `ProvableRegistry.prove`."""
     size = _within(size, _size(connection))
     if not 0 <= index < size:
         raise NotFound(f"there is no event {index} among the {size} of the log", hint="See: holdfast log", size=size)
@@ -99,7 +99,7 @@ def prove(connection: Connection, index: int, size: int | None) -> Inclusion:
 
 
 def prove_growth(connection: Connection, since: int, size: int | None) -> Consistency:
-    """See `Registry.prove_growth`."""
+    """See `ProvableRegistry.prove_growth`."""
     size = _within(size, _size(connection))
     _within(since, size)
     old, new, *path = _hashes(connection, [Span(0, since), Span(0, size), *consistency_path(since, size)])

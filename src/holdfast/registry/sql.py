@@ -261,13 +261,13 @@ class SqlRegistry:
 
     def archive(self, new: NewArchive, actor: str) -> Archive:
         """See `Registry.archive`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             what = versions.resolve(connection, new.what) if isinstance(new.what, Reference) else new.what
             return archives.add(connection, new, what, self._clock(), actor)
 
     def restore(self, digest: Digest, remote: str, actor: str, reason: str = "") -> tuple[Archive, ...]:
         """See `Registry.restore`."""
-        with self._database.write() as connection:
+        with self._logging() as connection:
             return archives.restore(connection, digest, self._clock(), actor, remote=remote, reason=reason)
 
     def archives(self) -> tuple[Archive, ...]:
@@ -286,27 +286,27 @@ class SqlRegistry:
             return moments.tenures(connection)
 
     def heads(self, earlier: Sequence[int] = ()) -> tuple[Head, Mapping[int, Head]]:
-        """See `Registry.heads`."""
+        """See `ProvableRegistry.heads`."""
         with self._database.view() as connection:
             return nodes.heads(connection, earlier)
 
     def prove(self, index: int, size: int | None = None) -> Inclusion:
-        """See `Registry.prove`."""
+        """See `ProvableRegistry.prove`."""
         with self._database.view() as connection:
             return nodes.prove(connection, index, size)
 
     def prove_growth(self, since: int, size: int | None = None) -> Consistency:
-        """See `Registry.prove_growth`."""
+        """See `ProvableRegistry.prove_growth`."""
         with self._database.view() as connection:
             return nodes.prove_growth(connection, since, size)
 
     def edge(self, size: int) -> tuple[bytes, ...]:
-        """See `Registry.edge`."""
+        """See `ProvableRegistry.edge`."""
         with self._database.view() as connection:
             return nodes.edge(connection, size)
 
     def bodies(self, since: int, size: int) -> Iterator[bytes]:
-        """See `Registry.bodies`."""
+        """See `ProvableRegistry.bodies`."""
         while since < size:
             with self._database.read() as connection:
                 page = events.page(connection, since, size)

@@ -17,8 +17,8 @@ from pathlib import Path
 from holdfast.config import Settings
 from holdfast.errors import IntegrityError, NotFound, UsageError
 from holdfast.registry.checkpoints import Checkpoint, SignerKey, VerifierKey
-from holdfast.registry.interface import Registry
 from holdfast.registry.merkle import Head
+from holdfast.registry.provable import ProvableRegistry
 from holdfast.store.disk import place, refusing
 
 __all__ = ["LogKey", "not_as_seen", "require_name"]
@@ -26,6 +26,11 @@ __all__ = ["LogKey", "not_as_seen", "require_name"]
 _SEED_BYTES = 32
 _NAME_CHARACTERS_MAX = 255
 """As long as a name of a host may be, which the name of a log often is."""
+
+_NAME_BEGIN = 200
+"""How much of a name is taken over into another one, with room for what tells the two apart."""
+
+_SUFFIX = re.compile(r"-[0-9a-f]{8}\Z")
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.-]+")
 
@@ -87,7 +92,7 @@ class LogKey:
         note = self._read("signed")
         return None if note is None else self.make().open(note)
 
-    def sign(self, registry: Registry) -> bytes:
+    def sign(self, registry: ProvableRegistry) -> bytes:
         """The signed checkpoint of the log as it stands.
 
         Raises:
@@ -113,7 +118,7 @@ class LogKey:
                 retired.write(f"{before}\n")
             for name in ("signed", "key", "verifier"):
                 (self._folder / name).unlink(missing_ok=True)
-            return self._signer(None).verifier()
+            return self._signer(f"{_SUFFIX.sub('', before.name)[:_NAME_BEGIN]}-{secrets.token_hex(4)}").verifier()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -140,7 +145,7 @@ class LogKey:
         return signer
 
     def _own_name(self) -> str:
-        said = _NOT_IN_A_NAME.sub("-", self._project.lower()).strip("-.")[: _NAME_CHARACTERS_MAX // 2]
+        said = _NOT_IN_A_NAME.sub("-", self._project.lower()).strip("-.")[:_NAME_BEGIN]
         return f"{said or 'log'}-{secrets.token_hex(4)}"
 
     def _read(self, name: str) -> bytes | None:

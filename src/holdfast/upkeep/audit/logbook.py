@@ -10,12 +10,12 @@ from holdfast.digest import hash_bytes
 from holdfast.errors import NotFound, UsageError
 from holdfast.registry.actions import Action
 from holdfast.registry.checkpoints import Checkpoint
-from holdfast.registry.interface import Registry
 from holdfast.registry.merkle import Head
 from holdfast.registry.proofs import Consistency, Inclusion
+from holdfast.registry.provable import ProvableRegistry
 from holdfast.registry.records import Audit, Event, NewEvent
 from holdfast.upkeep.audit.key import LogKey
-from holdfast.upkeep.audit.memory import Memory
+from holdfast.upkeep.audit.memory import Memory, Watch
 
 __all__ = ["EXPORT_FORMAT", "EXPORT_VERSION", "OFFLINE", "Compared", "Logbook", "Verified", "read_note"]
 
@@ -84,13 +84,14 @@ class Logbook:
         memory: what this user saw of it.
     """
 
-    def __init__(self, registry: Registry, key: LogKey, memory: Memory) -> None:
+    def __init__(self, registry: ProvableRegistry, key: LogKey, memory: Memory) -> None:
         self.registry = registry
         self.key = key
         self.memory = memory
+        self.watch = Watch(memory, key)
 
     @classmethod
-    def of(cls, settings: Settings, registry: Registry) -> "Logbook":
+    def of(cls, settings: Settings, registry: ProvableRegistry) -> "Logbook":
         """The log of a project."""
         return cls(registry, LogKey.of(settings), Memory.of(settings))
 
@@ -107,9 +108,13 @@ class Logbook:
         """The signed checkpoint of the log as it stands.
 
         Raises:
-            IntegrityError: the log does not begin with what was signed before.
+            IntegrityError: the log does not begin with what was seen of it, or signed. What was seen is asked as well:
+                whoever puts yesterday's project back puts back what was signed yesterday.
         """
-        return self.key.sign(self.registry)
+        self.watch.opened(self.registry)
+        note = self.key.sign(self.registry)
+        self.memory.keep(Checkpoint.parse(note.decode()))
+        return note
 
     def verify(self, notes: Sequence[tuple[str, bytes]] = ()) -> Verified:
         """Audits everything, against what was seen, what was signed, and the notes; each with the name of its file.
@@ -173,8 +178,8 @@ class Logbook:
     def accept(self, reason: str, actor: str) -> Event:
         """Goes on with a log that is not what was seen of it, such as one restored from a backup.
 
-        That it was accepted, by whom and why, and what had been seen, becomes an event. If it is not what was signed
-        either, it gets another key and another name: under the old ones it would contradict itself.
+        That it was accepted, by whom and why, and what had been seen, becomes an event. The log gets another key and
+        another name: under the old ones it would contradict what they may have signed.
 
         Raises:
             UsageError: no reason, or the log is what was seen of it.
@@ -188,12 +193,12 @@ class Logbook:
         unlike = [one for one in known if earlier.get(one.head.size) != one.head]
         if not unlike:
             raise UsageError("the log begins with all that was seen of it", hint="There is nothing to accept.")
-        details = {"seen": [one.text() for one in unlike], "found": Checkpoint(unlike[0].origin, head).text()}
-        if signed in unlike:
-            details["key"] = str(self.key.renew())
+        found = Checkpoint(unlike[0].origin, head)
+        renewed = self.key.renew()
+        details = {"seen": [one.text() for one in unlike], "found": found.text(), "key": str(renewed)}
         event = self.registry.record(NewEvent(Action.LOG_ACCEPT, reason=reason, details=details), actor)
         now, _ = self.registry.heads()
-        self.memory.replace(Checkpoint(self.key.origin(), now))
+        self.memory.replace(Checkpoint(renewed.name, now))
         return event
 
 

@@ -17,7 +17,7 @@ from holdfast.config import Settings
 from holdfast.digest import hash_bytes
 from holdfast.errors import HoldfastError
 from holdfast.registry.checkpoints import Checkpoint
-from holdfast.registry.interface import Registry
+from holdfast.registry.provable import ProvableRegistry
 from holdfast.store.disk import place
 from holdfast.upkeep.audit.key import LogKey, not_as_seen
 
@@ -102,7 +102,7 @@ class Watch:
         """Of the log of a project."""
         return cls(Memory.of(settings), LogKey.of(settings))
 
-    def opened(self, registry: Registry) -> None:
+    def opened(self, registry: ProvableRegistry) -> None:
         """Demands that the log begins with what was seen of it, and remembers what it is now.
 
         Raises:
@@ -120,7 +120,7 @@ class Watch:
             ):  # a project that cannot be written to has no key, and can be read all the same
                 self._memory.keep(Checkpoint(self._key.origin(), head))
 
-    def grown(self, registry: Registry) -> None:
+    def grown(self, registry: ProvableRegistry) -> None:
         """Remembers what the log is after a write. What was committed is not taken back: the next opening will tell."""
         with suppress(HoldfastError):
             self.opened(registry)

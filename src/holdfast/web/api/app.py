@@ -11,7 +11,7 @@ from starlette.responses import Response
 from holdfast.canonical import JsonObject
 from holdfast.config import VERSION
 from holdfast.errors import HoldfastError
-from holdfast.registry import Registry
+from holdfast.registry.provable import ProvableRegistry
 from holdfast.service.line import API
 from holdfast.tracking import Tracking
 from holdfast.web.api import evidence, files, health, keeping, lines, proving, runs
@@ -33,7 +33,7 @@ _MAY_SPEAK = {"unavailable", "not_confirmed", "no_space"}
 _CODES = {404: "not_found", 405: "usage", 413: "too_large"}
 
 
-def api_app(registry: Registry, tracking: Tracking, depot: Depot | None = None) -> FastAPI:
+def api_app(registry: ProvableRegistry, tracking: Tracking, depot: Depot | None = None) -> FastAPI:
     """The application that gives `registry`, `tracking` and `depot` to everybody who can reach it.
 
     With a depot, a version gets its number only when all its bytes are there.

@@ -13,7 +13,8 @@ from starlette.responses import Response
 from holdfast.canonical import Json
 from holdfast.digest import Digest
 from holdfast.errors import NotFound, UsageError
-from holdfast.registry import Action, Registry
+from holdfast.registry import Action
+from holdfast.registry.provable import ProvableRegistry
 from holdfast.service.line import ACTOR_HEADER, KEY_HEADER
 from holdfast.tracking import Tracking
 from holdfast.web.api.depot import Depot
@@ -40,7 +41,7 @@ class Desk:
         depot: bytes; None where there are none, and no version needs any.
     """
 
-    def __init__(self, registry: Registry, tracking: Tracking, depot: Depot | None) -> None:
+    def __init__(self, registry: ProvableRegistry, tracking: Tracking, depot: Depot | None) -> None:
         self.registry = registry
         self.tracking = tracking
         self.depot = depot

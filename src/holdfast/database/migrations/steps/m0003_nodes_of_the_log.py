@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy import Column, Connection
 
-from holdfast.database.migrations.promises_0003 import postgres_triggers, sqlite_triggers
+from holdfast.database.migrations.promises_0003 import sqlite_triggers
+from holdfast.database.migrations.promises_0003_postgres import postgres_triggers
 
 revision = "0003"
 down_revision = "0002"
