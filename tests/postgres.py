@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -55,8 +55,8 @@ def _programs() -> Path:
 
 def _within_reach(programs: Path, account: str | None, folder: Path) -> Path:
     """The programs, copied if the account cannot run them where they are: below somebody's home, for instance."""
-    tried = subprocess.run([programs / "postgres", "--version"], user=account, capture_output=True, check=False)
-    if tried.returncode == 0:
+    with suppress(PermissionError, subprocess.CalledProcessError):
+        subprocess.run([programs / "postgres", "--version"], user=account, capture_output=True, check=True)
         return programs
     install = programs.parent
     copy = folder / "site" / install.parent.name / install.name
