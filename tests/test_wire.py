@@ -7,6 +7,7 @@ import subprocess
 import threading
 import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,7 +204,8 @@ class TestOpening:
     def test_registry_and_runs_share_one_database_whoever_asks_first(self, tmp_path: Path) -> None:
         with opened_in(tmp_path) as project:
             found: list[object] = []
-            threads = [threading.Thread(target=lambda: found.append(project.database())) for _ in range(6)]
+            names: Any = project.names
+            threads = [threading.Thread(target=lambda: found.append(names.database())) for _ in range(6)]
             for thread in threads:
                 thread.start()
             for thread in threads:

@@ -45,6 +45,7 @@ DEFERRED_IN: dict[str, str] = {
     "wire/remotes.py": "opens what is asked for: whose remote is a folder does not wait for the client of buckets",
     "wire/upkeep.py": "opens what is asked for: who freezes data waits for none of it",
     "cli/__init__.py": "answers --version before it loads a single command",
+    "cli/server.py": "shows its help without the libraries of a server, which are an extra",
 }
 """Modules that may import Holdfast's own modules inside a function, and why. Hiding a cycle is no reason."""
 

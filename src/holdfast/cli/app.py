@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "log": "history",
     "serve": "serve",
     "checkout": "data",
+    "server": "server",
     "remote": "remote",
     "push": "remote",
     "pull": "remote",

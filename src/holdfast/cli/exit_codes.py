@@ -86,6 +86,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "live": _OPENING,
     "log": _OPENING,
     "serve": (*_OPENING, "bundle_failed", "missing_extra"),
+    "server": (*_OPENING, "missing_extra"),
     "checkout": (*_OPENING, "already_exists", "archived"),
     "remote add": (*_OPENING, "already_exists"),
     "remote list": _OPENING,

@@ -4,19 +4,23 @@
         project.registry, project.store, project.tracking
 
 Edges (commands, HTTP, Python) come here for a `Project` and hand its members to the verbs; nothing below knows which
-database or which store it works on. `ls wire`: the project, the ways to remotes, and what upkeep works with.
+database or which store it works on. `ls wire`: the project, the ways to remotes,
+what upkeep works with, and what a server gives to others.
 """
 
 from holdfast.wire.project import Project, create_project, open_project, utc_now
 from holdfast.wire.remotes import open_remote, open_transport
+from holdfast.wire.service import Files, open_files
 from holdfast.wire.upkeep import open_archiver, open_collector, open_exchange
 
 __all__ = [
+    "Files",
     "Project",
     "create_project",
     "open_archiver",
     "open_collector",
     "open_exchange",
+    "open_files",
     "open_project",
     "open_remote",
     "open_transport",

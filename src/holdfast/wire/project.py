@@ -5,7 +5,7 @@ import os
 import subprocess
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,12 +19,13 @@ from holdfast.config import HOME_NAME, Settings
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.names import Reference
+from holdfast.service.line import Line
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
 from holdfast.store.local import LocalStore
 from holdfast.store.remote.address import Address
 from holdfast.store.remote.direct import RemoteStore
-from holdfast.wire.remotes import open_remote
+from holdfast.wire.remotes import open_remote, open_service_store
 
 if TYPE_CHECKING:
     from holdfast.database.engine import Database
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from holdfast.flow.gate import Policy, Workbench
     from holdfast.flow.register import Workshop
     from holdfast.registry.interface import Registry
+    from holdfast.registry.provable import ProvableRegistry
     from holdfast.runtime.bundle_files import BundleFiles
     from holdfast.runtime.predictor import Predictor
     from holdfast.tracking.interface import Tracking
@@ -73,7 +75,7 @@ class _Names:
                 self._database = Database.open(self._url)
             return self._database
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Close its connections, if there are any; it may be used again afterwards."""
         if self._database is not None:
             self._database.close()
@@ -90,21 +92,19 @@ class Project(AbstractContextManager["Project"]):
     Attributes:
         settings: where everything is.
         store: bytes by digest.
-        database: the database that registry and runs share.
-        let_go: lets go of the database's connections; it may be used again afterwards.
+        names: the database that registry and runs share, or the line to the server that keeps them.
     """
 
     settings: Settings
     store: Store
-    database: "Callable[[], Database]"
-    let_go: Callable[[], None]
+    names: "_Names | Line"
 
     def __post_init__(self) -> None:
-        weakref.finalize(self, self.let_go)
+        weakref.finalize(self, self.names.close)
 
     def close(self) -> None:
-        """Let go of the database; safe to call twice."""
-        self.let_go()
+        """Let go of the database's connections, or the server's; safe to call twice, and it may be used again."""
+        self.names.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -120,13 +120,30 @@ class Project(AbstractContextManager["Project"]):
             UnsupportedFormat: written by a newer Holdfast, or not by Holdfast.
             NotFound, UsageError, IntegrityError, NoSpace, PermissionRefused, Unavailable: it cannot be opened.
         """
-        from holdfast.registry.sql import SqlRegistry
         from holdfast.upkeep.audit.memory import Watch
 
         watch = Watch.of(self.settings)
-        registry = SqlRegistry(self.database(), utc_now, _new_id, watch.grown)
+        registry = self._registry(watch.grown)
         watch.opened(registry)
         return registry
+
+    def _registry(self, grown: "Callable[[ProvableRegistry], None] | None" = None) -> "ProvableRegistry":
+        if isinstance(self.names, Line):
+            from holdfast.registry.http import HttpRegistry
+
+            return HttpRegistry(self.names, _new_id)
+        from holdfast.registry.sql import SqlRegistry
+
+        return SqlRegistry(self.names.database(), utc_now, _new_id, grown)
+
+    @cached_property
+    def unwatched(self) -> "ProvableRegistry":
+        """The registry as a server gives it to others: each of them holds the log against what they saw themselves.
+
+        Raises:
+            As `registry`.
+        """
+        return self._registry()
 
     @cached_property
     def logbook(self) -> "Logbook":
@@ -135,10 +152,14 @@ class Project(AbstractContextManager["Project"]):
         Raises:
             As `registry`.
         """
-        from holdfast.registry.sql import SqlRegistry
+        if isinstance(self.names, Line):
+            raise UsageError(
+                "the server keeps the log and its key",
+                hint="Run this where the server runs. Every command here holds the log against what was seen of it.",
+            )
         from holdfast.upkeep.audit.logbook import Logbook
 
-        return Logbook.of(self.settings, SqlRegistry(self.database(), utc_now, _new_id))
+        return Logbook.of(self.settings, self.unwatched)
 
     @cached_property
     def tracking(self) -> "Tracking":
@@ -147,9 +168,13 @@ class Project(AbstractContextManager["Project"]):
         Raises:
             As `registry`.
         """
+        if isinstance(self.names, Line):
+            from holdfast.tracking.http import HttpTracking
+
+            return HttpTracking(self.names)
         from holdfast.tracking.sql import SqlTracking
 
-        return SqlTracking(self.database(), utc_now, _new_id)
+        return SqlTracking(self.names.database(), utc_now, _new_id)
 
     @cached_property
     def actor(self) -> str:
@@ -253,7 +278,10 @@ def create_project(folder: Path, log_name: str | None = None) -> Settings:
     require_name(log_name)
     _refuse_what_is_not_built(settings)
     _keep_rules(Policy.read(settings.policy_path))
-    if settings.database_url.partition(":")[0].partition("+")[0] in _SERVERS:
+    if settings.url is not None:
+        with closing(_line(settings)) as line:
+            line.get("/models", limit=1)
+    elif settings.database_url.partition(":")[0].partition("+")[0] in _SERVERS:
         _Names(settings.database_url).database().close()
     with refusing(settings.home):
         settings.home.parent.mkdir(parents=True, exist_ok=True)
@@ -265,9 +293,9 @@ def create_project(folder: Path, log_name: str | None = None) -> Settings:
             ) from error
         # The home ignores itself, so that nobody's own .gitignore needs editing.
         (settings.home / ".gitignore").write_text("*\n", encoding="utf-8")
-    with open_project(settings) as project:
-        project.database()
-        project.logbook.begin(log_name)
+    if settings.url is None:
+        with open_project(settings) as project:
+            project.logbook.begin(log_name)
     if not settings.policy_path.exists():
         with refusing(settings.policy_path):
             settings.policy_path.write_text(POLICY_STUB, encoding="utf-8")
@@ -295,8 +323,14 @@ def open_project(settings: Settings) -> Project:
             hint="Make it with: holdfast init",
             path=str(settings.home),
         )
-    names = _Names(settings.database_url)
-    return Project(settings, _open_store(settings), names.database, names.let_go)
+    if settings.url is not None:
+        line = _line(settings)
+        return Project(settings, open_service_store(settings, line), line)
+    return Project(settings, _open_store(settings), _Names(settings.database_url))
+
+
+def _line(settings: Settings) -> Line:
+    return Line(str(settings.url), token=settings.token)
 
 
 def _open_store(settings: Settings) -> Store:
@@ -307,11 +341,6 @@ def _open_store(settings: Settings) -> Store:
 
 
 def _refuse_what_is_not_built(settings: Settings) -> None:
-    if settings.url is not None:
-        raise UsageError(
-            "HOLDFAST_URL names a server, and this Holdfast works embedded only",
-            hint="Unset HOLDFAST_URL to use the registry in .holdfast/.",
-        )
     if "://" in settings.store_url:
         Address.parse(settings.store_url)
     scheme, separator, _ = settings.database_url.partition("://")

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from holdfast.config import Settings
 from holdfast.digest import hash_bytes
+from holdfast.service.line import Line
 from holdfast.store.remote.address import FOLDER, Address
 from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.remote.persistent import Persistent
 from holdfast.store.remote.remote import Remote
+from holdfast.store.remote.service import ServiceStore, ServiceTransport
 from holdfast.store.remote.transport import Transport
 
-__all__ = ["open_remote", "open_transport"]
+__all__ = ["open_remote", "open_service_store", "open_transport"]
 
 
 def open_remote(settings: Settings, address: Address, endpoint: str | None, storage_class: str | None = None) -> Remote:
@@ -48,3 +50,9 @@ def open_transport(address: Address, endpoint: str | None = None, storage_class:
     from holdfast.store.remote.bucket import open_bucket
 
     return Persistent(open_bucket(address, endpoint, storage_class=storage_class))
+
+
+def open_service_store(settings: Settings, line: Line) -> ServiceStore:
+    """The store of a server, read through a cache of bounded size; nothing is asked of it yet."""
+    remote = Remote(ServiceTransport(line), settings.cache / "remotes" / hash_bytes(line.url.encode()).short)
+    return ServiceStore(line, remote, settings.store_cache_bytes_max)

@@ -88,7 +88,7 @@ class Logbook:
         self.registry = registry
         self.key = key
         self.memory = memory
-        self.watch = Watch(memory, key)
+        self.watch = Watch(memory, key.origin)
 
     @classmethod
     def of(cls, settings: Settings, registry: ProvableRegistry) -> "Logbook":

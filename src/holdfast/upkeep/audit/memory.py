@@ -9,9 +9,10 @@ log still begins with what it was. A memory that cannot be kept (no home, a read
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from holdfast.config import Settings
 from holdfast.digest import hash_bytes
@@ -37,9 +38,9 @@ class Memory:
 
     @classmethod
     def of(cls, settings: Settings) -> "Memory":
-        """What was seen of the log of a project: of the database that it uses, through the home that it has."""
+        """What was seen of the log of a project: of its server or database, through the home that it has."""
         # Without what stands in front of an @: a password may change, and does not belong into the name of a file.
-        database = re.sub(r"//[^/@]*@", "//", settings.database_url)
+        database = re.sub(r"//[^/@]*@", "//", settings.url or settings.database_url)
         return cls(settings.state, f"{settings.home}\n{database}")
 
     def last(self) -> Checkpoint | None:
@@ -91,16 +92,24 @@ class Memory:
 
 
 class Watch:
-    """Looks at the log whenever a registry is opened, and after every write: two small reads."""
+    """Looks at the log whenever a registry is opened, and after every write: two small reads.
 
-    def __init__(self, memory: Memory, key: LogKey) -> None:
+    Args:
+        memory: what was seen of it.
+        origin: gives the name that it is remembered under.
+    """
+
+    def __init__(self, memory: Memory, origin: Callable[[], str]) -> None:
         self._memory = memory
-        self._key = key
+        self._origin = origin
 
     @classmethod
     def of(cls, settings: Settings) -> "Watch":
         """Of the log of a project."""
-        return cls(Memory.of(settings), LogKey.of(settings))
+        if settings.url is not None:
+            host = urlsplit(settings.url).netloc  # the log's own name is known where its key is
+            return cls(Memory.of(settings), lambda: host)
+        return cls(Memory.of(settings), LogKey.of(settings).origin)
 
     def opened(self, registry: ProvableRegistry) -> None:
         """Demands that the log begins with what was seen of it, and remembers what it is now.
@@ -118,7 +127,7 @@ class Watch:
             with suppress(
                 HoldfastError
             ):  # a project that cannot be written to has no key, and can be read all the same
-                self._memory.keep(Checkpoint(self._key.origin(), head))
+                self._memory.keep(Checkpoint(self._origin(), head))
 
     def grown(self, registry: ProvableRegistry) -> None:
         """Remembers what the log is after a write. What was committed is not taken back: the next opening will tell."""

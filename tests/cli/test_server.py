@@ -1,0 +1,128 @@
+"""`server`: a project given to others over HTTP, and used from another folder as if it were there."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.test_serve import SECONDS_MAX, answered, serving
+from tests.commands import PROGRAM, Cli
+from tests.projects import HOLDOUT_ROWS, TARGET
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def server(folder: Path, *arguments: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """The URL of a server on the project in `folder`, and its first process."""
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [str(PROGRAM), "server", "--port", "0", "--json", *arguments],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        value = json.loads(process.stdout.readline())
+        assert value["pid"] == process.pid
+        yield value["url"], process
+    finally:
+        process.terminate()
+        process.wait(SECONDS_MAX)
+        process.communicate()
+
+
+@pytest.fixture
+def elsewhere(moved: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of another person, whose registry is the server's."""
+    place = tmp_path_factory.mktemp("elsewhere")
+    with server(moved) as (url, _):
+        monkeypatch.setenv("HOLDFAST_URL", url)
+        monkeypatch.chdir(place)
+        yield place
+
+
+def test_every_command_works_from_another_folder(cli: Cli, elsewhere: Path) -> None:
+    cli.ok("init")
+    assert not (elsewhere / ".holdfast" / "registry.db").exists()
+    assert [one["version"] for one in cli.json("list")["versions"]] == [1, 2, 3, 4, 5]
+    (elsewhere / "data.csv").write_text("a\n1\n")
+    frozen = cli.json("snapshot", "data.csv")
+    assert (frozen["files"], frozen["bytes_new"]) == (1, 4)
+    assert cli.json("snapshot", "data.csv")["bytes_new"] == 0
+    moved = cli.json("promote", "churn@3", "--to", "production", "--reason", "better")
+    assert (moved["from"], moved["to"], moved["outcome"]) == (2, 3, "pass")
+    assert cli.json("rollback", "churn", "--reason", "worse after all")["to"] == 2
+    assert cli.json("live", "churn")["stages"]["production"]["version"] == 2
+    assert cli.json("log", "--limit", "1")["events"][0]["action"] == "stage:pointer:rollback"
+    cli.ok("checkout", "churn@1", "bundle")
+    assert (elsewhere / "bundle" / "holdfast.json").is_file()
+    cli.fails("not_found", "show", "churn@9")
+    cli.fails("usage", "audit", "key")
+    cli.fails("usage", "server")
+
+
+def test_a_replica_follows_a_stage_of_the_server(cli: Cli, elsewhere: Path) -> None:
+    cli.ok("init")
+    row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
+    with serving(elsewhere, "churn", "--port", "0", "--json") as process:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["url"]
+        assert answered(f"{url}/invocations", {"dataframe_records": [row]})[0]["version"] == 2
+        (replica,) = cli.json("rollback", "churn", "--reason", "try the way back", "--wait")["replicas"]
+        assert (replica["url"], replica["version"]) == (url, 1)
+        assert answered(f"{url}/invocations", {"dataframe_records": [row]})[0]["version"] == 1
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    with suppress(FileNotFoundError):
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def test_a_process_that_is_killed_is_replaced_and_all_end_when_told(moved: Path) -> None:
+    with server(moved, "--workers", "2") as (url, process):
+        assert httpx.get(f"{url}/readyz").json() == {"status": "ok"}
+        first = children(process.pid)
+        assert len(first) == 2
+        os.kill(first[0], signal.SIGKILL)
+        end = time.monotonic() + SECONDS_MAX
+        while first[0] in children(process.pid) or len(children(process.pid)) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        for _ in range(20):
+            assert httpx.get(f"{url}/api/v1/models/churn/stages/production").json()["version"] == 2
+        process.terminate()
+        assert process.wait(SECONDS_MAX) == 0
+        assert children(process.pid) == []
+    log = (moved / "server.log").read_text()
+    assert "another takes its place" in log
+    assert "Traceback" not in log
+
+
+def test_a_server_that_asks_nobody_who_they_are_stays_on_its_machine(cli: Cli, moved: Path) -> None:
+    assert moved
+    cli.fails("usage", "server", "--host", "192.0.2.1")
+    cli.fails("usage", "server", "--host", "registry.example.org")
+
+
+def test_a_server_that_is_not_there_is_told_of(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.service.line.ATTEMPTS_MAX", 1)
+    monkeypatch.setenv("HOLDFAST_URL", "http://127.0.0.1:9")
+    cli.fails("unavailable", "init")
+    assert not (folder / ".holdfast").exists()
+    monkeypatch.setenv("HOLDFAST_URL", "ftp://registry.example.org")
+    cli.fails("usage", "init")
+    monkeypatch.setenv("HOLDFAST_URL", "http://registry.example.org")
+    monkeypatch.setenv("HOLDFAST_TOKEN", "secret")
+    assert "secret" not in str(cli.fails("usage", "init"))
