@@ -2,6 +2,7 @@
 
 import random
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,7 @@ class Line:
         self._token = token
         self._sleep = sleep
         self._client: httpx.Client | None = None
+        self._letting_go: Callable[[], object] = lambda: None
         self._opening = Lock()
 
     def get(self, path: str, /, **query: object) -> Json:
@@ -150,9 +152,8 @@ class Line:
     def close(self) -> None:
         """Let go of the connections; the line may be used again afterwards."""
         with self._opening:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            self._client = None
+            self._letting_go()
 
     def _ask(
         self,
@@ -218,6 +219,8 @@ class Line:
                 timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
                 limits=httpx.Limits(max_connections=_CONNECTIONS_MAX, max_keepalive_connections=_CONNECTIONS_MAX),
             )
+            # Whoever forgets the line lets go of its connections too.
+            self._letting_go = weakref.finalize(self, self._client.close)
             return self._client
 
     def _value(self, answer: "httpx.Response") -> Json:
