@@ -4,7 +4,7 @@ One byte is kept for each row, so that a hundred million chunks take a hundred m
 their number. Everything is judged from the index and the recipes; no data is read.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 from itertools import groupby
 from typing import NamedTuple
@@ -78,6 +78,22 @@ class Marking:
         if is_whole or file is not None or kinds - {RECIPE}:
             return added + found
         return None
+
+    def need_what_is_said_of(self, segments: Iterable[Segment]) -> bool:
+        """Mark the recipes that say which chunks are in these exact files; whether one was not marked.
+
+        Others need chunks of such a file, though nothing may need its own blob. An index that is lost is made again
+        from recipes: without this one, nobody would find the chunks.
+        """
+        is_new = False
+        for segment in segments:
+            id_ = bytes.fromhex(segment.name)
+            for marks, file in zip(self._marks, self._files, strict=True):
+                for number in file.numbers(id_):
+                    if not marks[number] and file.place_of(number).kind == RECIPE:
+                        marks[number] = 1
+                        is_new = True
+        return is_new
 
     def _need_chunks(self, id_: bytes, inside: Segment | None) -> tuple[int, bool]:
         """Mark the chunks of every recipe of the blob; the bytes that are new, and whether one recipe has them all."""
