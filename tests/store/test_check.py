@@ -244,3 +244,15 @@ def test_a_chunk_that_an_exact_file_has_twice_may_be_damaged_in_one_place(
     opened = LocalStore(store.root)
     assert opened.read(hash_bytes(page + page), bytes_max=20_000) == page + page
     assert named(check(opened)) == []
+
+
+def test_a_check_forgets_damage_that_was_healed_though_there_is_other(store: LocalStore) -> None:
+    filled(store, 2)
+    with store.writer() as writer:
+        healed = writer.add_bytes(b"healed by somebody else").digest
+        writer.commit()
+    store._layout.mark_damaged(healed.hex)
+    spoil(store, hash_bytes(b"0"), b"spoiled")
+    opened = LocalStore(store.root)
+    assert named(opened.check()) == [hash_bytes(b"0")]
+    assert opened.has(healed)

@@ -621,3 +621,22 @@ def test_a_kill_at_any_call_loses_nothing(template: tuple[Path, dict[Digest, byt
         is_sound(root, needed)
         went_on(root, needed)
     assert at > 10
+
+
+def test_an_exact_file_that_others_need_chunks_of_keeps_the_recipe_that_says_what_is_in_it(
+    exactly: None, root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(noise(1, 60_000))
+    store = LocalStore(root)
+    with store.writer() as writer:
+        first = writer.add_file(tmp_path / "file").digest
+        writer.commit()
+    with store.writer() as writer:
+        second = writer.add_bytes(noise(1, 60_000) + b"a little more").digest
+        writer.commit()
+    age(root)
+    run_twice(root, [second])
+    assert [path.name for path in exact_files(root)] == [first.hex]
+    for path in index_files(root):
+        path.unlink()
+    assert holds(root, second, noise(1, 60_000) + b"a little more")

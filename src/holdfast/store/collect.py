@@ -19,7 +19,7 @@ from holdfast.errors import IntegrityError, NotFound, Unavailable
 from holdfast.store.catalog import Catalog
 from holdfast.store.condemned import read_condemned, write_condemned
 from holdfast.store.disk import fsync_folder, refusing
-from holdfast.store.index import PACK, Segment
+from holdfast.store.index import EXACT, PACK, Segment
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.marking import Kept, Marking
 from holdfast.store.repacking import Saved, broken_recipes, save_needed
@@ -179,6 +179,8 @@ def plan_collection(
     kept, lost = marking.need_all(needed)
     spared = marking.spare_all(spare)
     live, total = _weigh(marking)
+    if marking.need_what_is_said_of(segment for segment in live if segment.kind == EXACT):
+        live, total = _weigh(marking)
     moments = _moments(layout, marking)
     young, doomed, recent, tolerated = _nanoseconds(now - age), [], 0, 0
     for segment, moment in sorted(moments.items()):

@@ -89,9 +89,9 @@ class LocalCheck:
             else:
                 damaged.append(Damage(digest, wrong))
                 self._layout.mark_damaged(digest.hex)
-        if self._depth == EVERYTHING and not damaged:
+        if self._depth == EVERYTHING:
             # A chunk can be damaged that no blob needs now: whoever adds one that does has to write it again.
-            for name in set(self._layout.names(self._layout.damaged)) - marked:
+            for name in set(self._layout.names(self._layout.damaged)) - marked - {one.digest.hex for one in damaged}:
                 self._layout.forget_damage(name)
         return StoreCheck(blobs, whole, tuple(sorted(damaged)), self._bytes_read, tuple(self._notes()))
 

@@ -122,6 +122,22 @@ class Marking:
             return added + found
         return None
 
+    def need_what_is_said_of(self, segments: Iterable[Segment]) -> bool:
+        """Mark the recipes that say which chunks are in these exact files; whether one was not marked.
+
+        Others need chunks of such a file, though nothing may need its own blob. An index that is lost is made again
+        from recipes: without this one, nobody would find the chunks.
+        """
+        is_new = False
+        for segment in segments:
+            id_ = bytes.fromhex(segment.name)
+            for marks, file in zip(self._marks, self._files, strict=True):
+                for number in file.numbers(id_):
+                    if marks[number] != _NEEDED and file.place_of(number).kind == RECIPE:
+                        marks[number] = _NEEDED
+                        is_new = True
+        return is_new
+
     def _take_chunks(self, id_: bytes, mark: int, inside: Segment | None) -> tuple[int, bool]:
         """Mark the chunks of every recipe of the blob; the bytes that are new, and whether one recipe has them all."""
         added, one_is_whole = 0, False

@@ -17,7 +17,7 @@ from hypothesis.stateful import initialize, precondition, rule
 from holdfast.digest import Digest
 from holdfast.errors import IntegrityError, NotFound, Unavailable
 from holdfast.store.local import LocalStore
-from holdfast.store.remote import incoming, outgoing
+from holdfast.store.remote import incoming, intake, outgoing
 from holdfast.store.remote.direct import RemoteStore
 from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.remote.incoming import Incoming
@@ -85,7 +85,7 @@ class SharingRules(LocalRules):
         super().__init__()
         patch = self.cleaning.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(outgoing, "PACK_BYTES", 4000)
-        patch.setattr(incoming, "PACK_BYTES", 4000)
+        patch.setattr(intake, "PACK_BYTES", 4000)
         patch.setattr(outgoing, "_BATCH_RECORDS", 3)
         patch.setattr(incoming, "_BLOBS_AT_ONCE", 5)
         patch.setattr(incoming, "WINDOW_BYTES", 2000)

@@ -14,8 +14,8 @@ class SpoilingRules(LocalRules):
 
     def __init__(self) -> None:
         super().__init__()
-        self.flipped = 0
-        """Bits in packs: an index that is lost is made again beside one of them, not beside any number."""
+        self.faults = 0
+        """In packs: an index that is lost is made again beside one bit that flipped, not beside any number."""
 
     def now_spoilt(self, *, checked: bool) -> None:
         """The stores are opened anew, as what they hold open is not looked at again.
@@ -41,7 +41,7 @@ class SpoilingRules(LocalRules):
         if files:
             path = files[which % len(files)]
             flip(path, at % path.stat().st_size)
-            self.flipped += path.parent.parent.name == "packs"
+            self.faults += path.parent.parent.name == "packs"
             self.now_spoilt(checked=checked)
 
     @rule(which=st.integers(0, 1000), at=st.integers(0, 1 << 20))
@@ -52,14 +52,16 @@ class SpoilingRules(LocalRules):
         if files:
             path = files[which % len(files)]
             flip(path, at % path.stat().st_size)
-            self.flipped += path.parent.parent.name == "packs"
+            self.faults += path.parent.parent.name == "packs"
             self.spoil_all()
 
     @rule(which=st.integers(0, 1000), checked=st.booleans())
     def lose_a_file(self, which: int, checked: bool) -> None:
         files = [*packs(self.root), *exact_files(self.root)]
         if files:
-            files[which % len(files)].unlink()
+            path = files[which % len(files)]
+            path.unlink()
+            self.faults += 2 * (path.parent.parent.name == "packs")  # with its recipes, it may say what others need
             self.now_spoilt(checked=checked)
 
     @rule()
@@ -69,5 +71,5 @@ class SpoilingRules(LocalRules):
         for path in index_files(self.root):
             path.unlink()
         self.store, self.other = LocalStore(self.root), LocalStore(self.root)
-        if self.flipped > 1:
+        if self.faults > 1:
             self.spoil_all()

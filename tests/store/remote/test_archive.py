@@ -16,7 +16,7 @@ from holdfast.store.cut import Cutting, Sizes
 from holdfast.store.index import PACK, Place, Segment, index_bytes, row_bytes
 from holdfast.store.local import LocalStore
 from holdfast.store.pack import CHUNK, HEADER_BYTES, PACK_START, RECIPE, Record, directory, header
-from holdfast.store.remote import archiving, incoming, outgoing, reading
+from holdfast.store.remote import archiving, incoming, intake, outgoing, reading
 from holdfast.store.remote.direct import RemoteStore
 from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.remote.persistent import Persistent
@@ -36,7 +36,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Packs, batches and windows of kilobytes, so that a few models fill many."""
     monkeypatch.setattr(layout, "CUTTING", FINE)
     monkeypatch.setattr(outgoing, "PACK_BYTES", 40_000)
-    monkeypatch.setattr(incoming, "PACK_BYTES", 40_000)
+    monkeypatch.setattr(intake, "PACK_BYTES", 40_000)
     monkeypatch.setattr(outgoing, "_BATCH_RECORDS", 3)
     monkeypatch.setattr(reading, "_RESTING_BYTES_MAX", 30_000)
 
@@ -333,7 +333,7 @@ def test_bases_are_asked_for_in_few_requests_and_only_where_they_are_not_here(
     sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "_RESTING_BYTES_MAX", 16 << 20)
-    monkeypatch.setattr(incoming, "PACK_BYTES", 1 << 20)
+    monkeypatch.setattr(intake, "PACK_BYTES", 1 << 20)
     contents = family(1, 2)
     digests = archived(sides, *contents)
     records = len(resting(sides.remote()))

@@ -13,10 +13,12 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, Unavailable
 from holdfast.store import layout, local_writer
 from holdfast.store.cut import Cutting, Sizes
-from holdfast.store.index import Segment, index_bytes, row_bytes
+from holdfast.store.index import IndexFile, Segment, index_bytes, row_bytes
+from holdfast.store.layout import Layout
 from holdfast.store.local import LocalStore
-from holdfast.store.pack import BLOB, Record
-from holdfast.store.remote import incoming, outgoing
+from holdfast.store.pack import BLOB, CHUNK, RECIPE, Record
+from holdfast.store.rebuild import rebuilt_index
+from holdfast.store.remote import incoming, intake, outgoing
 from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.remote.persistent import ATTEMPTS_MAX, Persistent
 from holdfast.store.remote.sending import Sent
@@ -34,7 +36,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Packs and batches of kilobytes, so that a few blobs fill many."""
     monkeypatch.setattr(layout, "CUTTING", FINE)
     monkeypatch.setattr(outgoing, "PACK_BYTES", 20_000)
-    monkeypatch.setattr(incoming, "PACK_BYTES", 20_000)
+    monkeypatch.setattr(intake, "PACK_BYTES", 20_000)
     monkeypatch.setattr(outgoing, "_BATCH_RECORDS", 3)
     monkeypatch.setattr(incoming, "_BLOBS_AT_ONCE", 40)
 
@@ -412,6 +414,28 @@ def test_a_large_file_travels_as_it_is(sides: Sides, monkeypatch: pytest.MonkeyP
     exact = sides.there.exact(digest)
     assert exact is not None
     assert exact.read_bytes() == path.read_bytes()
+
+
+def test_an_exact_file_comes_together_with_the_recipe_that_says_what_is_in_it(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_writer, "deserves_exact_file", lambda *_: True)
+    path = sides.folder / "file"
+    path.write_bytes(os.urandom(60_000))
+    with sides.here.writer() as writer:
+        digests = [writer.add_file(path).digest, writer.add_bytes(b"something more").digest]
+        writer.commit()
+    sides.outgoing().send(digests)
+    real = intake.Intake.commit
+
+    def once(writer: intake.Intake) -> None:
+        real(writer)
+        raise Unavailable("the line was cut", hint="")
+
+    monkeypatch.setattr(intake.Intake, "commit", once)
+    with pytest.raises(Unavailable):
+        sides.incoming().fetch(digests)
+    assert {RECIPE, CHUNK} == {place.kind for _, place in IndexFile(rebuilt_index(Layout(sides.there.root)).data).all()}
 
 
 def test_a_store_of_single_files_is_sent_too(sides: Sides, tmp_path: Path) -> None:

@@ -1,16 +1,15 @@
 """Fetching blobs: only what is lacking here travels, in large ranges, and all of it is proved before it is visible.
 
 1. The recipes of what is missing, so that it is known which chunks it needs.
-2. Exact files of which most is missing, as they are.
+2. Exact files of which most is missing, as they are, and each with its recipe: nothing else says what is in them.
 3. Records, pack by pack in the order of their places; every pack that is filled here is made visible at once, so that
    a repetition goes on from there. What rests on a base in an archive comes last, and is stored here by itself.
 4. Each blob in chunks is put together and hashed; then its recipe is made visible.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -19,15 +18,12 @@ from blake3 import blake3
 from holdfast.digest import Digest
 from holdfast.errors import IntegrityError, NotFound
 from holdfast.store.catalog import Catalog
-from holdfast.store.codec import PLAIN
-from holdfast.store.disk import CREATE, refusing, write_all
 from holdfast.store.faults import damaged
-from holdfast.store.index import EXACT, Place, Segment, row_bytes
+from holdfast.store.index import EXACT, Place, Segment
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
 from holdfast.store.local import LocalStore
-from holdfast.store.local_writer import LocalWriter
-from holdfast.store.pack import BLOB, CHUNK, RECIPE, Record, recipe_chunks
-from holdfast.store.packing import PACK_BYTES
+from holdfast.store.pack import BLOB, CHUNK, RECIPE, recipe_chunks
+from holdfast.store.remote.intake import Intake, leaving
 from holdfast.store.remote.reading import Reading
 from holdfast.store.remote.records import Chunks, Known, Parcel
 from holdfast.store.remote.remote import WINDOW_BYTES, Remote, segment_key
@@ -91,7 +87,7 @@ class Incoming:
         told = _Told(progress, sum(map(self._size, missing)) if progress is not None else 0)
         with (
             scratch(layout.tmp, SCRATCH_PREFIX) as mine,
-            _leaving(_Intake(layout, known.catalog, cutting, mine)) as intake,
+            leaving(Intake(layout, known.catalog, cutting, mine)) as intake,
         ):
             known.catalog.write_what_was_lost(mine)
             reading = Reading(self._remote, known, intake.commit)
@@ -118,68 +114,10 @@ class _Told:
             self._report(min(self._done, self._total), self._total)
 
 
-class _Intake(LocalWriter):
-    """A writer that takes records as they are stored, once they have been proved."""
-
-    def take(self, parcel: Parcel) -> None:
-        """Stage a proved record; what fills a pack becomes visible."""
-        if parcel.id in self._rows:
-            return
-        if parcel.kind == RECIPE:
-            number, packing = self._recipes = self._recipes or self._new_pack()
-        else:
-            number, packing = self._data = self._data or self._new_pack()
-        inside = len(parcel.stored) if parcel.kind == RECIPE else parcel.length
-        record = packing.append(parcel.id, parcel.kind, inside, (parcel.codec, parcel.stored))
-        self._rows[parcel.id] = row_bytes(record._replace(length=parcel.length), number)
-        if packing.size >= PACK_BYTES:
-            self.commit()
-
-    def take_exact(self, digest: Digest, chunks: Chunks, pieces: Iterator[bytes]) -> None:
-        """Stage an exact file; `pieces` raises unless they are the bytes that `digest` names."""
-        name = self._next_name()
-        with refusing(self._scratch.path / name):
-            descriptor = os.open(name, CREATE, 0o444, dir_fd=self._scratch.descriptor)
-        try:
-            for piece in pieces:
-                with refusing(self._scratch.path / name):
-                    write_all(descriptor, piece)
-        except BaseException:
-            self._remove(name)
-            raise
-        finally:
-            os.close(descriptor)
-        self._segments.append((name, Segment(EXACT, digest.hex, sum(length for _, length in chunks))))
-        offset = 0
-        for id_, length in chunks:
-            self._exact_rows.append(
-                row_bytes(Record(offset, CHUNK, PLAIN, length, length, id_), len(self._segments) - 1)
-            )
-            offset += length
-        self.commit()
-
-    def is_wanted(self, id_: bytes, length: int) -> bool:
-        """Whether the store lacks the record."""
-        return not self._is_known(id_, length)
-
-    def replace(self, parcel: Parcel) -> None:
-        """Take a record that is damaged here, and forget that it was once it is visible."""
-        self._marked.add(parcel.id.hex())
-        self.take(parcel)
-
-
-@contextmanager
-def _leaving(intake: _Intake) -> Iterator[_Intake]:
-    try:
-        yield intake
-    finally:
-        intake.leave()
-
-
 class _Delivery:
     """Some blobs on their way; the steps have the numbers of the module."""
 
-    def __init__(self, remote: Remote, known: Known, reading: Reading, intake: _Intake, told: _Told) -> None:
+    def __init__(self, remote: Remote, known: Known, reading: Reading, intake: Intake, told: _Told) -> None:
         self._remote = remote
         self._known = known
         self._intake = intake
@@ -198,11 +136,13 @@ class _Delivery:
                 in_chunks.append(digest)
         # (1) which chunks they need
         recipes = {Digest(parcel.id.hex()): parcel for parcel in self._recipes(in_chunks)}
-        for digest, recipe in recipes.items():
+        for digest, recipe in list(recipes.items()):
             chunks = list(recipe_chunks(recipe.stored))
             lacking = {id_: length for id_, length in chunks if self._intake.is_wanted(id_, length)}
             # (2) what comes as it is
-            if sum(lacking.values()) <= _WHOLE_FROM * recipe.length or not self._takes_exact(digest, chunks):
+            if sum(lacking.values()) > _WHOLE_FROM * recipe.length and self._takes_exact(digest, recipe, chunks):
+                del recipes[digest]
+            else:
                 wanted.update(dict.fromkeys(lacking, CHUNK))
         # (3) everything else
         for parcel in self._reading.parcels(wanted):
@@ -237,13 +177,13 @@ class _Delivery:
             except IntegrityError:
                 yield from self._reading.parcels({bytes.fromhex(digest.hex): RECIPE})
 
-    def _takes_exact(self, digest: Digest, chunks: Chunks) -> bool:
+    def _takes_exact(self, digest: Digest, recipe: Parcel, chunks: Chunks) -> bool:
         """Whether the remote has an exact file of the blob, and it came whole."""
         size = next((place.length for place in self._places(digest)), 0)
         if not self._remote.catalog.stands(Segment(EXACT, digest.hex, size)):
             return False
         with suppress(IntegrityError):  # its chunks may be whole elsewhere; of one that is not, the remote says so
-            self._intake.take_exact(digest, chunks, self._exactly(digest, size, chunks))
+            self._intake.take_exact(recipe, chunks, self._exactly(digest, size, chunks))
             return True
         return False
 
