@@ -87,6 +87,7 @@ class SharingRules(LocalRules):
         patch.setattr(outgoing, "PACK_BYTES", 4000)
         patch.setattr(intake, "PACK_BYTES", 4000)
         patch.setattr(outgoing, "_BATCH_RECORDS", 3)
+        patch.setattr(outgoing, "_WHOLE_BYTES_MAX", 1000)
         patch.setattr(incoming, "_BLOBS_AT_ONCE", 5)
         patch.setattr(incoming, "WINDOW_BYTES", 2000)
         self.far = Far(self.folder / "remote")
