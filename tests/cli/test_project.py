@@ -100,11 +100,11 @@ def test_a_home_that_is_named_and_not_there(cli: Cli, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("HOLDFAST_URL", "http://127.0.0.1:1"),
+        ("HOLDFAST_URL", "ftp://registry.example.org"),
         ("HOLDFAST_STORE_URL", "ftp://bucket"),
         ("HOLDFAST_STORE_CACHE_BYTES_MAX", "a lot"),
         ("HOLDFAST_DATABASE_URL", "nonsense"),
-        ("HOLDFAST_DATABASE_URL", "postgresql://localhost/x"),
+        ("HOLDFAST_DATABASE_URL", "mysql://localhost/x"),
     ],
 )
 def test_a_setting_that_cannot_be_followed_is_refused_and_not_ignored(

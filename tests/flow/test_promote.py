@@ -95,7 +95,7 @@ def nothing_changes(project: Project, *, but: tuple[str, ...] = ()) -> Iterator[
 def refused(project: Project, kind: type[HoldfastError] = GateRefused) -> Iterator[list[Any]]:
     """Inside, a gate refuses: the verdict and one event about it are kept, and nothing else changes."""
     before, caught = events(project), list[Any]()
-    with nothing_changes(project, but=("verdicts", "events")):
+    with nothing_changes(project, but=("verdicts", "events", "event_nodes")):
         with pytest.raises(HoldfastError) as error:
             yield caught
         assert type(error.value) is kind, error.value

@@ -192,7 +192,9 @@ class TestRefusals:
         forgetful = add_forgetful(churn)
         adopt(churn, forgetful.number)
         put(churn, bench, 1)
-        with refused(churn, GateRefused, "works: 180 of 180 predictions", but=("verdicts", "events")) as caught:
+        with refused(
+            churn, GateRefused, "works: 180 of 180 predictions", but=("verdicts", "events", "event_nodes")
+        ) as caught:
             back(churn, bench)
         event = last_event(churn)
         assert (event.action, event.to_number) == (Action.GATE_REFUSE, forgetful.number)

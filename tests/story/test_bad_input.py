@@ -219,7 +219,7 @@ def test_a_bundle_with_one_flipped_bit_is_refused_by_everything_that_would_use_i
     error = refused(held("promote", "tumour@1", "--to", "staging", "--json"), "gate_refused")
     assert [finding["rule"] for finding in error["findings"] if finding["outcome"] == "fail"] == ["integrity"]
     after = tables(held.folder)
-    assert {name for name in after if after[name] != before[name]} == {"events", "verdicts"}
+    assert {name for name in after if after[name] != before[name]} == {"events", "event_nodes", "verdicts"}
     assert held.json("live", "tumour")["stages"]["staging"] is None
 
 
@@ -302,6 +302,6 @@ def test_a_version_without_a_threshold_is_kept_shown_and_never_let_through(held:
     assert "no threshold was given" in error["message"]
     assert "--threshold 0.42" in error["hint"]
     after = tables(held.folder)
-    assert {name for name in after if after[name] != before[name]} == {"events", "verdicts"}
+    assert {name for name in after if after[name] != before[name]} == {"events", "event_nodes", "verdicts"}
     assert [event["action"] for event in held.json("log", "--limit", "1")["events"]] == ["gate:verdict:refuse"]
     assert held.json("live", "tumour")["stages"]["production"]["version"] == 1

@@ -17,7 +17,7 @@ def test_a_version_trained_on_damaged_labels_is_refused_and_nothing_moves(held: 
     assert "f1 0.67" in findings["not_worse"]["sentence"]
     assert "malignant=1" in findings["groups"]["sentence"]
     after = tables(held.folder)
-    assert {name for name in after if after[name] != before[name]} == {"events", "verdicts"}
+    assert {name for name in after if after[name] != before[name]} == {"events", "event_nodes", "verdicts"}
     event = held.json("log")["events"][0]
     assert (event["action"], event["to"], event["verdict"]) == ("gate:verdict:refuse", 2, refused.error["verdict"])
     assert held.json("live", "tumour")["stages"]["production"]["version"] == 1

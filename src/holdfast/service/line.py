@@ -1,5 +1,6 @@
 """One line to a Holdfast server: requests out, values and errors back."""
 
+import json
 import random
 import time
 import weakref
@@ -8,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from holdfast.canonical import Json, decode, encode
+from holdfast.canonical import Json, decode
 from holdfast.config import VERSION
 from holdfast.errors import HoldfastError, TooLarge, Unavailable, UsageError, from_json
 
@@ -172,7 +173,7 @@ class Line:
 
         said = dict(headers or {})
         if body is not None:
-            content = encode(body)
+            content = _written(body)
             said["content-type"] = "application/json"
         if key is not None:
             said[KEY_HEADER] = key
@@ -188,8 +189,10 @@ class Line:
                     error, unknown=not again and not isinstance(error, httpx.ConnectError)
                 )
                 may = again or isinstance(error, httpx.ConnectError)
-            except httpx.InvalidURL as error:
-                raise UsageError("that is no name for a server to look up", hint="Check what was asked for.") from error
+            except (httpx.InvalidURL, UnicodeEncodeError) as error:
+                raise UsageError(
+                    "that is no name that a server could know", hint="Check what was asked for."
+                ) from error
             else:
                 if answer.is_success or answer.status_code in accept:
                     return answer
@@ -228,7 +231,7 @@ class Line:
             raise TooLarge(
                 f"{self.url} answered {len(answer.content)} bytes", hint="Ask for less.", limit=_ANSWER_BYTES_MAX
             )
-        return decode(answer.content, what=f"the answer of {self.url}") if answer.content else None
+        return decode(answer.content, what=f"the answer of {self.url}", exact=True) if answer.content else None
 
     def _refusal(self, answer: "httpx.Response") -> HoldfastError:
         """The error that the server sent; something in front of it may have answered in its place."""
@@ -254,8 +257,29 @@ class Line:
 
 
 def quoted(name: object) -> str:
-    """A name as one segment of a path."""
-    return quote(str(name), safe="")
+    """A name as one segment of a path.
+
+    Raises:
+        UsageError: it is not Unicode.
+    """
+    try:
+        return quote(str(name), safe="")
+    except UnicodeEncodeError as error:
+        raise _no_name() from error
+
+
+def _no_name() -> UsageError:
+    return UsageError("that is no name that a server could know", hint="Check what was asked for.")
+
+
+def _written(body: Json) -> bytes:
+    """JSON, and not the canonical kind: sizes of 64 bits stay what they are."""
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except ValueError as error:
+        raise UsageError(
+            f"this cannot be sent as JSON: {error}", hint="Use finite numbers and Unicode text."
+        ) from error
 
 
 def _text(value: object) -> str | list[str]:

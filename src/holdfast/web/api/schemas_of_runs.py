@@ -4,12 +4,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from holdfast.web.api.schemas import Asked, DigestText, Index, Moment, Said
+from holdfast.web.api.schemas import Asked, DigestText, Moment, Said
 
 Value = float | Literal["NaN", "Infinity", "-Infinity"]
 """A number; JSON has none for what is not finite."""
 
 Step = Annotated[int, Field(ge=-(2**53 - 1), le=2**53 - 1)]
+
+
+Size = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class NewRun(Asked):
@@ -62,8 +65,8 @@ class Input(Asked):
     name: str
     digest: DigestText | None = None
     source: str = ""
-    files: Index | None = None
-    bytes: Index | None = None
+    files: Size | None = None
+    bytes: Size | None = None
 
 
 class Inputs(Asked):
