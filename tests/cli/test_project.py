@@ -40,6 +40,7 @@ WITHOUT_A_PROJECT = {
     "run": ["--", "true"],
     "search": [],
     "serve": ["churn"],
+    "server": [],
     "show": ["churn@1"],
     "snapshot": ["."],
 }
