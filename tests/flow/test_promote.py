@@ -27,8 +27,8 @@ from holdfast.flow.gate import Outcome, Policy, Workbench
 from holdfast.flow.gate.policy import RULE_NAMES
 from holdfast.flow.promote import Promoted, Promotion, adopt_stage, promote
 from holdfast.flow.rollback import Rollback, roll_back
-from holdfast.names import Reference, StageName
-from holdfast.registry import Action, Event, Meaning, NewApproval, Registry
+from holdfast.names import ModelName, Reference, StageName
+from holdfast.registry import Action, Event, Meaning, NewApproval, Registry, Stage
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.predictor import Predictor
 from holdfast.wire import Project
@@ -365,6 +365,24 @@ class TestRequestsThatMakeNoSense:
             promote(Promotion(ask(1), idempotency_key="k-1"), bench, churn.registry)
 
 
+class AfterTheFirstLook:
+    """A registry in which something happens between the first look at a stage and whatever comes then."""
+
+    def __init__(self, inner: Registry, happens: Callable[[], object]) -> None:
+        self._inner = inner
+        self._happens: Callable[[], object] | None = happens
+
+    def stage(self, model: ModelName, name: StageName) -> Stage:
+        found = self._inner.stage(model, name)
+        happens, self._happens = self._happens, None
+        if happens is not None:
+            happens()
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
 class Meanwhile:
     """Real workers, before the first of which something else happens: a stage that moves while a gate judges."""
 
@@ -411,6 +429,17 @@ class TestAtTheSameTime:
         assert [to for _, _, to in moves(churn)] == [1, 3]
         assert {approval.approver for approval in churn.registry.approvals(CHURN, TWO)} == set()
         moves_and_events_agree(churn)
+
+    def test_a_stage_that_moves_before_the_gate_looks_is_not_judged_in_place_of_the_one_expected(
+        self, churn: Project, bench: Workbench
+    ) -> None:
+        put(churn, bench, 1)
+        looked = AfterTheFirstLook(churn.registry, lambda: put(churn, bench, 3, actor="bob"))
+        with pytest.raises(StageMoved) as caught:
+            promote(Promotion(ask(2), expect=ONE), bench, cast("Registry", looked))
+        assert (caught.value.details["expected"], caught.value.details["found"]) == (1, 3)
+        assert holder(churn) == THREE
+        assert [event.action for event in churn.registry.log(limit=1)] == ["stage:pointer:promote"]
 
     def test_the_same_request_sent_twice_at_once_moves_once_and_both_are_told(
         self, churn: Project, bench: Workbench, workers: Workers

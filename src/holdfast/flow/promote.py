@@ -73,12 +73,15 @@ def promote(promotion: Promotion, bench: Workbench, registry: Registry) -> Promo
     _refuse_what_cannot_be(promotion, version, registry)
     # (1) to (8)
     verdict = gate(ask, bench, registry)
-    if verdict.outcome is not Outcome.PASS:
-        raise _refused(promotion, verdict, registry)
     # The judging takes seconds: whoever lost the race meanwhile is told so before anything is written down.
     before = _moved_before(promotion, version, registry)
     if before is not None:
         return before
+    if promotion.expect is not None and verdict.stage.number != promotion.expect:
+        # It moved before the judging began: the verdict compares with another version than the person spoke of.
+        raise _moved_by_somebody(verdict.stage, promotion.expect, registry)
+    if verdict.outcome is not Outcome.PASS:
+        raise _refused(promotion, verdict, registry)
     now = registry.stage(version.model, ask.stage)
     if now.number != verdict.stage.number:
         raise _moved_by_somebody(now, verdict.stage.number, registry)
