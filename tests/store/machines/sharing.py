@@ -77,8 +77,7 @@ class Far:
 class SharingRules(LocalRules):
     """One remote between us and them.
 
-    A rule for another remote, such as one that data is moved to, needs a `Far` of its own and the small steps below:
-    `send` and `reach`, then `LettingGoRules.let_go` of what was sent, then `restore`.
+    A rule for another remote needs a `Far` of its own and the small steps below; `archiving.py` has one.
     """
 
     def __init__(self) -> None:
@@ -108,10 +107,19 @@ class SharingRules(LocalRules):
         cache = self.folder / f"cache-{far.root.name}-{who or self.opened}"
         return Remote(way or FolderTransport(far.root), cache)
 
-    def send(self, far: Far, source: LocalStore, digests: list[Digest], remote: Remote, *, may_die: bool) -> bool:
-        """Push from a store; whether it was acknowledged."""
+    def send(
+        self,
+        far: Far,
+        source: LocalStore,
+        digests: list[Digest],
+        remote: Remote,
+        *,
+        may_die: bool,
+        bases: dict[Digest, list[Digest]] | None = None,
+    ) -> bool:
+        """Push from a store, or with bases archive; whether it was acknowledged."""
         try:
-            Outgoing(source.root, remote).send(digests)
+            Outgoing(source.root, remote).send(digests, bases=bases)
             remote.refer([SnapshotRef(digest) for digest in digests])
         except Unavailable:
             assert may_die
