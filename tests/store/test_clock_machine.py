@@ -4,4 +4,4 @@ from tests.store.machines.clocks import ClockRules
 from tests.store.machines.local import chosen
 
 TestClock = ClockRules.TestCase
-TestClock.settings = chosen(60, 50)
+TestClock.settings = chosen(40, 50)

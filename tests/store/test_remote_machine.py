@@ -11,4 +11,4 @@ class SharedStores(SharingRules, SpoilingRules, LettingGoRules):
 
 
 TestSharedStores = SharedStores.TestCase
-TestSharedStores.settings = chosen(60, 40)
+TestSharedStores.settings = chosen(50, 40)
