@@ -14,10 +14,13 @@ import pytest
 from holdfast.config import HOME_NAME, Settings
 from holdfast.errors import AlreadyExists, HoldfastError, NotFound, PermissionRefused, Unavailable, UsageError
 from holdfast.names import ModelName
+from holdfast.registry.http import HttpRegistry
 from holdfast.store.remote.address import Address
+from holdfast.store.remote.service import ServiceStore
 from holdfast.tracking import NewRun
+from holdfast.tracking.http import HttpTracking
 from holdfast.upkeep.remotes import NamedRemote
-from holdfast.wire import Project, create_project, open_exchange, open_project
+from holdfast.wire import Project, create_project, open_exchange, open_files, open_project
 from tests.postgres import PostgresServer
 from tests.projects import open_handles
 
@@ -89,7 +92,7 @@ class TestCreating:
             assert project.policy.document == {"gate": {"production": {"margin": 0.1}}}
 
     @pytest.mark.parametrize(
-        ("variable", "value"), [("HOLDFAST_URL", "https://holdfast.example"), ("HOLDFAST_STORE_URL", "ftp://bucket")]
+        ("variable", "value"), [("HOLDFAST_URL", "ftp://holdfast.example"), ("HOLDFAST_STORE_URL", "ftp://bucket")]
     )
     def test_what_cannot_be_opened_is_not_made(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
@@ -117,11 +120,15 @@ class TestCreating:
 
 
 class TestOpening:
-    def test_a_server_is_refused_clearly(self, tmp_path: Path) -> None:
+    def test_a_server_keeps_names_runs_and_bytes_and_is_not_asked_before_it_has_to_be(self, tmp_path: Path) -> None:
         create_project(tmp_path)
-        with pytest.raises(UsageError, match="HOLDFAST_URL names a server") as caught:
-            open_project(Settings.at(tmp_path / HOME_NAME, {"HOLDFAST_URL": "https://holdfast.example"}))
-        assert "Unset HOLDFAST_URL" in caught.value.hint
+        settings = Settings.at(tmp_path / HOME_NAME, {"HOLDFAST_URL": "https://holdfast.example"})
+        with open_project(settings) as project:
+            assert isinstance(project.unwatched, HttpRegistry)
+            assert isinstance(project.tracking, HttpTracking)
+            assert isinstance(project.store, ServiceStore)
+            with pytest.raises(UsageError, match="gives away what is its own"):
+                open_files(project)
 
     def test_a_store_elsewhere_is_refused_without_telling_its_password(self, tmp_path: Path) -> None:
         create_project(tmp_path)

@@ -73,8 +73,10 @@ def test_a_home_that_was_named_and_is_not_there_is_not_made_elsewhere(
     assert not (folder / HOME_NAME).exists()
 
 
-def test_a_server_is_refused_in_words_and_nothing_is_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOLDFAST_URL", "https://holdfast.example")
+def test_what_is_no_server_is_refused_in_words_and_nothing_is_made(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDFAST_URL", "holdfast.example")
     with pytest.raises(UsageError, match="HOLDFAST_URL"), holdfast.run("churn"):
         pass
     assert not (folder / HOME_NAME).exists()

@@ -3,6 +3,9 @@
 import ipaddress
 import logging
 import os
+import socket
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -11,6 +14,7 @@ from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import SUCCESS, epilog
 from holdfast.cli.options import AsJson, here
 from holdfast.cli.output import Output
+from holdfast.config import Settings
 from holdfast.errors import MissingExtra, UsageError
 from holdfast.web.listening import address_of, listen, serve
 from holdfast.wire import open_files, open_project
@@ -30,35 +34,47 @@ def server(
     as_json: AsJson = False,
 ) -> int:
     """Give this project's registry, runs and store to others over HTTP; they name it in HOLDFAST_URL."""
+    _refuse_beyond_this_machine(host)
+    settings, supervise = _looked_at(), _supervisor()
+    listening = listen(host, port)
+    url = address_of(listening)
+    value: JsonObject = {"url": url, "pid": os.getpid(), "workers": workers}
+    Output(as_json=as_json).result(value, [f"serving {settings.home} at {url}", f"use it: export HOLDFAST_URL={url}"])
+    supervise(workers, partial(_answer, settings, listening))
+    return SUCCESS
+
+
+def _supervisor() -> Callable[[int, Callable[[], None]], None]:
+    """What keeps the processes at work, once it is known that they can be."""
     try:
-        from holdfast.web.api.app import api_app
-        from holdfast.web.api.depot import Depot
+        import holdfast.web.api.app  # noqa: F401 - before the processes are forked: they share what is imported
         from holdfast.web.api.processes import supervise
     except ImportError as error:
         raise MissingExtra(
             f"a server needs {error.name}", hint="Install what it needs: pip install 'holdfast[server]'"
         ) from error
-
-    _refuse_beyond_this_machine(host)
-    with here() as project:
-        open_files(project)
-        project.unwatched.log(limit=1)  # what is wrong with it is said here, and not by each process
-        settings = project.settings
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    listening = listen(host, port)
-    url = address_of(listening)
-    value: JsonObject = {"url": url, "pid": os.getpid(), "workers": workers}
-    Output(as_json=as_json).result(value, [f"serving {settings.home} at {url}", f"use it: export HOLDFAST_URL={url}"])
+    return supervise
 
-    def work() -> None:
-        with open_project(settings) as project:
-            files = open_files(project)
-            depot = Depot(files.store, files.transport, files.undisturbed)
-            serve(api_app(project.unwatched, project.tracking, depot), listening)
 
-    supervise(workers, work)
-    return SUCCESS
+def _looked_at() -> Settings:
+    """The project around the current folder; what is wrong with it is said here, and not by each process."""
+    with here() as project:
+        open_files(project)
+        project.unwatched.log(limit=1)
+        return project.settings
+
+
+def _answer(settings: Settings, listening: socket.socket) -> None:
+    """The work of one process."""
+    from holdfast.web.api.app import api_app
+    from holdfast.web.api.depot import Depot
+
+    with open_project(settings) as project:
+        files = open_files(project)
+        depot = Depot(files.store, files.transport, files.undisturbed)
+        serve(api_app(project.unwatched, project.tracking, depot), listening)
 
 
 def _refuse_beyond_this_machine(host: str) -> None:

@@ -179,10 +179,12 @@ def plan_collection(
     kept, lost = marking.need_all(needed)
     spared = marking.spare_all(spare)
     live, total = _weigh(marking)
-    if marking.need_what_is_said_of(segment for segment in live if segment.kind == EXACT):
-        live, total = _weigh(marking)
     moments = _moments(layout, marking)
     young, doomed, recent, tolerated = _nanoseconds(now - age), [], 0, 0
+    # Of an exact file that goes, what is needed is written elsewhere, and its recipe goes with it.
+    stays = [one for one in live if max(moments[one]) > young or 1 - live[one] / total[one] <= DEAD_SHARE_MAX]
+    if marking.need_what_is_said_of(one for one in stays if one.kind == EXACT):
+        live, total = _weigh(marking)
     for segment, moment in sorted(moments.items()):
         alive, all_of_it = live.get(segment, 0), total.get(segment, 0)
         if segment in marking.needed_exact:
