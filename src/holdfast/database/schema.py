@@ -5,6 +5,7 @@ transaction together with the record of them: after a crash it is as it was. Ord
 and never load Alembic.
 """
 
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 
@@ -47,12 +48,16 @@ def state(connection: Connection, name: str) -> State:
         if not no_such_table(error):  # anything else is the border's business
             raise
         held = None
-    if held is None and "alembic_version" in inspect(connection).get_table_names():
-        return State.OLDER  # somebody began between the two looks: `upgrade` waits for them, and looks again
-    return _judged(connection, held, name)
+    tables: list[str] = []
+    if held is None:
+        tables = inspect(connection).get_table_names()
+        if "alembic_version" in tables:
+            return State.OLDER  # somebody began between the two looks: `upgrade` waits for them, and looks again
+    return _judged(held, tables, name)
 
 
-def _judged(connection: Connection, held: str | None, name: str) -> State:
+def _judged(held: str | None, tables: Iterable[str], name: str) -> State:
+    """What a database needs that holds this schema, or none and these tables: of one look, for others are at work."""
     if held == HEAD:
         return State.CURRENT
     if held in KNOWN:
@@ -64,7 +69,7 @@ def _judged(connection: Connection, held: str | None, name: str) -> State:
             found=held,
             known=list(KNOWN),
         )
-    if set(inspect(connection).get_table_names()) - {"alembic_version"}:
+    if set(tables) - {"alembic_version"}:
         raise UnsupportedFormat(
             f"{name} is a database, and not one of Holdfast's",
             hint="Point HOLDFAST_DATABASE_URL at another one.",
@@ -78,9 +83,9 @@ def upgrade(connection: Connection, name: str) -> None:
     Whoever comes second finds nothing left to do.
     """
     # Asked for first: on PostgreSQL a statement that fails would take the whole transaction with it.
-    is_there = "alembic_version" in inspect(connection).get_table_names()
-    held = connection.execute(_HELD).scalar_one_or_none() if is_there else None
-    if _judged(connection, held, name) is State.CURRENT:
+    tables = inspect(connection).get_table_names()
+    held = connection.execute(_HELD).scalar_one_or_none() if "alembic_version" in tables else None
+    if _judged(held, tables, name) is State.CURRENT:
         return
     from alembic import command
     from alembic.config import Config
