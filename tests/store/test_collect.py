@@ -478,6 +478,7 @@ BLOBS = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @example(blobs=[(0, 0, 1, False), (0, 0, 3, False), (0, 0, 1000, False)], cuts=[False] * 8, needed={0, 1})
+@example(blobs=[(0, 3, 3, True), (0, 3, 1, False)], cuts=[True] + [False] * 7, needed={1})
 @given(blobs=BLOBS, cuts=st.lists(st.booleans(), min_size=8, max_size=8), needed=st.sets(st.integers(0, 7)))
 def test_what_is_needed_stays_and_dead_segments_go(
     blobs: list[tuple[int, int, int, bool]], cuts: list[bool], needed: set[int]
@@ -517,6 +518,10 @@ def test_what_is_needed_stays_and_dead_segments_go(
         assert after.check().damaged == ()
         listed = {segment.name for path in index_files(root) for segment in IndexFile(path.read_bytes()).segments}
         assert listed == {path.name for path in [*packs(root), *exact_files(root)]}
+        for path in index_files(root):
+            path.unlink()
+        for digest, data in wanted.items():
+            assert holds(root, digest, data)
 
 
 # Crashes

@@ -21,7 +21,8 @@ from holdfast.store.condemned import read_condemned, write_condemned
 from holdfast.store.disk import fsync_folder, refusing
 from holdfast.store.index import EXACT, PACK, Segment
 from holdfast.store.layout import SCRATCH_PREFIX, Layout
-from holdfast.store.marking import Kept, Marking
+from holdfast.store.marking import Kept, Marking, Weight
+from holdfast.store.pack import RECIPE
 from holdfast.store.repacking import Saved, broken_recipes, save_needed
 from holdfast.store.scratch import Scratch, scratch
 from holdfast.store.turns import alone, sole_collector
@@ -51,6 +52,8 @@ DEAD_SHARE_MAX = 0.2
 
 _Moments = tuple[int, int]
 """When a segment was written, and when a writer last relied on it, in nanoseconds since 1970; 0 for never."""
+
+_NOTHING = Weight()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -178,18 +181,18 @@ def plan_collection(
     marking = Marking(layout, catalog, since.__contains__)
     kept, lost = marking.need_all(needed)
     spared = marking.spare_all(spare)
-    live, total = _weigh(marking)
     moments = _moments(layout, marking)
     young, doomed, recent, tolerated = _nanoseconds(now - age), [], 0, 0
-    # Of an exact file that goes, what is needed is written elsewhere, and its recipe goes with it.
-    stays = [one for one in live if max(moments[one]) > young or 1 - live[one] / total[one] <= DEAD_SHARE_MAX]
-    if marking.need_what_is_said_of(one for one in stays if one.kind == EXACT):
-        live, total = _weigh(marking)
+    weights = marking.weigh()
+    inside = {one for one, weight in weights.items() if one.kind == EXACT and weight.live and one in moments}
+    if marking.need_what_is_said_of(
+        one for one in inside if max(moments[one]) > young or weights[one].dead <= DEAD_SHARE_MAX
+    ):
+        weights = marking.weigh()
     for segment, moment in sorted(moments.items()):
-        alive, all_of_it = live.get(segment, 0), total.get(segment, 0)
         if segment in marking.needed_exact:
             continue
-        dead = 1 - alive / all_of_it if all_of_it else 1.0
+        alive, dead = weights.get(segment, _NOTHING).live, weights.get(segment, _NOTHING).dead
         if max(moment) > young:
             recent += int(segment.size * dead)
         elif not alive or dead > DEAD_SHARE_MAX:
@@ -197,6 +200,8 @@ def plan_collection(
             doomed.append(Doomed(segment, alive, at, (at or now) + grace))
         else:
             tolerated += int(segment.size * dead)
+    # One that goes later stands until then: the recipe moves, where what it is in goes now.
+    marking.need_what_is_said_of(inside & {one.segment for one in doomed if one.since is None or one.due > now})
     goes = {one.segment for one in doomed}
     return Plan(
         now=now,
@@ -270,19 +275,6 @@ def collect(root: Path, plan: Plan, *, still_holds: Callable[[], bool] = lambda:
 # Looking
 
 
-def _weigh(marking: Marking) -> tuple[dict[Segment, int], dict[Segment, int]]:
-    """The needed and all stored bytes of the records of each segment."""
-    live: dict[Segment, int] = {}
-    total: dict[Segment, int] = {}
-    for one in marking.judged():
-        for place in one.places:
-            total[place.segment] = total.get(place.segment, 0) + place.stored + 1
-        if one.needed:
-            kept = one.places[0]
-            live[kept.segment] = live.get(kept.segment, 0) + kept.stored + 1
-    return live, total
-
-
 def _moments(layout: Layout, marking: Marking) -> dict[Segment, _Moments]:
     """Every segment that stands, and when it was last written, and used."""
     used = layout.touched_ns(layout.used)
@@ -333,10 +325,14 @@ def _overtaken(what: str) -> Unavailable:
 def _delete(layout: Layout, mine: Scratch, plan: Plan, due: Iterable[Segment]) -> tuple[Segment, ...]:
     """Delete what has not been written or used since the plan was made; what that was."""
     going = {one for one in due if _is_as_it_was(layout, plan, one)}
+    catalog = Catalog(layout)
+    for one in plan.due:
+        if one.segment.kind == EXACT and one.segment not in going:  # it stays, and so does what says what is in it
+            places = catalog.places(bytes.fromhex(one.segment.name))
+            going.difference_update(place.segment for place in places if place.kind == RECIPE)
     if not going:
         return ()
     # (2) the index says nothing of it any more
-    catalog = Catalog(layout)
     names = {(one.kind, one.name) for one in going}
     gone = {one for file in catalog.files.values() for one in file.segments if (one.kind, one.name) in names}
     broken = broken_recipes(layout, catalog, gone)

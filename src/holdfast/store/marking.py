@@ -18,7 +18,7 @@ from holdfast.store.layout import Layout
 from holdfast.store.pack import CHUNK, RECIPE, recipe_chunks
 from holdfast.store.segments import Segments
 
-__all__ = ["Judged", "Kept", "Marking"]
+__all__ = ["Judged", "Kept", "Marking", "Weight"]
 
 _NEEDED, _SPARE = 1, 2
 """What the byte of a row says; 0 as long as nobody has spoken of it."""
@@ -49,6 +49,24 @@ class Judged(NamedTuple):
     id: bytes
     places: list[Place]
     needed: bool
+
+
+@dataclass(slots=True)
+class Weight:
+    """Of one segment.
+
+    Attributes:
+        live: the stored bytes of its records that are needed and kept here.
+        total: those of all its records.
+    """
+
+    live: int = 0
+    total: int = 0
+
+    @property
+    def dead(self) -> float:
+        """Its dead share, 0 to 1."""
+        return 1 - self.live / self.total if self.total else 1.0
 
 
 class Marking:
@@ -186,6 +204,16 @@ class Marking:
             for kind in {place.kind for place, _ in listed}:
                 places = {place for place, _ in listed if place.kind == kind}
                 yield Judged(id_, sorted(places, key=self._preference), needed)
+
+    def weigh(self) -> dict[Segment, Weight]:
+        """The weight of each segment of which anything is listed."""
+        weights: dict[Segment, Weight] = {}
+        for one in self.judged():
+            for place in one.places:
+                weights.setdefault(place.segment, Weight()).total += place.stored + 1
+            if one.needed:
+                weights[one.places[0].segment].live += one.places[0].stored + 1
+        return weights
 
     def _preference(self, place: Place) -> tuple[bool, bool, Place]:
         """Which of two places is kept. It MUST NOT depend on chance: the next run has to choose the same."""
