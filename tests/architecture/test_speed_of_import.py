@@ -63,3 +63,10 @@ def test_freezing_data_waits_for_no_database_no_network_and_no_checker_of_types(
     loaded = loaded_by(freeze)
     assert "typer" in loaded
     assert loaded & {"alembic", "asyncio", "fastapi", "httpx", "obstore", "pydantic", "sqlalchemy"} == set()
+
+
+@pytest.mark.slow
+def test_a_server_loads_nothing_that_could_open_a_model() -> None:
+    loaded = loaded_by("import holdfast.web.api.app, holdfast.wire.service")
+    assert "fastapi" in loaded
+    assert loaded & {"cloudpickle", "joblib", "numpy", "pandas", "sklearn", "torch"} == set()
