@@ -21,18 +21,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 import zstandard
-from sqlalchemy import Connection
 
 from holdfast.canonical import JsonObject, Reader, decode
 from holdfast.config import VERSION
-from holdfast.database.dump import dump, load
 from holdfast.database.engine import Database
 from holdfast.database.times import to_text
 from holdfast.errors import IntegrityError, NotFound, UnsupportedFormat
-from holdfast.registry import audit, nodes
-from holdfast.registry import events as log_events
 from holdfast.registry.actions import Action
-from holdfast.registry.records import Audit
+from holdfast.registry.events import Entry
+from holdfast.registry.lines import filled, written
 from holdfast.store.disk import place as fill_file
 from holdfast.store.disk import refusing
 from holdfast.store.formats import accepted_version
@@ -174,22 +171,20 @@ def make(source: Source, place: Transport, progress: Progress | None = None) -> 
     # (1) keep what is there
     with source.undisturbed():
         # (2) the names
-        with refusing(path), path.open("w+b") as file, source.database.view() as connection:
-            head, _ = nodes.heads(connection, ())
-            about = {
-                "files": {name: text for name, one in source.files.items() if (text := _text(one)) is not None},
-                "format": _FORMAT,
-                "holdfast": VERSION,
-                "log": head.to_json(),
-                "made_at": to_text(made_at),
-                "version": _FORMAT_VERSION,
-            }
-            backup = _written(file, dump(connection, about), made_at)
+        about = {
+            "files": {name: text for name, one in source.files.items() if (text := _text(one)) is not None},
+            "format": _FORMAT,
+            "holdfast": VERSION,
+            "made_at": to_text(made_at),
+            "version": _FORMAT_VERSION,
+        }
+        with refusing(path), path.open("w+b") as file:
+            backup = _written(file, written(source.database, about), made_at)
         # (3) the bytes
         copied = None if source.store is None else mirror(source.store, place, progress)
     # (4) now it is a backup
     place.create_long(backup.key, lambda: _pieces(path), backup.bytes)
-    return Made(backup, head.size, copied)
+    return Made(backup, _events_in(path, backup), copied)
 
 
 def backups(place: Transport) -> list[Backup]:
@@ -247,32 +242,17 @@ def put_back(
     for name, file in target.files.items():
         if name in files and not file.exists():
             fill_file(file, 0o644, partial(_write_text, str(files[name])))
-    # (3) rows, and whether they are whole
-    events = 0
-
-    def fill(connection: Connection, name: str) -> None:
-        nonlocal events
-        with _opened(path, backup) as (head, lines):
-            load(connection, head, lines, name)
-            log = head.reader("log")
-        events = _require_whole(audit.verify(connection), log, backup)
-        # (4) say so
-        details = {"backup": backup.name, "digest": f"sha256:{backup.sha256}", "log": log.rest()}
-        entry = log_events.Entry(Action.LOG_RESTORE, reason=reason, details=details)
-        log_events.append(connection, entry, target.clock(), actor)
-
-    Database.filled(target.database_url, fill).close()
+    # (3) and (4) the rows, whether they are whole, and a word about it
+    events = _events_in(path, backup)
+    details = {"backup": backup.name, "digest": f"sha256:{backup.sha256}", "events": events}
+    entry = Entry(Action.LOG_RESTORE, reason=reason, details=details)
+    filled(target.database_url, partial(_opened, path, backup), entry, target.clock(), actor)
     return Made(backup, events, copied)
 
 
-def _require_whole(found: Audit, stated: Reader, backup: Backup) -> int:
-    if not found.ok or (found.size, str(found.root)) != (stated.integer("size"), stated.text("root")):
-        raise IntegrityError(
-            f"the log in backup {backup.name} is not whole: {found.sentence}",
-            hint="Put back another backup, and keep this one for whoever looks into it.",
-            **found.to_json(),
-        )
-    return found.size
+def _events_in(path: Path, backup: Backup) -> int:
+    with _opened(path, backup) as (head, _):
+        return head.reader("log").integer("size")
 
 
 def _written(file: io.BufferedRandom, lines: Iterator[bytes], made_at: datetime) -> Backup:
