@@ -1,8 +1,8 @@
-"""Which names a pickle may import: exact names, and classes of a few libraries; never what can call, find or run others.
+"""Which names a pickle may import: exact names, and classes of a few libraries; never what calls, finds or runs others.
 
 A pickle chooses what it imports and what it gives to it. So a name is fit for this list when nothing that it does with
-arguments of somebody's choice runs code of somebody's choice: it does not evaluate text, look up attributes or modules by
-name, read or write files, or unpickle. Some names are fit to be held, as a function that a model calls later on numbers,
+arguments of somebody's choice runs code of somebody's choice: it does not evaluate text, look up attributes or
+modules by name, read or write files, or unpickle. Some names are fit to be held, as a function that a model calls later on numbers,
 and not to be called by the pickle.
 
 `REFUSED` wins over everything else, a policy's own names among them.
@@ -64,34 +64,36 @@ def _names(text: str) -> frozenset[str]:
 
 
 _REFUSED_MODULES = _names("""
-    _aix_support _frozen_importlib _frozen_importlib_external _imp _io _operator _osx_support _pickle _posixsubprocess
-    _pyrepl _socket _sitebuiltins _testcapi _thread _winapi _xxsubinterpreters aiohttp antigravity asyncio atexit bdb cProfile
-    cffi cgi cloudpickle cmd code codeop commands concurrent contextlib ctypes dbm dill distutils
-    dis doctest ensurepip faulthandler ftplib functools gc glob http httplib idlelib imaplib imp importlib inspect io
-    jinja2 joblib._store_backends joblib.externals joblib.memory joblib.numpy_pickle_compat joblib.parallel jsonpickle
-    lib2to3 linecache logging lzma marshal mmap modulefinder msvcrt multiprocess multiprocessing nntplib nt numba ntpath
-    numpy.compat numpy.ctypeslib numpy.distutils numpy.f2py numpy.lib numpy.testing opcode operator optparse os pandas.core.computation
-    pandas.io pathlib._local paramiko pdb pickle pickletools pip pipes pkg_resources pkgutil platform plistlib poplib posix
-    posixpath profile psutil pstats pty pwd py_compile pydoc pytest queue reprlib requests rlcompleter runpy sched
-    scipy.io scipy.stats scipy.weave select selectors setuptools shelve shlex shutil signal site sklearn.conftest
-    sklearn.callback sklearn.datasets sklearn.externals sklearn.tests sklearn.utils._joblib sklearn.utils._repr_html sklearn.utils._test_common
-    sklearn.utils._testing sklearn.utils.estimator_checks sklearn.utils.parallel smtpd smtplib socket socketserver sqlite3 ssl
+    _aix_support _frozen_importlib _frozen_importlib_external _imp _io _operator _osx_support _pickle
+    _posixsubprocess _pyrepl _socket _sitebuiltins _testcapi _thread _winapi _xxsubinterpreters aiohttp
+    antigravity asyncio atexit bdb cProfile cffi cgi cloudpickle cmd code codeop commands concurrent contextlib
+    ctypes dbm dill distutils dis doctest ensurepip faulthandler ftplib functools gc glob http httplib idlelib
+    imaplib imp importlib inspect io jinja2 joblib._store_backends joblib.externals joblib.memory
+    joblib.numpy_pickle_compat joblib.parallel jsonpickle lib2to3 linecache logging lzma marshal mmap
+    modulefinder msvcrt multiprocess multiprocessing nntplib nt numba ntpath numpy.compat numpy.ctypeslib
+    numpy.distutils numpy.f2py numpy.lib numpy.testing opcode operator optparse os pandas.core.computation
+    pandas.io pathlib._local paramiko pdb pickle pickletools pip pipes pkg_resources pkgutil platform plistlib
+    poplib posix posixpath profile psutil pstats pty pwd py_compile pydoc pytest queue reprlib requests
+    rlcompleter runpy sched scipy.io scipy.stats scipy.weave select selectors setuptools shelve shlex shutil
+    signal site sklearn.conftest sklearn.callback sklearn.datasets sklearn.externals sklearn.tests
+    sklearn.utils._joblib sklearn.utils._repr_html sklearn.utils._test_common sklearn.utils._testing
+    sklearn.utils.estimator_checks sklearn.utils.parallel smtpd smtplib socket socketserver sqlite3 ssl
     subprocess sys sysconfig tarfile telnetlib tempfile test textwrap threading timeit tkinter tornado torch._C
     torch.distributed torch.fx torch.hub torch.jit torch.package torch.serialization torch.utils trace traceback
     tracemalloc turtle types typing unittest urllib urllib2 urllib3 venv warnings weakref webbrowser winreg
     xmlrpc zipapp zipfile zipimport zipimporter
 """)
-"""Modules, with all below them, that run, find or read what they are told. What is missing here is not allowed either."""
+"""Modules, with all below them, that run, find or read what they are told. Others are not allowed either."""
 
 _REFUSED_NAMES: Mapping[str, frozenset[str]] = {
     "builtins": _names("""
-        __build_class__ __import__ apply breakpoint classmethod compile delattr dir eval exec execfile exit filter getattr
-        globals hasattr help input iter license locals map memoryview next open print property quit reload setattr
-        staticmethod super type vars zip
-    """),
+    __build_class__ __import__ apply breakpoint classmethod compile delattr dir eval exec execfile exit filter
+    getattr globals hasattr help input iter license locals map memoryview next open print property quit reload
+    setattr staticmethod super type vars zip
+"""),
     "copyreg": _names("__newobj__ __newobj_ex__ _extension_registry add_extension constructor dispatch_table pickle"),
     "numpy": _names(
-        "apply_along_axis apply_over_axes fromfile frompyfunc genfromtxt load loadtxt memmap save savetxt savez vectorize"
+        "apply_along_axis apply_over_axes fromfile frompyfunc genfromtxt load loadtxt memmap save savez vectorize"
     ),
     "numpy._core": _names("_ufunc_reconstruct"),
     "numpy.core": _names("_ufunc_reconstruct"),
@@ -105,9 +107,9 @@ _REFUSED_NAMES: Mapping[str, frozenset[str]] = {
 
 _CALLED: Mapping[str, frozenset[str]] = {
     "builtins": _names("""
-        bool bytearray bytes complex dict float frozenset int list object range set slice str tuple
-        Ellipsis NotImplemented
-    """),
+    bool bytearray bytes complex dict float frozenset int list object range set slice str tuple Ellipsis
+    NotImplemented
+"""),
     "_codecs": _names("encode"),
     "collections": _names("Counter OrderedDict defaultdict deque"),
     "copyreg": _names("_reconstructor"),
@@ -118,9 +120,9 @@ _CALLED: Mapping[str, frozenset[str]] = {
     "lightgbm.basic": _names("Booster"),
     "lightgbm.sklearn": _names("LGBMClassifier LGBMModel LGBMRanker LGBMRegressor"),
     "numpy": _names("""
-        bool bool_ bytes_ complex128 complex64 datetime64 dtype float16 float32 float64 int16 int32 int64 int8 longdouble
-        ndarray matrix object_ str_ timedelta64 uint16 uint32 uint64 uint8 void
-    """),
+    bool bool_ bytes_ complex128 complex64 datetime64 dtype float16 float32 float64 int16 int32 int64 int8
+    longdouble ndarray matrix object_ str_ timedelta64 uint16 uint32 uint64 uint8 void
+"""),
     "numpy.ma": _names("MaskedArray"),
     "numpy.ma.core": _names("MaskedArray _mareconstruct"),
     "numpy.random": _names("Generator RandomState"),
@@ -132,10 +134,10 @@ _CALLED: Mapping[str, frozenset[str]] = {
     "numpy.random.bit_generator": _names("SeedSequence __pyx_unpickle_SeedSequence"),
     "numpy.rec": _names("recarray record"),
     "pandas": _names("""
-        Categorical CategoricalDtype CategoricalIndex DataFrame DatetimeIndex DatetimeTZDtype Float64Dtype Index
-        Int64Dtype Interval IntervalIndex MultiIndex Period PeriodIndex RangeIndex Series StringDtype Timedelta
-        TimedeltaIndex Timestamp
-    """),
+    Categorical CategoricalDtype CategoricalIndex DataFrame DatetimeIndex DatetimeTZDtype Float64Dtype Index
+    Int64Dtype Interval IntervalIndex MultiIndex Period PeriodIndex RangeIndex Series StringDtype Timedelta
+    TimedeltaIndex Timestamp
+"""),
     "pandas._libs.arrays": _names("__pyx_unpickle_NDArrayBacked"),
     "pandas._libs.internals": _names("_unpickle_block"),
     "pandas._libs.tslibs.timestamps": _names("_unpickle_timestamp"),
@@ -162,13 +164,13 @@ _CALLED: Mapping[str, frozenset[str]] = {
     "sklearn.neighbors._kd_tree": _names("newObj"),
     "sklearn.metrics._dist_metrics": _names("newObj"),
     "torch": _names("""
-        BFloat16Storage BoolStorage ByteStorage CharStorage DoubleStorage FloatStorage HalfStorage IntStorage LongStorage
-        ShortStorage Size Tensor device bfloat16 float16 float32 float64 int16 int32 int64 int8 uint8
-    """),
+    BFloat16Storage BoolStorage ByteStorage CharStorage DoubleStorage FloatStorage HalfStorage IntStorage
+    LongStorage ShortStorage Size Tensor device bfloat16 float16 float32 float64 int16 int32 int64 int8 uint8
+"""),
     "torch._utils": _names("""
-        _rebuild_parameter _rebuild_parameter_with_state _rebuild_qtensor _rebuild_sparse_tensor _rebuild_tensor
-        _rebuild_tensor_v2
-    """),
+    _rebuild_parameter _rebuild_parameter_with_state _rebuild_qtensor _rebuild_sparse_tensor _rebuild_tensor
+    _rebuild_tensor_v2
+"""),
     "torch.nn.parameter": _names("Parameter"),
     "torch.storage": _names("TypedStorage UntypedStorage"),
     "uuid": _names("UUID"),
@@ -185,9 +187,9 @@ _CALLED: Mapping[str, frozenset[str]] = {
 """What a pickle may import and call, by module."""
 
 _MATHS = _names("""
-    abs absolute add arcsinh arctan asarray cbrt ceil clip cos cosh degrees divide exp exp2 expm1 fabs floor log log10 log1p
-    log2 max maximum mean median min minimum multiply nan_to_num negative power radians reciprocal rint round sign sin sinh
-    sqrt square std subtract sum tan tanh trunc var
+    abs absolute add arcsinh arctan asarray cbrt ceil clip cos cosh degrees divide exp exp2 expm1 fabs floor log
+    log10 log1p log2 max maximum mean median min minimum multiply nan_to_num negative power radians reciprocal
+    rint round sign sin sinh sqrt square std subtract sum tan tanh trunc var
 """)
 
 _HELD: Mapping[str, frozenset[str]] = {
@@ -200,19 +202,19 @@ _HELD: Mapping[str, frozenset[str]] = {
     "sklearn.feature_selection._mutual_info": _names("mutual_info_classif mutual_info_regression"),
     "sklearn.feature_selection._univariate_selection": _names("chi2 f_classif f_regression r_regression"),
     "sklearn.metrics._classification": _names("""
-        accuracy_score balanced_accuracy_score brier_score_loss cohen_kappa_score f1_score fbeta_score hamming_loss jaccard_score
-        log_loss matthews_corrcoef precision_score recall_score zero_one_loss
-    """),
+    accuracy_score balanced_accuracy_score brier_score_loss cohen_kappa_score f1_score fbeta_score hamming_loss
+    jaccard_score log_loss matthews_corrcoef precision_score recall_score zero_one_loss
+"""),
     "sklearn.metrics._ranking": _names("average_precision_score ndcg_score roc_auc_score top_k_accuracy_score"),
     "sklearn.metrics._regression": _names("""
-        d2_absolute_error_score explained_variance_score max_error mean_absolute_error mean_absolute_percentage_error
-        mean_gamma_deviance mean_poisson_deviance mean_squared_error mean_squared_log_error median_absolute_error
-        r2_score root_mean_squared_error root_mean_squared_log_error
-    """),
+    d2_absolute_error_score explained_variance_score max_error mean_absolute_error
+    mean_absolute_percentage_error mean_gamma_deviance mean_poisson_deviance mean_squared_error
+    mean_squared_log_error median_absolute_error r2_score root_mean_squared_error root_mean_squared_log_error
+"""),
     "sklearn.metrics.pairwise": _names("""
-        chi2_kernel cosine_distances cosine_similarity euclidean_distances haversine_distances laplacian_kernel linear_kernel
-        manhattan_distances polynomial_kernel rbf_kernel sigmoid_kernel
-    """),
+    chi2_kernel cosine_distances cosine_similarity euclidean_distances haversine_distances laplacian_kernel
+    linear_kernel manhattan_distances polynomial_kernel rbf_kernel sigmoid_kernel
+"""),
 }
 """Functions that a model may hold, to be called on numbers when it is asked; a pickle must not call them."""
 
@@ -224,11 +226,11 @@ Making an estimator only keeps its parameters: https://scikit-learn.org/stable/d
 """
 
 _FOREIGN = _names("""
-    ABC ABCMeta Any BarColumn BytesIO CalledProcessError Callable Client Connection FunctionType Generic GzipFile
-    HTTPError LinearOperator Listener ListenerHandle Memory MethodType ModuleType NamedTemporaryFile NamedTuple
-    Parallel Parameter Path PathLike Popen Progress Protocol Pool Process Queue Request SimpleNamespace StringIO Style
-    TemporaryDirectory TemporaryFile TextColumn Thread ThreadPool ThreadPoolExecutor ThreadpoolController TimeRemainingColumn
-    TimeoutExpired TypeVar TypedDict URLError UserDict WeakKeyDictionary _FuncWrapper
-    Template Enum
+    ABC ABCMeta Any BarColumn BytesIO CalledProcessError Callable Client Connection FunctionType Generic
+    GzipFile HTTPError LinearOperator Listener ListenerHandle Memory MethodType ModuleType NamedTemporaryFile
+    NamedTuple Parallel Parameter Path PathLike Popen Progress Protocol Pool Process Queue Request
+    SimpleNamespace StringIO Style TemporaryDirectory TemporaryFile TextColumn Thread ThreadPool
+    ThreadPoolExecutor ThreadpoolController TimeRemainingColumn TimeoutExpired TypeVar TypedDict URLError
+    UserDict WeakKeyDictionary _FuncWrapper Template Enum
 """)
 """Classes of other libraries that modules of scikit-learn have imported, and have in their names."""

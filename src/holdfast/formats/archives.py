@@ -1,7 +1,7 @@
 """The members of a ZIP archive, read so that no reader could see others.
 
-Readers of archives disagree: some believe the list at the end, some the headers before each member. Only an archive in which
-both say the same, and which has nothing between its members, is read at all.
+Readers of archives disagree: some believe the list at the end, some the headers before each member. Only an archive in
+which both say the same, and which has nothing between its members, is read at all.
 
 Source: APPNOTE.TXT of PKWARE, sections 4.3 and 4.5.3.
 """

@@ -32,7 +32,7 @@ def read_npy(data: bytes) -> int | None:
     form = _LENGTHS.get(data[len(NPY_MAGIC)] if len(data) > len(NPY_MAGIC) else 0)
     if form is None or len(data) < _LENGTH_AT + 4:
         raise Refused("it is an array whose header is damaged")
-    (length,) = struct.unpack_from(form, data, _LENGTH_AT)
+    length = int(struct.unpack_from(form, data, _LENGTH_AT)[0])
     text = _LENGTH_AT + struct.calcsize(form)
     begin = text + length
     if length > _HEADER_BYTES_MAX or begin > len(data):

@@ -20,6 +20,10 @@ _IR_VERSION, _GRAPH, _OPSET, _FUNCTIONS = 1, 7, 8, 25
 _NODE, _INITIALIZER, _SPARSE = 1, 5, 15
 _ATTRIBUTE, _DOMAIN = 5, 7
 _EXTERNAL_DATA = 13
+_FUNCTION_NODE = 7
+_TENSORS, _GRAPHS = (5, 10), (6, 11)
+"""The numbers of fields, by the messages that they stand in."""
+
 _KNOWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"}
 
 
@@ -67,74 +71,86 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 def read_onnx(data: bytes) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """Why an ONNX model could reach beyond its folder, and what else is to be said; None when it is no ONNX model."""
-    spent = _Spent()
-    faults: dict[str, None] = {}
-    notes: dict[str, None] = {}
-    numbers: set[int] = set()
+    model = _Onnx()
     try:
-        for number, value in _fields(data, spent):
-            numbers.add(number)
-            if number == _OPSET and type(value) is bytes:
-                _note_domain(value, 1, notes, spent)
-            elif number in (_GRAPH, _FUNCTIONS) and type(value) is bytes:
-                _look(value, faults, notes, spent, 0, {_NODE} if number == _GRAPH else {7})
+        numbers = model.look(data)
     except Refused:
         return None
     if not {_IR_VERSION, _GRAPH, _OPSET} <= numbers:
         return None
-    return tuple(faults), tuple(notes)
+    return tuple(model.faults), tuple(model.notes)
 
 
-def _note_domain(value: bytes, field: int, notes: dict[str, None], spent: _Spent) -> None:
-    for number, found in _fields(value, spent):
-        if number == field and type(found) is bytes:
-            domain = found.decode("utf-8", "replace")
-            if domain not in _KNOWN_DOMAINS:
-                notes[f"it uses operators of {printable(domain)}, which its runtime must bring"] = None
+class _Onnx:
+    """What is found in the messages of one model."""
 
+    def __init__(self) -> None:
+        self.spent = _Spent()
+        self.faults: dict[str, None] = {}
+        self.notes: dict[str, None] = {}
 
-def _look(
-    graph: bytes, faults: dict[str, None], notes: dict[str, None], spent: _Spent, depth: int, nodes: set[int]
-) -> None:
-    """The nodes and tensors of a graph, and of the graphs inside its nodes."""
-    if depth > DEPTH_MAX:
-        raise Refused("it nests deeper than anybody writes")
-    for number, value in _fields(graph, spent):
-        if type(value) is not bytes:
-            continue
-        if number in nodes:
-            _note_domain(value, _DOMAIN, notes, spent)
-            for inner, attribute in _fields(value, spent):
-                if inner == _ATTRIBUTE and type(attribute) is bytes:
-                    _look_into_attribute(attribute, faults, notes, spent, depth)
-        elif number == _INITIALIZER and nodes == {_NODE}:
-            _look_at_tensor(value, faults, spent)
-        elif number == _SPARSE and nodes == {_NODE}:
-            for _, tensor in _fields(value, spent):
-                if type(tensor) is bytes:
-                    _look_at_tensor(tensor, faults, spent)
+    def messages(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """The fields that are bytes."""
+        return ((number, value) for number, value in _fields(data, self.spent) if type(value) is bytes)
 
+    def look(self, data: bytes) -> set[int]:
+        """Look at the whole model; the numbers of its fields."""
+        numbers = set()
+        for number, value in _fields(data, self.spent):
+            numbers.add(number)
+            if type(value) is not bytes:
+                continue
+            if number == _OPSET:
+                self.domain(value, 1)
+            elif number == _GRAPH:
+                self.graph(value, 0)
+            elif number == _FUNCTIONS:
+                for inner, node in self.messages(value):
+                    if inner == _FUNCTION_NODE:
+                        self.node(node, 0)
+        return numbers
 
-def _look_into_attribute(
-    attribute: bytes, faults: dict[str, None], notes: dict[str, None], spent: _Spent, depth: int
-) -> None:
-    for number, value in _fields(attribute, spent):
-        if type(value) is bytes and number in (5, 10):  # AttributeProto: t, tensors
-            _look_at_tensor(value, faults, spent)
-        elif type(value) is bytes and number in (6, 11):  # AttributeProto: g, graphs
-            _look(value, faults, notes, spent, depth + 1, {_NODE})
+    def graph(self, data: bytes, depth: int) -> None:
+        """The nodes and tensors of a graph."""
+        if depth > DEPTH_MAX:
+            raise Refused("it nests deeper than anybody writes")
+        for number, value in self.messages(data):
+            if number == _NODE:
+                self.node(value, depth)
+            elif number == _INITIALIZER:
+                self.tensor(value)
+            elif number == _SPARSE:
+                for _, tensor in self.messages(value):
+                    self.tensor(tensor)
 
+    def node(self, data: bytes, depth: int) -> None:
+        """A node: whose operator it is, and the tensors and graphs in its attributes."""
+        self.domain(data, _DOMAIN)
+        for number, attribute in self.messages(data):
+            if number != _ATTRIBUTE:
+                continue
+            for inner, value in self.messages(attribute):
+                if inner in _TENSORS:
+                    self.tensor(value)
+                elif inner in _GRAPHS:
+                    self.graph(value, depth + 1)
 
-def _look_at_tensor(tensor: bytes, faults: dict[str, None], spent: _Spent) -> None:
-    for number, value in _fields(tensor, spent):
-        if number != _EXTERNAL_DATA or type(value) is not bytes:
-            continue
-        entry = {inner: found for inner, found in _fields(value, spent) if type(found) is bytes}
-        if entry.get(1) == b"location":
-            path = entry.get(2, b"").decode("utf-8", "replace")
-            pieces = path.replace("\\", "/").split("/")
-            if path.startswith(("/", "\\")) or ".." in pieces or ":" in pieces[0] or "\0" in path:
-                faults[f"it reads {printable(path)}, which is outside of its folder"] = None
+    def domain(self, data: bytes, field: int) -> None:
+        """Note who defined these operators, when it is somebody else than ONNX."""
+        for number, found in self.messages(data):
+            name = found.decode("utf-8", "replace") if number == field else ""
+            if name not in _KNOWN_DOMAINS:
+                self.notes[f"it uses operators of {printable(name)}, which its runtime must bring"] = None
+
+    def tensor(self, data: bytes) -> None:
+        """Where a tensor's numbers are, when they are in another file."""
+        for number, value in self.messages(data):
+            entry = dict(self.messages(value)) if number == _EXTERNAL_DATA else {}
+            if entry.get(1) == b"location":
+                path = entry.get(2, b"").decode("utf-8", "replace")
+                pieces = path.replace("\\", "/").split("/")
+                if path.startswith(("/", "\\")) or ".." in pieces or ":" in pieces[0] or "\0" in path:
+                    self.faults[f"it reads {printable(path)}, which is outside of its folder"] = None
 
 
 _KERAS = "keras"

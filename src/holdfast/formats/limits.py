@@ -1,4 +1,4 @@
-"""What a scan takes on, and the budget that one file has: nothing that is read may cost more than a gate can wait for."""
+"""What a scan takes on, and the budget of one file: nothing may cost more than a gate can wait for."""
 
 __all__ = [
     "ARCHIVE_MEMBERS_MAX",
@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 SCAN_BYTES_MAX = 4 << 30
-"""A pickle is scanned whole and in memory, as it is loaded. Larger weights come as tensors, whose header says it all."""
+"""A pickle is scanned whole, as it is loaded. Larger weights come as tensors, whose header says it all."""
 
 HEADER_BYTES_MAX = 100 << 20
 """What the safetensors format allows for its header; a vocabulary in a GGUF file takes a tenth of it."""
@@ -44,7 +44,7 @@ DEPTH_MAX = 6
 
 
 class Broken(Exception):
-    """Bytes that cannot be read to their end; says why. Raised and caught within this folder, never shown as an error."""
+    """Bytes that cannot be read to their end; says why. Raised and caught in this folder, never shown."""
 
 
 class Refused(Broken):

@@ -94,6 +94,6 @@ class Listing:
 
 
 def printable(text: str) -> str:
-    """A text out of a file, safe to be shown and to be written down: short, and without anything that is no character."""
+    """A text out of a file, safe to be shown and written down: short, and of characters only."""
     shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
     return shown if len(shown) <= _SHOWN_CHARACTERS_MAX else f"{shown[:_SHOWN_CHARACTERS_MAX]}…"

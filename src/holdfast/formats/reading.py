@@ -1,7 +1,7 @@
 """The arguments of a pickle's instructions, read as pickle reads them, from bytes that may be anything.
 
-Source: the unpicklers of CPython, in C and in Python, and `pickletools`, which describes each instruction. Where the two
-unpicklers differ, what is read here is what either could read, or it is refused.
+Source: the unpicklers of CPython, in C and in Python, and `pickletools`, which describes each instruction. Where the
+two differ, what is read here is what either could read, or it is refused.
 """
 
 import codecs

@@ -1,10 +1,11 @@
 """One file, looked into: what it is by its content, and what opening it could do.
 
-The name of a file decides nothing in its favour. Whatever it seems to be, the file is read as a pickle first, because that
-is what an attacker would have it be as well.
+The name of a file decides nothing in its favour. Whatever it seems to be, the file is read as a pickle first, because
+that is what an attacker would have it be as well.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from holdfast.formats.allowed import NOTHING_MORE, Allowed
@@ -26,6 +27,7 @@ _TORCH_STREAM = b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 
 _PROTOCOL = 0x80
 _KERAS_CONFIG = "config.json"
+_KERAS_WEIGHTS = ".weights.h5"
 _TORCH_DATA = "data.pkl"
 _SKOPS_SCHEMA = "schema.json"
 
@@ -239,34 +241,28 @@ class _Scan:
         if depth >= DEPTH_MAX:
             raise Refused("it nests files deeper than anybody does")
         found = dict(members(data, self.budget))
-        short = {name.rpartition("/")[2] for name in found}
         if any(name.rpartition("/")[2] == "constants.pkl" or "/code/" in f"/{name}" for name in found):
             self.found.code["it is TorchScript, which is a program"] = None
             return "torchscript"
-        torch = _TORCH_DATA in short
-        keras = _KERAS_CONFIG in found and any(name.endswith(".weights.h5") for name in found)
-        for name, inner in found.items():
-            if name.endswith("/"):
-                continue
-            if torch and "/data/" in f"/{name}":
-                continue  # the numbers of a tensor, which nothing but a tensor is made of
-            if keras and name.endswith(".weights.h5"):
-                continue  # read for its numbers alone
-            if keras and name == _KERAS_CONFIG:
-                self.found.code |= dict.fromkeys(keras_faults(inner))
-            if torch and name.endswith(_TORCH_DATA):
-                self._torch(inner, depth)
-                continue
-            if name == _SKOPS_SCHEMA:
-                self._skops(inner)
-            self._member(name, inner, depth)
-        if torch:
+        if any(name.rpartition("/")[2] == _TORCH_DATA for name in found):
+            self._torch(found, depth)
             return "torch"
-        if keras:
+        if _KERAS_CONFIG in found and any(name.endswith(_KERAS_WEIGHTS) for name in found):
+            self.found.code |= dict.fromkeys(keras_faults(found[_KERAS_CONFIG]))
+            # The weights are read for their numbers alone, and the configuration is not in them.
+            self._members({name: inner for name, inner in found.items() if not name.endswith(_KERAS_WEIGHTS)}, depth)
             return "keras"
+        if _SKOPS_SCHEMA in found:
+            self._skops(found[_SKOPS_SCHEMA])
+        self._members(found, depth)
         if _SKOPS_SCHEMA in found:
             return "skops"
         return "npz" if found and all(name.endswith(".npy") for name in found) else "zip"
+
+    def _members(self, found: Mapping[str, bytes], depth: int) -> None:
+        for name, inner in found.items():
+            if not name.endswith("/"):
+                self._member(name, inner, depth)
 
     def _member(self, name: str, data: bytes, depth: int) -> None:
         before = set(self.found.unreadable)
@@ -278,11 +274,17 @@ class _Scan:
         if set(self.found.unreadable) - before:
             self.found.unreadable[f"that is its member {printable(name)} ({kind})"] = None
 
-    def _torch(self, data: bytes, depth: int) -> None:
-        """The pickle in a file of Torch, whose persistent ids are its tensors' numbers, in the same archive."""
-        inner = walk(data, 0, self.budget)
-        inner.reasons.pop(PERSISTENT, None)
-        self._pickles(data, inner, depth, arrays=False)
+    def _torch(self, found: Mapping[str, bytes], depth: int) -> None:
+        """The pickles in a file of Torch, whose persistent ids are its tensors' numbers, in the same archive."""
+        others = {}
+        for name, inner in found.items():
+            if name.rpartition("/")[2] == _TORCH_DATA:
+                first = walk(inner, 0, self.budget)
+                first.reasons.pop(PERSISTENT, None)
+                self._pickles(inner, first, depth, arrays=False)
+            elif "/data/" not in f"/{name}":  # the numbers of a tensor, which nothing but a tensor is made of
+                others[name] = inner
+        self._members(others, depth)
 
     def _skops(self, data: bytes) -> None:
         """The classes that a file of skops names; its loader makes those that it is told to trust."""

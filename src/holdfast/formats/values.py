@@ -70,7 +70,7 @@ _SIMPLE = re.compile(r"([biufcmMSUVO])(\d{1,10})\Z")
 _BYTES_OF = {"S": 1, "V": 1, "U": 4}
 _WIDTHS = {"b": {1}, "i": {1, 2, 4, 8}, "u": {1, 2, 4, 8}, "f": {2, 4, 8, 16}, "c": {8, 16, 32}, "m": {8}, "M": {8}}
 
-_HAS_OBJECTS = 1
+_HAS_REFERENCES = 1
 """A bit of the flags in the state of a NumPy type: its values are references."""
 
 _STATE_LENGTHS = {3: 8, 4: 9}
@@ -82,11 +82,11 @@ class _Of:
     """What is known of a type: the bytes of one value, and whether these are references."""
 
     item_bytes: int
-    objects: bool
+    references: bool
 
 
 class Dtype(Made):
-    """A NumPy type, as `numpy.dtype(text, False, True)` and its state give it; anything less usual is refused when used."""
+    """A NumPy type, as `numpy.dtype(text, False, True)` and its state give it; others are refused in use."""
 
     def __init__(self, maker: Named, arguments: object) -> None:
         super().__init__(maker)
@@ -110,11 +110,11 @@ class Dtype(Made):
             raise Refused("an array whose type is not written as NumPy writes it")
         kind, width = match[1], int(match[2])
         if kind == "O":
-            simple = _Of(8, objects=True)
+            simple = _Of(8, references=True)
         elif kind in _BYTES_OF:
-            simple = _Of(width * _BYTES_OF[kind], objects=False)
+            simple = _Of(width * _BYTES_OF[kind], references=False)
         elif width in _WIDTHS.get(kind, set()):
-            simple = _Of(width, objects=False)
+            simple = _Of(width, references=False)
         else:
             raise Refused("an array whose type is not written as NumPy writes it")
         return simple if self._states == 0 else self._with_state(kind, simple, depth)
@@ -126,17 +126,17 @@ class Dtype(Made):
             raise Refused("an array whose type has a state that NumPy does not write")
         _, order, sub, names, fields, size, _, flags = state[:8]
         inner = [found.known(depth + 1) for found in _fields(sub, names, fields)]
-        objects = simple.objects or any(one.objects for one in inner)
+        references = simple.references or any(one.references for one in inner)
         agrees = (
             order in ("<", ">", "|", "=")
             and type(flags) is int
-            and bool(flags & _HAS_OBJECTS) == objects
-            and (size == -1 or size == simple.item_bytes)
+            and bool(flags & _HAS_REFERENCES) == references
+            and (size in {-1, simple.item_bytes})
             and (kind == "V" or not inner)
         )
         if not agrees:
             raise Refused("an array whose type contradicts itself")
-        return _Of(simple.item_bytes, objects)
+        return _Of(simple.item_bytes, references)
 
 
 _DTYPE_DEPTH_MAX = 8
@@ -192,6 +192,6 @@ def array_bytes(state: object) -> tuple[int | None, bool]:
     ):
         raise Refused("an array of joblib whose description is not one that joblib writes")
     known = dtype.known()
-    if known.objects:
+    if known.references:
         return None, False
     return prod(shape) * known.item_bytes, alignment is not None

@@ -59,12 +59,12 @@ def judge_formats(manifest: Manifest, listings: Listings, policy: StagePolicy) -
 
 
 _HOW_TO_ALLOW = (
-    "Save the model in a format that holds data only; or, when a person knows what these names do, add them to formats_allow "
-    "for this stage in holdfast.toml."
+    "Save the model in a format that holds data only; or, when a person knows what these names do, add them to "
+    "formats_allow for this stage in holdfast.toml."
 )
 _HOW_TO_TELL = (
-    "Save the model again, or in another format; or, when a person has looked at the file, add its digest to formats_allow "
-    "for this stage in holdfast.toml."
+    "Save the model again, or in another format; or, when a person has looked at the file, add its digest to "
+    "formats_allow for this stage in holdfast.toml."
 )
 
 

@@ -1,4 +1,4 @@
-"""Looking at each file of a bundle, to find out what it could do when it is opened. Only bytes are read; nothing is unpickled."""
+"""Looking at each file of a bundle, to find out what it could do when it is opened; nothing is unpickled for it."""
 
 import ast
 import sys

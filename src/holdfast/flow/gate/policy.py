@@ -99,10 +99,10 @@ class StagePolicy:
         group_rows_min: a group with fewer rows is reported as untestable, never as passed.
         metrics_min: floors by metric (ceilings where lower is better).
         latency_ms_p95_max: the budget for one row, milliseconds, 95th percentile.
-        executes_code: `allow` weights and transformers whose format can run code on load, as far as they import only what
-            is listed; or `deny` them all.
-        formats_allow: full names that a pickle may import besides, such as `mypkg.model.Net`; and digests of files that a
-            person has looked at, such as `sha256:ab12…`, which pass whatever is in them.
+        executes_code: `allow` weights and transformers whose format can run code on load, as far as they import only
+            what is listed; or `deny` them all.
+        formats_allow: full names that a pickle may import besides, such as `mypkg.model.Net`; and digests of files that
+            a person has looked at, such as `sha256:ab12…`, which pass whatever is in them.
         approvals_min: how many persons must approve; the one who promotes is one of them.
         second_person: whether an approver must be somebody else than the one who registered the version.
     """
@@ -243,9 +243,7 @@ def _value(key: str, value: Any, where: str) -> Any:
     match key:
         case "rules" if _all_texts(value) and set(value) <= set(RULE_NAMES):
             return tuple(name for name in RULE_NAMES if name in value)
-        case "formats_allow" if _all_texts(value) and all(_allowable(name) for name in value):
-            return tuple(value)
-        case "groups" if _all_texts(value):
+        case "groups" | "formats_allow" if _all_texts(value) and (key == "groups" or all(map(_allowable, value))):
             return tuple(value)
         case "metrics_min" if isinstance(value, dict) and set(value) <= set(DIRECTIONS):
             if all(_is_number(floor) for floor in value.values()):
