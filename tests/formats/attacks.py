@@ -9,6 +9,7 @@ import pickle
 import zipfile
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> 
     return sink.getvalue()
 
 
-def npy(array: object, behind: bytes = b"") -> bytes:
+def npy(array: np.ndarray[Any, Any], behind: bytes = b"") -> bytes:
     """An array as NumPy writes it."""
     sink = io.BytesIO()
     np.save(sink, array, allow_pickle=True)

@@ -77,7 +77,7 @@ def would_import(data: bytes) -> bool:
     """Whether either unpickler comes to a name."""
     for kind in (Careful, CarefulInPython):
         try:
-            kind(io.BytesIO(data)).load()  # type: ignore[attr-defined]
+            kind(io.BytesIO(data)).load()
         except _Found:
             return True
         except (Exception, MemoryError):  # noqa: BLE001, S112 - unpicklers raise anything at all

@@ -45,9 +45,7 @@ def searched() -> GridSearchCV:
 
 
 MODELS: dict[str, Any] = {
-    "pipeline": lambda: make_pipeline(StandardScaler(), SelectKBest(k=2), SVC(probability=False)).fit(
-        FEATURES, TARGETS
-    ),
+    "pipeline": lambda: make_pipeline(StandardScaler(), SelectKBest(k=2), SVC()).fit(FEATURES, TARGETS),
     "columns": columns,
     "forest": lambda: RandomForestClassifier(5, random_state=0).fit(FEATURES, TARGETS),
     "boosting": lambda: GradientBoostingClassifier(n_estimators=3, random_state=0).fit(FEATURES, TARGETS),

@@ -1,11 +1,11 @@
 """Which names a pickle may import: exact names, and classes of a few libraries; never what calls, finds or runs others.
 
-A pickle chooses what it imports and what it gives to it. So a name is fit for this list when nothing that it does with
-arguments of somebody's choice runs code of somebody's choice: it does not evaluate text, look up attributes or
-modules by name, read or write files, or unpickle. Some names are fit to be held, as a function that a model calls later on numbers,
-and not to be called by the pickle.
+A pickle chooses what it imports and what it gives to it. So a name is fit for this list when nothing that it does
+with arguments of somebody's choice runs code of somebody's choice: it does not evaluate text, look up attributes or
+modules by name, read or write files, or unpickle. Some names are fit to be held, as a function that a model calls
+later on numbers, and not to be called by the pickle.
 
-`REFUSED` wins over everything else, a policy's own names among them.
+What `is_refused` names wins over everything else, a policy's own names among them.
 """
 
 import re
