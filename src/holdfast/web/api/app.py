@@ -15,6 +15,7 @@ from holdfast.registry.provable import ProvableRegistry
 from holdfast.service.line import API
 from holdfast.tracking import Tracking
 from holdfast.web.api import evidence, files, health, keeping, lines, proving, runs
+from holdfast.web.api.at_hand import AtHand
 from holdfast.web.api.bounds import Bounded
 from holdfast.web.api.depot import Depot
 from holdfast.web.api.desk import Desk, answer
@@ -51,6 +52,8 @@ def api_app(registry: ProvableRegistry, tracking: Tracking, depot: Depot | None 
     for module in (lines, evidence, proving, keeping, runs, files):
         app.include_router(module.routes, prefix=API)
     app.include_router(health.routes)
+    # The last that is added is the first that a request meets: who may not ask is turned away before it is answered.
+    app.add_middleware(AtHand, registry=registry)
     app.add_middleware(Bounded)
     app.add_exception_handler(HoldfastError, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
