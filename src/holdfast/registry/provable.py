@@ -17,10 +17,7 @@ class ProvableRegistry(Registry, Protocol):
     """A registry that has the Merkle tree over its log at hand."""
 
     def stage_at_hand(self, model: ModelName, name: StageName) -> Stage | None:
-        """As `Registry.stage`, if it is there and can be told without waiting for anybody; a twentieth of a millisecond.
-
-        None says nothing: ask `stage`.
-        """
+        """As `Registry.stage`, if it is there and can be told without waiting for anybody; None says nothing."""
 
     def version_at_hand(self, reference: Reference) -> Version | None:
         """As `Registry.resolve`, if it is there and can be told without waiting for anybody; None says nothing."""
