@@ -17,7 +17,7 @@ from holdfast.registry.nodes import grow
 from holdfast.registry.records import Event
 from holdfast.registry.tables import event_nodes, events
 
-__all__ = ["Entry", "append", "by_key", "load", "log", "page", "stored"]
+__all__ = ["LAST", "Entry", "Last", "append", "by_key", "load", "log", "page", "stored"]
 
 _ACTOR_CHARACTERS_MAX = 256
 """The longest e-mail address, with a little air."""
@@ -31,7 +31,8 @@ _DETAILS_BYTES_MAX = 64 * 1024
 _KEY_CHARACTERS_MAX = 200
 """Room for several UUIDs; short enough for an index."""
 
-_LAST = select(events.c.place, events.c.time, events.c.hash).order_by(events.c.place.desc()).limit(1)
+LAST = select(events.c.place, events.c.time, events.c.hash).order_by(events.c.place.desc()).limit(1)
+"""The last event, as `append` needs it."""
 
 _BY_KEY = select(events).where(events.c.idempotency_key == bindparam("key"))
 
@@ -67,8 +68,25 @@ class Entry:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
-def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> Event:
+@dataclass(frozen=True, slots=True)
+class Last:
+    """What the next event takes from the one before it.
+
+    Attributes:
+        place: of the last event in the log.
+        time: of it, as text.
+        hash: of it.
+    """
+
+    place: int
+    time: str
+    hash: str
+
+
+def append(connection: Connection, entry: Entry, now: datetime, actor: str, last: Last | None = None) -> Event:
     """Writes the entry behind the last event of the log, and into the tree over it.
+
+    Whoever has read the last event in this transaction gives it, and spares the log a question.
 
     Its time is `now`, or the last event's time when the clock stands behind that: the log never runs backwards, so that
     "what was live at T" has one answer.
@@ -81,7 +99,7 @@ def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> E
     details = plain(entry.details)
     encoded = encode(details)
     _check(entry, actor, len(encoded))
-    last = connection.execute(_LAST).one_or_none()
+    last = last or _last(connection)
     time = to_text(now)
     event = Event(
         index=0 if last is None else last.place + 1,
@@ -109,6 +127,11 @@ def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> E
     connection.execute(_INSERT, _columns(event, encoded.decode(), body))
     grow(connection, event.index, body)
     return event
+
+
+def _last(connection: Connection) -> Last | None:
+    row = connection.execute(LAST).one_or_none()
+    return None if row is None else Last(*row)
 
 
 def _columns(event: Event, details: str, body: bytes) -> dict[str, Any]:

@@ -116,10 +116,12 @@ class HttpRegistry:
     def stage_at_hand(self, model: ModelName, name: StageName) -> Stage | None:
         """See `ProvableRegistry.stage_at_hand`: nothing behind a line is."""
         del model, name
+        return None
 
     def version_at_hand(self, reference: Reference) -> Version | None:
         """See `ProvableRegistry.version_at_hand`: nothing behind a line is."""
         del reference
+        return None
 
     def stage_epoch(
         self, model: ModelName, name: StageName, *, known: int | None = None, wait_seconds: float = 0.0
