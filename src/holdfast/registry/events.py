@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, select, text, union_all
 
 from holdfast.canonical import JsonObject, decode, encode, plain
 from holdfast.database.times import from_text, to_text
@@ -17,7 +17,7 @@ from holdfast.registry.nodes import grow
 from holdfast.registry.records import Event
 from holdfast.registry.tables import event_nodes, events
 
-__all__ = ["LAST", "Entry", "Last", "append", "by_key", "load", "log", "page", "stored"]
+__all__ = ["LAST", "Entry", "Last", "append", "by_key", "count_before", "load", "log", "page", "stored"]
 
 _ACTOR_CHARACTERS_MAX = 256
 """The longest e-mail address, with a little air."""
@@ -46,6 +46,31 @@ _PAGE_EVENTS = 1_000
 """Bodies held in memory at once."""
 
 _INSERT = insert(events)
+
+# The times of a log never go back, so that a moment has one place in it: halving finds that by the primary key alone.
+_COUNT_BEFORE = text("""
+WITH RECURSIVE near (low, high) AS (
+  SELECT CAST(0 AS BIGINT), (SELECT COALESCE(MAX("index") + 1, 0) FROM events)
+  UNION ALL
+  SELECT
+    CASE WHEN events.time < :moment THEN events."index" + 1 ELSE near.low END,
+    CASE WHEN events.time < :moment THEN near.high ELSE events."index" END
+  FROM near JOIN events ON events."index" = (near.low + near.high) / 2
+  WHERE near.low < near.high
+)
+SELECT low FROM near WHERE low = high
+""")
+
+# The stages that events of a model name, each found behind the one before by one look at an index.
+_NAMED = text("""
+WITH RECURSIVE named (stage) AS (
+  SELECT MIN(stage) FROM events WHERE model = :model
+  UNION ALL
+  SELECT (SELECT MIN(stage) FROM events WHERE model = :model AND events.stage > named.stage)
+  FROM named WHERE named.stage IS NOT NULL
+)
+SELECT stage FROM named WHERE stage IS NOT NULL
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,11 +273,42 @@ def log(
             f"{limit} events cannot be asked for at once",
             hint=f"Ask for 1 to {EVENTS_MAX}, and for the next page with the index of the last one.",
         )
-    statement = select(events).order_by(events.c.place.desc()).limit(limit)
-    if model is not None:
-        statement = statement.where(events.c.model == model)
+    within = []
     if since is not None:
-        statement = statement.where(events.c.time >= to_text(since))
+        within.append(events.c.place >= count_before(connection, to_text(since)))
     if before is not None:
-        statement = statement.where(events.c.place < before)
+        within.append(events.c.place < before)
+    if model is not None:
+        within.append(events.c.place.in_(_newest(connection, model, within, limit)))
+    statement = select(events).where(*within).order_by(events.c.place.desc()).limit(limit)
     return [load(row) for row in connection.execute(statement)]
+
+
+def count_before(connection: Connection, moment: str) -> int:
+    """How many events lie before a moment, as text; the place of the first that does not.
+
+    Raises:
+        IntegrityError: the log has a gap.
+    """
+    found = connection.execute(_COUNT_BEFORE, {"moment": moment}).scalar_one_or_none()
+    if found is None:
+        raise IntegrityError("an event is missing in the log", hint="Look at what is wrong: holdfast audit verify")
+    return int(found)
+
+
+def _newest(connection: Connection, model: str, within: Sequence[ColumnElement[bool]], limit: int) -> Select[Any]:
+    """The places of the newest events of a model: no index has them in one row, but one has them by stage.
+
+    The newest of each stage, and of those that concern none, are few; the newest of all are among them.
+    """
+    stages = [None, *connection.scalars(_NAMED, {"model": model})]
+    of_stage = [
+        select(events.c.place)
+        .where(events.c.model == model, events.c.stage.is_not_distinct_from(stage), *within)
+        .order_by(events.c.place.desc())
+        .limit(limit)
+        .subquery()
+        for stage in stages
+    ]
+    found = union_all(*(select(one.c.place) for one in of_stage)).subquery()
+    return select(found.c.place).order_by(found.c.place.desc()).limit(limit)

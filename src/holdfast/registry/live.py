@@ -11,6 +11,7 @@ from holdfast.database.times import from_text, to_text
 from holdfast.digest import Digest
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import MOVES, Action
+from holdfast.registry.events import count_before
 from holdfast.registry.nearest import require_model
 from holdfast.registry.records import Holding, Live
 from holdfast.registry.tables import events
@@ -18,11 +19,14 @@ from holdfast.registry.whereabouts import Tenure
 
 __all__ = ["live", "tenures"]
 
+_AND_BEYOND = "~"
+"""Behind a moment's text it makes one that is behind this moment, and before every other that is behind it."""
+
 
 def live(connection: Connection, model: ModelName, at: datetime | None) -> Live:
     """What held each stage at a moment, the moment itself included; see `Registry.live`."""
     require_model(connection, str(model))
-    until = [] if at is None else [events.c.time <= to_text(at)]
+    until = [] if at is None else [events.c.place < count_before(connection, to_text(at) + _AND_BEYOND)]
     begun = select(events.c.action, events.c.stage, events.c.details).where(
         events.c.model == str(model), events.c.action.in_((Action.MODEL_CREATE, Action.STAGE_DEFINE)), *until
     )
