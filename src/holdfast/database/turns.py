@@ -35,11 +35,10 @@ class Turns:
                 return False
         return True  # it was handed over in the moment in which patience ended
 
-    def leave(self) -> bool:
-        """End a turn; whether another thread has it now."""
+    def leave(self) -> None:
+        """End a turn, and hand it to whoever has waited longest."""
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().release()
-                return True
-            self._taken = False
-            return False
+            else:
+                self._taken = False
