@@ -9,15 +9,29 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert
 
 from holdfast.canonical import JsonObject, decode, encode, plain
 from holdfast.database.times import from_text, to_text
+from holdfast.database.together import together
 from holdfast.digest import hash_bytes
 from holdfast.errors import IntegrityError, TooLarge, UsageError
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import EVENTS_MAX
-from holdfast.registry.nodes import grow
+from holdfast.registry.nodes import closed, grow
 from holdfast.registry.records import Event
 from holdfast.registry.tables import event_nodes, events
 
-__all__ = ["LAST", "Entry", "Last", "append", "by_key", "count_before", "load", "log", "page", "stored"]
+__all__ = [
+    "LAST",
+    "Entry",
+    "Last",
+    "Next",
+    "append",
+    "by_key",
+    "count_before",
+    "following",
+    "load",
+    "log",
+    "page",
+    "stored",
+]
 
 _ACTOR_CHARACTERS_MAX = 256
 """The longest e-mail address, with a little air."""
@@ -32,7 +46,7 @@ _KEY_CHARACTERS_MAX = 200
 """Room for several UUIDs; short enough for an index."""
 
 LAST = select(events.c.place, events.c.time, events.c.hash).order_by(events.c.place.desc()).limit(1)
-"""The last event, as `append` needs it."""
+"""The last event, as `following` needs it."""
 
 _BY_KEY = select(events).where(events.c.idempotency_key == bindparam("key"))
 
@@ -108,10 +122,41 @@ class Last:
     hash: str
 
 
-def append(connection: Connection, entry: Entry, now: datetime, actor: str, last: Last | None = None) -> Event:
+@dataclass(frozen=True, slots=True)
+class Next:
+    """An event that has its place in the log, and its nodes in the tree, and is not written yet.
+
+    Attributes:
+        event: the event.
+        row: its columns.
+        nodes: the hashes of the nodes that it closes.
+    """
+
+    event: Event
+    row: Mapping[str, Any]
+    nodes: bytes
+
+    def write(self, connection: Connection) -> None:
+        """Writes it; both statements may be sent together with others."""
+        connection.execute(_INSERT, self.row)
+        grow(connection, self.event.index, self.nodes)
+
+
+def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> Event:
     """Writes the entry behind the last event of the log, and into the tree over it.
 
-    Whoever has read the last event in this transaction gives it, and spares the log a question.
+    Raises:
+        As `following`.
+    """
+    row = connection.execute(LAST).one_or_none()
+    found = following(connection, entry, now, actor, None if row is None else Last(*row))
+    with together(connection):
+        found.write(connection)
+    return found.event
+
+
+def following(connection: Connection, entry: Entry, now: datetime, actor: str, last: Last | None) -> Next:
+    """The entry as the event behind the last one, which was read in this transaction.
 
     Its time is `now`, or the last event's time when the clock stands behind that: the log never runs backwards, so that
     "what was live at T" has one answer.
@@ -124,7 +169,6 @@ def append(connection: Connection, entry: Entry, now: datetime, actor: str, last
     details = plain(entry.details)
     encoded = encode(details)
     _check(entry, actor, len(encoded))
-    last = last or _last(connection)
     time = to_text(now)
     event = Event(
         index=0 if last is None else last.place + 1,
@@ -149,14 +193,7 @@ def append(connection: Connection, entry: Entry, now: datetime, actor: str, last
     )
     body = event.body()
     event = replace(event, hash=str(hash_bytes(body)))
-    connection.execute(_INSERT, _columns(event, encoded.decode(), body))
-    grow(connection, event.index, body)
-    return event
-
-
-def _last(connection: Connection) -> Last | None:
-    row = connection.execute(LAST).one_or_none()
-    return None if row is None else Last(*row)
+    return Next(event, _columns(event, encoded.decode(), body), closed(connection, event.index, body))
 
 
 def _columns(event: Event, details: str, body: bytes) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from sqlalchemy import Connection, Row, bindparam, exists, select, true, update
 
 from holdfast.canonical import JsonObject, plain
 from holdfast.database.times import to_text
+from holdfast.database.together import together
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, StageMoved, UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import MOVES, Action
 from holdfast.registry.archives import LAST_OF_VERSION, refuse_archived
-from holdfast.registry.events import LAST, Entry, Last, append, by_key
+from holdfast.registry.events import LAST, Entry, Last, by_key, following
 from holdfast.registry.judgements import for_move, require_verdict
 from holdfast.registry.last_known_good import MOVES_READ_MAX, last_known_good
 from holdfast.registry.nearest import unknown_stage, unknown_version
@@ -129,7 +130,9 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) ->
         idempotency_key=asked.idempotency_key,
         details=asked.details,
     )
-    event = append(connection, entry, now, actor, Last(ground.last_place, ground.last_time, ground.last_hash))
+    last = Last(ground.last_place, ground.last_time, ground.last_hash)
+    found = following(connection, entry, now, actor, last)
+    event = found.event
     # (6) The pointer.
     point = {
         "of_model": model,
@@ -140,7 +143,9 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) ->
         "event": event.index,
         "changed_at": to_text(event.time),
     }
-    connection.execute(_POINT, point)
+    with together(connection):
+        found.write(connection)
+        connection.execute(_POINT, point)
     return _done(event)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,13 +64,14 @@ def test_a_plain_question_goes_to_no_thread(
     url: str, embedded: SqlRegistry, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
     threads = []
-    at_hand = {"stages": embedded.stage_at_hand, "versions": embedded.version_at_hand}[asked.split("/", maxsplit=1)[0]]
+    name = "stage_at_hand" if asked.startswith("stages") else "version_at_hand"
+    at_hand: Callable[..., object] = getattr(embedded, name)
 
     def noted(*what: Any) -> object:
         threads.append(threading.current_thread().name)
         return at_hand(*what)
 
-    monkeypatch.setattr(embedded, at_hand.__name__, noted)
+    monkeypatch.setattr(embedded, name, noted)
     where = f"{url}/api/v1/models/churn/{asked}"
     assert [httpx.get(where).status_code for _ in range(3)] == [200] * 3
     assert len(threads) == 3
