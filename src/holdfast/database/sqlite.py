@@ -92,12 +92,11 @@ class _Writing:
             while not _began(driver) and (waited := time.monotonic() - begun) < self._patience_seconds:
                 self._in_a_row, self._met_others = 0, time.monotonic()
                 time.sleep(_LOOK_SECONDS if waited < _SOON_SECONDS else _AWAY_SECONDS)
+            if not driver.in_transaction:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # says what is wrong, as errors of a connection are said
+            self._in_a_row += 1
         finally:
             driver.execute(f"PRAGMA busy_timeout = {int(self._patience_seconds * 1000)}")
-        if driver.in_transaction:
-            self._in_a_row += 1
-        else:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")  # says what is wrong, as errors of a connection are said
 
 
 def _began(driver: sqlite3.Connection) -> bool:
