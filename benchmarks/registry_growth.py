@@ -49,6 +49,7 @@ _SECONDS_MAX = 5.0
 
 _EVENTS_A_TRANSACTION = 20_000
 _PRODUCTION = "production"
+_ACTOR = "ana <ana@example.org>"
 _BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 _COLUMNS = [column.name for column in event_columns.columns]
 _QUOTED = ", ".join(f'"{name}"' for name in _COLUMNS)
@@ -76,7 +77,7 @@ class Filler:
     def model(self, name: str, versions: int) -> None:
         """A model with its stages, its versions, and a run for each of them."""
         begun = self._event(Action.MODEL_CREATE, name, details={"description": "", "stages": [_PRODUCTION]})
-        self._put("models", name=name, created_at=begun[1], created_by="ana", description="")
+        self._put("models", name=name, created_at=begun[1], created_by=_ACTOR, description="")
         self._put("version_counters", model=name, value=0)
         self._put("stages", model=name, name=_PRODUCTION, epoch=0, event=begun[0], changed_at=begun[1])
         self._held[name] = (None, None, 0)
@@ -96,7 +97,7 @@ class Filler:
         self._database.execute("UPDATE runs SET status = 'finished', finished_at = ? WHERE id = ?", (at, run))
         self._database.execute("UPDATE version_counters SET value = value + 1 WHERE model = ?", (name,))
         row = {"model": name, "number": number, "digest": digest, "complete": 1, "missing": "[]", "run_id": run}
-        self._put("versions", **row, summary="{}", created_at=at, created_by="ana")
+        self._put("versions", **row, summary="{}", created_at=at, created_by=_ACTOR)
 
     def move(self, name: str, to: int) -> None:
         """A move of the model's stage, with its event."""
@@ -151,7 +152,7 @@ class Filler:
 
 
 _NOTHING: dict[str, Any] = {
-    "actor": "ana <ana@example.org>",
+    "actor": _ACTOR,
     "stage": None,
     "from_number": None,
     "from_digest": None,

@@ -52,7 +52,7 @@ def _searching(said: tuple[str, str, int]) -> Callable[[Registry], Callable[[int
 
 
 STEPS = (
-    Step("read by stage", 1, lambda server: server.read),
+    Step("read by stage", 1, lambda server: server.read, 20),
     Step("read by stage", 16, lambda server: server.read, 20),
     Step("stage move", 1, lambda server: server.move),
     Step("stage move", 16, lambda server: server.move, 10),
@@ -115,14 +115,15 @@ def main() -> None:
     parser.add_argument("--step", default="", help="only steps whose name has this in it")
     parser.add_argument("--peers", type=Path, default=ROOT / ".peers", help="what benchmarks/peers made")
     parser.add_argument("--work", type=Path, help="where to work (default: the temporary folder)")
+    parser.add_argument("--port", type=int, default=PORT, help="of Holdfast; MLflow takes the next one")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     said = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(dir=said.work) as name:
         folder, peers = Path(name), said.peers.absolute()
-        servers: dict[str, Registry] = {"holdfast": Holdfast(folder / "holdfast", PORT)}
+        servers: dict[str, Registry] = {"holdfast": Holdfast(folder / "holdfast", said.port)}
         if Mlflow.there(peers):
-            servers["mlflow"] = Mlflow(folder / "mlflow", PORT + 1, peers)
+            servers["mlflow"] = Mlflow(folder / "mlflow", said.port + 1, peers)
         for wanted in said.only.split(","):
             if wanted in servers:
                 found[wanted] = measured(servers[wanted], int(RUNS * said.scale), said.seconds, said.step)
