@@ -8,15 +8,20 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import Depends
+from fastapi.routing import APIRoute
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
+from holdfast.errors import PermissionRefused
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import Action, MoveStage, NewVersion
 from holdfast.registry.sql import SqlRegistry
 from holdfast.tracking.sql import SqlTracking
+from holdfast.web.api import lines
 from holdfast.web.api.app import api_app
 
 pytestmark = pytest.mark.slow
@@ -118,3 +123,29 @@ def test_only_a_look_is_answered_and_only_for_whom_the_routes_would_answer(
     guarded.add_middleware(Refusing)
     assert status_of(guarded, "GET", where) == 401
     assert status_of(guarded, "GET", "/healthz") == 200
+
+
+@pytest.mark.parametrize("asked", ["stages/production", "versions/production"])
+def test_what_a_route_declares_is_asked_before_anything_is_looked_up(
+    database: Database, embedded: SqlRegistry, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    seen, refuses = [], True
+
+    async def check(request: Request) -> None:
+        seen.append(dict(request.path_params))
+        if refuses:
+            raise PermissionRefused("not for you", hint="Ask somebody.")
+
+    kind = asked.partition("/")[0]
+    for route in (one for one in lines.routes.routes if isinstance(one, APIRoute) and one.methods == {"GET"}):
+        monkeypatch.setattr(route, "dependencies", [Depends(check)])
+    looked = []
+    for name in ("stage_at_hand", "version_at_hand"):
+        monkeypatch.setattr(embedded, name, lambda *what: looked.append(what))
+    app = api_app(embedded, SqlTracking(database, lambda: datetime.now(UTC), lambda: "run"))
+    status_of(app, "GET", f"/api/v1/models/churn/{asked}")
+    assert seen[0] == {"model": "churn", "stage" if kind == "stages" else "choice": "production"}
+    assert not looked
+    refuses = False
+    status_of(app, "GET", f"/api/v1/models/churn/{asked}")
+    assert len(looked) == 1

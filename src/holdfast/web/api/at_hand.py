@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from fastapi.routing import APIRoute
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,9 +25,15 @@ __all__ = ["AtHand"]
 
 _PATH = re.compile(rf"{API}/models/([^/]+)/(stages|versions)/([^/]+)")
 
+_NAMED = {"stages": "stage", "versions": "choice"}
+"""What the routes call the last part of the path."""
+
 
 class AtHand:
-    """ASGI middleware in front of the routes, and behind everything that may refuse a request before them."""
+    """ASGI middleware in front of the routes, and behind everything that may refuse a request before them.
+
+    What a route declares as its dependencies is asked here as well, with the request: what they refuse is not answered.
+    """
 
     def __init__(self, app: ASGIApp, registry: ProvableRegistry) -> None:
         self._app = app
@@ -39,13 +46,20 @@ class AtHand:
         if scope["type"] == "http" and scope["method"] == "GET" and not scope["query_string"]:
             asked = _PATH.fullmatch(scope["path"])
             if asked is not None:
-                model, what, which = asked.groups()
-                look, scope["route"] = self._looks[what]
-                try:
-                    found = look(self._registry, ModelName(model), which, _known(scope))
-                except HoldfastError:
-                    found = None  # the route behind says the same, as every route says it
+                found = await self._answer(scope, *asked.groups())
         await (found or self._app)(scope, receive, send)
+
+    async def _answer(self, scope: Scope, model: str, what: str, which: str) -> Response | None:
+        look, route = self._looks[what]
+        scope["route"] = route
+        try:
+            if route.dependencies:
+                request = Request({**scope, "path_params": {"model": model, _NAMED[what]: which}})
+                for one in route.dependencies:
+                    await one.dependency(request)  # type: ignore[misc]  # what is no check of a request fails loudly
+            return look(self._registry, ModelName(model), which, _known(scope))
+        except HoldfastError:
+            return None  # the route behind says the same, as every route says it
 
 
 def _stage(registry: ProvableRegistry, model: ModelName, which: str, known: str | None) -> Response | None:
