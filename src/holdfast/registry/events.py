@@ -26,10 +26,10 @@ __all__ = [
     "append",
     "by_key",
     "count_before",
-    "following",
     "load",
     "log",
     "page",
+    "prepare",
     "stored",
 ]
 
@@ -46,7 +46,7 @@ _KEY_CHARACTERS_MAX = 200
 """Room for several UUIDs; short enough for an index."""
 
 LAST = select(events.c.place, events.c.time, events.c.hash).order_by(events.c.place.desc()).limit(1)
-"""The last event, as `following` needs it."""
+"""The last event, as `prepare` needs it."""
 
 _BY_KEY = select(events).where(events.c.idempotency_key == bindparam("key"))
 
@@ -146,16 +146,16 @@ def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> E
     """Writes the entry behind the last event of the log, and into the tree over it.
 
     Raises:
-        As `following`.
+        As `prepare`.
     """
     row = connection.execute(LAST).one_or_none()
-    found = following(connection, entry, now, actor, None if row is None else Last(*row))
+    found = prepare(connection, entry, now, actor, None if row is None else Last(*row))
     with together(connection):
         found.write(connection)
     return found.event
 
 
-def following(connection: Connection, entry: Entry, now: datetime, actor: str, last: Last | None) -> Next:
+def prepare(connection: Connection, entry: Entry, now: datetime, actor: str, last: Last | None) -> Next:
     """The entry as the event behind the last one, which was read in this transaction.
 
     Its time is `now`, or the last event's time when the clock stands behind that: the log never runs backwards, so that

@@ -18,7 +18,7 @@ from holdfast.errors import AlreadyExists, StageMoved, UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import MOVES, Action
 from holdfast.registry.archives import LAST_OF_VERSION, refuse_archived
-from holdfast.registry.events import LAST, Entry, Last, by_key, following
+from holdfast.registry.events import LAST, Entry, Last, by_key, prepare
 from holdfast.registry.judgements import for_move, require_verdict
 from holdfast.registry.last_known_good import MOVES_READ_MAX, last_known_good
 from holdfast.registry.nearest import unknown_stage, unknown_version
@@ -130,8 +130,7 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) ->
         idempotency_key=asked.idempotency_key,
         details=asked.details,
     )
-    last = Last(ground.last_place, ground.last_time, ground.last_hash)
-    found = following(connection, entry, now, actor, last)
+    found = prepare(connection, entry, now, actor, Last(ground.last_place, ground.last_time, ground.last_hash))
     event = found.event
     # (6) The pointer.
     point = {
