@@ -37,9 +37,7 @@ WORDS = {"POSTGRES_PASSWORD": PASSWORD, "OWNER_PASSWORD": "an 'owner", "SERVICE_
 
 SECONDS_MAX = 60.0
 
-UNREACHABLE = re.compile(
-    r"dns error|tcp connect|connection refused|network (?:is )?(?:unreachable|connectivity)", re.IGNORECASE
-)
+UNREACHABLE = re.compile(r"(?i)dns error|tcp connect|connection refused|network is unreachable|network connectivity")
 """How uv says that there is no index, and that what is asked for was not kept from an earlier installation."""
 
 
@@ -120,17 +118,16 @@ def _account() -> tuple[str | None, Path]:
 
 def _copy(folder: Path) -> None:
     """What COPY brings, and nothing else."""
+    folder.mkdir()
     for one in BUILD:
         if one.name == "COPY":
             *sources, target = one.value.split()
             for name in sources:
-                into = folder / target if target.endswith("/") else folder / target / ".."
-                into.mkdir(parents=True, exist_ok=True)
-                source = ROOT / name
-                if source.is_dir():
-                    shutil.copytree(source, folder / target, ignore=shutil.ignore_patterns("__pycache__"))
+                if (ROOT / name).is_dir():
+                    shutil.copytree(ROOT / name, folder / target, ignore=shutil.ignore_patterns("__pycache__"))
                 else:
-                    shutil.copy(source, into)
+                    (folder / target).mkdir(exist_ok=True)
+                    shutil.copy(ROOT / name, folder / target)
 
 
 def _carry_out(step: str, folder: Path) -> None:
@@ -205,8 +202,8 @@ def running(installed: Installed, words: list[str], given: Mapping[str, str]) ->
         assert process.wait(grace) == 0, log.read_text()
         assert "Traceback" not in log.read_text()
     finally:
-        process.kill()
-        process.communicate()
+        process.terminate()  # never killed outright: those that it has started would stay
+        process.communicate(timeout=SECONDS_MAX)
 
 
 def until_ready(url: str) -> None:
@@ -259,9 +256,7 @@ class TestTheImage:
         assert told.returncode == EXIT_CODES["not_found"], told.stderr
         assert json.loads(told.stdout)["error"]["code"] == "not_found"
 
-    def test_serves_names_in_postgresql_and_bytes_in_a_bucket_as_compose_arranges_it(
-        self, installed: Installed
-    ) -> None:
+    def test_serves_from_postgresql_and_a_bucket_as_compose_arranges_it(self, installed: Installed) -> None:
         with ExitStack() as stack:
             database, bucket = stack.enter_context(postgres_server()), stack.enter_context(s3_server())
             make_bucket(bucket, SERVICES["make-bucket"]["entrypoint"][-1].removeprefix("/data/"))
