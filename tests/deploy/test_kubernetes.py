@@ -13,7 +13,7 @@ import yaml
 from holdfast.config import VERSION
 from holdfast.runtime.environment import _BUILD_SECONDS_MAX
 from holdfast.web.listening import _FINISH_SECONDS
-from tests.deploy.written import KUBERNETES, containers, kustomizations, manifests, option, pods
+from tests.deploy.written import KUBERNETES, containers, kustomizations, manifests, option, pods, stages, variables
 
 NOT_ITS_OWN = {"ServiceMonitor"}
 """Kinds of which Kubernetes has no schema: whoever installs their operator brings it."""
@@ -52,7 +52,7 @@ def test_every_manifest_belongs_to_a_kustomization_but_for_what_is_chosen() -> N
     shutil.which("kubectl") is None, reason="there is no kubectl here; the test above reads the same files"
 )
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["migrate", "server", "replica"])
+@pytest.mark.parametrize("name", ["migrate", "desk", "server", "replica"])
 def test_what_kubectl_makes_of_a_folder_is_whole(name: str) -> None:
     made = subprocess.run(["kubectl", "kustomize", str(KUBERNETES / name)], capture_output=True, check=True).stdout
     found = list(yaml.safe_load_all(made))
@@ -69,7 +69,11 @@ def test_a_pod_keeps_to_the_restricted_profile(name: str, pod: dict[str, Any]) -
     assert pod["securityContext"]["runAsNonRoot"] is True, name
     assert pod["securityContext"]["runAsUser"] == 65532
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} <= {"emptyDir", "configMap"}
+    assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} <= {
+        "emptyDir",
+        "configMap",
+        "persistentVolumeClaim",
+    }
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
     assert pod["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False
@@ -120,7 +124,12 @@ def test_the_owner_s_password_is_known_to_the_migration_alone() -> None:
 
 
 def test_labels_selectors_and_ports_meet() -> None:
-    made = {one["metadata"]["name"]: one["spec"]["template"] for _, one in manifests() if one["kind"] == "Deployment"}
+    made = {
+        one["metadata"]["name"]: one["spec"]["template"]
+        for _, one in manifests()
+        if one["kind"] == "Deployment" and "ports" in str(one)
+    }
+    assert set(made) == {"holdfast-server", "churn-production"}
     for name, template in made.items():
         labels = template["metadata"]["labels"]
         [container] = template["spec"]["containers"]
@@ -144,11 +153,19 @@ def test_labels_selectors_and_ports_meet() -> None:
     assert monitor["endpoints"][0]["port"] == "http"
 
 
-@pytest.mark.parametrize(("name", "pod"), [(name, pod) for name, pod in pods() if name != "holdfast-migrate"])
+@pytest.mark.parametrize(("name", "pod"), [(name, pod) for name, pod in pods() if "ports" in str(pod)])
 def test_requests_under_way_get_their_time(name: str, pod: dict[str, Any]) -> None:
     [container] = pod["containers"]
     pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert pod["terminationGracePeriodSeconds"] >= pause + _FINISH_SECONDS + 5, name
+
+
+def test_the_key_of_the_log_is_in_one_place_that_lasts() -> None:
+    [claim] = [one["metadata"]["name"] for _, one in manifests() if one["kind"] == "PersistentVolumeClaim"]
+    [desk] = [one["spec"] for _, one in manifests() if claim in str(one) and one["kind"] == "Deployment"]
+    assert (desk["replicas"], desk["strategy"]) == (1, {"type": "Recreate"})
+    mounted = {one["name"]: one["mountPath"] for one in desk["template"]["spec"]["containers"][0]["volumeMounts"]}
+    assert mounted["home"] == variables(stages()[-1])["HOLDFAST_HOME"]
 
 
 def test_a_replica_may_build_the_environment_of_its_first_version() -> None:

@@ -31,7 +31,7 @@ def cli(capfd: pytest.CaptureFixture[str]) -> Cli:
 def commands() -> list[list[str]]:
     """Every `holdfast …` that a file has run."""
     ours = [one["command"] for one in SERVICES.values() if one["image"].startswith("holdfast:") and "command" in one]
-    return [only(IMAGE, "CMD").words, *ours, *(one["args"] for _, one in containers() if one["image"] == "holdfast")]
+    return [only(IMAGE, "CMD").words, *ours, *(one["args"] for _, one in containers() if "args" in one)]
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)

@@ -25,7 +25,7 @@ import psycopg
 import pytest
 
 from holdfast.cli.exit_codes import EXIT_CODES
-from tests.deploy.written import KUBERNETES, ROOT, compose, only, stages, variables
+from tests.deploy.written import KUBERNETES, ROOT, compose, containers, only, stages, variables
 from tests.postgres import OWNER, PASSWORD, PostgresServer, _programs, postgres_server
 from tests.servers import S3Server, s3_server
 
@@ -322,6 +322,16 @@ def refused_to_the_service(database: PostgresServer) -> None:
         assert raw.execute("SELECT count(*) FROM events").fetchone() != (0,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             raw.execute("DELETE FROM events")
+
+
+def test_the_desk_waits_for_its_end_and_goes_at_once() -> None:
+    [words] = [one["command"] for name, one in containers() if name == "holdfast-desk/desk"]
+    process = subprocess.Popen([sys.executable, *words[1:]])
+    for _ in range(3):
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.terminate()
+    assert process.wait(SECONDS_MAX) == 0
 
 
 def test_the_grants_that_are_rehearsed_are_those_of_kubernetes() -> None:
