@@ -168,7 +168,7 @@ def psql(name: str, database: PostgresServer) -> None:
 
 def reached(name: str, database: PostgresServer, bucket: S3Server | None = None) -> dict[str, str]:
     """The environment of a service of ours, with the addresses of what this test has started."""
-    given = filled(name, WORDS | {"BUCKET_SECRET": bucket.secret if bucket else ""})
+    given = filled(name, WORDS | {"BUCKET_PASSWORD": bucket.secret if bucket else ""})
     given["HOLDFAST_DATABASE_URL"] = given["HOLDFAST_DATABASE_URL"].replace("@database", f"@127.0.0.1:{database.port}")
     if bucket is not None:
         given |= {"AWS_ENDPOINT_URL": bucket.endpoint, "AWS_ACCESS_KEY_ID": bucket.key}
@@ -260,6 +260,9 @@ class TestTheImage:
         with ExitStack() as stack:
             database, bucket = stack.enter_context(postgres_server()), stack.enter_context(s3_server())
             make_bucket(bucket, SERVICES["make-bucket"]["entrypoint"][-1].removeprefix("/data/"))
+            psql("roles", database)
+            told = installed.run("list", "--json", **reached("server", database, bucket))
+            assert json.loads(told.stdout)["error"]["code"] == "permission_refused", "it would make tables of its own"
             for _ in ("first", "again"):  # each step may be repeated, as `docker compose up` does
                 psql("roles", database)
                 installed.home()
