@@ -10,11 +10,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,11 @@ import psycopg
 import pytest
 
 from holdfast.cli.exit_codes import EXIT_CODES
+from holdfast.wire import create_project, open_project
+from tests.commands import holdfast
 from tests.deploy.written import KUBERNETES, ROOT, compose, containers, only, stages, variables
 from tests.postgres import OWNER, PASSWORD, PostgresServer, _programs, postgres_server
+from tests.projects import HOLDOUT_ROWS, TARGET, TRAIN_ROWS, add_version, write_csv
 from tests.servers import S3Server, s3_server
 
 BUILD, IMAGE = stages()
@@ -70,6 +74,13 @@ class Installed:
             shutil.chown(home, self.account)
         return home
 
+    def fill(self, home: Path, source: Path) -> None:
+        """Put what another home holds into the volume."""
+        shutil.copytree(source, home, dirs_exist_ok=True)
+        if self.account is not None:
+            for path in (home, *home.rglob("*")):
+                shutil.chown(path, self.account)
+
     def run(self, *words: str, **given: str) -> "subprocess.CompletedProcess[str]":
         command = [str(self.program), *words]
         return subprocess.run(
@@ -102,12 +113,12 @@ def installed() -> Iterator[Installed]:
 
 
 def _account() -> tuple[str | None, Path]:
-    """Who runs the program, and a Python that they can reach: root's own may lie below root's home."""
+    """Who runs the program, and a Python like ours that they can reach: root's own may lie below root's home."""
     own = Path(sys.executable).resolve()
     if os.geteuid() != 0:
         return None, own
     for python in (own, Path("/usr/local/bin/python3"), Path("/usr/bin/python3")):
-        look = [str(python), "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
+        look = [str(python), "-c", f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"]
         try:
             if subprocess.run(look, user="nobody", cwd="/", capture_output=True, check=False).returncode == 0:
                 return "nobody", python
@@ -176,7 +187,9 @@ def reached(name: str, database: PostgresServer, bucket: S3Server | None = None)
 
 
 @contextmanager
-def running(installed: Installed, words: list[str], given: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+def running(
+    installed: Installed, words: list[str], given: Mapping[str, str], ends_with: Container[int] = (0,)
+) -> Iterator[tuple[str, Path]]:
     """What the entrypoint starts with these words, on a free port of this machine alone; it ends when it is told to."""
     command = [str(installed.program), *words, "--host", "127.0.0.1", "--port", "0", "--json"]
     log = installed.folder / "log"
@@ -199,14 +212,14 @@ def running(installed: Installed, words: list[str], given: Mapping[str, str]) ->
         yield value["url"], log
         process.terminate()
         grace = int(SERVICES["server"]["stop_grace_period"].removesuffix("s"))
-        assert process.wait(grace) == 0, log.read_text()
+        assert process.wait(grace) in ends_with, log.read_text()
         assert "Traceback" not in log.read_text()
     finally:
         process.terminate()  # never killed outright: those that it has started would stay
         process.communicate(timeout=SECONDS_MAX)
 
 
-def until_ready(url: str) -> None:
+def until_ready(url: str, log: Path) -> None:
     give_up = time.monotonic() + SECONDS_MAX
     while time.monotonic() < give_up:
         try:
@@ -215,7 +228,7 @@ def until_ready(url: str) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.05)
-    raise AssertionError("it does not get ready")
+    raise AssertionError(f"it does not get ready:\n{log.read_text()}")
 
 
 def health(installed: Installed, url: str) -> int:
@@ -243,18 +256,25 @@ class TestTheImage:
 
     def test_serves_from_an_empty_home_until_it_is_told_to_stop(self, installed: Installed) -> None:
         home = installed.home()
-        with running(installed, only(IMAGE, "CMD").words, {}) as (url, _):
-            until_ready(url)
+        with running(installed, only(IMAGE, "CMD").words, {}) as (url, log):
+            until_ready(url, log)
             assert health(installed, url) == 0
         assert health(installed, url) != 0
         assert {one.name for one in home.parent.iterdir()} == {home.name}, "it wrote beside its home"
 
-    def test_is_a_replica_too(self, installed: Installed) -> None:
-        installed.home()
+    def test_is_a_replica_too(self, installed: Installed, tmp_path: Path) -> None:
+        home = installed.home()
         words = [word.replace("${MODEL:-churn}", "churn") for word in SERVICES["replica"]["command"]]
         told = installed.run(*words, "--json")
         assert told.returncode == EXIT_CODES["not_found"], told.stderr
-        assert json.loads(told.stdout)["error"]["code"] == "not_found"
+        installed.fill(home, with_a_version_in_production(tmp_path))
+        with running(installed, words, {}, ends_with={0, -signal.SIGTERM}) as (url, log):
+            until_ready(url, log)
+            assert health(installed, url) == 0
+            row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
+            said = httpx.post(f"{url}/invocations", json={"dataframe_records": [row]}, timeout=SECONDS_MAX)
+            assert (said.status_code, said.json()["version"], said.headers["x-model-version"]) == (200, 1, "1")
+        assert not (home / "cache/environments").exists(), "the image has what the version pins"
 
     def test_serves_from_postgresql_and_a_bucket_as_compose_arranges_it(self, installed: Installed) -> None:
         with ExitStack() as stack:
@@ -272,10 +292,24 @@ class TestTheImage:
             look_at(database)
             installed.home()
             with running(installed, only(IMAGE, "CMD").words, reached("server", database, bucket)) as (url, log):
-                until_ready(url)
+                until_ready(url, log)
                 use(installed, url)
                 refused_to_the_service(database)
                 assert "password" not in log.read_text().lower()
+
+
+def with_a_version_in_production(folder: Path) -> Path:
+    """The home of a project with churn@1, made by the Holdfast of the tests."""
+    with open_project(create_project(folder / "made")) as project:
+        project.settings.policy_path.write_text(
+            '[gate.production]\nrules = ["completeness", "integrity", "opens", "smoke"]\n'
+        )
+        write_csv(project.settings.project / "data/train.csv", TRAIN_ROWS)
+        add_version(project, 1)
+    told = holdfast("promote", "churn@1", "--to", "production", "--reason", "the first", folder=folder / "made")
+    assert told.code == 0, told.err
+    shutil.rmtree(folder / "made/.holdfast/cache", ignore_errors=True)
+    return folder / "made/.holdfast"
 
 
 def make_bucket(server: S3Server, name: str) -> None:
