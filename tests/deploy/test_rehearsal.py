@@ -281,6 +281,7 @@ class TestTheImage:
             database, bucket = stack.enter_context(postgres_server()), stack.enter_context(s3_server())
             make_bucket(bucket, SERVICES["make-bucket"]["entrypoint"][-1].removeprefix("/data/"))
             psql("roles", database)
+            installed.home()
             told = installed.run("list", "--json", **reached("server", database, bucket))
             assert json.loads(told.stdout)["error"]["code"] == "permission_refused", "it would make tables of its own"
             for _ in ("first", "again"):  # each step may be repeated, as `docker compose up` does
