@@ -16,6 +16,7 @@ from holdfast.cli.options import AsJson, here
 from holdfast.cli.output import Output
 from holdfast.config import Settings
 from holdfast.errors import MissingExtra, UsageError
+from holdfast.web.apart import apart
 from holdfast.web.listening import address_of, listen, serve
 from holdfast.wire import open_files, open_project
 
@@ -60,10 +61,18 @@ def _supervisor() -> Callable[[int, Callable[[], None]], None]:
 
 def _looked_at() -> Settings:
     """The project around the current folder; what is wrong with it is said here, and not by each process."""
+    settings = here().settings
+    if "://" in settings.store_url:
+        apart(_look)
+    else:
+        _look()
+    return settings
+
+
+def _look() -> None:
     with here() as project:
         open_files(project)
         project.unwatched.log(limit=1)
-        return project.settings
 
 
 def _answer(settings: Settings, listening: socket.socket) -> None:
