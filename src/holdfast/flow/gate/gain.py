@@ -11,6 +11,7 @@ Gains are turned so that higher is better, whatever the metric. Each metric has 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from holdfast.canonical import Json, JsonObject
@@ -104,8 +105,6 @@ def of_rows(
 
 def estimate_json(found: "Estimate") -> JsonObject:
     """An estimate as a finding keeps it; what is infinite is null."""
-    from math import isfinite
-
     return {
         "value": found.value,
         "low": found.low if isfinite(found.low) else None,
