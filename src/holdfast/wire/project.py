@@ -136,6 +136,18 @@ class Project(AbstractContextManager["Project"]):
 
         return SqlRegistry(self.names.database(), utc_now, _new_id, grown)
 
+    @property
+    def database(self) -> "Database":
+        """The database that registry, runs and webhooks share.
+
+        Raises:
+            UsageError: a server keeps them.
+            As `registry`.
+        """
+        if isinstance(self.names, Line):
+            raise UsageError("the server keeps the database", hint="Run this where the server runs.")
+        return self.names.database()
+
     @cached_property
     def unwatched(self) -> "ProvableRegistry":
         """The registry as a server gives it to others: each of them holds the log against what they saw themselves.

@@ -1,0 +1,56 @@
+"""Webhooks of a project: asked for through its server or in its database, and delivered by a server."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+from holdfast.config import Settings
+from holdfast.registry.webhooks import Webhooks
+from holdfast.registry.webhooks.http import HttpWebhooks
+from holdfast.registry.webhooks.sql import SqlOutbox
+from holdfast.service.line import Line
+from holdfast.webhooks.delivering import Deliverer
+from holdfast.webhooks.office import Office
+from holdfast.webhooks.sealing import Seal, key_in
+from holdfast.webhooks.sending import Sender
+from holdfast.wire.project import Project, utc_now
+
+__all__ = ["open_deliverer", "open_webhooks"]
+
+
+def open_webhooks(project: Project) -> Webhooks:
+    """The webhooks of a project, for administrators.
+
+    Raises:
+        UsageError: the key for their secrets is none.
+        NoSpace, PermissionRefused, Unavailable: they cannot be opened.
+    """
+    if isinstance(project.names, Line):
+        return HttpWebhooks(project.names)
+    sender = Sender(project.settings.webhook_hosts)
+    return Office(_outbox(project), _seal(project.settings), sender, utc_now)
+
+
+def open_deliverer(project: Project, told: Callable[[str], object]) -> Deliverer:
+    """What tells the webhooks of a project of its events; `told` is told of every attempt.
+
+    Raises:
+        As `open_webhooks`.
+    """
+    settings = project.settings
+    return Deliverer(
+        _outbox(project),
+        project.unwatched,
+        Sender(settings.webhook_hosts),
+        _seal(settings),
+        clock=utc_now,
+        holder=uuid4().hex,
+        told=told,
+    )
+
+
+def _outbox(project: Project) -> SqlOutbox:
+    return SqlOutbox(project.database, utc_now, lambda: f"wh_{uuid4().hex[:20]}")
+
+
+def _seal(settings: Settings) -> Seal:
+    return Seal(settings.webhook_key or key_in(settings.home))
