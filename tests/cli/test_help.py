@@ -16,6 +16,7 @@ GROUPS = {
     "audit": ["verify", "key", "checkpoint", "proof", "export", "verifier", "accept"],
     "remote": ["add", "list", "remove"],
     "hold": ["add", "lift", "list"],
+    "webhook": ["add", "list", "test", "rotate", "resume", "remove"],
 }
 
 EVERY = [name for name in COMMANDS if name not in GROUPS] + [

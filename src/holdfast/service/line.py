@@ -5,6 +5,7 @@ import random
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -289,7 +290,9 @@ class Line:
             value = None
         said: Any = value.get("error") if isinstance(value, dict) else None
         if isinstance(said, dict) and "code" in said:
-            return from_json(said)
+            # What was refused is told as it is embedded; what failed, with the request that the server's log knows.
+            left_out = {"request"} if answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else set()
+            return from_json({name: value for name, value in said.items() if name not in left_out})
         return Unavailable(
             f"{self.url} answered {answer.status_code} and not as a Holdfast server does",
             hint="Check HOLDFAST_URL, and what stands between here and there.",

@@ -213,7 +213,7 @@ class Deliverer:
             return None
         self._told("delivered")
         told = {"event": "webhook.delivered", "webhook": claim.id, "index": event.index}
-        _LOG.info("webhook %s took event %d", claim.id, event.index, extra=told)
+        _LOG.info("webhook %s took event %d", claim.id, event.index, extra={"said": told})
         return await asyncio.to_thread(self._outbox.delivered, claim, self._holder, event.index)
 
     async def _failed(self, claim: Claim, index: int, answer: Answer) -> None:
@@ -229,6 +229,8 @@ class Deliverer:
             index,
             answer.sentence,
             "it stopped: holdfast webhook resume" if pause is None else f"again in {pause:.0f} s",
-            extra={"event": f"webhook.{outcome}", "webhook": claim.id, "index": index, "status": answer.status},
+            extra={
+                "said": {"event": f"webhook.{outcome}", "webhook": claim.id, "index": index, "status": answer.status}
+            },
         )
         await asyncio.to_thread(self._outbox.failed, claim, self._holder, index, answer.sentence, again_at)

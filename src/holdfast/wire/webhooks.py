@@ -1,9 +1,10 @@
-"""Webhooks of a project: asked for through its server or in its database, and delivered by a server."""
+"""What a server does beside answering: it tells webhooks of events, and counts what its database holds."""
 
 from collections.abc import Callable
 from uuid import uuid4
 
 from holdfast.config import Settings
+from holdfast.registry.census import Census, SqlCensus
 from holdfast.registry.webhooks import Webhooks
 from holdfast.registry.webhooks.http import HttpWebhooks
 from holdfast.registry.webhooks.sql import SqlOutbox
@@ -14,7 +15,7 @@ from holdfast.webhooks.sealing import Seal, key_in
 from holdfast.webhooks.sending import Sender
 from holdfast.wire.project import Project, utc_now
 
-__all__ = ["open_deliverer", "open_webhooks"]
+__all__ = ["open_census", "open_deliverer", "open_webhooks"]
 
 
 def open_webhooks(project: Project) -> Webhooks:
@@ -46,6 +47,15 @@ def open_deliverer(project: Project, told: Callable[[str], object]) -> Deliverer
         holder=uuid4().hex,
         told=told,
     )
+
+
+def open_census(project: Project) -> Callable[[], Census]:
+    """What counts in the database of a project.
+
+    Raises:
+        UsageError: a server keeps it.
+    """
+    return SqlCensus(project.database, utc_now).take
 
 
 def _outbox(project: Project) -> SqlOutbox:
