@@ -7,10 +7,11 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 
@@ -50,6 +51,7 @@ class _Serving:
         metrics_port: that port.
         counting: the folder in which they count.
         drain_seconds: how long they go on when they are told to end.
+        name: of this server; nobody else has it.
     """
 
     settings: Settings
@@ -57,6 +59,7 @@ class _Serving:
     metrics_port: int | None
     counting: Path
     drain_seconds: float
+    name: str = field(default_factory=lambda: uuid4().hex)
 
 
 @app.command(epilog=epilog("server", "holdfast server --port 8080"))
@@ -143,7 +146,7 @@ def _answer(serving: _Serving, place: int) -> None:
         meters = Shared(serving.counting).join(place)
         around = Around(
             webhooks=open_webhooks(project),
-            deliverer=open_deliverer(project, meters.told),
+            deliverer=open_deliverer(project, f"{serving.name}-{place}", meters.told),
             census=open_census(project),
             meters=meters,
             metrics_port=serving.metrics_port,

@@ -31,8 +31,13 @@ def open_webhooks(project: Project) -> Webhooks:
     return Office(_outbox(project), _seal(project.settings), sender, utc_now)
 
 
-def open_deliverer(project: Project, told: Callable[[str], object]) -> Deliverer:
-    """What tells the webhooks of a project of its events; `told` is told of every attempt.
+def open_deliverer(project: Project, holder: str, told: Callable[[str], object]) -> Deliverer:
+    """What tells the webhooks of a project of its events.
+
+    Args:
+        project: whose.
+        holder: a name that nobody else has who lives; who takes the place of one that was killed goes on under its name.
+        told: is told of every attempt.
 
     Raises:
         As `open_webhooks`.
@@ -44,7 +49,7 @@ def open_deliverer(project: Project, told: Callable[[str], object]) -> Deliverer
         Sender(settings.webhook_hosts),
         _seal(settings),
         clock=utc_now,
-        holder=uuid4().hex,
+        holder=holder,
         told=told,
     )
 

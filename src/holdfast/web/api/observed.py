@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from holdfast.service.line import ACTOR_HEADER, REQUEST_HEADER
+from holdfast.service.line import ACTOR_HEADER, API, REQUEST_HEADER
 from holdfast.web.api.meters import UNMATCHED, Meters
 from holdfast.web.logs import printable
 
@@ -69,7 +69,7 @@ class Observed:
             self._ended(scope, headers, status, size, time.perf_counter() - begun)
 
     def _ended(self, scope: Scope, headers: dict[bytes, bytes], status: int, size: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", UNMATCHED)
+        route = _template(scope)
         method = scope["method"] if scope["method"] in _METHODS else "other"
         held_open = route.endswith("/stream") or b"wait_seconds" in scope["query_string"]
         self._meters.ended(route, method, status, seconds, held_open=held_open)
@@ -100,6 +100,16 @@ class Observed:
 _REQUEST, _ACTOR = REQUEST_HEADER.encode(), ACTOR_HEADER.encode()
 _READ = frozenset({_REQUEST, _ACTOR})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+
+
+def _template(scope: Scope) -> str:
+    """The route's own path, with the names of what stands in it; a router knows it without what it is included under."""
+    template: str = getattr(scope.get("route"), "path", UNMATCHED)
+    return (
+        API + template
+        if not template.startswith(API) and template != UNMATCHED and scope["path"].startswith(f"{API}/")
+        else template
+    )
 
 
 def _id(said: bytes) -> str:
