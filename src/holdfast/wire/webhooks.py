@@ -36,7 +36,7 @@ def open_deliverer(project: Project, holder: str, told: Callable[[str], object])
 
     Args:
         project: whose.
-        holder: a name that nobody else has who lives; who takes the place of one that was killed goes on under its name.
+        holder: a name that nobody else has who lives; whoever takes a dead one's place goes on under its name.
         told: is told of every attempt.
 
     Raises:

@@ -103,13 +103,10 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"
 
 
 def _template(scope: Scope) -> str:
-    """The route's own path, with the names of what stands in it; a router knows it without what it is included under."""
+    """The route's path, with the names of what stands in it; some routers leave out what it is included under."""
     template: str = getattr(scope.get("route"), "path", UNMATCHED)
-    return (
-        API + template
-        if not template.startswith(API) and template != UNMATCHED and scope["path"].startswith(f"{API}/")
-        else template
-    )
+    is_short = template != UNMATCHED and not template.startswith(API) and scope["path"].startswith(f"{API}/")
+    return API + template if is_short else template
 
 
 def _id(said: bytes) -> str:
