@@ -51,7 +51,7 @@ class Receiver:
             return list(self.received)
 
     def indexes(self) -> list[int]:
-        return [int(one.id.rpartition("_")[2]) for one in self.received]
+        return [int(one.id.split("_")[2]) for one in self.received]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ class Action(StrEnum):
 
     source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`, `server`.
     subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `pointer`, `rollback`, `hold`,
-        `bytes`, `blob`, `checkpoint`, `webhook`.
+        `bytes`, `blob`, `checkpoint`, `backup`, `webhook`.
     action: what was done, as a verb in the imperative.
 
     A word, once written into a log, keeps its meaning for ever; new ones are added.
@@ -72,6 +72,9 @@ class Action(StrEnum):
 
     LOG_ACCEPT = "log:checkpoint:accept"
     """A person accepted a log that does not begin with what was seen of it; what was seen is in the details."""
+
+    LOG_RESTORE = "log:backup:restore"
+    """The registry was put back from a backup; which, and how long its log was, is in the details."""
 
     WEBHOOK_ADD = "server:webhook:add"
     """An address was to be told of events from here on; which of them, is in the details."""

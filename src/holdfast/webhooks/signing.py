@@ -28,6 +28,9 @@ _PREFIX = "whsec_"
 _SECRET_BYTES = 32
 """As many as the hash gives; the specification asks for 24 to 64."""
 
+_HASH_DIGITS = 12
+"""Of an event's hash: what tells two histories of one log apart."""
+
 _SECRET_BYTES_MIN, _SECRET_BYTES_MAX = 24, 64
 
 
@@ -47,7 +50,8 @@ class Message:
 def message_of(webhook: str, event: Event) -> Message:
     """The message that tells a webhook of an event."""
     said = {"type": event.action.replace(":", "."), "timestamp": to_text(event.time), "data": event.to_json()}
-    return Message(f"{webhook}_{event.index}", encode(said))
+    # The hash tells it from an event that had this index in a log that was put back from a backup.
+    return Message(f"{webhook}_{event.index}_{event.hash.rpartition(':')[2][:_HASH_DIGITS]}", encode(said))
 
 
 def test_message(webhook: str, once: str, moment: str) -> Message:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from holdfast.config import Settings
+from holdfast.database.engine import Database
+from holdfast.errors import UsageError
 from holdfast.registry.census import Census, SqlCensus
 from holdfast.registry.webhooks import Webhooks
 from holdfast.registry.webhooks.http import HttpWebhooks
@@ -60,11 +62,17 @@ def open_census(project: Project) -> Callable[[], Census]:
     Raises:
         UsageError: a server keeps it.
     """
-    return SqlCensus(project.database, utc_now).take
+    return SqlCensus(_database(project), utc_now).take
+
+
+def _database(project: Project) -> Database:
+    if isinstance(project.names, Line):
+        raise UsageError("the server keeps the database", hint="Run this where the server runs.")
+    return project.names.database()
 
 
 def _outbox(project: Project) -> SqlOutbox:
-    return SqlOutbox(project.database, utc_now, lambda: f"wh_{uuid4().hex[:20]}")
+    return SqlOutbox(_database(project), utc_now, lambda: f"wh_{uuid4().hex[:20]}")
 
 
 def _seal(settings: Settings) -> Seal:
