@@ -59,7 +59,7 @@ def test_counters_are_sums_over_all_processes_and_outlive_each_of_them(moved: Pa
 
 
 def test_counters_that_a_killed_server_left_are_swept(moved: Path) -> None:
-    left = moved / ".holdfast" / "tmp" / "counters-4194999-old"
+    left = moved / ".holdfast" / "tmp" / "counters-0123456789abcdef"
     left.mkdir(parents=True)
     with server(moved, "--workers", "1"):
         until(lambda: not left.exists())

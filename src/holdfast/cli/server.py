@@ -2,9 +2,7 @@
 
 import ipaddress
 import os
-import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from holdfast.cli.output import Output
 from holdfast.config import Settings
 from holdfast.errors import MissingExtra, UsageError
 from holdfast.store.disk import refusing
+from holdfast.store.scratch import scratch, sweep
 from holdfast.web.listening import address_of, listen, serve
 from holdfast.web.logs import LogFormat, begin_logging
 from holdfast.wire import open_files, open_project
@@ -30,7 +29,7 @@ from holdfast.wire.webhooks import open_census, open_deliverer, open_webhooks
 app = typer.Typer()
 
 _COUNTERS = "counters-"
-"""How the names of folders with counters begin; the process that they belong to follows."""
+"""How the names of folders with counters begin."""
 
 _WORKERS_MAX = 64
 """Each has a database connection of its own for every request under way; a machine with more cores wants a second
@@ -124,13 +123,10 @@ def _looked_at() -> Settings:
 def _counting(settings: Settings) -> Iterator[Path]:
     """An empty folder for counters; it goes with the server, and what one that was killed left goes now."""
     with refusing(settings.scratch):
-        settings.scratch.mkdir(exist_ok=True)
-    for left in settings.scratch.glob(f"{_COUNTERS}*"):
-        owner = left.name.removeprefix(_COUNTERS).partition("-")[0]
-        if not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{_COUNTERS}{os.getpid()}-", dir=settings.scratch) as folder:
-        yield Path(folder)
+        settings.scratch.mkdir(mode=0o700, exist_ok=True)
+    sweep(settings.scratch, _COUNTERS)
+    with scratch(settings.scratch, _COUNTERS) as mine:
+        yield mine.path
 
 
 def _answer(serving: _Serving, place: int) -> None:

@@ -80,11 +80,18 @@ async def _delivering(deliverer: Deliverer | None, _: FastAPI) -> AsyncIterator[
         yield
         return
     at_work = asyncio.create_task(deliverer.run())
+    at_work.add_done_callback(_told_of_its_end)
     try:
         yield
     finally:
         deliverer.stop()
         await at_work
+
+
+def _told_of_its_end(at_work: asyncio.Task[None]) -> None:
+    """A deliverer that fails leaves its webhooks to other processes; nobody shall have to find that out."""
+    if not at_work.cancelled() and (error := at_work.exception()) is not None:
+        _LOG.error("webhooks are served by this process no more", exc_info=error)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
