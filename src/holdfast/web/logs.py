@@ -17,6 +17,9 @@ _CHARACTERS_MAX = 200
 """Of what others say of themselves."""
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, default=str, separators=(",", ":"))
+
+
 class AsJson(logging.Formatter):
     """One JSON object a line. What a record carries as `said` becomes its fields."""
 
@@ -34,7 +37,7 @@ class AsJson(logging.Formatter):
             line["message"] = record.getMessage()
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str, separators=(",", ":"))
+        return _JSON.encode(line)
 
 
 def begin_logging(kind: LogFormat) -> None:

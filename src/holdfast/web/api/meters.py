@@ -78,6 +78,8 @@ class Meters:
             buckets=_SECONDS,
             registry=own,
         )
+        # Finding a line by its labels costs more than counting on it; there are as many as routes and statuses.
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._in_flight = Gauge(
             "holdfast_requests_in_flight", "Requests under way.", registry=own, multiprocess_mode="livesum"
         )
@@ -95,9 +97,13 @@ class Meters:
     def ended(self, route: str, method: str, status: int, seconds: float, *, held_open: bool) -> None:
         """A request was answered."""
         self._in_flight.dec()
-        self._requests.labels(route, method, str(status)).inc()
+        found = self._known.get((route, method, status))
+        if found is None:
+            found = self._requests.labels(route, method, str(status)), self._seconds.labels(route, method)
+            self._known[route, method, status] = found
+        found[0].inc()
         if not held_open:
-            self._seconds.labels(route, method).observe(seconds)
+            found[1].observe(seconds)
 
     def moved(self, action: str) -> None:
         """A stage moved."""
