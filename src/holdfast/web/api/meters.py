@@ -79,7 +79,8 @@ class Meters:
             registry=own,
         )
         # Finding a line by its labels costs more than counting on it; there are as many as routes and statuses.
-        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._answered: dict[tuple[str, str, int], Counter] = {}
+        self._took: dict[tuple[str, str], Histogram] = {}
         self._in_flight = Gauge(
             "holdfast_requests_in_flight", "Requests under way.", registry=own, multiprocess_mode="livesum"
         )
@@ -97,13 +98,16 @@ class Meters:
     def ended(self, route: str, method: str, status: int, seconds: float, *, held_open: bool) -> None:
         """A request was answered."""
         self._in_flight.dec()
-        found = self._known.get((route, method, status))
-        if found is None:
-            found = self._requests.labels(route, method, str(status)), self._seconds.labels(route, method)
-            self._known[route, method, status] = found
-        found[0].inc()
-        if not held_open:
-            found[1].observe(seconds)
+        answered = self._answered.get((route, method, status))
+        if answered is None:
+            answered = self._answered[route, method, status] = self._requests.labels(route, method, str(status))
+        answered.inc()
+        if held_open:
+            return
+        took = self._took.get((route, method))
+        if took is None:
+            took = self._took[route, method] = self._seconds.labels(route, method)
+        took.observe(seconds)
 
     def moved(self, action: str) -> None:
         """A stage moved."""
