@@ -26,6 +26,7 @@ __all__ = [
     "append",
     "by_key",
     "count_before",
+    "following",
     "load",
     "log",
     "page",
@@ -297,6 +298,23 @@ def page(connection: Connection, since: int, size: int) -> list[bytes]:
     )
 
 
+def following(
+    connection: Connection, after: int, model: str | None, actions: Sequence[str], limit: int
+) -> Sequence[Event]:
+    """The next events behind one that fit, oldest first.
+
+    Raises:
+        UsageError: the limit is not 1 to `EVENTS_MAX`.
+    """
+    _check_limit(limit)
+    statement = select(events).where(events.c.place > after).order_by(events.c.place).limit(limit)
+    if model is not None:
+        statement = statement.where(events.c.model == model)
+    if actions:
+        statement = statement.where(events.c.action.in_(actions))
+    return [load(row) for row in connection.execute(statement)]
+
+
 def log(
     connection: Connection, model: str | None, *, since: datetime | None, before: int | None, limit: int
 ) -> Sequence[Event]:
@@ -305,11 +323,7 @@ def log(
     Raises:
         UsageError: the limit is not 1 to `EVENTS_MAX`.
     """
-    if not 1 <= limit <= EVENTS_MAX:
-        raise UsageError(
-            f"{limit} events cannot be asked for at once",
-            hint=f"Ask for 1 to {EVENTS_MAX}, and for the next page with the index of the last one.",
-        )
+    _check_limit(limit)
     within = []
     if since is not None:
         within.append(events.c.place >= count_before(connection, to_text(since)))
@@ -349,3 +363,11 @@ def _newest(connection: Connection, model: str, within: Sequence[ColumnElement[b
     ]
     found = union_all(*(select(one.c.place) for one in of_stage)).subquery()
     return select(found.c.place).order_by(found.c.place.desc()).limit(limit)
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= EVENTS_MAX:
+        raise UsageError(
+            f"{limit} events cannot be asked for at once",
+            hint=f"Ask for 1 to {EVENTS_MAX}, and for the next page with the index of the last one.",
+        )
