@@ -20,6 +20,7 @@ from holdfast.errors import PermissionRefused
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import Action, MoveStage, NewVersion
 from holdfast.registry.sql import SqlRegistry
+from holdfast.service.line import REQUEST_HEADER
 from holdfast.tracking.sql import SqlTracking
 from holdfast.web.api import lines
 from holdfast.web.api.app import api_app
@@ -57,7 +58,8 @@ ASKED = (
 @pytest.mark.parametrize("asked", ASKED)
 def test_a_plain_question_has_the_answer_of_its_route(url: str, asked: str) -> None:
     where = f"{url}/api/v1/models/{asked}"
-    at_once, by_route = httpx.get(where), httpx.get(where, params={"more": "yes"})
+    same = {REQUEST_HEADER: "0123456789abcdef"}
+    at_once, by_route = httpx.get(where, headers=same), httpx.get(where, headers=same, params={"more": "yes"})
     assert at_once.status_code == by_route.status_code
     assert at_once.json() == by_route.json()
     kept = ("content-type", "etag", "content-length")
