@@ -1,0 +1,36 @@
+"""What a search can ask of a version, read from its bytes in a store."""
+
+from holdfast.digest import Digest
+from holdfast.evidence import Environment
+from holdfast.manifest import Manifest
+from holdfast.registry.facts import Facts, facts_of
+from holdfast.runtime.materialise import read_manifest
+from holdfast.store.interface import Store
+
+__all__ = ["facts_in", "read_facts"]
+
+_LOCK_BYTES_MAX = 16 << 20
+"""A lock of a thousand packages with all their hashes has two megabytes."""
+
+
+def read_facts(store: Store, digest: Digest) -> Facts:
+    """The facts of the version `digest`, from verified bytes.
+
+    Raises:
+        NotFound: the store does not hold its manifest or its lock.
+        IntegrityError: what it holds is something else.
+        TooLarge: the lock is past what is read whole.
+    """
+    return facts_in(store, read_manifest(store, digest))
+
+
+def facts_in(store: Store, manifest: Manifest) -> Facts:
+    """The facts of a version whose manifest was read; its lock is read from the store.
+
+    Raises:
+        NotFound, IntegrityError, TooLarge: as `read_facts`.
+    """
+    environment, lock = manifest.evidence.environment, b""
+    if isinstance(environment, Environment):
+        lock = store.read(manifest.file(environment.lock).digest, bytes_max=_LOCK_BYTES_MAX)
+    return facts_of(manifest, lock.decode(errors="replace"))
