@@ -290,7 +290,10 @@ class _Parser:
 
     def end(self) -> None:
         if not self.at_end():
-            raise self.error("the filter was complete before this", "Join comparisons with and, or; text with a space in it is quoted.")
+            raise self.error(
+                "the filter was complete before this",
+                "Join comparisons with and, or; text with a space in it is quoted.",
+            )
 
     def sign(self, sign: str) -> bool:
         found = None if self.at_end() else _TOKEN.match(self._text, self._at)

@@ -18,6 +18,7 @@ def version(new: NewVersion) -> JsonObject:
         "semver": new.semver,
         "summary": plain(new.summary),
         "lineage": [one.to_json() for one in new.lineage],
+        "facts": None if new.facts is None else new.facts.to_json(),
     }
 
 

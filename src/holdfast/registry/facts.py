@@ -1,9 +1,9 @@
 """What a search can ask of a version, read from its manifest and its lock; nothing is executed.
 
     facts_of(manifest, lock).numbers      (("metrics.accuracy", 0.94), ("params.lr", 0.1))
-    facts_of(manifest, lock).texts        (("packages.numpy", "1.26.0"), ("data", "sha256:…"), ("data.train", "sha256:…"))
+    facts_of(manifest, lock).texts        (("packages.numpy", "1.26.0"), ("data", "sha256:…"), ("file", "sha256:…"))
 
-A field is written as a search writes it. Beside the version of a Python package stands its rank, by which it is sorted.
+A field is written as a search writes it. Beside the version of a Python package stands its rank, which sorts it.
 """
 
 import math
@@ -100,9 +100,7 @@ def plain_name(name: str) -> str:
     return _SEPARATORS.sub("-", name).lower()
 
 
-def _bounded(
-    numbers: Iterable[tuple[str, float]], texts: Iterable[tuple[str, str]], left_out: int = 0
-) -> Facts:
+def _bounded(numbers: Iterable[tuple[str, float]], texts: Iterable[tuple[str, str]], left_out: int = 0) -> Facts:
     some, more = tuple(dict.fromkeys(numbers)), tuple(dict.fromkeys(texts))
     kept_numbers = some[:FACTS_MAX]
     kept_texts = more[: FACTS_MAX - len(kept_numbers)]

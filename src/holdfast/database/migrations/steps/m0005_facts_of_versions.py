@@ -57,10 +57,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("event"),
     )
     moved = sa.text("epoch IS NOT NULL")
-    op.create_index(
-        "events_by_move", "events", ["model", "stage", "index"], sqlite_where=moved, postgresql_where=moved
-    )
+    op.create_index("events_by_move", "events", ["model", "stage", "index"], sqlite_where=moved, postgresql_where=moved)
     op.create_index("events_by_time", "events", ["time", "index"])
+    op.create_index("versions_by_author", "versions", ["created_by"])
     connection = op.get_bind()
     connection.exec_driver_sql(_ENTRIES)
     is_server = connection.dialect.name == "postgresql"
