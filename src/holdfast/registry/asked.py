@@ -10,7 +10,9 @@ __all__ = ["approval", "archive", "event", "move", "verdict", "version"]
 
 def version(new: NewVersion) -> JsonObject:
     """What asks for a number; its model is in the path."""
+    facts: JsonObject = {} if new.facts is None else {"facts": new.facts.to_json()}
     return {
+        **facts,
         "digest": str(new.digest),
         "complete": new.complete,
         "missing": list(new.missing),
@@ -18,7 +20,6 @@ def version(new: NewVersion) -> JsonObject:
         "semver": new.semver,
         "summary": plain(new.summary),
         "lineage": [one.to_json() for one in new.lineage],
-        "facts": None if new.facts is None else new.facts.to_json(),
     }
 
 

@@ -1,5 +1,7 @@
 """What a search can ask of a version, read from its bytes in a store."""
 
+from dataclasses import replace
+
 from holdfast.digest import Digest
 from holdfast.evidence import Environment
 from holdfast.manifest import Manifest
@@ -19,7 +21,6 @@ def read_facts(store: Store, digest: Digest) -> Facts:
     Raises:
         NotFound: the store does not hold its manifest or its lock.
         IntegrityError: what it holds is something else.
-        TooLarge: the lock is past what is read whole.
     """
     return facts_in(store, read_manifest(store, digest))
 
@@ -27,10 +28,16 @@ def read_facts(store: Store, digest: Digest) -> Facts:
 def facts_in(store: Store, manifest: Manifest) -> Facts:
     """The facts of a version whose manifest was read; its lock is read from the store.
 
+    A lock past what is read whole counts as one fact that is left out.
+
     Raises:
-        NotFound, IntegrityError, TooLarge: as `read_facts`.
+        NotFound, IntegrityError: as `read_facts`.
     """
-    environment, lock = manifest.evidence.environment, b""
-    if isinstance(environment, Environment):
-        lock = store.read(manifest.file(environment.lock).digest, bytes_max=_LOCK_BYTES_MAX)
-    return facts_of(manifest, lock.decode(errors="replace"))
+    environment = manifest.evidence.environment
+    if not isinstance(environment, Environment):
+        return facts_of(manifest, "")
+    entry = manifest.file(environment.lock)
+    if entry.size > _LOCK_BYTES_MAX:
+        found = facts_of(manifest, "")
+        return replace(found, left_out=found.left_out + 1)
+    return facts_of(manifest, store.read(entry.digest, bytes_max=_LOCK_BYTES_MAX).decode(errors="replace"))

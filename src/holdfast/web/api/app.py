@@ -14,7 +14,7 @@ from holdfast.errors import HoldfastError
 from holdfast.registry.provable import ProvableRegistry
 from holdfast.service.line import API
 from holdfast.tracking import Tracking
-from holdfast.web.api import evidence, files, health, keeping, lines, proving, runs
+from holdfast.web.api import evidence, files, health, keeping, lines, proving, questions, runs
 from holdfast.web.api.bounds import Bounded
 from holdfast.web.api.depot import Depot
 from holdfast.web.api.desk import Desk, answer
@@ -48,7 +48,7 @@ def api_app(registry: ProvableRegistry, tracking: Tracking, depot: Depot | None 
         openapi_url=f"{API}/openapi.json",
     )
     app.state.desk = Desk(registry, tracking, depot)
-    for module in (lines, evidence, proving, keeping, runs, files):
+    for module in (lines, evidence, questions, proving, keeping, runs, files):
         app.include_router(module.routes, prefix=API)
     app.include_router(health.routes)
     app.add_middleware(Bounded)
