@@ -11,7 +11,7 @@ import pytest
 from holdfast.database.engine import Database
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import NotFound, UsageError
-from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import (
     Action,
     Direction,
@@ -25,6 +25,7 @@ from holdfast.registry import (
     NewVerdict,
     NewVersion,
     Registry,
+    Spell,
     Version,
 )
 from holdfast.registry.http import HttpRegistry
@@ -240,7 +241,7 @@ def test_a_search_stays_within_a_model(four: Registry) -> None:
         {"after": "0123456789abcdef.e.3"},
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_a_hint(four: Registry, asked: dict[str, str]) -> None:
+def test_what_cannot_be_asked_is_refused_with_a_hint(four: Registry, asked: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as raised:
         four.search(**asked)
     assert raised.value.hint
@@ -265,6 +266,9 @@ def test_versions_without_facts_are_counted_until_they_have_some(registry: Regis
     found = registry.search("metrics.a >= 1")
     assert (names(found), found.not_indexed, found.in_part) == (["churn@2"], 1, 1)
     assert registry.not_indexed() == (bare,)
+    assert registry.not_indexed(after=Reference.parse("churn@1")) == ()
+    with pytest.raises(UsageError):
+        registry.not_indexed(after=Reference.parse("churn@production"))
     assert registry.index(CHURN, bare.number, facts({"metrics.a": 2.0})) == Indexed(1, 0)
     assert names(registry.search("metrics.a >= 1")) == ["churn@2", "churn@1"]
     assert registry.not_indexed() == ()
@@ -322,7 +326,8 @@ def test_pages_of_a_history_put_together_are_the_whole(registry: Registry) -> No
     moved(registry, 1, None, STAGING)
     whole = registry.history(CHURN)
     assert len(whole) == 5
-    paged, before = [], None
+    paged: list[Spell] = []
+    before = None
     while page := registry.history(CHURN, before=before, limit=2):
         paged += page
         before = page[-1].event
@@ -380,7 +385,9 @@ def test_a_walk_goes_down_to_what_was_made_from_data(family: Registry) -> None:
 def test_a_walk_ends_in_a_circle(registry: Registry) -> None:
     digest = str(hash_bytes(b"churn0"))
     registered(registry, lineage=[("made_with", "tool", "t")])
-    registered(registry, lineage=[("made_with", "version", digest), ("made_with", "version", str(hash_bytes(b"churn1")))])
+    registered(
+        registry, lineage=[("made_with", "version", digest), ("made_with", "version", str(hash_bytes(b"churn1")))]
+    )
     walked = registry.walk("version", str(hash_bytes(b"churn1")), Direction.UP, depth=16)
     assert len(walked.nodes) == 3
     assert len(walked.edges) == 3

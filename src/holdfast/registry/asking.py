@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from holdfast.digest import Digest
-from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.answers import Direction, Found, Indexed, Spell, Walk
 from holdfast.registry.facts import Facts
 from holdfast.registry.values import Version
@@ -49,8 +49,16 @@ class Questions(Protocol):
     def named_snapshots(self, *, after: Digest | None = None, limit: int | None = None) -> tuple[Digest, ...]:
         """Every snapshot that an indexed version names, by digest; or the first `limit` of those behind `after`."""
 
-    def not_indexed(self, *, limit: int = 100) -> tuple[Version, ...]:
-        """Versions whose facts are not written down: those of before there was an index; oldest first."""
+    def not_indexed(self, *, after: Reference | None = None, limit: int = 100) -> tuple[Version, ...]:
+        """Versions whose facts are not written down, by model and number: those of before there was an index.
+
+        Args:
+            after: only those behind this one, such as `churn@4`.
+            limit: how many at most.
+
+        Raises:
+            UsageError: `after` names a version in another way than by its number.
+        """
 
     def index(self, model: ModelName, number: VersionNumber, facts: Facts) -> Indexed:
         """Writes down the facts of a version that has none; what is there stays as it is.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from holdfast.canonical import JsonObject, Reader
 from holdfast.digest import Digest
-from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import documents, documents_of_answers
 from holdfast.registry.answers import Direction, Found, Indexed, Spell, Walk
 from holdfast.registry.facts import Facts
@@ -52,9 +52,9 @@ class HttpQuestions:
             after = found[-1]
         return tuple(found)
 
-    def not_indexed(self, *, limit: int = 100) -> tuple[Version, ...]:
+    def not_indexed(self, *, after: Reference | None = None, limit: int = 100) -> tuple[Version, ...]:
         """See `Questions.not_indexed`."""
-        found = self._asked("/not-indexed", limit=limit)
+        found = self._asked("/not-indexed", after=after, limit=limit)
         return tuple(documents.version(one) for one in _readers(found, "versions"))
 
     def index(self, model: ModelName, number: VersionNumber, facts: Facts) -> Indexed:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, tuple_
 
 from holdfast.digest import Digest
-from holdfast.names import ModelName, VersionNumber
+from holdfast.errors import UsageError
+from holdfast.names import ByNumber, ModelName, Reference, VersionNumber
 from holdfast.registry.answers import Indexed
 from holdfast.registry.facts import Facts
 from holdfast.registry.nearest import unknown_version
@@ -31,7 +32,7 @@ _NOT_INDEXED = (
         (version_entries.c.model == versions.c.model) & (version_entries.c.number == versions.c.number),
     )
     .where(version_entries.c.event.not_in(select(version_indexes.c.event)))
-    .order_by(version_entries.c.event)
+    .order_by(versions.c.model, versions.c.number)
 )
 
 
@@ -74,9 +75,16 @@ def _rows(event: int, pairs: Iterable[tuple[str, float | str]]) -> list[dict[str
     return [{"field": field, "value": value, "event": event} for field, value in sorted(set(pairs))]
 
 
-def not_indexed(connection: Connection, limit: int) -> list[Row[Any]]:
+def not_indexed(connection: Connection, after: Reference | None, limit: int) -> list[Row[Any]]:
     """The rows of versions without facts; see `Questions.not_indexed`."""
-    return list(connection.execute(_NOT_INDEXED.limit(limit)))
+    statement = _NOT_INDEXED.limit(limit)
+    if after is not None:
+        if not isinstance(after.choice, ByNumber):
+            raise UsageError(f"{after} is no place in a list of versions", hint="Name a version by its number.")
+        statement = statement.where(
+            tuple_(versions.c.model, versions.c.number) > tuple_(str(after.model), after.choice.number)
+        )
+    return list(connection.execute(statement))
 
 
 def open_counts(connection: Connection, model: ModelName | None) -> tuple[int, int]:

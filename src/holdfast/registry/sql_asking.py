@@ -2,7 +2,7 @@
 
 from holdfast.database.engine import Database
 from holdfast.digest import Digest
-from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import finding, index, spells, versions, walks
 from holdfast.registry.answers import Direction, Found, Indexed, Spell, Walk
 from holdfast.registry.facts import Facts
@@ -39,10 +39,10 @@ class SqlQuestions:
         with self._database.read() as connection:
             return index.named_snapshots(connection, after, limit)
 
-    def not_indexed(self, *, limit: int = 100) -> tuple[Version, ...]:
+    def not_indexed(self, *, after: Reference | None = None, limit: int = 100) -> tuple[Version, ...]:
         """See `Questions.not_indexed`."""
         with self._database.read() as connection:
-            return tuple(map(versions.load, index.not_indexed(connection, limit)))
+            return tuple(map(versions.load, index.not_indexed(connection, after, limit)))
 
     def index(self, model: ModelName, number: VersionNumber, facts: Facts) -> Indexed:
         """See `Questions.index`."""

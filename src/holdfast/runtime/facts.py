@@ -1,10 +1,11 @@
 """What a search can ask of a version, read from its bytes in a store."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from holdfast.digest import Digest
 from holdfast.evidence import Environment
-from holdfast.manifest import Manifest
+from holdfast.manifest import FileEntry, Manifest
 from holdfast.registry.facts import Facts, facts_of
 from holdfast.runtime.materialise import read_manifest
 from holdfast.store.interface import Store
@@ -22,16 +23,17 @@ def read_facts(store: Store, digest: Digest) -> Facts:
         NotFound: the store does not hold its manifest or its lock.
         IntegrityError: what it holds is something else.
     """
-    return facts_in(store, read_manifest(store, digest))
+
+    def read(entry: FileEntry) -> bytes:
+        return store.read(entry.digest, bytes_max=_LOCK_BYTES_MAX)
+
+    return facts_in(read_manifest(store, digest), read)
 
 
-def facts_in(store: Store, manifest: Manifest) -> Facts:
-    """The facts of a version whose manifest was read; its lock is read from the store.
+def facts_in(manifest: Manifest, read: Callable[[FileEntry], bytes]) -> Facts:
+    """The facts of a version whose manifest was read; `read` gives the bytes of its lock.
 
     A lock past what is read whole counts as one fact that is left out.
-
-    Raises:
-        NotFound, IntegrityError: as `read_facts`.
     """
     environment = manifest.evidence.environment
     if not isinstance(environment, Environment):
@@ -40,4 +42,4 @@ def facts_in(store: Store, manifest: Manifest) -> Facts:
     if entry.size > _LOCK_BYTES_MAX:
         found = facts_of(manifest, "")
         return replace(found, left_out=found.left_out + 1)
-    return facts_of(manifest, store.read(entry.digest, bytes_max=_LOCK_BYTES_MAX).decode(errors="replace"))
+    return facts_of(manifest, read(entry).decode(errors="replace"))

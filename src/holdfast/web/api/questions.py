@@ -12,7 +12,7 @@ from holdfast.registry import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, Direction, Facts
 from holdfast.web.api import schemas_of_questions as schemas
 from holdfast.web.api.desk import Here, answer, refusals
 from holdfast.web.api.evidence import NumberPath
-from holdfast.web.api.lines import ModelText
+from holdfast.web.api.lines import After, ModelText
 
 __all__ = ["routes"]
 
@@ -49,9 +49,12 @@ async def named_snapshots(
 
 
 @routes.get("/not-indexed", response_model=schemas.NotIndexed)
-async def not_indexed(desk: Here, limit: Annotated[int, Query(ge=1, le=FOUND_MAX)] = 100) -> Response:
+async def not_indexed(
+    desk: Here, after: After = None, limit: Annotated[int, Query(ge=1, le=FOUND_MAX)] = 100
+) -> Response:
     """Versions whose facts are not written down."""
-    found = await desk.ask(lambda: desk.registry.not_indexed(limit=limit))
+    last = None if after is None else Reference.parse(after)
+    found = await desk.ask(lambda: desk.registry.not_indexed(after=last, limit=limit))
     return answer({"versions": [one.to_json() for one in found]})
 
 

@@ -26,7 +26,7 @@ class NamedSnapshots(Said):
 
 
 class NotIndexed(Said):
-    """Versions whose facts are not written down, oldest first."""
+    """Versions whose facts are not written down, by model and number."""
 
     versions: list[Version]
 
