@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, and_, bindparam, or_, select
 
 from holdfast.database.filters import Every, Filter, Order
 from holdfast.digest import hash_bytes
@@ -27,12 +27,23 @@ __all__ = ["find"]
 
 _CURSOR = re.compile(r"([0-9a-f]{16})\.(v[0-9a-fxp.+-]+|e)\.([0-9]{1,18})", re.ASCII)
 
-_ROWS_AT_A_TIME = 400
-"""Names in one statement: two parameters each, and some databases take 999."""
+_EVENTS_AT_A_TIME = 500
+"""In one statement: some databases take 999 parameters."""
 
-_NAMES = tuple_(versions.c.model, versions.c.number)
+_EVENTS: BindParameter[int] = bindparam("events", expanding=True)
 
-_HELD = tuple_(stages.c.model, stages.c.number)
+_VERSIONS = (
+    select(version_entries.c.event, versions)
+    .join(versions, (versions.c.model == version_entries.c.model) & (versions.c.number == version_entries.c.number))
+    .where(version_entries.c.event.in_(_EVENTS))
+)
+
+_STAGES = (
+    select(version_entries.c.event, stages.c.name)
+    .join(stages, (stages.c.model == version_entries.c.model) & (stages.c.number == version_entries.c.number))
+    .where(version_entries.c.event.in_(_EVENTS))
+    .order_by(stages.c.name)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +103,9 @@ class _Search:
         field = self.order.field
         return None if field.kind == "attribute" else f"{field.kind}.{field.key}"
 
-    def fitting(self, *columns: Any) -> Select[*tuple[Any, ...]]:
-        """The versions that fit, in no order yet."""
-        found = select(version_entries.c.event, *columns)
+    def fitting(self) -> Select[*tuple[Any, ...]]:
+        """The events of the versions that fit, in no order yet."""
+        found = select(version_entries.c.event)
         if uses_rows(self.wanted):
             named = (versions.c.model == version_entries.c.model) & (versions.c.number == version_entries.c.number)
             found = found.join_from(version_entries, versions, named)
@@ -131,8 +142,10 @@ def _by_event(found: Select[*tuple[Any, ...]], place: _Place | None, *, descendi
 def _by_value(search: _Search, place: _Place | None) -> Select[*tuple[Any, ...]]:
     event, value = version_numbers.c.event, version_numbers.c.value
     descending = search.order.descending
-    found = search.fitting(value).join(version_numbers, event == version_entries.c.event)
-    found = found.where(version_numbers.c.field == search.field)
+    found = select(event, value).where(version_numbers.c.field == search.field)
+    if search.model is not None or search.wanted != Every(()):
+        # A list, made once: the values are then read in their order until the page is full.
+        found = found.where(event.in_(search.fitting()))
     if place is not None:
         further: ColumnElement[bool] = value < place.value if descending else value > place.value
         # Said twice: the first half alone is a range of the index.
@@ -144,21 +157,11 @@ def _by_value(search: _Search, place: _Place | None) -> Select[*tuple[Any, ...]]
 
 def _whole(connection: Connection, page: Sequence[tuple[int, float | None]]) -> tuple[FoundVersion, ...]:
     """The versions of a page, with the stages that hold them."""
-    found: list[FoundVersion] = []
-    for start in range(0, len(page), _ROWS_AT_A_TIME):
-        some = page[start : start + _ROWS_AT_A_TIME]
-        entries = version_entries.c.event.in_([event for event, _ in some])
-        names = {
-            event: (model, number)
-            for event, model, number in connection.execute(select(version_entries).where(entries))
-        }
-        rows = connection.execute(select(versions).where(_NAMES.in_(list(names.values()))))
-        by_name = {(row.model, row.number): row for row in rows}
-        held: dict[tuple[str, int], list[StageName]] = {}
-        holding = select(stages.c.model, stages.c.number, stages.c.name).where(_HELD.in_(list(names.values())))
-        for row in connection.execute(holding.order_by(stages.c.name)):
-            held.setdefault((row.model, row.number), []).append(StageName(row.name))
-        for event, value in some:
-            name = names[event]
-            found.append(FoundVersion(load(by_name[name]), tuple(held.get(name, ())), value))
-    return tuple(found)
+    rows: dict[int, Row[Any]] = {}
+    held: dict[int, list[StageName]] = {}
+    for start in range(0, len(page), _EVENTS_AT_A_TIME):
+        some = [event for event, _ in page[start : start + _EVENTS_AT_A_TIME]]
+        rows.update((row.event, row) for row in connection.execute(_VERSIONS, {"events": some}))
+        for event, name in connection.execute(_STAGES, {"events": some}):
+            held.setdefault(event, []).append(StageName(name))
+    return tuple(FoundVersion(load(rows[event]), tuple(held.get(event, ())), value) for event, value in page)

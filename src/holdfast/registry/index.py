@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, tuple_
+from sqlalchemy import Connection, Row, func, insert, literal_column, select, tuple_
 
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
@@ -93,7 +93,7 @@ def open_counts(connection: Connection, model: ModelName | None) -> tuple[int, i
     if model is not None:
         mine = version_entries.c.model == str(model)
         entries, indexes = _ALL.where(mine), _INDEXED.join(version_entries, _SAME).where(mine)
-    in_part = indexes.where(version_indexes.c.left_out > 0)
+    in_part = indexes.where(version_indexes.c.left_out > literal_column("0"))
     counted = [connection.execute(statement).scalar_one() for statement in (entries, indexes, in_part)]
     return counted[0] - counted[1], counted[2]
 

@@ -11,7 +11,7 @@ comparison reads the versions that fit it and no others.
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, false, func, not_, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Table, and_, false, func, not_, or_, select, true
 
 from holdfast.database import filters
 from holdfast.database.comparing import compared
@@ -80,8 +80,6 @@ _ENTRY = MappingProxyType({"model": version_entries.c.model, "version": version_
 _FACTS = MappingProxyType({"data": "data", "file": "file", "part": "parts"})
 """Attributes that a version may have several values for, and the field of the facts."""
 
-_NAME = tuple_(version_entries.c.model, version_entries.c.number)
-
 
 def parse(text: str) -> Filter:
     """The filter that the text writes; an empty text lets every version through.
@@ -136,7 +134,7 @@ def condition(wanted: Filter) -> ColumnElement[bool]:
         case Flag("complete"):
             return versions.c.complete.is_(true())
         case Flag():
-            return _NAME.in_(_holders(stages.c.name != ARCHIVED))
+            return _held(stages.c.name != ARCHIVED)
         case Compare(field, sign, literal) if field.kind == "attribute":
             return _attribute(field.key, sign, literal)
         case Compare(field, sign, literal):
@@ -158,7 +156,7 @@ def _attribute(name: str, sign: str, literal: Any) -> ColumnElement[bool]:
     if sign == "!=":  # of several values none is this one
         return not_(_attribute(name, "=", literal))
     if name == "stage":
-        return _NAME.in_(_holders(compared(stages.c.name, sign, literal)))
+        return _held(compared(stages.c.name, sign, literal))
     return _digest(_FACTS[name], sign, literal)
 
 
@@ -185,8 +183,11 @@ def _author(name: str) -> ColumnElement[bool]:
     return or_(versions.c.created_by == name, begun)
 
 
-def _holders(which: ColumnElement[bool]) -> Any:
-    return select(stages.c.model, stages.c.number).where(stages.c.number.is_not(None), which)
+def _held(which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether the version holds one of these stages now."""
+    entry = version_entries.alias()
+    named = (entry.c.model == stages.c.model) & (entry.c.number == stages.c.number)
+    return version_entries.c.event.in_(select(entry.c.event).join(stages, named).where(which))
 
 
 def _fact(field: Field, sign: str, literal: Any) -> ColumnElement[bool]:

@@ -56,6 +56,10 @@ def upgrade() -> None:
         Column("left_out", _INTEGER, nullable=False),
         sa.PrimaryKeyConstraint("event"),
     )
+    in_part = sa.text("left_out > 0")
+    op.create_index(
+        "version_indexes_in_part", "version_indexes", ["event"], sqlite_where=in_part, postgresql_where=in_part
+    )
     moved = sa.text("epoch IS NOT NULL")
     op.create_index("events_by_move", "events", ["model", "stage", "index"], sqlite_where=moved, postgresql_where=moved)
     op.create_index("events_by_time", "events", ["time", "index"])
