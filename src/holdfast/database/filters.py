@@ -15,8 +15,8 @@
     literals   := literal ( "," literal )*
     order      := field [ "asc" | "desc" ] ( "," … )*
 
-Which families, attributes and flags there are, and what each is compared with, a `Language` says: that of runs stands in
-`tracking`, that of versions in `registry`. A comparison, `!=` too, holds only for what has the value; `not` holds
+Which families, attributes and flags there are, and what each is compared with, a `Language` says: that of runs stands
+in `tracking`, that of versions in `registry`. A comparison, `!=` too, holds only for what has the value; `not` holds
 whenever the rest does not. `like` knows `%` and `_`, and does not tell capitals from small letters. Keywords may be
 written in capitals.
 """
