@@ -52,7 +52,7 @@ def test_real_versions_are_found_by_what_their_bundles_say(cli: Cli, moved: Path
     assert "churn@2" in names(cli.json("search", f"data = {data}"))
     pinned = f"package.scikit-learn = {sklearn_version()} and live"
     assert names(cli.json("search", pinned)) == ["churn@2"]
-    assert names(cli.json("search", f"not {pinned}", "--model", "churn")) == [
+    assert names(cli.json("search", f"not ({pinned})", "--model", "churn")) == [
         "churn@5",
         "churn@4",
         "churn@3",

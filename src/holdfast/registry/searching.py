@@ -1,4 +1,4 @@
-"""What a search for versions may say, in the language of `holdfast.database.filters`, and the same as SQL.
+"""What a search for versions may say, in the language of `holdfast.database.parsing`, and the same as SQL.
 
     metrics.accuracy > 0.9 and data = "sha256:…"
     package.numpy < 1.26 and live
@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, false, func, not_, or_, select, true
 
-from holdfast.database import filters
+from holdfast.database import parsing
 from holdfast.database.comparing import compared
 from holdfast.database.filters import Compare, Either, Every, Field, Filter, Flag, Language, Not, Order, Sort
 from holdfast.errors import UsageError
@@ -87,7 +87,7 @@ def parse(text: str) -> Filter:
     Raises:
         UsageError: it cannot be read, or is past a limit; the details give the `place`, counted from 0.
     """
-    return filters.parse_filter(text, LANGUAGE)
+    return parsing.parse_filter(text, LANGUAGE)
 
 
 def order_of(text: str) -> Order:
@@ -96,7 +96,7 @@ def order_of(text: str) -> Order:
     Raises:
         UsageError: it cannot be read, or nothing is sorted by that.
     """
-    found = filters.parse_order(text, LANGUAGE)
+    found = parsing.parse_order(text, LANGUAGE)
     if not found:
         return Order(Field("attribute", "created"), descending=True)
     (order,) = found

@@ -1,4 +1,4 @@
-"""What a search for runs may say, in the language of `holdfast.database.filters`.
+"""What a search for runs may say, in the language of `holdfast.database.parsing`.
 
     metrics.accuracy > 0.9 and params.lr = 0.1
     (tags.team = 'x' or tags.team = 'y') and status = finished
@@ -10,7 +10,7 @@ numbers. One that is not a number fits nothing.
 
 from types import MappingProxyType
 
-from holdfast.database import filters
+from holdfast.database import parsing
 from holdfast.database.filters import Compare, Either, Every, Field, Filter, Flag, Language, Not, Order, Sort
 
 __all__ = ["Compare", "Either", "Every", "Field", "Filter", "Flag", "Not", "Order", "parse_filter", "parse_order"]
@@ -47,7 +47,7 @@ def parse_filter(text: str) -> Filter:
     Raises:
         UsageError: it cannot be read, or is past a limit; the details give the `place`, counted from 0.
     """
-    return filters.parse_filter(text, _LANGUAGE)
+    return parsing.parse_filter(text, _LANGUAGE)
 
 
 def parse_order(text: str) -> tuple[Order, ...]:
@@ -56,4 +56,4 @@ def parse_order(text: str) -> tuple[Order, ...]:
     Raises:
         UsageError: it cannot be read, or is past a limit.
     """
-    return filters.parse_order(text, _LANGUAGE)
+    return parsing.parse_order(text, _LANGUAGE)
