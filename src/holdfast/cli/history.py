@@ -96,7 +96,9 @@ def _timelines(spells: Sequence[Spell], now: datetime) -> Iterator[str]:
 
 
 def _axis(begin: datetime, now: datetime) -> str:
-    return f"{begin:%Y-%m-%d}{f'{now:%Y-%m-%d}':>{_BAR_COLUMNS - 10}}"
+    written = "%H:%M" if begin.date() == now.date() else "%Y-%m-%d"
+    first, last = begin.strftime(written), now.strftime(written)
+    return first + last.rjust(_BAR_COLUMNS - len(first))
 
 
 def _row(spell: Spell, begin: datetime, now: datetime) -> tuple[str, ...]:
