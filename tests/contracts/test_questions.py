@@ -254,6 +254,17 @@ def test_as_many_as_nobody_reads_are_refused(four: Registry, limit: int) -> None
         four.search(limit=limit)
 
 
+def test_a_name_that_no_version_has_is_told_with_the_nearest(four: Registry) -> None:
+    found = four.search("metric.acuracy > 0.5 and not tags.tame = blue and live")
+    assert [(one.field, one.nearest) for one in found.unknown] == [
+        ("metrics.acuracy", ("metrics.accuracy",)),
+        ("tags.tame", ("tags.team",)),
+    ]
+    assert [one.field for one in four.search("package.Num_Py2 = 1").unknown] == ["packages.num-py2"]
+    assert four.search("metrics.accuracy > 7").unknown == ()
+    assert four.search("metrics.nothing > 7 or live").unknown == ()
+
+
 def test_a_place_of_another_search_is_refused(four: Registry) -> None:
     page = four.search("complete", limit=1)
     assert page.next is not None

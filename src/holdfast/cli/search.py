@@ -115,6 +115,9 @@ def _tell(output: Output, found: JsonObject) -> None:
     """What the table does not say."""
     if found["next"] is not None and not output.as_json:
         output.talk(f"there are more: add --after {found['next']}")
+    for one in found["unknown"]:
+        near = f"; there is {' and '.join(one['nearest'])}" if one["nearest"] else ""
+        output.talk(f"no version has {one['field']}{near}")
     if found["not_indexed"]:
         output.talk(
             f"{found['not_indexed']} version(s) are from before there was an index, and were searched by their names "

@@ -11,7 +11,7 @@ from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.values import Edge, Version
 
-__all__ = ["Direction", "Found", "FoundVersion", "Indexed", "Node", "Spell", "Walk"]
+__all__ = ["Direction", "Found", "FoundVersion", "Indexed", "Node", "Spell", "Unknown", "Walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,23 @@ class FoundVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Unknown:
+    """A field that a search asked for, and no version has.
+
+    Attributes:
+        field: as a filter writes it.
+        nearest: those that versions have and that are written alike.
+    """
+
+    field: str
+    nearest: tuple[str, ...]
+
+    def to_json(self) -> JsonObject:
+        """One entry of `unknown`."""
+        return {"field": self.field, "nearest": list(self.nearest)}
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """One page of what a search found.
 
@@ -42,12 +59,14 @@ class Found:
         next: what to ask for the next page with; None at the end.
         not_indexed: how many versions were searched by their names alone, since their facts are not written down.
         in_part: how many have more facts than are written down.
+        unknown: where nothing was found, the fields that no version has.
     """
 
     versions: tuple[FoundVersion, ...]
     next: str | None
     not_indexed: int
     in_part: int
+    unknown: tuple[Unknown, ...] = ()
 
     def to_json(self) -> JsonObject:
         """What `search` prints."""
@@ -56,6 +75,7 @@ class Found:
             "next": self.next,
             "not_indexed": self.not_indexed,
             "in_part": self.in_part,
+            "unknown": [one.to_json() for one in self.unknown],
         }
 
 

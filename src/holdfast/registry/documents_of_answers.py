@@ -9,7 +9,7 @@ from holdfast.digest import Digest
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import documents
 from holdfast.registry.actions import Action
-from holdfast.registry.answers import Found, FoundVersion, Indexed, Node, Spell, Walk
+from holdfast.registry.answers import Found, FoundVersion, Indexed, Node, Spell, Unknown, Walk
 
 __all__ = ["found", "indexed", "spell", "walk"]
 
@@ -21,12 +21,17 @@ def found(said: Reader) -> Found:
         next=said.maybe_text("next"),
         not_indexed=said.integer("not_indexed"),
         in_part=said.integer("in_part"),
+        unknown=tuple(_unknown(Reader(one, "unknown")) for one in said.items("unknown")),
     )
 
 
 def _found_version(said: Reader) -> FoundVersion:
     names = tuple(map(StageName, said.texts("stages")))
     return FoundVersion(documents.version(said), names, said.maybe_number("value"))
+
+
+def _unknown(said: Reader) -> Unknown:
+    return Unknown(said.text("field"), said.texts("nearest"))
 
 
 def indexed(said: Reader) -> Indexed:

@@ -21,6 +21,7 @@ from holdfast.registry.index import open_counts
 from holdfast.registry.nearest import require_model
 from holdfast.registry.searching import condition, order_of, parse, uses_rows
 from holdfast.registry.tables import stages, version_entries, version_numbers, versions
+from holdfast.registry.unknown import unknown_fields
 from holdfast.registry.versions import load
 
 __all__ = ["find"]
@@ -72,7 +73,8 @@ def find(
         event, value = page[-1]
         following = f"{search}.{'e' if value is None else f'v{value.hex()}'}.{event}"
     not_indexed, in_part = open_counts(connection, model)
-    return Found(_whole(connection, page), following, not_indexed, in_part)
+    unknown = () if page or after is not None else unknown_fields(connection, wanted)
+    return Found(_whole(connection, page), following, not_indexed, in_part, unknown)
 
 
 def _place(after: str, search: str) -> _Place:

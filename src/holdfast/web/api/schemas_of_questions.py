@@ -10,6 +10,13 @@ class FoundVersion(Version):
     value: float | None
 
 
+class Unknown(Said):
+    """A field that no version has, and those that are written alike."""
+
+    field: str
+    nearest: list[str]
+
+
 class Found(Said):
     """A page of what a search found; `not_indexed` versions were searched by their names alone."""
 
@@ -17,6 +24,7 @@ class Found(Said):
     next: str | None
     not_indexed: Index
     in_part: Index
+    unknown: list[Unknown]
 
 
 class NamedSnapshots(Said):
