@@ -37,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "serve": "serve",
     "checkout": "data",
     "server": "server",
+    "webhook": "webhook",
     "remote": "remote",
     "push": "remote",
     "pull": "remote",
