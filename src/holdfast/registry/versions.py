@@ -13,6 +13,7 @@ from holdfast.errors import AlreadyExists, NotFound, TooLarge, UsageError
 from holdfast.names import ByDigest, ByNumber, BySemver, ByStage, ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.events import Entry, append
+from holdfast.registry.index import enter
 from holdfast.registry.lineage import add
 from holdfast.registry.nearest import require_model, unknown_model, unknown_stage, unknown_version
 from holdfast.registry.stages import begin, stages_of
@@ -224,6 +225,7 @@ def _keep(
             "created_by": actor,
         },
     )
+    enter(connection, event.index, model, number, new.facts)
     add(connection, new.lineage)
     return _at(connection, model, number)
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from holdfast.canonical import Reader
 from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import MoveStage, NewVersion, Stage, Version, documents
+from holdfast.registry import Facts, MoveStage, NewVersion, Stage, Version, documents
 from holdfast.web.api import schemas
 from holdfast.web.api.desk import Actor, Desk, Here, Key, action_of, answer, refusals
 
@@ -72,8 +72,8 @@ async def register(desk: Here, actor: Actor, model: ModelText, new: schemas.Regi
     asked, action = _new_version(model, new), action_of(new.action)
 
     def register_whole() -> Version:
-        with desk.whole(asked.digest):
-            return desk.registry.register(asked, actor, new.reason, action=action)
+        with desk.whole(asked) as whole:
+            return desk.registry.register(whole, actor, new.reason, action=action)
 
     return answer((await desk.ask(register_whole)).to_json(), 201)
 
@@ -86,8 +86,8 @@ async def import_version(
     asked = _new_version(model, new)
 
     def import_whole() -> Version:
-        with desk.whole(asked.digest):
-            return desk.registry.import_version(asked, VersionNumber(number), actor, new.reason, origin=new.origin)
+        with desk.whole(asked) as whole:
+            return desk.registry.import_version(whole, VersionNumber(number), actor, new.reason, origin=new.origin)
 
     return answer((await desk.ask(import_whole)).to_json())
 
@@ -197,4 +197,5 @@ def _new_version(model: str, new: schemas.NewVersion) -> NewVersion:
         semver=new.semver,
         summary=new.summary,
         lineage=tuple(documents.edge(Reader(edge.model_dump(), "lineage")) for edge in new.lineage),
+        facts=None if new.facts is None else Facts.from_json(Reader(new.facts.model_dump(), "facts")),
     )
