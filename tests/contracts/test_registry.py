@@ -555,6 +555,30 @@ def test_the_log_is_read_newest_first_and_in_pages(registry: Registry) -> None:
             registry.log(limit=limit)
 
 
+def test_a_page_of_the_log_is_what_a_plain_reading_of_it_says(registry: Registry, clock: Any) -> None:
+    other = ModelName("other")
+    register(registry, 2)
+    register(registry, 1, other)
+    for to, held in ((1, None), (2, 1), (1, 2)):
+        move(registry, to, held)
+        clock.now -= timedelta(seconds=2)  # the next events share a time
+        registry.record(NewEvent(Action.GATE_REFUSE, CHURN, StageName("nowhere"), reason="no"), "ana")
+    every = registry.log()
+    times = {event.time for event in every}
+    moments = [None, *times, min(times) - timedelta(days=1), max(times) + timedelta(days=1)]
+    for model, since, before, limit in itertools.product(
+        (None, CHURN, other), moments, (None, 0, 4, len(every)), (1, 3, len(every))
+    ):
+        plain = [
+            event
+            for event in every
+            if (model is None or event.model == str(model))
+            and (since is None or event.time >= since)
+            and (before is None or event.index < before)
+        ]
+        assert list(registry.log(model, since=since, before=before, limit=limit)) == plain[:limit]
+
+
 def test_an_audit_of_a_good_registry_says_so(registry: Registry) -> None:
     empty = registry.audit_verify()
     assert (empty.ok, empty.size, empty.first_bad) == (True, 0, None)

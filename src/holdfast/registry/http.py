@@ -114,6 +114,16 @@ class HttpRegistry(HttpQuestions):
         """See `Registry.stage`."""
         return documents.stage(self._read(_stage(model, name)))
 
+    def stage_at_hand(self, model: ModelName, name: StageName) -> Stage | None:
+        """See `ProvableRegistry.stage_at_hand`: nothing behind a line is."""
+        del model, name
+        return None
+
+    def version_at_hand(self, reference: Reference) -> Version | None:
+        """See `ProvableRegistry.version_at_hand`: nothing behind a line is."""
+        del reference
+        return None
+
     def stage_epoch(
         self, model: ModelName, name: StageName, *, known: int | None = None, wait_seconds: float = 0.0
     ) -> int:

@@ -8,16 +8,17 @@ event; (6) the pointer. The database refuses (6) without (5), and a stage that d
 from datetime import datetime
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Row, bindparam, exists, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, select, true, update
 
 from holdfast.canonical import JsonObject, plain
 from holdfast.database.times import to_text
+from holdfast.database.together import together
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, StageMoved, UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import MOVES, Action
-from holdfast.registry.archives import refuse_archived
-from holdfast.registry.events import Entry, append, by_key
+from holdfast.registry.archives import LAST_OF_VERSION, refuse_archived
+from holdfast.registry.events import LAST, Entry, Last, by_key, prepare
 from holdfast.registry.judgements import for_move, require_verdict
 from holdfast.registry.last_known_good import MOVES_READ_MAX, last_known_good
 from holdfast.registry.nearest import unknown_stage, unknown_version
@@ -30,7 +31,10 @@ __all__ = ["move"]
 _target = versions.alias("target")
 _holder = versions.alias("holder")
 
-# Everything that the move depends on, in one statement: the stage, what holds it, and the version that shall.
+_last = LAST.subquery("last")
+
+# Everything that the move depends on, in one statement: the stage, what holds it, the version that shall and where its
+# bytes are, and the end of the log.
 _GROUND = (
     select(
         stages.c.number,
@@ -39,7 +43,13 @@ _GROUND = (
         stages.c.event,
         _holder.c.digest.label("holder_digest"),
         _target.c.digest.label("target_digest"),
+        LAST_OF_VERSION.scalar_subquery().label("whereabouts"),
+        _last.c.place.label("last_place"),
+        _last.c.time.label("last_time"),
+        _last.c.hash.label("last_hash"),
     )
+    .select_from(stages)
+    .join(_last, true())
     .outerjoin(_holder, (_holder.c.model == stages.c.model) & (_holder.c.number == stages.c.number))
     .outerjoin(_target, (_target.c.model == stages.c.model) & (_target.c.number == bindparam("to")))
     .where(stages.c.model == bindparam("model"), stages.c.name == bindparam("stage"))
@@ -97,7 +107,7 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) ->
             version=to,
             digest=ground.target_digest,
         )
-    refuse_archived(connection, model, to)
+    refuse_archived(connection, ground.whereabouts)
     good = ground.number if asked.action is not Action.STAGE_ROLLBACK else _below(connection, asked, ground.number)
     # (4) The evidence.
     if asked.verdict is not None:
@@ -120,7 +130,8 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) ->
         idempotency_key=asked.idempotency_key,
         details=asked.details,
     )
-    event = append(connection, entry, now, actor)
+    found = prepare(connection, entry, now, actor, Last(ground.last_place, ground.last_time, ground.last_hash))
+    event = found.event
     # (6) The pointer.
     point = {
         "of_model": model,
@@ -131,7 +142,9 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) ->
         "event": event.index,
         "changed_at": to_text(event.time),
     }
-    connection.execute(_POINT, point)
+    with together(connection):
+        found.write(connection)
+        connection.execute(_POINT, point)
     return _done(event)
 
 

@@ -153,6 +153,20 @@ class SqlRegistry(SqlQuestions):
         with self._database.read() as connection:
             return stages.find_stage(connection, model, name)
 
+    def stage_at_hand(self, model: ModelName, name: StageName) -> Stage | None:
+        """See `ProvableRegistry.stage_at_hand`."""
+        if not self._database.at_hand:
+            return None
+        with self._database.read() as connection:
+            return stages.look_up(connection, model, name)
+
+    def version_at_hand(self, reference: Reference) -> Version | None:
+        """See `ProvableRegistry.version_at_hand`."""
+        if not self._database.at_hand:
+            return None
+        with self._database.read() as connection:
+            return versions.look_up(connection, reference)
+
     def stage_epoch(
         self, model: ModelName, name: StageName, *, known: int | None = None, wait_seconds: float = 0.0
     ) -> int:

@@ -31,6 +31,7 @@ from holdfast.web.api import (
     stream,
     webhooks,
 )
+from holdfast.web.api.at_hand import AtHand
 from holdfast.web.api.bounds import Bounded
 from holdfast.web.api.depot import Depot
 from holdfast.web.api.desk import Around, Desk, answer
@@ -76,6 +77,8 @@ def api_app(
         app.include_router(module.routes, prefix=API)
     app.include_router(health.routes)
     app.include_router(metering.routes)
+    # The last that is added is the first that a request meets: who may not ask is turned away before it is answered.
+    app.add_middleware(AtHand, registry=registry)
     app.add_middleware(Bounded)
     app.add_middleware(OwnPort, around.metrics_port)
     app.add_middleware(Observed, around.meters)

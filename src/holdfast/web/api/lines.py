@@ -1,5 +1,6 @@
 """Models, versions, stages and their moves."""
 
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query
@@ -8,11 +9,11 @@ from starlette.responses import Response
 from holdfast.canonical import Reader
 from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import Facts, MoveStage, NewVersion, Version, documents
+from holdfast.registry import Facts, MoveStage, NewVersion, Stage, Version, documents
 from holdfast.web.api import schemas
 from holdfast.web.api.desk import Actor, Desk, Here, Key, action_of, answer, refusals
 
-__all__ = ["routes"]
+__all__ = ["routes", "said"]
 
 PAGE_MAX = 1_000
 """What a page may hold: half a megabyte of versions."""
@@ -132,10 +133,18 @@ async def stage(
     name, pointer = ModelName(model), StageName(stage)
     async for _ in desk.watch.looks(wait_seconds if if_none_match else 0.0):
         found = await desk.ask(lambda: desk.registry.stage(name, pointer))
-        tag = f'"{found.epoch}"'
-        if tag != if_none_match:
-            return answer(found.to_json(), headers={"etag": tag})
-    return Response(status_code=304, headers={"etag": tag})
+        reply = said(found, if_none_match)
+        if reply.status_code != HTTPStatus.NOT_MODIFIED:
+            break
+    return reply
+
+
+def said(found: Stage, known: str | None) -> Response:
+    """The stage; or that it has not moved, where its epoch is that of the ETag that the caller knows."""
+    tag = f'"{found.epoch}"'
+    if tag == known:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"etag": tag})
+    return answer(found.to_json(), headers={"etag": tag})
 
 
 @routes.post("/models/{model}/stages/{stage}/moves", response_model=schemas.Move, status_code=201)

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from holdfast.canonical import Reader
+from holdfast.database.times import from_text
 from holdfast.names import ModelName
-from holdfast.tracking import RUNS_MAX, NewRun, RunStatus, documents
+from holdfast.tracking import RUNS_MAX, NewRun, Point, RunStatus, documents
 from holdfast.web.api import schemas_of_runs as schemas
 from holdfast.web.api.desk import Actor, Here, answer, refusals
 
@@ -61,7 +62,10 @@ async def log_params(desk: Here, run: RunText, new: schemas.Params) -> Response:
 @routes.post("/runs/{run}/points", status_code=204)
 async def log_points(desk: Here, run: RunText, new: schemas.Points) -> Response:
     """Add points of any metrics, all together or not at all."""
-    points = [documents.point(Reader(point.model_dump(), "point")) for point in new.points]
+    points = [
+        Point(one.name, documents.value(one.value), one.step, None if one.time is None else from_text(one.time))
+        for one in new.points
+    ]
     await desk.ask(lambda: desk.tracking.log_points(run, points))
     return Response(status_code=204)
 
