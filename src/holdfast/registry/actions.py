@@ -8,9 +8,9 @@ __all__ = ["MOVES", "RECORDED", "Action"]
 class Action(StrEnum):
     """The action of an event, written `source:subject:action`.
 
-    source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`.
+    source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`, `access`.
     subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `pointer`, `rollback`, `hold`,
-        `bytes`, `blob`, `checkpoint`.
+        `bytes`, `blob`, `checkpoint`, `user`, `grant`, `token`.
     action: what was done, as a verb in the imperative.
 
     A word, once written into a log, keeps its meaning for ever; new ones are added.
@@ -72,6 +72,27 @@ class Action(StrEnum):
 
     LOG_ACCEPT = "log:checkpoint:accept"
     """A person accepted a log that does not begin with what was seen of it; what was seen is in the details."""
+
+    USER_ADD = "access:user:add"
+    """Somebody was made known to the server; who, is in the details."""
+
+    USER_BIND = "access:user:bind"
+    """A provider of identities signed somebody in for the first time, and is believed from then on."""
+
+    USER_DISABLE = "access:user:disable"
+    """Everything was taken from a user, their tokens included."""
+
+    GRANT_ADD = "access:grant:add"
+    """A user was given a role for some models; which, is in the details."""
+
+    GRANT_REMOVE = "access:grant:remove"
+    """Such a role was taken back."""
+
+    TOKEN_ISSUE = "access:token:issue"  # noqa: S105 - the word for it, and no secret
+    """A token was made; whose, and what it allows, is in the details, and its secret nowhere."""
+
+    TOKEN_REVOKE = "access:token:revoke"  # noqa: S105 - likewise
+    """A token was taken back."""
 
 
 MOVES = frozenset({Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT})
