@@ -6,8 +6,8 @@
     identity = doors.identify(issued.secret)
     identity.may(Role.CONTRIBUTOR, ModelName("fraud-cards"))
 
-Whoever can open the database administers it by definition: who works embedded needs no token. Each change is an event of
-the registry's log, in the transaction of the change, and no event holds a secret.
+Whoever can open the database administers it by definition: who works embedded needs no token. Each change is an event
+of the registry's log, in the transaction of the change, and no event holds a secret.
 """
 
 from holdfast.access.interface import Access, Doors

@@ -1,7 +1,8 @@
 """The secret of a token: `holdfast_`, 32 random bytes in base 62, and a checksum.
 
-The beginning lets scanners find one that was committed by mistake, and the checksum lets them, and a server, tell it from
-a text that only looks like one. A server keeps its SHA-256 alone: with 256 bits of chance in it, nothing slower is needed.
+The beginning lets scanners find one that was committed by mistake, and the checksum lets them, and a server, tell it
+from a text that only looks like one. A server keeps its SHA-256 alone: with 256 bits of chance in it, nothing slower is
+needed.
 """
 
 import hashlib

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from holdfast.access.roles import Ceiling, Grant, Pattern, Role
 from holdfast.access.secret import fingerprint, is_secret, mint
@@ -24,7 +24,7 @@ __all__ = ["SqlAccess", "has_role"]
 _USE_IS_NOTED_EVERY = timedelta(hours=1)
 """Coarse on purpose: a token that is used a thousand times a second is written down once an hour."""
 
-_BEHIND = (
+_BEHIND: Select[Any] = (
     select(
         *(tokens.c.id, tokens.c.role_max, tokens.c.pattern.label("ceiling"), tokens.c.grants),
         *(tokens.c.expires_at, tokens.c.last_used_at, users.c.name, users.c.kind),
@@ -177,7 +177,10 @@ class SqlAccess:
             return None
         first = rows[0]
         ceiling = Ceiling(Role(first.role_max), Pattern(first.ceiling))
-        held = [*(_load_grant(row) for row in rows if row.role is not None), *map(_said, json.loads(first.grants or "[]"))]
+        held = [
+            *(_load_grant(row) for row in rows if row.role is not None),
+            *map(_said, json.loads(first.grants or "[]")),
+        ]
         self._note_use(first, now)
         return Identity(
             user=first.name,
@@ -231,9 +234,7 @@ class SqlAccess:
         connection.execute(insert(users), {**row, "created_at": event, "created_by": actor})
         return _user(connection, new.name)
 
-    def _log(
-        self, connection: Connection, action: Action, actor: str, details: JsonObject, reason: str = ""
-    ) -> str:
+    def _log(self, connection: Connection, action: Action, actor: str, details: JsonObject, reason: str = "") -> str:
         """Appends the event; its time, as text."""
         return to_text(append(connection, Entry(action, reason=reason, details=details), self._clock(), actor).time)
 

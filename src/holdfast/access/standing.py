@@ -1,8 +1,8 @@
 """Who must stand behind a move before a server makes it, whatever the client that asks has judged.
 
-The gate runs where somebody promotes. What it found reaches the server as a verdict, and who approved as approvals, each
-bound to the digests of what was judged. Here the server holds them against its own policy and its own people, in the
-transaction of the move.
+The gate runs where somebody promotes. What it found reaches the server as a verdict, and who approved as approvals,
+each bound to the digests of what was judged. Here the server holds them against its own policy and its own people, in
+the transaction of the move.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class StageAsks:
 def standing(asks: Callable[[ModelName, StageName], StageAsks]) -> Guard:
     """The guard that holds each move against what `asks` says of its stage.
 
-    A rollback goes to what has held the stage, and waits for nobody. A stage is adopted while it has never held anything.
+    A rollback goes to what has held the stage, and waits for nobody. A stage is adopted while it has held nothing.
 
     It raises:
         GateRefused: no verdict for this stage that passed all that is asked.

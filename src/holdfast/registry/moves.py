@@ -2,7 +2,8 @@
 
 (1) the same request again; (2) the requirement: the stage holds what the caller expects; (3) the version, that its
 bytes are meant to be here, and for a rollback, that it has held the stage; (4) the verdict and the approvals, and the
-guard of a server that knows who asks; (5) the event; (6) the pointer. The database refuses (6) without (5), and a stage that does not stand where (5) says it stood.
+guard of a server that knows who asks; (5) the event; (6) the pointer. The database refuses (6) without (5), and a stage
+that does not stand where (5) says it stood.
 """
 
 from datetime import datetime

@@ -81,6 +81,7 @@ class Line:
         self._token = token
         self._sleep = sleep
         self._client: httpx.Client | None = None
+        self.has_token = bool(token)
         self._letting_go: Callable[[], object] = lambda: None
         self._opening = Lock()
 

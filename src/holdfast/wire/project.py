@@ -19,6 +19,7 @@ from holdfast.config import HOME_NAME, Settings
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.names import Reference
+from holdfast.service.credentials import Credentials
 from holdfast.service.line import Line
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from holdfast.upkeep.audit.logbook import Logbook
     from holdfast.upkeep.keep_rules import KeepRules
 
-__all__ = ["Project", "create_project", "open_project", "utc_now"]
+__all__ = ["Project", "create_project", "new_id", "open_project", "utc_now"]
 
 _GIT_SECONDS_MAX = 5.0
 """Git answers who it is from a file or two; a slower answer is a broken network home, and the system user will do."""
@@ -54,7 +55,8 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """An id that nobody has had."""
     return uuid4().hex
 
 
@@ -131,10 +133,10 @@ class Project(AbstractContextManager["Project"]):
         if isinstance(self.names, Line):
             from holdfast.registry.http import HttpRegistry
 
-            return HttpRegistry(self.names, _new_id)
+            return HttpRegistry(self.names, new_id)
         from holdfast.registry.sql import SqlRegistry
 
-        return SqlRegistry(self.names.database(), utc_now, _new_id, grown)
+        return SqlRegistry(self.names.database(), utc_now, new_id, grown)
 
     @cached_property
     def unwatched(self) -> "ProvableRegistry":
@@ -174,11 +176,19 @@ class Project(AbstractContextManager["Project"]):
             return HttpTracking(self.names)
         from holdfast.tracking.sql import SqlTracking
 
-        return SqlTracking(self.names.database(), utc_now, _new_id)
+        return SqlTracking(self.names.database(), utc_now, new_id)
 
     @cached_property
     def actor(self) -> str:
-        """Who is asking: the Git identity, or the system user."""
+        """Who is asking: as the server knows them by their token; else the Git identity, or the system user.
+
+        Raises:
+            Unauthenticated, Unavailable: the server does not know, or does not answer.
+        """
+        if isinstance(self.names, Line) and self.names.has_token:
+            said = self.names.get("/whoami")
+            if isinstance(said, dict) and said.get("user"):
+                return str(said["user"])
         return _actor(self.settings.project)
 
     @property
@@ -330,7 +340,8 @@ def open_project(settings: Settings) -> Project:
 
 
 def _line(settings: Settings) -> Line:
-    return Line(str(settings.url), token=settings.token)
+    url = str(settings.url)
+    return Line(url, token=settings.token or Credentials(settings.credentials).token(url))
 
 
 def _open_store(settings: Settings) -> Store:

@@ -90,7 +90,11 @@ def postgres_triggers(connection: Connection) -> Iterator[str]:
             f"CREATE TRIGGER {table}_refuse_{change} BEFORE {change.upper()} ON {schema}.{table} "
             f"FOR EACH ROW EXECUTE FUNCTION {schema}.holdfast_{name}()"
         )
-    for table, changes in (("users", ("DELETE", "TRUNCATE")), ("tokens", ("DELETE", "TRUNCATE")), ("grants", ("TRUNCATE",))):
+    for table, changes in (
+        ("users", ("DELETE", "TRUNCATE")),
+        ("tokens", ("DELETE", "TRUNCATE")),
+        ("grants", ("TRUNCATE",)),
+    ):
         for change in changes:
             yield (
                 f"CREATE TRIGGER {table}_refuse_{change.lower()} BEFORE {change} ON {schema}.{table} "

@@ -1,6 +1,7 @@
 """The FastAPI application of a server: its routes, its errors."""
 
 import logging
+from typing import Any
 from uuid import uuid4
 
 from fastapi import FastAPI, Request
@@ -8,16 +9,20 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from holdfast.access import Doors
 from holdfast.canonical import JsonObject
 from holdfast.config import VERSION
 from holdfast.errors import HoldfastError
 from holdfast.registry.provable import ProvableRegistry
 from holdfast.service.line import API
 from holdfast.tracking import Tracking
-from holdfast.web.api import evidence, files, health, keeping, lines, proving, runs
+from holdfast.web.answers import answer
+from holdfast.web.api import evidence, files, health, keeping, lines, people, proving, runs
 from holdfast.web.api.bounds import Bounded
 from holdfast.web.api.depot import Depot
-from holdfast.web.api.desk import Desk, answer
+from holdfast.web.api.desk import Desk
+from holdfast.web.api.needs import admit
+from holdfast.web.auth import Known
 from holdfast.web.problems import UNEXPECTED, problem, status_of
 
 __all__ = ["api_app"]
@@ -33,12 +38,20 @@ _MAY_SPEAK = {"unavailable", "not_confirmed", "no_space"}
 _CODES = {404: "not_found", 405: "usage", 413: "too_large"}
 
 
-def api_app(registry: ProvableRegistry, tracking: Tracking, depot: Depot | None = None) -> FastAPI:
-    """The application that gives `registry`, `tracking` and `depot` to everybody who can reach it.
+def api_app(
+    registry: ProvableRegistry,
+    tracking: Tracking,
+    depot: Depot | None = None,
+    access: Doors | None = None,
+) -> FastAPI:
+    """The application that gives `registry`, `tracking` and `depot` to those whom `access` knows, or else to everybody.
 
     With a depot, a version gets its number only when all its bytes are there.
+
+    Raises:
+        LookupError: a route does not say who may ask it.
     """
-    app = FastAPI(
+    app = _Described(
         title="Holdfast",
         version=VERSION,
         summary="Model version control: models, versions, stages, runs and the log of all that happened.",
@@ -47,16 +60,28 @@ def api_app(registry: ProvableRegistry, tracking: Tracking, depot: Depot | None 
         redoc_url=None,
         openapi_url=f"{API}/openapi.json",
     )
-    app.state.desk = Desk(registry, tracking, depot)
-    for module in (lines, evidence, proving, keeping, runs, files):
-        app.include_router(module.routes, prefix=API)
-    app.include_router(health.routes)
+    app.state.desk = Desk(registry, tracking, depot, access)
+    modules = (lines, evidence, proving, keeping, runs, files, people)
+    admit(app, [*((module.routes, API) for module in modules), (health.routes, "")])
     app.add_middleware(Bounded)
+    if access is not None:
+        app.add_middleware(Known, doors=access)
     app.add_exception_handler(HoldfastError, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_exception_handler(Exception, _unexpected)
     return app
+
+
+class _Described(FastAPI):
+    """With the one way to show who one is in its document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        document = super().openapi()
+        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["token"] = {"type": "http", "scheme": "bearer", "description": "A token of `holdfast token create`"}
+        return document
 
 
 async def _refused(request: Request, error: Exception) -> Response:
