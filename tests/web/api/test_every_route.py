@@ -87,15 +87,19 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/tokens"): {"name": "mine"},
     ("POST", "/tokens/{token}/revoke"): {},
     ("PUT", "/replicas/{replica}"): {
-        **{"id": "r1", "model": "churn", "stage": "production", "host": "h", "pid": 1, "url": "u", "version": None},
-        **{
-            "digest": None,
-            "epoch": None,
-            "state": "loading",
-            "error": None,
-            "started_at": MOMENT,
-            "reported_at": MOMENT,
-        },
+        "id": "r1",
+        "model": "churn",
+        "stage": "production",
+        "host": "h",
+        "pid": 1,
+        "url": "u",
+        "version": None,
+        "digest": None,
+        "epoch": None,
+        "state": "loading",
+        "error": None,
+        "started_at": MOMENT,
+        "reported_at": MOMENT,
     },
 }
 
