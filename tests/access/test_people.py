@@ -226,8 +226,10 @@ CHANGES = [
     "UPDATE tokens SET role_max = 'viewer'",
     "UPDATE tokens SET revoked_at = '2026-03-01T09:00:00.000000Z'",
     "DELETE FROM tokens",
-    "INSERT INTO tokens SELECT 'new', 'f', holder, name, role_max, pattern, grants, created_at, created_by, expires_at, "
-    "NULL, NULL FROM tokens",
+    (
+        "INSERT INTO tokens SELECT 'new', 'f', holder, name, role_max, pattern, grants, created_at, created_by, "
+        "expires_at, NULL, NULL FROM tokens"
+    ),
 ]
 
 

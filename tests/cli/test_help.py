@@ -16,6 +16,8 @@ GROUPS = {
     "audit": ["verify", "key", "checkpoint", "proof", "export", "verifier", "accept"],
     "remote": ["add", "list", "remove"],
     "hold": ["add", "lift", "list"],
+    "user": ["add", "list", "grant", "revoke", "disable"],
+    "token": ["create", "list", "revoke"],
 }
 
 EVERY = [name for name in COMMANDS if name not in GROUPS] + [

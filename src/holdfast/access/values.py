@@ -114,7 +114,7 @@ class NewToken:
         name: what the person calls it.
         ceiling: the most that it lets its user do.
         days: until it expires.
-        until: it expires then at the latest; None: only `days` count.
+        until: it expires no later than then; None: only `days` count.
         grants: what it lets its user do beside the user's own grants, by the groups that a provider named; None when no
             provider was asked.
     """

@@ -9,7 +9,7 @@ import pytest
 from holdfast.access import Ceiling, Grant, NewToken, Pattern, Role
 from holdfast.digest import hash_bytes
 from holdfast.names import ModelName, StageName, VersionNumber
-from holdfast.registry import NewVerdict
+from holdfast.registry import NewVerdict, NewVersion
 from holdfast.registry.sql import SqlRegistry
 from tests.web.api.people import People
 
@@ -30,8 +30,6 @@ def churn(people: People, embedded: SqlRegistry) -> People:
 
 
 def new_version(model: str, number: int) -> Any:
-    from holdfast.registry import NewVersion
-
     return NewVersion(ModelName(model), digest(model, number), complete=True)
 
 
@@ -56,9 +54,9 @@ def approve(people: People, who: str, number: int, stage: str = "production", mo
     return people.ask(who, "POST", f"/models/{model}/versions/{number}/approvals", body)
 
 
-def move(people: People, who: str, to: int, stage: str = "production", model: str = "churn", **more: Any) -> Any:
+def move(people: People, who: str, to: int, stage: str = "production", /, **more: Any) -> Any:
     body = {"to": to, "action": PROMOTE, **more}
-    return people.ask(who, "POST", f"/models/{model}/stages/{stage}/moves", body)
+    return people.ask(who, "POST", f"/models/churn/stages/{stage}/moves", body)
 
 
 def code(answer: Any) -> str:

@@ -1,5 +1,4 @@
-"""Every route of the OpenAPI document, asked by nobody, by whoever has a bad token, by each role that is too low, and by
-one that will do."""
+"""Every route of the OpenAPI document: asked by nobody, with bad tokens, in a role too low, and in one that will do."""
 
 import re
 from collections.abc import Iterator
