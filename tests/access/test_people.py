@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from holdfast.access import Ceiling, Grant, Kind, NewToken, NewUser, Pattern, Role
 from holdfast.access.secret import fingerprint, is_secret, mint
-from holdfast.access.sql import SqlAccess
+from holdfast.access.sql import SqlAccess, is_same_person
 from holdfast.database.engine import Database
 from holdfast.errors import AlreadyExists, IntegrityError, NotFound, PermissionRefused, UsageError
 from holdfast.names import ModelName, StageName
@@ -207,6 +207,19 @@ def test_a_sign_in_is_believed_by_subject_and_bound_by_email_once(access: SqlAcc
     access.add_user(NewUser("eve@example.org"), "root")
     with pytest.raises(PermissionRefused, match="another user"):
         access.sign_in("issuer 5", "eve@example.org")
+
+
+@pytest.mark.parametrize(
+    ("author", "same"),
+    [("ana", True), ("Ana <x@example.org>", True), ("A. M. <Ana.M@example.org>", True), ("ana.m@example.org", True),
+     ("bob", False), ("Bob <bob@example.org>", False), ("ana2", False), ("", False)],
+)  # fmt: skip
+def test_an_author_is_known_again_as_git_named_them(
+    access: SqlAccess, database: Database, author: str, *, same: bool
+) -> None:
+    access.add_user(NewUser("ana", email="ana.m@example.org"), "root")
+    with database.view() as connection:
+        assert is_same_person(connection, "ana", author) is same
 
 
 CHANGES = [

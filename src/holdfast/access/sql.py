@@ -19,7 +19,7 @@ from holdfast.names import ModelName, StageName
 from holdfast.registry.actions import Action
 from holdfast.registry.events import Entry, append
 
-__all__ = ["SqlAccess", "has_role"]
+__all__ = ["SqlAccess", "has_role", "is_same_person"]
 
 _USE_IS_NOTED_EVERY = timedelta(hours=1)
 """Coarse on purpose: a token that is used a thousand times a second is written down once an hour."""
@@ -259,6 +259,17 @@ def has_role(connection: Connection, name: str, role: Role, model: ModelName, st
     last = connection.execute(_LAST_SIGN_IN, {"holder": name}).scalar_one_or_none()
     of_groups = () if last is None else tuple(map(_said, json.loads(last)))
     return any(grant.gives(role, model, stage) for grant in (*user.grants, *of_groups))
+
+
+def is_same_person(connection: Connection, name: str, author: str) -> bool:
+    """Whether an author, as a log names them, is the user of that name.
+
+    Before a server asked who people are, logs named them as Git does: `Ana <ana@example.org>`.
+    """
+    user = next(iter(_users(connection, name)), None)
+    known = {name, None if user is None else user.email}
+    said, _, address = author.lower().removesuffix(">").partition(" <")
+    return author in known or said in known or address in known
 
 
 def _refuse_sign_in(why: str) -> NoReturn:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from holdfast.access.roles import Role
-from holdfast.access.sql import has_role
+from holdfast.access.sql import has_role, is_same_person
 from holdfast.errors import ApprovalRequired, GateRefused, PermissionRefused
 from holdfast.names import ModelName, StageName
 from holdfast.registry.actions import Action
@@ -111,7 +111,7 @@ def _require_people(connection: Connection, case: Evidence, wanted: StageAsks) -
         name
         for name, one in last.items()
         if one.id in case.asked.approvals
-        and not (wanted.second_person and name == author)
+        and not (wanted.second_person and is_same_person(connection, name, author))
         and has_role(connection, name, Role.APPROVER, case.version.model, case.stage.name)
     )
     if len(counted) < wanted.approvals_min:

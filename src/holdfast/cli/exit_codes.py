@@ -71,15 +71,7 @@ _MOVING = ("gate_refused", "stage_moved", "not_confirmed")
 """What may keep a stage from moving, or a replica from following."""
 
 ENDINGS: dict[str, tuple[str, ...]] = {
-    "init": (
-        "usage",
-        "not_found",
-        "already_exists",
-        "unavailable",
-        "no_space",
-        "permission_refused",
-        "unauthenticated",
-    ),
+    "init": (*(code for code in _OPENING if code not in {"integrity", "no_project"}), "already_exists"),
     "inventory": ("usage", "not_found", "permission_refused"),
     "run": _OPENING,
     "snapshot": (*_OPENING, "too_large", "source_changed"),

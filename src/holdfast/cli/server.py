@@ -20,7 +20,7 @@ from holdfast.config import Settings
 from holdfast.errors import MissingExtra, UsageError
 from holdfast.web.listening import Tls, address_of, listen, serve
 from holdfast.wire import open_files, open_project
-from holdfast.wire.people import open_doors, open_guarded
+from holdfast.wire.people import open_doors, open_groups, open_guarded
 
 app = typer.Typer()
 
@@ -78,6 +78,7 @@ def _looked_at(*, asks: bool) -> Settings:
         project.unwatched.log(limit=1)
         if asks:
             open_guarded(project)
+            open_groups(project)
             _require_admin(open_doors(project))
         return project.settings
 
@@ -95,13 +96,16 @@ def _answer(settings: Settings, listening: socket.socket, tls: Tls | None, *, as
     """The work of one process."""
     from holdfast.web.api.app import api_app
     from holdfast.web.api.depot import Depot
+    from holdfast.web.oidc import Provider
 
     with open_project(settings) as project:
         files = open_files(project)
         depot = Depot(files.store, files.transport, files.undisturbed)
         registry = open_guarded(project) if asks else project.unwatched
         access = open_doors(project) if asks else None
-        serve(api_app(registry, project.tracking, depot, access), listening, tls)
+        issuer, client = settings.oidc_issuer, settings.oidc_client_id
+        provider = Provider(issuer, client, open_groups(project)) if issuer and client and asks else None
+        serve(api_app(registry, project.tracking, depot, access, provider), listening, tls)
 
 
 def _asks(host: str, auth: bool | None) -> bool:

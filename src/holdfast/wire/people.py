@@ -10,12 +10,13 @@ from holdfast.wire.project import Project, new_id, utc_now
 
 if TYPE_CHECKING:
     from holdfast.access import Access
+    from holdfast.access.groups import Groups
     from holdfast.access.sql import SqlAccess
     from holdfast.access.standing import StageAsks
     from holdfast.flow.gate import Policy
     from holdfast.registry.provable import ProvableRegistry
 
-__all__ = ["open_access", "open_doors", "open_guarded", "whoami"]
+__all__ = ["open_access", "open_doors", "open_groups", "open_guarded", "whoami"]
 
 
 def open_access(project: Project) -> "Access":
@@ -61,6 +62,17 @@ def open_guarded(project: Project) -> "ProvableRegistry":
         return _asks(policy, model, stage)
 
     return SqlRegistry(project.names.database(), utc_now, new_id, guard=standing(asks))
+
+
+def open_groups(project: Project) -> "Groups":
+    """What the policy of the project grants to the groups that a provider names.
+
+    Raises:
+        UsageError: the policy file is not valid.
+    """
+    from holdfast.access.groups import Groups
+
+    return Groups.parse(project.policy.document.get("access", {}), project.policy.where)
 
 
 def whoami(project: Project) -> JsonObject:

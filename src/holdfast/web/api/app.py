@@ -23,6 +23,7 @@ from holdfast.web.api.depot import Depot
 from holdfast.web.api.desk import Desk
 from holdfast.web.api.needs import admit
 from holdfast.web.auth import Known
+from holdfast.web.oidc import Provider
 from holdfast.web.problems import UNEXPECTED, problem, status_of
 
 __all__ = ["api_app"]
@@ -43,10 +44,11 @@ def api_app(
     tracking: Tracking,
     depot: Depot | None = None,
     access: Doors | None = None,
+    provider: Provider | None = None,
 ) -> FastAPI:
     """The application that gives `registry`, `tracking` and `depot` to those whom `access` knows, or else to everybody.
 
-    With a depot, a version gets its number only when all its bytes are there.
+    With a depot, a version gets its number only when all its bytes are there. With a provider, people sign in there.
 
     Raises:
         LookupError: a route does not say who may ask it.
@@ -60,12 +62,12 @@ def api_app(
         redoc_url=None,
         openapi_url=f"{API}/openapi.json",
     )
-    app.state.desk = Desk(registry, tracking, depot, access)
+    app.state.desk = Desk(registry, tracking, depot, access, provider)
     modules = (lines, evidence, proving, keeping, runs, files, people)
     admit(app, [*((module.routes, API) for module in modules), (health.routes, "")])
     app.add_middleware(Bounded)
     if access is not None:
-        app.add_middleware(Known, doors=access)
+        app.add_middleware(Known, doors=access, sign_in=None if provider is None else provider.to_json())
     app.add_exception_handler(HoldfastError, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(HTTPException, _unrouted)

@@ -20,6 +20,7 @@ from holdfast.web.api.caller import Caller, caller_of
 from holdfast.web.api.depot import Depot
 from holdfast.web.api.schemas import Refusal
 from holdfast.web.api.watch import Watch
+from holdfast.web.oidc import Provider
 
 __all__ = ["Actor", "Bytes", "Desk", "Here", "Key", "Who", "action_of", "answer", "refusals"]
 
@@ -40,15 +41,22 @@ class Desk:
         tracking: runs.
         depot: bytes; None where there are none, and no version needs any.
         access: who people are; None where nobody is asked.
+        provider: signs people in; None where tokens are given out by hand.
     """
 
     def __init__(
-        self, registry: ProvableRegistry, tracking: Tracking, depot: Depot | None, access: Doors | None = None
+        self,
+        registry: ProvableRegistry,
+        tracking: Tracking,
+        depot: Depot | None,
+        access: Doors | None = None,
+        provider: Provider | None = None,
     ) -> None:
         self.registry = registry
         self.tracking = tracking
         self.depot = depot
         self.access = access
+        self.provider = provider
         self._owners: dict[str, tuple[ModelName | None, str]] = {}
         self.watch = Watch(self._last_event)
 

@@ -2,18 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from holdfast.access import Access, Ceiling, Doors, Grant, Kind, NewToken, NewUser, Pattern, Role
+from holdfast.access import Ceiling, Doors, Grant, Issued, Kind, NewToken, NewUser, Pattern, Role
 from holdfast.errors import NotFound, PermissionRefused
 from holdfast.names import StageName
 from holdfast.web.api import schemas_of_people as schemas
 from holdfast.web.api.caller import Caller
 from holdfast.web.api.desk import Actor, Here, Who, answer, refusals
 from holdfast.web.api.needs import Concern, needs
+from holdfast.web.auth import bearer, unauthenticated
 
 __all__ = ["routes"]
+
+_SIGN_IN_DAYS = 0.5
+"""A working day: what a provider takes from somebody is gone by the next one."""
 
 UserText = Annotated[str, Path(max_length=256, examples=["ana"])]
 TokenId = Annotated[str, Path(max_length=64)]
@@ -28,7 +32,7 @@ async def _people(desk: Here) -> Doors:
     return desk.access
 
 
-People = Annotated[Access, Depends(_people)]
+People = Annotated[Doors, Depends(_people)]
 """Users, grants and tokens."""
 
 
@@ -38,6 +42,21 @@ async def whoami(who: Who) -> Response:
     if who.identity is None:
         return answer({"user": None, "kind": None, "token": None, "expires_at": None, "grants": []})
     return answer(who.identity.to_json())
+
+
+@routes.post("/sign-in", response_model=schemas.Issued, status_code=201)
+async def sign_in(request: Request, desk: Here, people: People) -> Response:
+    """A token for whom the provider's token in the `Authorization` header speaks of; it is good for half a day."""
+    said, provider = bearer(request.scope["headers"]), desk.provider
+    if provider is None:
+        raise unauthenticated("this server knows no provider of identities")
+    found = await desk.ask(lambda: provider.signed_in(said))
+
+    def issue() -> Issued:
+        user = people.sign_in(found.subject, found.email)
+        return people.issue(NewToken(user.name, "sign-in", days=_SIGN_IN_DAYS, grants=found.grants), user.name)
+
+    return answer((await desk.ask(issue)).to_json(), 201)
 
 
 @routes.get("/users", response_model=schemas.Users, dependencies=[needs(Role.ADMIN, Concern.PROJECT)])
