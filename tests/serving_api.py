@@ -19,6 +19,7 @@ from holdfast.web.api.app import api_app
 from holdfast.web.api.depot import Depot
 from holdfast.web.api.schemas import Refusal
 from holdfast.web.listening import address_of, listen
+from holdfast.web.oidc import Provider
 
 _END_SECONDS_MAX = 30.0
 
@@ -87,10 +88,13 @@ def api_server(
     tracking: Tracking | None = None,
     depot: Depot | None = None,
     access: Doors | None = None,
+    provider: Provider | None = None,
 ) -> Iterator[str]:
     """The URL of a server, while this lasts; what it has not is not asked for."""
     listening = listen()
-    app = HeldToItsWord(api_app(cast("ProvableRegistry", registry), cast("Tracking", tracking), depot, access))
+    app = HeldToItsWord(
+        api_app(cast("ProvableRegistry", registry), cast("Tracking", tracking), depot, access, provider)
+    )
     config = uvicorn.Config(app, loop="asyncio", http="httptools", ws="none", lifespan="on", log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -10,7 +10,7 @@ import typer
 from holdfast.access import EVERYTHING, Ceiling, Grant, Kind, NewToken, NewUser, Pattern, Role, Token, User
 from holdfast.access.secret import is_secret
 from holdfast.access.values import DAYS_DEFAULT, DAYS_MAX
-from holdfast.canonical import JsonObject
+from holdfast.canonical import JsonObject, Reader
 from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, Reason, here
 from holdfast.cli.output import Output, table
@@ -19,6 +19,7 @@ from holdfast.errors import Unauthenticated, UsageError
 from holdfast.names import StageName
 from holdfast.service.credentials import Credentials
 from holdfast.service.line import Line
+from holdfast.service.sign_in import Asked, by_browser, by_device
 from holdfast.wire.people import open_access
 from holdfast.wire.people import whoami as asked_who
 
@@ -152,10 +153,16 @@ def revoke_token(
 
 
 @app.command(epilog=epilog("login", "holdfast login https://registry.example.org"))
-def login(url: UrlOption = None, as_json: AsJson = False) -> None:
-    """Keep a token for a server: read from standard input, or asked for on a terminal."""
+def login(
+    url: UrlOption = None,
+    with_token: Annotated[bool, typer.Option("--with-token", help="Read a token from standard input.")] = False,
+    device: Annotated[bool, typer.Option("--device", help="Show a code to type into a browser elsewhere.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Sign in at a server with the browser, or with a token where it has no provider; and keep what it gives."""
     server = _named(url)
-    secret = _read_secret()
+    asked = None if with_token else _sign_in_at(server)
+    secret = _read_secret() if asked is None else _signed_in(server, asked, device=device)
     said = _asked(server, secret)
     path = Credentials(credentials_path()).keep(server, secret)
     value: JsonObject = {"url": server, "user": said["user"], "kept_in": str(path)}
@@ -185,6 +192,25 @@ def _named(url: str | None) -> str:
     if not server:
         raise UsageError("no server is named", hint="Say which: holdfast login https://registry.example.org")
     return server
+
+
+def _sign_in_at(server: str) -> Asked | None:
+    """Where the server has people sign in; None where tokens are given out by hand."""
+    try:
+        Line(server).get("/whoami")
+    except Unauthenticated as error:
+        said = error.details.get("sign_in")
+        if isinstance(said, dict):
+            return Asked(str(said.get("issuer")), str(said.get("client_id")))
+    return None
+
+
+def _signed_in(server: str, asked: Asked, *, device: bool) -> str:
+    """The server's token for whoever signs in at its provider."""
+    say = Output(as_json=True).talk
+    shown = by_device(asked, say) if device else by_browser(asked, say)
+    said = Line(server, token=shown).send("POST", "/sign-in")
+    return Reader(said, "sign-in").text("token")
 
 
 def _read_secret() -> str:

@@ -1,8 +1,8 @@
 """Whom a provider of identities signs in: its token is read once, at the sign-in, and held to what OpenID Connect asks.
 
-The provider's word is a signed token (RFC 7519). It counts when it was signed by a key that the provider publishes, with
-one of two algorithms, for this server, by this provider, a short time ago. Keys are fetched from where the provider's
-own document says (OpenID Connect Discovery 1.0), and again when a token names one that is not known: they change.
+The provider's word is a signed token (RFC 7519). It counts when it was signed by a key that the provider publishes,
+with one of two algorithms, for this server, by this provider, a short time ago. Keys are fetched from where its
+document says (OpenID Connect Discovery 1.0), and again when a token names one that is not known: they change.
 """
 
 import time
