@@ -49,6 +49,7 @@ COMMANDS: dict[str, str] = {
     "restore": "archive",
     "gc": "space",
     "hold": "space",
+    "backup": "backup",
     "audit": "audit",
     "doctor": "upkeep",
     "demo": "demo",
