@@ -52,6 +52,7 @@ def configure(port: int, folder: Path) -> None:
             "PKCE_REQUIRED": True,
             "OAUTH2_VALIDATOR_CLASS": f"{__name__}.validator",
             "ALLOWED_REDIRECT_URI_SCHEMES": ["http"],
+            "OAUTH_DEVICE_VERIFICATION_URI": f"http://127.0.0.1:{port}/o/device/",
             "DEVICE_FLOW_INTERVAL": 1,
         },
     )
@@ -79,6 +80,8 @@ def __getattr__(name: str) -> Any:
         from django.urls import include, path
 
         return [
+            path("o/.well-known/openid-configuration", discovery),
+            path("o/token/", token),
             path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
             path("rotate", rotate),
             path("forge", forge),
@@ -98,6 +101,30 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(name)
 
 
+def discovery(request: Any) -> Any:
+    """The provider's own document, and where its codes for devices are, which it leaves out."""
+    from django.http import JsonResponse
+    from oauth2_provider.views import ConnectDiscoveryInfoView
+
+    said = json.loads(ConnectDiscoveryInfoView.as_view()(request).content)
+    return JsonResponse({**said, "device_authorization_endpoint": f"{said['issuer']}/device-authorization/"})
+
+
+def token(request: Any) -> Any:
+    """The provider's own answer; where a code for a device was exchanged, with the token of who typed it in beside."""
+    from django.http import JsonResponse
+    from oauth2_provider.models import AccessToken
+    from oauth2_provider.views import TokenView
+
+    answer = TokenView.as_view()(request)
+    said = json.loads(answer.content)
+    if "device_code" not in request.POST or "access_token" not in said:
+        return answer
+    user = AccessToken.objects.get(token=said["access_token"]).user
+    claims = {"aud": DEVICE, "sub": str(user.pk), "email": user.email}
+    return JsonResponse({**said, "id_token": signed(claims)})
+
+
 def rotate(_request: Any) -> Any:
     from django.http import JsonResponse
     from oauth2_provider.settings import oauth2_settings
@@ -109,6 +136,11 @@ def rotate(_request: Any) -> Any:
 def forge(request: Any) -> Any:
     """A token with claims of the asker's own over those of a good one, signed as a good one is."""
     from django.http import HttpResponse
+
+    return HttpResponse(signed(json.loads(request.GET.get("claims", "{}"))), content_type="text/plain")
+
+
+def signed(claims: dict[str, Any]) -> str:
     from joserfc import jwt
     from joserfc.jwk import RSAKey
     from oauth2_provider.settings import oauth2_settings
@@ -117,8 +149,8 @@ def forge(request: Any) -> Any:
     now = int(time.time())
     good = {"iss": oauth2_settings.OIDC_ISS_ENDPOINT, "aud": CLIENT, "sub": "7", "iat": now, "exp": now + 300}
     good |= {"email": "eve@example.org", "email_verified": True}
-    claims = {k: v for k, v in {**good, **json.loads(request.GET.get("claims", "{}"))}.items() if v is not None}
-    return HttpResponse(jwt.encode({"alg": "RS256", "kid": key.thumbprint()}, claims, key), content_type="text/plain")
+    said = {name: value for name, value in {**good, **claims}.items() if value is not None}
+    return jwt.encode({"alg": "RS256", "kid": key.thumbprint()}, said, key)
 
 
 class Quiet(WSGIRequestHandler):
@@ -132,7 +164,11 @@ def main(port: int, folder: Path) -> None:
     from django.core.management import call_command
     from django.core.wsgi import get_wsgi_application
     from oauth2_provider.models import Application
+    from oauth2_provider.views import device as devices
 
+    # Its library says the scope in the answer as well, which this class does not take.
+    plain = devices.DeviceCodeResponse
+    devices.DeviceCodeResponse = lambda scope=None, **said: plain(**said)
     call_command("migrate", verbosity=0)
     shared = {"client_type": "public", "skip_authorization": True, "algorithm": "RS256", "client_secret": ""}
     Application.objects.create(

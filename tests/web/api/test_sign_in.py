@@ -26,6 +26,7 @@ from holdfast.cli.app import run
 from holdfast.database.engine import Database
 from holdfast.errors import Unauthenticated, Unavailable, UsageError
 from holdfast.registry.sql import SqlRegistry
+from holdfast.service.sign_in import Asked, by_device
 from holdfast.tracking.sql import SqlTracking
 from holdfast.web import oidc
 from holdfast.web.listening import listen
@@ -237,6 +238,33 @@ def test_a_person_signs_in_with_the_browser(
     headers = {"authorization": f"Bearer {secret}"}
     assert httpx.put(f"{server}/api/v1/models/fraud-cards", json={}, headers=headers).status_code == 200
     assert httpx.put(f"{server}/api/v1/models/churn", json={}, headers=headers).status_code == 403
+
+
+def test_a_person_signs_in_by_a_code_typed_elsewhere(issuer: str) -> None:
+    said: list[str] = []
+    pauses: list[float] = []
+
+    def later(seconds: float) -> None:
+        pauses.append(seconds)
+        time.sleep(seconds)
+        if len(pauses) > 1:  # the first question finds nobody who has typed it
+            type_code(issuer, said[1].split()[-1])
+
+    token = by_device(Asked(issuer, "holdfast-device"), said.append, later)
+    assert len(pauses) > 1
+    assert "/device" in said[0]
+    assert Provider(issuer, "holdfast-device").signed_in(token).email == "cleo@example.org"
+    with pytest.raises(Unauthenticated):
+        Provider(issuer, "holdfast").signed_in(token)
+
+
+def type_code(issuer: str, code: str) -> None:
+    """What a person does in a browser of theirs."""
+    with httpx.Client(headers={"x-person": "cleo@example.org"}) as client:
+        answer = client.post(f"{issuer}/device/", data={"user_code": code})
+        assert answer.is_redirect, answer.text
+        confirmed = client.post(str(httpx.URL(issuer).join(answer.headers["location"])), data={"action": "accept"})
+        assert confirmed.status_code < 400, confirmed.text
 
 
 def test_the_route_itself_refuses_what_does_not_count(server: str, issuer: str, access: SqlAccess) -> None:
