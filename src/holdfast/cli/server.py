@@ -18,6 +18,7 @@ from holdfast.cli.options import AsJson, here
 from holdfast.cli.output import Output
 from holdfast.config import Settings
 from holdfast.errors import MissingExtra, UsageError
+from holdfast.web.apart import apart
 from holdfast.web.listening import Tls, address_of, listen, serve
 from holdfast.wire import open_files, open_project
 from holdfast.wire.people import open_doors, open_groups, open_guarded
@@ -73,6 +74,15 @@ def _supervisor() -> Callable[[int, Callable[[], None]], None]:
 
 def _looked_at(*, asks: bool) -> Settings:
     """The project around the current folder; what is wrong with it is said here, and not by each process."""
+    settings = here().settings
+    if "://" in settings.store_url:
+        apart(partial(_look, asks=asks))
+    else:
+        _look(asks=asks)
+    return settings
+
+
+def _look(*, asks: bool) -> None:
     with here() as project:
         open_files(project)
         project.unwatched.log(limit=1)
@@ -80,7 +90,6 @@ def _looked_at(*, asks: bool) -> Settings:
             open_guarded(project)
             open_groups(project)
             _require_admin(open_doors(project))
-        return project.settings
 
 
 def _require_admin(doors: Doors) -> None:
