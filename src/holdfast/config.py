@@ -11,6 +11,8 @@
 | `HOLDFAST_OIDC_ISSUER` | who signs people in to a server started here | none |
 | `HOLDFAST_OIDC_CLIENT_ID` | as what that issuer knows the server | none |
 | `XDG_CONFIG_HOME` | where `holdfast login` keeps tokens, in `holdfast/` | `~/.config` |
+| `HOLDFAST_WEBHOOK_HOSTS` | hosts, with commas between, that webhooks may name wherever they are | none |
+| `HOLDFAST_WEBHOOK_KEY` | 32 bytes in base 64 that seal the secrets of webhooks | `webhooks.key` in the home |
 | `XDG_STATE_HOME` | where what was seen of each log is remembered, in `holdfast/` | `~/.local/state` |
 """
 
@@ -50,6 +52,8 @@ class Settings:
         oidc_client_id: as what that issuer knows the server.
         state: what this user remembers across projects; outside of them, so that putting back an old copy of a project
             leaves it alone.
+        webhook_hosts: hosts that webhooks may name wherever they are.
+        webhook_key: seals the secrets of webhooks; None: the key in the home does.
     """
 
     home: Path
@@ -63,6 +67,8 @@ class Settings:
     credentials: Path | None = None
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
+    webhook_hosts: tuple[str, ...] = ()
+    webhook_key: str | None = field(default=None, repr=False)
 
     @classmethod
     def at(cls, home: Path, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -80,6 +86,8 @@ class Settings:
             credentials=credentials_path(environment),
             oidc_issuer=environment.get("HOLDFAST_OIDC_ISSUER") or None,
             oidc_client_id=environment.get("HOLDFAST_OIDC_CLIENT_ID") or None,
+            webhook_hosts=_names(environment.get("HOLDFAST_WEBHOOK_HOSTS", "")),
+            webhook_key=environment.get("HOLDFAST_WEBHOOK_KEY") or None,
         )
 
     @classmethod
@@ -132,6 +140,10 @@ def credentials_path(environment: Mapping[str, str] = os.environ) -> Path | None
     """The file in which this user keeps tokens; None where the user has no home."""
     folder = _folder(environment, "XDG_CONFIG_HOME", ".config")
     return None if folder is None else folder / "credentials.json"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip().lower()))
 
 
 def _folder(environment: Mapping[str, str], name: str, default: str) -> Path | None:

@@ -13,7 +13,7 @@ LAYERS = (
     {"wire"},
     {"serving"},
     {"bridges"},
-    {"flow", "upkeep"},
+    {"flow", "upkeep", "webhooks"},
     {"runtime"},
     {"access"},
     {"registry", "tracking", "store"},
@@ -38,6 +38,8 @@ ADAPTERS = {
     "holdfast.tracking.sql": "the runs in a database",
     "holdfast.access.sql": "the people in a database",
     "holdfast.access.http": "the people of a server",
+    "holdfast.registry.webhooks.sql": "the webhooks in a database",
+    "holdfast.registry.webhooks.http": "the webhooks behind a server",
     "holdfast.registry.http": "the registry behind a server",
     "holdfast.tracking.http": "the runs behind a server",
 }

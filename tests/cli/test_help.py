@@ -19,6 +19,7 @@ GROUPS = {
     "hold": ["add", "lift", "list"],
     "user": ["add", "list", "grant", "revoke", "disable"],
     "token": ["create", "list", "revoke"],
+    "webhook": ["add", "list", "test", "rotate", "resume", "remove"],
 }
 
 EVERY = [name for name in COMMANDS if name not in GROUPS] + [

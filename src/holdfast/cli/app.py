@@ -40,6 +40,7 @@ COMMANDS: dict[str, str] = {
     "whoami": "people",
     "user": "people",
     "token": "people",
+    "webhook": "webhook",
     "remote": "remote",
     "push": "remote",
     "pull": "remote",

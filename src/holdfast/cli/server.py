@@ -1,13 +1,15 @@
 """`server`: the registry, its runs and its store for many, over HTTP."""
 
 import ipaddress
-import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
 
 import typer
 
@@ -18,16 +20,55 @@ from holdfast.cli.options import AsJson, here
 from holdfast.cli.output import Output
 from holdfast.config import Settings
 from holdfast.errors import MissingExtra, UsageError
+from holdfast.store.disk import refusing
+from holdfast.store.scratch import scratch, sweep
 from holdfast.web.apart import apart
 from holdfast.web.listening import Tls, address_of, listen, serve
-from holdfast.wire import open_files, open_project
+from holdfast.web.logs import LogFormat, begin_logging
+from holdfast.wire import Project, open_files, open_project
 from holdfast.wire.people import open_doors, open_groups, open_guarded
+from holdfast.wire.webhooks import open_census, open_deliverer, open_webhooks
+
+if TYPE_CHECKING:
+    from holdfast.web.oidc import Provider
 
 app = typer.Typer()
+
+_COUNTERS = "counters-"
+"""How the names of folders with counters begin."""
 
 _WORKERS_MAX = 64
 """Each has a database connection of its own for every request under way; a machine with more cores wants a second
 server."""
+
+
+_DRAIN_SECONDS_MAX = 300.0
+"""What balances the load has looked by then, however seldom it looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """What the processes of a server have in common.
+
+    Attributes:
+        settings: of the project.
+        sockets: where they listen: for the API, and for metrics where those have a port of their own.
+        metrics_port: that port.
+        counting: the folder in which they count.
+        drain_seconds: how long they go on when they are told to end.
+        tls: what they speak TLS with.
+        asks: whether they ask who people are.
+        name: of this server; nobody else has it.
+    """
+
+    settings: Settings
+    sockets: tuple[socket.socket, ...]
+    metrics_port: int | None
+    counting: Path
+    drain_seconds: float
+    tls: Tls | None
+    asks: bool
+    name: str = field(default_factory=lambda: uuid4().hex)
 
 
 @app.command(epilog=epilog("server", "holdfast server --port 8080"))
@@ -35,6 +76,20 @@ def server(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8080,
     workers: Annotated[int, typer.Option("--workers", min=1, max=_WORKERS_MAX, help="Processes that answer.")] = 2,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option("--metrics-port", min=0, max=65535, help="Answer /metrics there, and not beside the API."),
+    ] = None,
+    log_format: Annotated[LogFormat, typer.Option("--log-format", help="Lines for people, or JSON.")] = "text",
+    drain_seconds: Annotated[
+        float,
+        typer.Option(
+            "--drain-seconds",
+            min=0.0,
+            max=_DRAIN_SECONDS_MAX,
+            help="When told to end: how long to answer on while /readyz says 503.",
+        ),
+    ] = 0.0,
     auth: Annotated[
         bool | None,
         typer.Option("--auth/--no-auth", help="Ask who they are; by default, unless only this machine can ask."),
@@ -47,18 +102,21 @@ def server(
 ) -> int:
     """Give this project's registry, runs and store to others over HTTP; they name it in HOLDFAST_URL."""
     asks, tls = _asks(host, auth), _tls(certificate, key)
-    settings, supervise = _looked_at(asks=asks), _supervisor()
-    listening = listen(host, port)
-    url = address_of(listening, tls)
-    value: JsonObject = {"url": url, "pid": os.getpid(), "workers": workers, "auth": asks}
-    said = "asks who you are: holdfast login" if asks else "asks nobody who they are"
-    lines = [f"serving {settings.home} at {url}", f"use it: export HOLDFAST_URL={url}", f"it {said}"]
+    settings, supervise = _looked_at(asks=asks), _supervisor(log_format)
+    ports = [port] if metrics_port is None else [port, metrics_port]
+    sockets = tuple(listen(host, one) for one in ports)
+    urls = [address_of(one, tls) for one in sockets]
+    value: JsonObject = {"url": urls[0], "pid": os.getpid(), "workers": workers, "metrics": f"{urls[-1]}/metrics"}
+    value["auth"] = asks
+    lines = [f"serving {settings.home} at {urls[0]}", f"use it: export HOLDFAST_URL={urls[0]}"]
     Output(as_json=as_json).result(value, lines)
-    supervise(workers, partial(_answer, settings, listening, tls, asks=asks))
+    own = None if metrics_port is None else sockets[-1].getsockname()[1]
+    with _counting(settings) as folder:
+        supervise(workers, partial(_answer, _Serving(settings, sockets, own, folder, drain_seconds, tls, asks)))
     return SUCCESS
 
 
-def _supervisor() -> Callable[[int, Callable[[], None]], None]:
+def _supervisor(log_format: LogFormat) -> Callable[[int, Callable[[int], None]], None]:
     """What keeps the processes at work, once it is known that they can be."""
     try:
         import holdfast.web.api.app  # noqa: F401 - before the processes are forked: they share what is imported
@@ -67,8 +125,7 @@ def _supervisor() -> Callable[[int, Callable[[], None]], None]:
         raise MissingExtra(
             f"a server needs {error.name}", hint="Install what it needs: pip install 'holdfast[server]'"
         ) from error
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    begin_logging(log_format)
     return supervise
 
 
@@ -85,6 +142,7 @@ def _looked_at(*, asks: bool) -> Settings:
 def _look(*, asks: bool) -> None:
     with here() as project:
         open_files(project)
+        open_webhooks(project)
         project.unwatched.log(limit=1)
         if asks:
             open_guarded(project)
@@ -101,20 +159,48 @@ def _require_admin(doors: Doors) -> None:
         )
 
 
-def _answer(settings: Settings, listening: socket.socket, tls: Tls | None, *, asks: bool) -> None:
+@contextmanager
+def _counting(settings: Settings) -> Iterator[Path]:
+    """An empty folder for counters; it goes with the server, and what one that was killed left goes now."""
+    with refusing(settings.scratch):
+        settings.scratch.mkdir(mode=0o700, exist_ok=True)
+    sweep(settings.scratch, _COUNTERS)
+    with scratch(settings.scratch, _COUNTERS) as mine:
+        yield mine.path
+
+
+def _answer(serving: _Serving, place: int) -> None:
     """The work of one process."""
     from holdfast.web.api.app import api_app
     from holdfast.web.api.depot import Depot
-    from holdfast.web.oidc import Provider
+    from holdfast.web.api.desk import Around
+    from holdfast.web.api.meters import Shared
 
-    with open_project(settings) as project:
+    with open_project(serving.settings) as project:
         files = open_files(project)
         depot = Depot(files.store, files.transport, files.undisturbed)
-        registry = open_guarded(project) if asks else project.unwatched
-        access = open_doors(project) if asks else None
-        issuer, client = settings.oidc_issuer, settings.oidc_client_id
-        provider = Provider(issuer, client, open_groups(project)) if issuer and client and asks else None
-        serve(api_app(registry, project.tracking, depot, access, provider), listening, tls)
+        meters = Shared(serving.counting).join(place)
+        around = Around(
+            webhooks=open_webhooks(project),
+            deliverer=open_deliverer(project, f"{serving.name}-{place}", meters.told),
+            census=open_census(project),
+            meters=meters,
+            metrics_port=serving.metrics_port,
+            access=open_doors(project) if serving.asks else None,
+            provider=_provider(project) if serving.asks else None,
+        )
+        registry = open_guarded(project) if serving.asks else project.unwatched
+        api = api_app(registry, project.tracking, depot, around)
+        end = api.state.desk.watch.end
+        serve(api, *serving.sockets, before_the_end=end, drain_seconds=serving.drain_seconds, tls=serving.tls)
+
+
+def _provider(project: Project) -> "Provider | None":
+    """Who signs people in; None where tokens are given out by hand."""
+    from holdfast.web.oidc import Provider
+
+    issuer, client = project.settings.oidc_issuer, project.settings.oidc_client_id
+    return Provider(issuer, client, open_groups(project)) if issuer and client else None
 
 
 def _asks(host: str, auth: bool | None) -> bool:

@@ -8,9 +8,10 @@ __all__ = ["MOVES", "RECORDED", "Action"]
 class Action(StrEnum):
     """The action of an event, written `source:subject:action`.
 
-    source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`, `access`.
+    source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`, `access`, `server`.
     subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `pointer`, `rollback`, `hold`,
-        `bytes`, `blob`, `checkpoint`, `backup`, `user`, `grant`, `token`.
+        `bytes`, `blob`, `checkpoint`, `backup`, `user`, `grant`, `token`,
+        `webhook`.
     action: what was done, as a verb in the imperative.
 
     A word, once written into a log, keeps its meaning for ever; new ones are added.
@@ -96,6 +97,18 @@ class Action(StrEnum):
 
     TOKEN_REVOKE = "access:token:revoke"  # noqa: S105 - likewise
     """A token was taken back."""
+
+    WEBHOOK_ADD = "server:webhook:add"
+    """An address was to be told of events from here on; which of them, is in the details."""
+
+    WEBHOOK_ROTATE = "server:webhook:rotate"
+    """A webhook was given another secret; until when the old one signs too, is in the details."""
+
+    WEBHOOK_RESUME = "server:webhook:resume"
+    """A webhook that had stopped goes on; which event it left out, if any, is in the details."""
+
+    WEBHOOK_REMOVE = "server:webhook:remove"
+    """An address is told of nothing more."""
 
 
 MOVES = frozenset({Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT})

@@ -22,7 +22,7 @@ from holdfast.web.problems import problem, status_of
 
 __all__ = ["IDENTITY", "PUBLIC", "SIGN_IN", "Known", "bearer", "unauthenticated"]
 
-PUBLIC = frozenset({"/healthz", "/readyz", f"{API}/openapi.json"})
+PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", f"{API}/openapi.json"})
 """What everybody is answered: that the server lives, and what can be asked of it."""
 
 SIGN_IN = f"{API}/sign-in"

@@ -1,11 +1,14 @@
 """A process that answers HTTP: one event loop on uvloop and httptools, one listening socket."""
 
+import asyncio
 import logging
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from holdfast.errors import MissingExtra, Unavailable, UsageError
@@ -86,8 +89,22 @@ def address_of(listening: socket.socket, tls: Tls | None = None) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def serve(app: "FastAPI", listening: socket.socket, tls: Tls | None = None) -> None:
+def serve(
+    app: "FastAPI",
+    *listening: socket.socket,
+    before_the_end: Callable[[], object] = lambda: None,
+    drain_seconds: float = 0.0,
+    tls: Tls | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM: stop accepting, finish what is in flight, end the application.
+
+    Args:
+        app: what answers.
+        listening: bound sockets.
+        before_the_end: called when the signal has come, before anything stops: to send away those who wait, and to say
+            that others should be asked from now on.
+        drain_seconds: how long to go on answering after that. A second signal ends it.
+        tls: what to speak TLS with; None for none.
 
     Raises:
         MissingExtra: uvicorn, uvloop or httptools is not installed.
@@ -100,6 +117,22 @@ def serve(app: "FastAPI", listening: socket.socket, tls: Tls | None = None) -> N
         raise MissingExtra(
             "serving needs uvicorn, uvloop and httptools", hint="Install them: pip install 'holdfast[serve]'"
         ) from error
+
+    told = False
+
+    class Draining(uvicorn.Server):
+        """Hears the first signal as a wish to end soon, and the second as one to end now."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            nonlocal told
+            if told or not self.started:
+                super().handle_exit(sig, frame)
+                return
+            told = True
+            loop = asyncio.get_running_loop()  # a signal is heard in the thread of the loop, between two of its steps
+            loop.call_soon_threadsafe(before_the_end)
+            loop.call_soon_threadsafe(loop.call_later, drain_seconds, super().handle_exit, sig, frame)
+
     sys.setswitchinterval(_SWITCH_SECONDS)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     config = uvicorn.Config(
@@ -117,4 +150,4 @@ def serve(app: "FastAPI", listening: socket.socket, tls: Tls | None = None) -> N
         ssl_certfile=None if tls is None else tls.certificate,
         ssl_keyfile=None if tls is None else tls.key,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    Draining(config).run(sockets=list(listening))

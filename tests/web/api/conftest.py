@@ -20,6 +20,7 @@ from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.turns import undisturbed
 from holdfast.tracking.sql import SqlTracking
 from holdfast.web.api.depot import Depot
+from holdfast.web.api.desk import Around
 from tests.serving_api import api_server
 from tests.web.api.people import People, asks
 
@@ -84,7 +85,7 @@ def served(database: Database, folder: Path) -> Iterator[People]:
     tracking = SqlTracking(database, lambda: datetime.now(UTC), lambda: f"run-{next(ids)}")
     kept = LocalStore(folder / "store")
     depot = Depot(kept, FolderTransport(kept.root), partial(undisturbed, Layout(kept.root)))
-    with api_server(registry, tracking, depot, access) as url:
+    with api_server(registry, tracking, depot, Around(access=access)) as url:
         yield People.of(url, access, kept)
 
 

@@ -29,6 +29,7 @@ from holdfast.registry.sql import SqlRegistry
 from holdfast.service.sign_in import Asked, by_device
 from holdfast.tracking.sql import SqlTracking
 from holdfast.web import oidc
+from holdfast.web.api.desk import Around
 from holdfast.web.listening import listen
 from holdfast.web.oidc import Provider
 from tests.serving_api import api_server
@@ -86,7 +87,7 @@ def access(database: Database) -> SqlAccess:
 def server(database: Database, access: SqlAccess, provider: Provider) -> Iterator[str]:
     registry = SqlRegistry(database, lambda: datetime.now(UTC), lambda: "id")
     tracking = SqlTracking(database, lambda: datetime.now(UTC), lambda: "run")
-    with api_server(registry, tracking, None, access, provider) as url:
+    with api_server(registry, tracking, None, Around(access=access, provider=provider)) as url:
         yield url
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Request
@@ -12,17 +13,21 @@ from holdfast.digest import Digest
 from holdfast.errors import NotFound, UsageError
 from holdfast.names import ModelName
 from holdfast.registry import Action
+from holdfast.registry.census import Census
 from holdfast.registry.provable import ProvableRegistry
+from holdfast.registry.webhooks import Webhooks
 from holdfast.service.line import KEY_HEADER
 from holdfast.tracking import Tracking
 from holdfast.web.answers import answer
 from holdfast.web.api.caller import Caller, caller_of
 from holdfast.web.api.depot import Depot
+from holdfast.web.api.meters import Meters
 from holdfast.web.api.schemas import Refusal
 from holdfast.web.api.watch import Watch
 from holdfast.web.oidc import Provider
+from holdfast.webhooks.delivering import Deliverer
 
-__all__ = ["Actor", "Bytes", "Desk", "Here", "Key", "Who", "action_of", "answer", "refusals"]
+__all__ = ["Actor", "Around", "Bytes", "Desk", "Here", "Key", "Who", "action_of", "answer", "refusals"]
 
 _T = TypeVar("_T")
 
@@ -33,6 +38,29 @@ _OWNERS_MAX = 10_000
 """Runs whose model and starter are remembered, since neither ever changes: a megabyte."""
 
 
+@dataclass(frozen=True)
+class Around:
+    """What a server has beside the registry.
+
+    Attributes:
+        webhooks: for administrators; None where there are none.
+        deliverer: tells them of events, as long as the application runs.
+        census: counts what the database holds.
+        meters: count requests.
+        metrics_port: where they are read, if not where everything else is asked.
+        access: who people are; None where nobody is asked.
+        provider: signs people in; None where tokens are given out by hand.
+    """
+
+    webhooks: Webhooks | None = None
+    deliverer: Deliverer | None = None
+    census: Callable[[], Census] | None = None
+    meters: Meters = field(default_factory=Meters)
+    metrics_port: int | None = None
+    access: Doors | None = None
+    provider: Provider | None = None
+
+
 class Desk:
     """Where requests are brought to the registry.
 
@@ -40,25 +68,27 @@ class Desk:
         registry: names.
         tracking: runs.
         depot: bytes; None where there are none, and no version needs any.
-        access: who people are; None where nobody is asked.
-        provider: signs people in; None where tokens are given out by hand.
+        around: what else there is.
+
+    Attributes:
+        streams: how many are being read.
     """
 
     def __init__(
-        self,
-        registry: ProvableRegistry,
-        tracking: Tracking,
-        depot: Depot | None,
-        access: Doors | None = None,
-        provider: Provider | None = None,
+        self, registry: ProvableRegistry, tracking: Tracking, depot: Depot | None, around: Around | None = None
     ) -> None:
         self.registry = registry
         self.tracking = tracking
         self.depot = depot
-        self.access = access
-        self.provider = provider
+        around = around or Around()
+        self.webhooks = around.webhooks
+        self.census = around.census
+        self.meters = around.meters
+        self.access = around.access
+        self.provider = around.provider
         self._owners: dict[str, tuple[ModelName | None, str]] = {}
         self.watch = Watch(self._last_event)
+        self.streams = 0
 
     async def ask(self, call: Callable[[], _T]) -> _T:
         """What `call` answers, from a thread: a database may make it wait, and nobody else shall wait with it."""

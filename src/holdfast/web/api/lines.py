@@ -191,7 +191,9 @@ async def move(
     )
     if asked.action is Action.STAGE_ADOPT:
         who.require(Role.ADMIN, asked.model)
-    return answer((await desk.ask(lambda: desk.registry.move_stage(asked, who.name))).to_json(), 201)
+    moved = await desk.ask(lambda: desk.registry.move_stage(asked, who.name))
+    desk.meters.moved(str(moved.action))
+    return answer(moved.to_json(), 201)
 
 
 @routes.get("/moves", response_model=schemas.MaybeMove, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
