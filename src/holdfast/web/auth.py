@@ -20,13 +20,16 @@ from holdfast.service.line import API
 from holdfast.web.answers import answer
 from holdfast.web.problems import problem, status_of
 
-__all__ = ["IDENTITY", "PUBLIC", "SIGN_IN", "Known", "bearer", "unauthenticated"]
+__all__ = ["CHALLENGE", "IDENTITY", "PUBLIC", "SIGN_IN", "Known", "bearer", "unauthenticated"]
 
 PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", f"{API}/openapi.json"})
 """What everybody is answered: that the server lives, and what can be asked of it."""
 
 SIGN_IN = f"{API}/sign-in"
 """Where the token is a provider's and not ours: this route looks at it itself."""
+
+CHALLENGE = 'Bearer realm="holdfast"'
+"""How a 401 says what to show (RFC 6750, section 3)."""
 
 IDENTITY = "holdfast.identity"
 """Where a request's scope holds who asks."""
@@ -111,4 +114,4 @@ def _refuse(error: HoldfastError, sign_in: Mapping[str, str] | None) -> Any:
         return answer(said, status_of(error), {"retry-after": "1"})
     if sign_in is not None:
         said["error"]["sign_in"] = dict(sign_in)
-    return answer(said, status_of(error), {"www-authenticate": 'Bearer realm="holdfast"', "connection": "close"})
+    return answer(said, status_of(error), {"www-authenticate": CHALLENGE, "connection": "close"})

@@ -62,7 +62,7 @@ class People:
         headers = {**more.pop("headers", {})}
         if who is not None:
             headers["authorization"] = f"Bearer {self.secrets.get(who, who)}"
-        place = path if path.startswith((API, "/healthz", "/readyz")) else API + path
+        place = path if path.startswith((API, "/healthz", "/readyz", "/metrics")) else API + path
         if body is not None:
             more["json"] = body
         return self.client.request(method, self.url + place, headers=headers, **more)

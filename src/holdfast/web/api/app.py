@@ -27,7 +27,7 @@ from holdfast.web.api.desk import Around, Desk
 from holdfast.web.api.metering import OwnPort
 from holdfast.web.api.needs import admit
 from holdfast.web.api.observed import REFUSED, REQUEST, Observed
-from holdfast.web.auth import Known
+from holdfast.web.auth import CHALLENGE, Known
 from holdfast.web.problems import UNEXPECTED, problem, status_of
 from holdfast.webhooks.delivering import Deliverer
 
@@ -40,6 +40,9 @@ _RETRY_SECONDS = "1"
 
 _MAY_SPEAK = {"unavailable", "not_confirmed", "no_space"}
 """Codes from 500 on whose sentences say nothing of the machine; the others may quote a path."""
+
+_BESIDE = {"unavailable": {"retry-after": _RETRY_SECONDS}, "unauthenticated": {"www-authenticate": CHALLENGE}}
+"""The headers that belong to an error."""
 
 _CODES = {404: "not_found", 405: "usage", 413: "too_large"}
 
@@ -119,7 +122,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     said = problem(error)
     if status >= UNEXPECTED and error.code not in _MAY_SPEAK:
         said = _silent(request, error.code, error)
-    return _told(request, said, status, {"retry-after": _RETRY_SECONDS} if error.code == "unavailable" else None)
+    return _told(request, said, status, _BESIDE.get(error.code))
 
 
 async def _misunderstood(request: Request, error: Exception) -> Response:
