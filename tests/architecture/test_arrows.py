@@ -15,6 +15,7 @@ LAYERS = (
     {"bridges"},
     {"flow", "upkeep", "webhooks"},
     {"runtime"},
+    {"access"},
     {"registry", "tracking", "store"},
     {"database", "service"},
     {"manifest"},
@@ -35,6 +36,8 @@ ADAPTERS = {
     "holdfast.store.remote.direct": "the store that works on a remote",
     "holdfast.registry.sql": "the registry in a database",
     "holdfast.tracking.sql": "the runs in a database",
+    "holdfast.access.sql": "the people in a database",
+    "holdfast.access.http": "the people of a server",
     "holdfast.registry.webhooks.sql": "the webhooks in a database",
     "holdfast.registry.webhooks.http": "the webhooks behind a server",
     "holdfast.registry.http": "the registry behind a server",
@@ -43,7 +46,7 @@ ADAPTERS = {
 """Each stands behind a port; `wire` builds it, and modules of the adapter's own folder may lean on it."""
 
 SQL = {"sqlalchemy", "alembic", "psycopg"}
-SQL_SPOKEN_IN = {"database", "registry", "tracking"}
+SQL_SPOKEN_IN = {"access", "database", "registry", "tracking"}
 
 WEB = {"fastapi", "starlette", "uvicorn", "pydantic"}
 WEB_SPOKEN_IN = {"web": WEB, "cli": {"uvicorn"}}

@@ -17,6 +17,8 @@ GROUPS = {
     "remote": ["add", "list", "remove"],
     "backup": ["make", "list", "restore"],
     "hold": ["add", "lift", "list"],
+    "user": ["add", "list", "grant", "revoke", "disable"],
+    "token": ["create", "list", "revoke"],
     "webhook": ["add", "list", "test", "rotate", "resume", "remove"],
 }
 

@@ -9,6 +9,15 @@ from holdfast.cli.exit_codes import ENDINGS, EXIT_CODES
 from tests.commands import Cli
 
 WITHOUT_A_PROJECT = {
+    "user add": ["ana"],
+    "user list": [],
+    "user grant": ["ana", "viewer"],
+    "user revoke": ["ana"],
+    "user disable": ["ana"],
+    "token create": [],
+    "token list": [],
+    "token revoke": ["id"],
+    "whoami": [],
     "adopt": ["churn"],
     "approve": ["churn@1"],
     "archive": ["churn@1"],

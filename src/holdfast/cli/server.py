@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
 
+from holdfast.access import Doors
 from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import SUCCESS, epilog
 from holdfast.cli.options import AsJson, here
@@ -22,10 +23,14 @@ from holdfast.errors import MissingExtra, UsageError
 from holdfast.store.disk import refusing
 from holdfast.store.scratch import scratch, sweep
 from holdfast.web.apart import apart
-from holdfast.web.listening import address_of, listen, serve
+from holdfast.web.listening import Tls, address_of, listen, serve
 from holdfast.web.logs import LogFormat, begin_logging
-from holdfast.wire import open_files, open_project
+from holdfast.wire import Project, open_files, open_project
+from holdfast.wire.people import open_doors, open_groups, open_guarded
 from holdfast.wire.webhooks import open_census, open_deliverer, open_webhooks
+
+if TYPE_CHECKING:
+    from holdfast.web.oidc import Provider
 
 app = typer.Typer()
 
@@ -51,6 +56,8 @@ class _Serving:
         metrics_port: that port.
         counting: the folder in which they count.
         drain_seconds: how long they go on when they are told to end.
+        tls: what they speak TLS with.
+        asks: whether they ask who people are.
         name: of this server; nobody else has it.
     """
 
@@ -59,6 +66,8 @@ class _Serving:
     metrics_port: int | None
     counting: Path
     drain_seconds: float
+    tls: Tls | None
+    asks: bool
     name: str = field(default_factory=lambda: uuid4().hex)
 
 
@@ -81,20 +90,29 @@ def server(
             help="When told to end: how long to answer on while /readyz says 503.",
         ),
     ] = 0.0,
+    auth: Annotated[
+        bool | None,
+        typer.Option("--auth/--no-auth", help="Ask who they are; by default, unless only this machine can ask."),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option("--tls-certificate", help="Speak TLS with this certificate, a PEM file.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--tls-key", help="Its key, a PEM file.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Give this project's registry, runs and store to others over HTTP; they name it in HOLDFAST_URL."""
-    _refuse_beyond_this_machine(host)
-    settings, supervise = _looked_at(), _supervisor(log_format)
+    asks, tls = _asks(host, auth), _tls(certificate, key)
+    settings, supervise = _looked_at(asks=asks), _supervisor(log_format)
     ports = [port] if metrics_port is None else [port, metrics_port]
     sockets = tuple(listen(host, one) for one in ports)
-    urls = [*map(address_of, sockets)]
+    urls = [address_of(one, tls) for one in sockets]
     value: JsonObject = {"url": urls[0], "pid": os.getpid(), "workers": workers, "metrics": f"{urls[-1]}/metrics"}
+    value["auth"] = asks
     lines = [f"serving {settings.home} at {urls[0]}", f"use it: export HOLDFAST_URL={urls[0]}"]
     Output(as_json=as_json).result(value, lines)
     own = None if metrics_port is None else sockets[-1].getsockname()[1]
     with _counting(settings) as folder:
-        supervise(workers, partial(_answer, _Serving(settings, sockets, own, folder, drain_seconds)))
+        supervise(workers, partial(_answer, _Serving(settings, sockets, own, folder, drain_seconds, tls, asks)))
     return SUCCESS
 
 
@@ -111,21 +129,34 @@ def _supervisor(log_format: LogFormat) -> Callable[[int, Callable[[int], None]],
     return supervise
 
 
-def _looked_at() -> Settings:
+def _looked_at(*, asks: bool) -> Settings:
     """The project around the current folder; what is wrong with it is said here, and not by each process."""
     settings = here().settings
     if "://" in settings.store_url:
-        apart(_look)
+        apart(partial(_look, asks=asks))
     else:
-        _look()
+        _look(asks=asks)
     return settings
 
 
-def _look() -> None:
+def _look(*, asks: bool) -> None:
     with here() as project:
         open_files(project)
         open_webhooks(project)
         project.unwatched.log(limit=1)
+        if asks:
+            open_guarded(project)
+            open_groups(project)
+            _require_admin(open_doors(project))
+
+
+def _require_admin(doors: Doors) -> None:
+    if not doors.has_admin():
+        raise UsageError(
+            "this server would ask everybody who they are, and nobody could be let in: the project has no admin",
+            hint="Make one here: holdfast user add NAME; holdfast user grant NAME admin; "
+            "holdfast token create --user NAME. Or serve this machine alone, without --auth.",
+        )
 
 
 @contextmanager
@@ -155,20 +186,52 @@ def _answer(serving: _Serving, place: int) -> None:
             census=open_census(project),
             meters=meters,
             metrics_port=serving.metrics_port,
+            access=open_doors(project) if serving.asks else None,
+            provider=_provider(project) if serving.asks else None,
         )
-        api = api_app(project.unwatched, project.tracking, depot, around)
+        registry = open_guarded(project) if serving.asks else project.unwatched
+        api = api_app(registry, project.tracking, depot, around)
         end = api.state.desk.watch.end
-        serve(api, *serving.sockets, before_the_end=end, drain_seconds=serving.drain_seconds)
+        serve(api, *serving.sockets, before_the_end=end, drain_seconds=serving.drain_seconds, tls=serving.tls)
 
 
-def _refuse_beyond_this_machine(host: str) -> None:
+def _provider(project: Project) -> "Provider | None":
+    """Who signs people in; None where tokens are given out by hand."""
+    from holdfast.web.oidc import Provider
+
+    issuer, client = project.settings.oidc_issuer, project.settings.oidc_client_id
+    return Provider(issuer, client, open_groups(project)) if issuer and client else None
+
+
+def _asks(host: str, auth: bool | None) -> bool:
+    """Whether the server asks who people are: always where other machines reach it.
+
+    Raises:
+        UsageError: other machines would reach one that asks nobody.
+    """
     try:
         is_local = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         is_local = False
-    if not is_local:
+    if auth is False and not is_local:
         raise UsageError(
-            f"{host} is reached from other machines, and this server asks nobody who they are",
-            hint="Listen on 127.0.0.1, and put a proxy in front of it that lets in whom you trust.",
+            f"{host} is reached from other machines, and this server would ask nobody who they are",
+            hint="Leave --no-auth out, or listen on 127.0.0.1.",
             host=host,
         )
+    return auth if auth is not None else not is_local
+
+
+def _tls(certificate: Path | None, key: Path | None) -> Tls | None:
+    """What the server speaks TLS with.
+
+    Raises:
+        UsageError: one of the two is missing, or they are not what they should be.
+    """
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageError("TLS needs a certificate and its key", hint="Name both: --tls-certificate and --tls-key.")
+    tls = Tls(certificate, key)
+    tls.require_usable()
+    return tls

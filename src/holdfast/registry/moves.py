@@ -1,8 +1,9 @@
 """Moving a stage: an update with its requirement, and its event, in one transaction.
 
 (1) the same request again; (2) the requirement: the stage holds what the caller expects; (3) the version, that its
-bytes are meant to be here, and for a rollback, that it has held the stage; (4) the verdict and the approvals; (5) the
-event; (6) the pointer. The database refuses (6) without (5), and a stage that does not stand where (5) says it stood.
+bytes are meant to be here, and for a rollback, that it has held the stage; (4) the verdict and the approvals, and the
+guard of a server that knows who asks; (5) the event; (6) the pointer. The database refuses (6) without (5), and a stage
+that does not stand where (5) says it stood.
 """
 
 from datetime import datetime
@@ -15,16 +16,19 @@ from holdfast.database.times import to_text
 from holdfast.database.together import together
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, StageMoved, UsageError
-from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import MOVES, Action
 from holdfast.registry.archives import LAST_OF_VERSION, refuse_archived
 from holdfast.registry.events import LAST, Entry, Last, by_key, prepare
-from holdfast.registry.judgements import for_move, require_verdict
+from holdfast.registry.guard import Evidence, Guard
+from holdfast.registry.judgements import approvals_of, for_move, require_verdict, verdict_of
 from holdfast.registry.last_known_good import MOVES_READ_MAX, last_known_good
 from holdfast.registry.nearest import unknown_stage, unknown_version
 from holdfast.registry.records import Event
+from holdfast.registry.stages import find_stage
 from holdfast.registry.tables import events, stages, versions
 from holdfast.registry.values import Move, MoveStage
+from holdfast.registry.versions import resolve
 
 __all__ = ["move"]
 
@@ -79,7 +83,7 @@ _POINT = (
 )
 
 
-def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) -> Move:
+def move(connection: Connection, asked: MoveStage, now: datetime, actor: str, guard: Guard | None = None) -> Move:
     """Moves a stage together with its event; see `Registry.move_stage`."""
     if asked.action not in MOVES:
         raise UsageError(f"{asked.action} does not move a stage", hint="Promote, roll back, or adopt.")
@@ -113,6 +117,8 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) ->
     if asked.verdict is not None:
         require_verdict(connection, asked.verdict, model, to)
     approvals = for_move(connection, asked)
+    if guard is not None:
+        guard(connection, _evidence(connection, asked, actor))
     # (5) The event.
     entry = Entry(
         action=asked.action,
@@ -146,6 +152,17 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) ->
         found.write(connection)
         connection.execute(_POINT, point)
     return _done(event)
+
+
+def _evidence(connection: Connection, asked: MoveStage, actor: str) -> Evidence:
+    return Evidence(
+        asked=asked,
+        actor=actor,
+        stage=find_stage(connection, asked.model, asked.stage),
+        version=resolve(connection, Reference(asked.model, ByNumber(asked.to))),
+        verdict=None if asked.verdict is None else verdict_of(connection, asked.verdict),
+        judgements=approvals_of(connection, asked.model, asked.to),
+    )
 
 
 def _below(connection: Connection, asked: MoveStage, held: int | None) -> int | None:

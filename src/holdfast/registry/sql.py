@@ -26,6 +26,7 @@ from holdfast.registry import (
 )
 from holdfast.registry import live as moments
 from holdfast.registry.actions import RECORDED, Action
+from holdfast.registry.guard import Guard
 from holdfast.registry.merkle import Head
 from holdfast.registry.nearest import require_model
 from holdfast.registry.proofs import Consistency, Inclusion
@@ -59,6 +60,7 @@ class SqlRegistry(SqlQuestions):
         clock: gives the moment, in UTC.
         new_id: gives an id that nobody has had, for approvals.
         grown: told, with this registry, after every commit that may have made the log longer.
+        guard: looks at every move before it is made.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class SqlRegistry(SqlQuestions):
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         grown: "Callable[[SqlRegistry], None] | None" = None,
+        guard: Guard | None = None,
     ) -> None:
         super().__init__(database)
         self._clock = clock
         self._new_id = new_id
         self._grown = grown
+        self._guard = guard
 
     @contextmanager
     def _logging(self) -> Iterator[Connection]:
@@ -178,7 +182,7 @@ class SqlRegistry(SqlQuestions):
     def move_stage(self, move: MoveStage, actor: str) -> Move:
         """See `Registry.move_stage`."""
         with self._logging() as connection:
-            return moves.move(connection, move, self._clock(), actor)
+            return moves.move(connection, move, self._clock(), actor, self._guard)
 
     def move_of(self, idempotency_key: str) -> Move | None:
         """See `Registry.move_of`."""

@@ -105,6 +105,16 @@ class Line:
         """
         return self._value(self._ask("GET", path, query=query, again=True))
 
+    def known_as(self) -> str | None:
+        """Who the server says one is, by the line's token; None without one, and where the server asks nobody.
+
+        Raises:
+            Unauthenticated: the token is not good.
+            Unavailable: the server does not answer.
+        """
+        said = self.get("/whoami") if self._token else None
+        return str(said["user"]) if isinstance(said, dict) and said.get("user") else None
+
     def send(
         self,
         method: str,

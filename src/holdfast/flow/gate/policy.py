@@ -19,6 +19,8 @@
     [retention]                     # which versions stay at hand; upkeep reads it
     versions = 3
 
+    [access.groups]                 # what a provider's groups may; a server reads it
+
 A key that is not known is an error: a policy that is misspelt protects nobody.
 """
 
@@ -156,7 +158,7 @@ class Policy:
 
     Attributes:
         stages: the stages that models of this project have.
-        document: the parsed file; its `[retention]` is taken apart by those who archive.
+        document: the parsed file; its `[retention]` is taken apart by those who archive, `[access]` by a server.
         where: its name.
     """
 
@@ -188,7 +190,7 @@ class Policy:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{where} is not TOML: {error}", hint="Mend that line.") from error
-        _known(document, {"stages", "gate", "model", "retention"}, where)
+        _known(document, {"stages", "gate", "model", "retention", "access"}, where)
         stages = _table(document.get("stages", {}), f"{where} [stages]")
         _known(stages, {"names"}, f"{where} [stages]")
         policy = cls(_stages(stages.get("names", [str(name) for name in STAGES]), f"{where} [stages]"), document, where)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 from fastapi import FastAPI, Request
@@ -18,6 +19,7 @@ from holdfast.errors import HoldfastError
 from holdfast.registry.provable import ProvableRegistry
 from holdfast.service.line import API, REQUEST_HEADER
 from holdfast.tracking import Tracking
+from holdfast.web.answers import answer
 from holdfast.web.api import (
     evidence,
     files,
@@ -25,6 +27,7 @@ from holdfast.web.api import (
     keeping,
     lines,
     metering,
+    people,
     proving,
     questions,
     runs,
@@ -34,9 +37,11 @@ from holdfast.web.api import (
 from holdfast.web.api.at_hand import AtHand
 from holdfast.web.api.bounds import Bounded
 from holdfast.web.api.depot import Depot
-from holdfast.web.api.desk import Around, Desk, answer
+from holdfast.web.api.desk import Around, Desk
 from holdfast.web.api.metering import OwnPort
+from holdfast.web.api.needs import admit
 from holdfast.web.api.observed import REFUSED, REQUEST, Observed
+from holdfast.web.auth import CHALLENGE, Known
 from holdfast.web.problems import UNEXPECTED, problem, status_of
 from holdfast.webhooks.delivering import Deliverer
 
@@ -50,19 +55,25 @@ _RETRY_SECONDS = "1"
 _MAY_SPEAK = {"unavailable", "not_confirmed", "no_space"}
 """Codes from 500 on whose sentences say nothing of the machine; the others may quote a path."""
 
+_BESIDE = {"unavailable": {"retry-after": _RETRY_SECONDS}, "unauthenticated": {"www-authenticate": CHALLENGE}}
+"""The headers that belong to an error."""
+
 _CODES = {404: "not_found", 405: "usage", 413: "too_large"}
 
 
 def api_app(
     registry: ProvableRegistry, tracking: Tracking, depot: Depot | None = None, around: Around | None = None
 ) -> FastAPI:
-    """The application that gives `registry`, `tracking` and `depot` to everybody who can reach it.
+    """The application that gives `registry`, `tracking` and `depot` to others.
 
     With a depot, a version gets its number only when all its bytes are there. While the application runs, webhooks are
-    told of events, if there is `around` it what tells them.
+    told of events, if there is `around` it what tells them; and if there is who knows people, nobody else is answered.
+
+    Raises:
+        LookupError: a route does not say who may ask it.
     """
     around = around or Around()
-    app = FastAPI(
+    app = _Described(
         title="Holdfast",
         version=VERSION,
         summary="Model version control: models, versions, stages, runs and the log of all that happened.",
@@ -73,13 +84,14 @@ def api_app(
         lifespan=partial(_delivering, around.deliverer),
     )
     app.state.desk = Desk(registry, tracking, depot, around)
-    for module in (lines, stream, evidence, questions, proving, keeping, runs, files, webhooks):
-        app.include_router(module.routes, prefix=API)
-    app.include_router(health.routes)
-    app.include_router(metering.routes)
+    modules = (lines, stream, evidence, questions, proving, keeping, runs, files, webhooks, people)
+    admit(app, [*((module.routes, API) for module in modules), (health.routes, ""), (metering.routes, "")])
     # The last that is added is the first that a request meets: who may not ask is turned away before it is answered.
     app.add_middleware(AtHand, registry=registry)
     app.add_middleware(Bounded)
+    if around.access is not None:
+        sign_in = None if around.provider is None else around.provider.to_json()
+        app.add_middleware(Known, doors=around.access, sign_in=sign_in)
     app.add_middleware(OwnPort, around.metrics_port)
     app.add_middleware(Observed, around.meters)
     app.add_exception_handler(HoldfastError, _refused)
@@ -87,6 +99,17 @@ def api_app(
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_exception_handler(Exception, _unexpected)
     return app
+
+
+class _Described(FastAPI):
+    """With the one way to show who one is in its document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        document = super().openapi()
+        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["token"] = {"type": "http", "scheme": "bearer", "description": "A token of `holdfast token create`"}
+        return document
 
 
 @asynccontextmanager
@@ -115,7 +138,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     said = problem(error)
     if status >= UNEXPECTED and error.code not in _MAY_SPEAK:
         said = _silent(request, error.code, error)
-    return _told(request, said, status, {"retry-after": _RETRY_SECONDS} if error.code == "unavailable" else None)
+    return _told(request, said, status, _BESIDE.get(error.code))
 
 
 async def _misunderstood(request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from holdfast.access import Role
 from holdfast.canonical import Reader
 from holdfast.digest import Digest
 from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
@@ -13,6 +14,7 @@ from holdfast.web.api import schemas_of_questions as schemas
 from holdfast.web.api.desk import Here, answer, refusals
 from holdfast.web.api.evidence import NumberPath
 from holdfast.web.api.lines import After, ModelText
+from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["routes"]
 
@@ -22,7 +24,7 @@ routes = APIRouter(tags=["questions"], responses=refusals(400, 401, 403, 404, 40
 """Each parses, calls and presents."""
 
 
-@routes.get("/search", response_model=schemas.Found)
+@routes.get("/search", response_model=schemas.Found, dependencies=[needs(Role.VIEWER, Concern.MODEL_ASKED)])
 async def search(
     desk: Here,
     *,
@@ -38,7 +40,9 @@ async def search(
     return answer(found.to_json())
 
 
-@routes.get("/named-snapshots", response_model=schemas.NamedSnapshots)
+@routes.get(
+    "/named-snapshots", response_model=schemas.NamedSnapshots, dependencies=[needs(Role.VIEWER, Concern.PROJECT)]
+)
 async def named_snapshots(
     desk: Here, after: DigestQuery = None, limit: Annotated[int, Query(ge=1, le=FOUND_MAX)] = FOUND_MAX
 ) -> Response:
@@ -48,7 +52,7 @@ async def named_snapshots(
     return answer({"digests": list(map(str, found))})
 
 
-@routes.get("/not-indexed", response_model=schemas.NotIndexed)
+@routes.get("/not-indexed", response_model=schemas.NotIndexed, dependencies=[needs(Role.VIEWER, Concern.PROJECT)])
 async def not_indexed(
     desk: Here, after: After = None, limit: Annotated[int, Query(ge=1, le=FOUND_MAX)] = 100
 ) -> Response:
@@ -58,7 +62,11 @@ async def not_indexed(
     return answer({"versions": [one.to_json() for one in found]})
 
 
-@routes.put("/models/{model}/versions/{number}/facts", response_model=schemas.Indexed)
+@routes.put(
+    "/models/{model}/versions/{number}/facts",
+    response_model=schemas.Indexed,
+    dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL)],
+)
 async def index(desk: Here, model: ModelText, number: NumberPath, new: schemas.NewFacts) -> Response:
     """Write down the facts of a version that has none: from its bytes, where the server has them."""
     name, which = ModelName(model), VersionNumber(number)
@@ -71,7 +79,7 @@ async def index(desk: Here, model: ModelText, number: NumberPath, new: schemas.N
     return answer((await desk.ask(write)).to_json())
 
 
-@routes.get("/models/{model}/history", response_model=schemas.Spells)
+@routes.get("/models/{model}/history", response_model=schemas.Spells, dependencies=[needs(Role.VIEWER, Concern.MODEL)])
 async def history(
     desk: Here,
     model: ModelText,
@@ -86,7 +94,7 @@ async def history(
     return answer({"spells": [one.to_json() for one in found]})
 
 
-@routes.get("/lineage/walk", response_model=schemas.Walk)
+@routes.get("/lineage/walk", response_model=schemas.Walk, dependencies=[needs(Role.VIEWER, Concern.PROJECT)])
 async def walk(
     desk: Here,
     kind: Annotated[str, Query(max_length=256, examples=["version"])],

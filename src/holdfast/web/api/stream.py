@@ -9,10 +9,12 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from starlette.responses import StreamingResponse
 
+from holdfast.access import Role
 from holdfast.errors import HoldfastError, Unavailable, UsageError
 from holdfast.names import ModelName
 from holdfast.registry import Action, Event
 from holdfast.web.api.desk import Desk, Here, action_of, refusals
+from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["HEARTBEAT_SECONDS", "routes"]
 
@@ -37,7 +39,12 @@ routes = APIRouter(tags=["evidence"], responses=refusals(400, 401, 403, 404, 409
 _AS_STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events as they come"}
 
 
-@routes.get("/events/stream", response_class=StreamingResponse, responses={200: _AS_STREAM})
+@routes.get(
+    "/events/stream",
+    response_class=StreamingResponse,
+    responses={200: _AS_STREAM},
+    dependencies=[needs(Role.VIEWER, Concern.PROJECT)],
+)
 async def stream(
     desk: Here,
     *,

@@ -12,7 +12,7 @@ from holdfast.database.migrations.promises_0005 import sqlite_triggers
 from holdfast.database.migrations.promises_0005_postgres import postgres_triggers
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
