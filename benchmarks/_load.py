@@ -176,6 +176,53 @@ def measure(url: str, body: bytes, connections: int, seconds: float, *, warm_sec
     }
 
 
+def asked(
+    url: str, request: Callable[[int], bytes], connections: int, seconds: float, *, warm_seconds: float = 0.5
+) -> dict[str, float]:
+    """Requests a second and latencies where every request is another one.
+
+    Args:
+        url: of the server.
+        request: the whole next request of a connection, by its number; connections ask one thing after the other.
+        connections: how many there are.
+        seconds: how long to go on.
+        warm_seconds: how long before, without counting.
+
+    Raises:
+        SystemExit: a request was refused; the message is its answer.
+    """
+    parts = urlsplit(url)
+
+    async def on_one(number: int, end: float, spent: list[float]) -> None:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(_Connection, parts.hostname or "", parts.port or 80)
+        while (begun := time.perf_counter()) < end:
+            connection.answer = loop.create_future()
+            cast("asyncio.Transport", connection.transport).write(request(number))
+            async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                head, body = await connection.answer
+            if head[9:10] != b"2":
+                raise SystemExit(f"{url}: {head[9:12].decode()} {body[:500].decode(errors='replace')}")
+            spent.append(time.perf_counter() - begun)
+        cast("asyncio.Transport", connection.transport).close()
+
+    async def on_all(while_seconds: float) -> list[float]:
+        spent: list[float] = []
+        end = time.perf_counter() + while_seconds
+        async with asyncio.TaskGroup() as group:
+            for number in range(connections):
+                group.create_task(on_one(number, end, spent))
+        return spent
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if warm_seconds:
+            runner.run(on_all(warm_seconds))
+        begun = time.perf_counter()
+        spent = runner.run(on_all(seconds))
+        took = time.perf_counter() - begun
+    return {"connections": connections, "per_second": round(len(spent) / took, 1), **percentiles(spent)}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure one URL and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)

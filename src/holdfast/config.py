@@ -7,7 +7,12 @@
 | `HOLDFAST_STORE_URL` | where bytes are kept | `store/` in the home |
 | `HOLDFAST_STORE_CACHE_BYTES_MAX` | how much of a store in a bucket is kept on this machine | 10 GiB |
 | `HOLDFAST_URL` | a Holdfast server, used instead of the embedded registry | none |
-| `HOLDFAST_TOKEN` | the identity shown to that server | none |
+| `HOLDFAST_TOKEN` | the identity shown to that server | what `holdfast login` keeps for it |
+| `HOLDFAST_OIDC_ISSUER` | who signs people in to a server started here | none |
+| `HOLDFAST_OIDC_CLIENT_ID` | as what that issuer knows the server | none |
+| `XDG_CONFIG_HOME` | where `holdfast login` keeps tokens, in `holdfast/` | `~/.config` |
+| `HOLDFAST_WEBHOOK_HOSTS` | hosts, with commas between, that webhooks may name wherever they are | none |
+| `HOLDFAST_WEBHOOK_KEY` | 32 bytes in base 64 that seal the secrets of webhooks | `webhooks.key` in the home |
 | `XDG_STATE_HOME` | where what was seen of each log is remembered, in `holdfast/` | `~/.local/state` |
 """
 
@@ -18,7 +23,7 @@ from pathlib import Path
 
 from holdfast.errors import NoProject, UsageError
 
-__all__ = ["HOME_NAME", "POLICY_NAME", "STORE_CACHE_BYTES_MAX", "VERSION", "Settings"]
+__all__ = ["HOME_NAME", "POLICY_NAME", "STORE_CACHE_BYTES_MAX", "VERSION", "Settings", "credentials_path"]
 
 VERSION = "0.1.0"
 """Of this Holdfast; the one place that says it."""
@@ -42,8 +47,13 @@ class Settings:
         store_cache_bytes_max: how many bytes of an object store are kept on this machine.
         url: a server, when one is used; None means embedded.
         token: the identity shown to that server.
+        credentials: the file in which this user keeps tokens, by server.
+        oidc_issuer: who signs people in to a server started here.
+        oidc_client_id: as what that issuer knows the server.
         state: what this user remembers across projects; outside of them, so that putting back an old copy of a project
             leaves it alone.
+        webhook_hosts: hosts that webhooks may name wherever they are.
+        webhook_key: seals the secrets of webhooks; None: the key in the home does.
     """
 
     home: Path
@@ -54,6 +64,11 @@ class Settings:
     url: str | None = None
     token: str | None = field(default=None, repr=False)
     state: Path | None = None
+    credentials: Path | None = None
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    webhook_hosts: tuple[str, ...] = ()
+    webhook_key: str | None = field(default=None, repr=False)
 
     @classmethod
     def at(cls, home: Path, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -67,7 +82,12 @@ class Settings:
             store_cache_bytes_max=_bytes(environment, "HOLDFAST_STORE_CACHE_BYTES_MAX", STORE_CACHE_BYTES_MAX),
             url=environment.get("HOLDFAST_URL") or None,
             token=environment.get("HOLDFAST_TOKEN") or None,
-            state=_state(environment),
+            state=_folder(environment, "XDG_STATE_HOME", ".local/state"),
+            credentials=credentials_path(environment),
+            oidc_issuer=environment.get("HOLDFAST_OIDC_ISSUER") or None,
+            oidc_client_id=environment.get("HOLDFAST_OIDC_CLIENT_ID") or None,
+            webhook_hosts=_names(environment.get("HOLDFAST_WEBHOOK_HOSTS", "")),
+            webhook_key=environment.get("HOLDFAST_WEBHOOK_KEY") or None,
         )
 
     @classmethod
@@ -116,9 +136,19 @@ def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _state(environment: Mapping[str, str]) -> Path | None:
+def credentials_path(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The file in which this user keeps tokens; None where the user has no home."""
+    folder = _folder(environment, "XDG_CONFIG_HOME", ".config")
+    return None if folder is None else folder / "credentials.json"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip().lower()))
+
+
+def _folder(environment: Mapping[str, str], name: str, default: str) -> Path | None:
     """As the XDG Base Directory Specification has it; a path that is not absolute is to be passed over."""
-    named, home = environment.get("XDG_STATE_HOME", ""), environment.get("HOME", "")
+    named, home = environment.get(name, ""), environment.get("HOME", "")
     if Path(named).is_absolute():
         return Path(named) / "holdfast"
-    return Path(home) / ".local/state/holdfast" if Path(home).is_absolute() else None
+    return Path(home) / default / "holdfast" if Path(home).is_absolute() else None

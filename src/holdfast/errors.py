@@ -21,7 +21,8 @@
     ├── BundleFailed        bundle_failed       the bundle's own code, model or environment raised
     ├── CannotPackage       cannot_package      code or a model that cannot be carried into a bundle
     ├── MissingExtra        missing_extra       an optional library is not installed
-    └── PermissionRefused   permission_refused  the operating system or the policy said no
+    ├── Unauthenticated     unauthenticated     the server does not know who asks
+    └── PermissionRefused   permission_refused  the operating system, the policy or a role said no
 
 Each class has one code, which is public; each instance carries a message (what happened), a hint (what to do),
 and details, which are JSON values for programs. Exit codes and HTTP statuses are not here: each has one table, in
@@ -51,6 +52,7 @@ __all__ = [
     "SourceChanged",
     "StageMoved",
     "TooLarge",
+    "Unauthenticated",
     "Unavailable",
     "UnsupportedFormat",
     "UsageError",
@@ -205,8 +207,14 @@ class MissingExtra(HoldfastError):
     code = "missing_extra"
 
 
+class Unauthenticated(HoldfastError):
+    """A server asks who one is, and was shown no token, or none that is good."""
+
+    code = "unauthenticated"
+
+
 class PermissionRefused(HoldfastError):
-    """The operating system or the policy refused."""
+    """The operating system or the policy refused, or a server whose user lacks the role; then the details name it."""
 
     code = "permission_refused"
 

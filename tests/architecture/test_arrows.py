@@ -13,8 +13,9 @@ LAYERS = (
     {"wire"},
     {"serving"},
     {"bridges"},
-    {"flow", "upkeep"},
+    {"flow", "upkeep", "webhooks"},
     {"runtime"},
+    {"access"},
     {"registry", "tracking", "store"},
     {"database", "service"},
     {"manifest"},
@@ -36,13 +37,17 @@ ADAPTERS = {
     "holdfast.store.remote.direct": "the store that works on a remote",
     "holdfast.registry.sql": "the registry in a database",
     "holdfast.tracking.sql": "the runs in a database",
+    "holdfast.access.sql": "the people in a database",
+    "holdfast.access.http": "the people of a server",
+    "holdfast.registry.webhooks.sql": "the webhooks in a database",
+    "holdfast.registry.webhooks.http": "the webhooks behind a server",
     "holdfast.registry.http": "the registry behind a server",
     "holdfast.tracking.http": "the runs behind a server",
 }
 """Each stands behind a port; `wire` builds it, and modules of the adapter's own folder may lean on it."""
 
 SQL = {"sqlalchemy", "alembic", "psycopg"}
-SQL_SPOKEN_IN = {"database", "registry", "tracking"}
+SQL_SPOKEN_IN = {"access", "database", "registry", "tracking"}
 
 WEB = {"fastapi", "starlette", "uvicorn", "pydantic"}
 WEB_SPOKEN_IN = {"web": WEB, "cli": {"uvicorn"}}

@@ -17,6 +17,9 @@ GROUPS = {
     "remote": ["add", "list", "remove"],
     "backup": ["make", "list", "restore"],
     "hold": ["add", "lift", "list"],
+    "user": ["add", "list", "grant", "revoke", "disable"],
+    "token": ["create", "list", "revoke"],
+    "webhook": ["add", "list", "test", "rotate", "resume", "remove"],
 }
 
 EVERY = [name for name in COMMANDS if name not in GROUPS] + [

@@ -9,6 +9,15 @@ from holdfast.cli.exit_codes import ENDINGS, EXIT_CODES
 from tests.commands import Cli
 
 WITHOUT_A_PROJECT = {
+    "user add": ["ana"],
+    "user list": [],
+    "user grant": ["ana", "viewer"],
+    "user revoke": ["ana"],
+    "user disable": ["ana"],
+    "token create": [],
+    "token list": [],
+    "token revoke": ["id"],
+    "whoami": [],
     "adopt": ["churn"],
     "approve": ["churn@1"],
     "archive": ["churn@1"],
@@ -22,6 +31,8 @@ WITHOUT_A_PROJECT = {
     "check": [],
     "checkout": ["churn@1", "there"],
     "gate": ["churn@1"],
+    "history": ["churn"],
+    "lineage": ["churn@1"],
     "gc": [],
     "hold add": ["churn@1", "--reason", "an audit"],
     "hold lift": ["12", "--reason", "it is over"],
@@ -44,6 +55,12 @@ WITHOUT_A_PROJECT = {
     "server": [],
     "show": ["churn@1"],
     "snapshot": ["."],
+    "webhook add": ["https://ci.example.org/"],
+    "webhook list": [],
+    "webhook remove": ["wh_1"],
+    "webhook resume": ["wh_1"],
+    "webhook rotate": ["wh_1"],
+    "webhook test": ["wh_1"],
 }
 
 

@@ -1,6 +1,7 @@
 """What every registry keeps: a file and a server of databases, behind one handle, two, and two servers of ours."""
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
@@ -45,7 +46,7 @@ STAGING = StageName("staging")
 class InTurns:
     """Gives each call to the next of several registries, so that nothing can rest on what one process remembers."""
 
-    def __init__(self, *registries: Registry) -> None:
+    def __init__(self, *registries: object) -> None:
         self._turns = itertools.cycle(registries)
 
     def __getattr__(self, name: str) -> Any:
@@ -554,6 +555,30 @@ def test_the_log_is_read_newest_first_and_in_pages(registry: Registry) -> None:
             registry.log(limit=limit)
 
 
+def test_a_page_of_the_log_is_what_a_plain_reading_of_it_says(registry: Registry, clock: Any) -> None:
+    other = ModelName("other")
+    register(registry, 2)
+    register(registry, 1, other)
+    for to, held in ((1, None), (2, 1), (1, 2)):
+        move(registry, to, held)
+        clock.now -= timedelta(seconds=2)  # the next events share a time
+        registry.record(NewEvent(Action.GATE_REFUSE, CHURN, StageName("nowhere"), reason="no"), "ana")
+    every = registry.log()
+    times = {event.time for event in every}
+    moments = [None, *times, min(times) - timedelta(days=1), max(times) + timedelta(days=1)]
+    for model, since, before, limit in itertools.product(
+        (None, CHURN, other), moments, (None, 0, 4, len(every)), (1, 3, len(every))
+    ):
+        plain = [
+            event
+            for event in every
+            if (model is None or event.model == str(model))
+            and (since is None or event.time >= since)
+            and (before is None or event.index < before)
+        ]
+        assert list(registry.log(model, since=since, before=before, limit=limit)) == plain[:limit]
+
+
 def test_an_audit_of_a_good_registry_says_so(registry: Registry) -> None:
     empty = registry.audit_verify()
     assert (empty.ok, empty.size, empty.first_bad) == (True, 0, None)
@@ -723,3 +748,36 @@ def test_a_hold_is_refused_as_a_whole(registry: Registry) -> None:
         with pytest.raises(expected):
             refused()
     assert registry.audit_verify().size == size
+
+
+def test_the_log_is_followed_from_any_event_on_oldest_first(registry: Registry) -> None:
+    register(registry, 2)
+    registry.create_model(ModelName("fraud"), "bob")
+    everything = registry.log(limit=EVENTS_MAX)[::-1]
+    assert registry.following(-1) == everything
+    assert registry.following(everything[1].index, limit=1) == everything[2:3]
+    assert registry.following(everything[-1].index) == ()
+    assert [one.model for one in registry.following(-1, actions=[Action.MODEL_CREATE])] == ["churn", "fraud"]
+    assert [one.action for one in registry.following(-1, model=CHURN, actions=[Action.VERSION_REGISTER])] == [
+        "model:version:register"
+    ] * 2
+    for limit in (0, EVENTS_MAX + 1):
+        with pytest.raises(UsageError):
+            registry.following(-1, limit=limit)
+
+
+def test_who_follows_the_log_hears_of_each_event_as_it_comes(registry: Registry) -> None:
+    register(registry, 1)
+    heard: list[str | None] = []
+
+    def listen() -> None:
+        wanted = registry.follow(0, actions=[Action.MODEL_CREATE, Action.VERSION_REGISTER])
+        heard.extend(event.model for event in itertools.islice(wanted, 3))
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    registry.create_model(ModelName("fraud"), "bob")
+    registry.define_stage(ModelName("fraud"), StageName("night"), "bob")
+    registry.create_model(ModelName("spam"), "bob")
+    listener.join(30)
+    assert heard == ["churn", "fraud", "spam"]

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,26 @@ def test_every_connection_is_durable_and_keeps_foreign_keys(database: Database) 
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
             assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 200
+
+
+def test_processes_that_write_without_a_pause_take_turns(path: Path, database: Database) -> None:
+    """Two handles on one file are to each other what two processes are: neither knows of the other's queue."""
+    written: list[str] = []
+
+    def write(which: Database, name: str) -> None:
+        while min(written.count("a"), written.count("b")) < 64:
+            with which.write() as connection:
+                add(connection, f"{name}{len(written)}")
+                written.append(name)
+
+    with closing(Database.open(f"sqlite:///{path}")) as other:
+        threads = [threading.Thread(target=write, args=pair) for pair in ((database, "a"), (other, "b"))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    changes = sum(before != after for before, after in pairwise(written))
+    assert changes >= len(written) // 64
 
 
 def test_a_read_sees_the_newest_state_and_a_view_sees_one_moment(database: Database) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import MetaData, inspect
 
 import holdfast.database.migrations
 import holdfast.database.migrations.steps
+from holdfast.access import tables as access_tables
 from holdfast.database import schema
 from holdfast.database.engine import Database
 from holdfast.errors import IntegrityError, UnsupportedFormat
@@ -56,7 +57,14 @@ def test_no_step_goes_back() -> None:
             importlib.import_module(f"{folder.__name__}.{name}").downgrade()
 
 
-@pytest.mark.parametrize("metadata", [registry_tables.TABLES, tracking_tables.TABLES], ids=["registry", "tracking"])
+ALL_TABLES = {
+    "registry": registry_tables.TABLES,
+    "tracking": tracking_tables.TABLES,
+    "access": access_tables.TABLES,
+}
+
+
+@pytest.mark.parametrize("metadata", ALL_TABLES.values(), ids=ALL_TABLES)
 def test_the_tables_of_the_statements_are_those_of_the_migrations(tmp_path: Path, metadata: MetaData) -> None:
     with opened(tmp_path / "registry.db") as database, database.view() as connection:
         found = inspect(connection)
@@ -73,8 +81,8 @@ def test_the_tables_of_the_statements_are_those_of_the_migrations(tmp_path: Path
             assert foreign == {tuple(key.column_keys) for key in table.foreign_key_constraints}
 
 
-def test_every_table_belongs_to_the_registry_or_to_tracking(tmp_path: Path) -> None:
-    known = {*registry_tables.TABLES.tables, *tracking_tables.TABLES.tables, "alembic_version"}
+def test_every_table_belongs_to_names_runs_or_people(tmp_path: Path) -> None:
+    known = {"alembic_version"}.union(*(metadata.tables for metadata in ALL_TABLES.values()))
     with opened(tmp_path / "registry.db") as database, database.view() as connection:
         assert set(inspect(connection).get_table_names()) == known
 

@@ -39,6 +39,7 @@ EXIT_CODES: dict[str, int] = {
     "permission_refused": 27,
     "no_project": 28,
     "archived": 29,
+    "unauthenticated": 30,
     "interrupted": INTERRUPTED,
 }
 """The exit code of each error code. Numbers from 10 stay clear of what shells and option parsers use themselves."""
@@ -56,7 +57,7 @@ def exit_code_of(error: BaseException) -> int:
 
 _OPENING = (
     *("usage", "not_found", "integrity", "unavailable", "no_space"),
-    *("unsupported_format", "permission_refused", "no_project"),
+    *("unsupported_format", "permission_refused", "no_project", "unauthenticated"),
 )
 """How any command may end that opens a project, whatever it does there."""
 
@@ -70,7 +71,7 @@ _MOVING = ("gate_refused", "stage_moved", "not_confirmed")
 """What may keep a stage from moving, or a replica from following."""
 
 ENDINGS: dict[str, tuple[str, ...]] = {
-    "init": ("usage", "not_found", "already_exists", "unavailable", "no_space", "permission_refused"),
+    "init": (*(code for code in _OPENING if code not in {"integrity", "no_project"}), "already_exists"),
     "inventory": ("usage", "not_found", "permission_refused"),
     "run": _OPENING,
     "snapshot": (*_OPENING, "too_large", "source_changed"),
@@ -78,15 +79,34 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "adopt": (*_OPENING, *_BUNDLING, "invalid_input", "stage_moved", "archived"),
     "list": _OPENING,
     "show": (*_OPENING, "archived"),
-    "search": _OPENING,
+    "search": (*_OPENING, "too_large"),
     "gate": (*_OPENING, "gate_refused", "archived"),
     "approve": _OPENING,
     "promote": (*_OPENING, *_MOVING, "approval_required", "already_exists", "archived"),
     "rollback": (*_OPENING, *_MOVING, "incomplete_version", "already_exists", "archived"),
     "live": _OPENING,
+    "history": _OPENING,
     "log": _OPENING,
+    "lineage": _OPENING,
     "serve": (*_OPENING, "bundle_failed", "missing_extra"),
     "server": (*_OPENING, "missing_extra"),
+    "login": ("usage", "unauthenticated", "unavailable", "no_space", "unsupported_format", "permission_refused"),
+    "logout": ("usage", "no_space", "unsupported_format", "permission_refused"),
+    "whoami": _OPENING,
+    "user add": (*_OPENING, "already_exists"),
+    "user list": _OPENING,
+    "user grant": (*_OPENING, "already_exists"),
+    "user revoke": _OPENING,
+    "user disable": (*_OPENING, "already_exists", "too_large"),
+    "token create": _OPENING,
+    "token list": _OPENING,
+    "token revoke": (*_OPENING, "already_exists"),
+    "webhook add": (*_OPENING, "too_large"),
+    "webhook list": _OPENING,
+    "webhook test": _OPENING,
+    "webhook rotate": _OPENING,
+    "webhook resume": _OPENING,
+    "webhook remove": _OPENING,
     "checkout": (*_OPENING, "already_exists", "archived"),
     "remote add": (*_OPENING, "already_exists"),
     "remote list": _OPENING,

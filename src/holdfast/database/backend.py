@@ -1,5 +1,6 @@
 """What one kind of database does in its own way; `sqlite.py` and `postgres.py` do it, `engine.py` uses it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, event
@@ -20,6 +21,7 @@ class Backend:
         views: transactions that see one moment and change nothing.
         writes: transactions of the single writer.
         changes: transactions beside the single writer; None where every transaction that writes is the single writer.
+        at_hand: a read of a row waits for nobody: it is a look into a file of this machine.
     """
 
     engine: Engine
@@ -28,10 +30,19 @@ class Backend:
     views: Engine
     writes: Engine
     changes: Engine | None
+    at_hand: bool
 
 
-def accesses(engine: Engine, name: str, *, view: str, write: str, change: str | None) -> Backend:
-    """The backend whose transactions begin with these statements, each sent in one round trip."""
+def accesses(
+    engine: Engine,
+    name: str,
+    *,
+    view: str,
+    write: str | Callable[[Connection], None],
+    change: str | None,
+    at_hand: bool = False,
+) -> Backend:
+    """The backend whose transactions begin with these statements, each sent in one round trip, or by this call."""
     event.listen(engine, "begin", _begin)
     return Backend(
         engine=engine,
@@ -40,10 +51,13 @@ def accesses(engine: Engine, name: str, *, view: str, write: str, change: str | 
         views=engine.execution_options(**{_BEGIN: view}),
         writes=engine.execution_options(**{_BEGIN: write}),
         changes=None if change is None else engine.execution_options(**{_BEGIN: change}),
+        at_hand=at_hand,
     )
 
 
 def _begin(connection: Connection) -> None:
-    statement = connection.get_execution_options().get(_BEGIN)
-    if statement is not None:
-        connection.exec_driver_sql(statement)
+    begin = connection.get_execution_options().get(_BEGIN)
+    if callable(begin):
+        begin(connection)
+    elif begin is not None:
+        connection.exec_driver_sql(begin)

@@ -4,7 +4,6 @@ What is the same for every kind of database stands here; `sqlite.py` and `postgr
 """
 
 import os
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from holdfast.database import postgres, schema, sqlite
 from holdfast.database.backend import Backend
 from holdfast.database.border import outcome_unknown, translated
 from holdfast.database.texts import refuse_unstorable
+from holdfast.database.turns import Turns
 from holdfast.errors import Unavailable, UsageError
 
 __all__ = ["Database"]
@@ -26,14 +26,21 @@ BUSY_TIMEOUT_SECONDS = 20.0
 
 
 class Database:
-    """A database at the schema that this Holdfast knows. Safe to share between threads, and across a fork."""
+    """A database at the schema that this Holdfast knows. Safe to share between threads, and across a fork.
+
+    Attributes:
+        engine: the pool of its connections.
+        name: what errors call it; it holds no password.
+        at_hand: a read of a row waits for nobody, neither for a writer nor for another machine.
+    """
 
     def __init__(self, backend: Backend, busy_timeout_seconds: float) -> None:
         self.engine = backend.engine
         self.name = backend.name
+        self.at_hand = backend.at_hand
         self._backend = backend
         self._patience = busy_timeout_seconds
-        self._writer = threading.Lock()
+        self._writer = Turns()
         event.listen(self.engine, "before_cursor_execute", refuse_unstorable)
         _after_fork(self)
 
@@ -122,7 +129,7 @@ class Database:
             Unavailable: the others took too long. Or the answer to the commit was lost, and with it whether it was
                 committed: `outcome` in the details is `unknown` then.
         """
-        if not self._writer.acquire(timeout=self._patience):
+        if not self._writer.take(self._patience):
             raise Unavailable(
                 f"{self.name} stayed busy past {self._patience:g} seconds",
                 hint="Run it again; if this lasts, look for a thread that has stopped in the middle of a write.",
@@ -132,7 +139,7 @@ class Database:
             with self._committed(self._backend.writes) as connection:
                 yield connection
         finally:
-            self._writer.release()
+            self._writer.leave()
 
     @contextmanager
     def change(self) -> Iterator[Connection]:
@@ -169,7 +176,7 @@ class Database:
     def _forget_parent(self) -> None:
         # A connection that two processes share is corrupted by both: the child leaves its parent's alone.
         self.engine.dispose(close=False)
-        self._writer = threading.Lock()
+        self._writer = Turns()
 
 
 def _after_fork(database: Database) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -25,6 +25,22 @@ _CONNECTIONS_EXTRA = 56
 
 _RETRY_SECONDS = 0.02
 
+_LOOK_SECONDS = 0.0005
+"""Between two looks at a file that another process writes to: what a small write takes."""
+
+_SOON_SECONDS = 0.1
+"""What writes take that wait for each other. Whoever waits longer waits for something long, and looks less often."""
+
+_AWAY_SECONDS = 0.002
+"""Long enough for every other process to look once or more."""
+
+_IN_A_ROW_MAX = 16
+"""Writes of one process before it lets others in: few enough that nobody waits long, many enough that the change from
+one process to another costs little beside them."""
+
+_OTHERS_SECONDS = 1.0
+"""For how long others are expected to come again: whoever is alone with a file never stays away from it."""
+
 
 def connected(url: URL, patience_seconds: float) -> Backend:
     """The file that the URL names; it is made when somebody first asks it something.
@@ -39,10 +55,57 @@ def connected(url: URL, patience_seconds: float) -> Backend:
         pool_size=_CONNECTIONS_KEPT,
         max_overflow=_CONNECTIONS_EXTRA,
         pool_timeout=patience_seconds,
+        pool_use_lifo=True,  # the one that was used last still holds the pages that it read
         connect_args={"timeout": patience_seconds, "check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare)
-    return accesses(engine, str(path), view="BEGIN", write="BEGIN IMMEDIATE", change=None)
+    return accesses(engine, str(path), view="BEGIN", write=_Writing(patience_seconds).begin, change=None, at_hand=True)
+
+
+class _Writing:
+    """How one process takes its place among the processes that write to one file.
+
+    SQLite itself asks for the file at growing distances, up to a tenth of a second, and whoever has just let go of it
+    takes it again meanwhile: one process waits for a hundred writes of another. Here a process that waits asks often,
+    and one that has written a few times in a row, and has met others lately, stays away for longer than that.
+
+    Only one thread of a process is here at a time: the threads queue before.
+    """
+
+    def __init__(self, patience_seconds: float) -> None:
+        self._patience_seconds = patience_seconds
+        self._in_a_row = 0
+        self._met_others = -_OTHERS_SECONDS
+
+    def begin(self, connection: Connection) -> None:
+        """Begin a transaction that writes, as soon as the file is free."""
+        driver = connection.connection.driver_connection
+        if not isinstance(driver, sqlite3.Connection):
+            raise TypeError(type(driver))
+        begun = time.monotonic()
+        if self._in_a_row >= _IN_A_ROW_MAX:
+            self._in_a_row = 0
+            if begun - self._met_others < _OTHERS_SECONDS:
+                time.sleep(_AWAY_SECONDS)
+        driver.execute("PRAGMA busy_timeout = 0")
+        try:
+            while not _began(driver) and (waited := time.monotonic() - begun) < self._patience_seconds:
+                self._in_a_row, self._met_others = 0, time.monotonic()
+                time.sleep(_LOOK_SECONDS if waited < _SOON_SECONDS else _AWAY_SECONDS)
+            if not driver.in_transaction:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # says what is wrong, as errors of a connection are said
+            self._in_a_row += 1
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {int(self._patience_seconds * 1000)}")
+
+
+def _began(driver: sqlite3.Connection) -> bool:
+    """Whether there is nothing to wait for: the transaction has begun, or cannot begin at all."""
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        return not str(getattr(error, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+    return True
 
 
 def _path(url: URL) -> Path:

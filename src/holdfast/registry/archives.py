@@ -20,7 +20,7 @@ from holdfast.registry.tables import events, lineage, stages
 from holdfast.registry.values import Version
 from holdfast.registry.whereabouts import Archive, NewArchive
 
-__all__ = ["add", "every_archive", "last_restores", "refuse_archived", "restore"]
+__all__ = ["LAST_OF_VERSION", "add", "every_archive", "last_restores", "refuse_archived", "restore"]
 
 _CHANGES = (Action.BYTES_ARCHIVE, Action.BYTES_RESTORE)
 
@@ -28,14 +28,19 @@ _EVENTS = select(events).where(events.c.action.in_(_CHANGES)).order_by(events.c.
 
 _RESTORES = select(events).where(events.c.action == Action.BYTES_RESTORE).order_by(events.c.place)
 
-_LAST_OF_VERSION = (
-    select(events)
+LAST_OF_VERSION = (
+    select(events.c.place)
     .where(
-        events.c.model == bindparam("model"), events.c.action.in_(_CHANGES), events.c.to_number == bindparam("number")
+        events.c.model == bindparam("model"),
+        or_(*(events.c.action == action for action in _CHANGES)),
+        events.c.to_number == bindparam("to"),
     )
     .order_by(events.c.place.desc())
     .limit(1)
 )
+"""The place of the last event that says where the bytes of a version are."""
+
+_AT = select(events).where(events.c.place == bindparam("place"))
 
 _POINTING = select(stages.c.name, stages.c.number).where(
     stages.c.model == bindparam("model"),
@@ -131,14 +136,20 @@ def last_restores(connection: Connection) -> Mapping[Digest, datetime]:
     return {Digest.parse(event.details["digest"]): event.time for event in map(load, connection.execute(_RESTORES))}
 
 
-def refuse_archived(connection: Connection, model: str, number: int) -> None:
+def refuse_archived(connection: Connection, place: int | None) -> None:
     """Raise where the bytes of a version need not be here.
+
+    Args:
+        connection: in the transaction that needs them.
+        place: what `LAST_OF_VERSION` gives for the version.
 
     Raises:
         Archived: they need not.
     """
-    row = connection.execute(_LAST_OF_VERSION, {"model": model, "number": number}).one_or_none()
-    if row is not None and row.action == Action.BYTES_ARCHIVE:
+    if place is None:
+        return
+    row = connection.execute(_AT, {"place": place}).one()
+    if row.action == Action.BYTES_ARCHIVE:
         raise _archive(load(row)).away()
 
 

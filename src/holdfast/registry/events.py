@@ -5,19 +5,34 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, select, text, union_all
 
 from holdfast.canonical import JsonObject, decode, encode, plain
 from holdfast.database.times import from_text, to_text
+from holdfast.database.together import together
 from holdfast.digest import hash_bytes
 from holdfast.errors import IntegrityError, TooLarge, UsageError
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import EVENTS_MAX
-from holdfast.registry.nodes import grow
+from holdfast.registry.nodes import closed, grow
 from holdfast.registry.records import Event
 from holdfast.registry.tables import event_nodes, events
 
-__all__ = ["Entry", "append", "by_key", "load", "log", "page", "stored"]
+__all__ = [
+    "LAST",
+    "Entry",
+    "Last",
+    "Next",
+    "append",
+    "by_key",
+    "count_before",
+    "following",
+    "load",
+    "log",
+    "page",
+    "prepare",
+    "stored",
+]
 
 _ACTOR_CHARACTERS_MAX = 256
 """The longest e-mail address, with a little air."""
@@ -31,7 +46,8 @@ _DETAILS_BYTES_MAX = 64 * 1024
 _KEY_CHARACTERS_MAX = 200
 """Room for several UUIDs; short enough for an index."""
 
-_LAST = select(events.c.place, events.c.time, events.c.hash).order_by(events.c.place.desc()).limit(1)
+LAST = select(events.c.place, events.c.time, events.c.hash).order_by(events.c.place.desc()).limit(1)
+"""The last event, as `prepare` needs it."""
 
 _BY_KEY = select(events).where(events.c.idempotency_key == bindparam("key"))
 
@@ -45,6 +61,31 @@ _PAGE_EVENTS = 1_000
 """Bodies held in memory at once."""
 
 _INSERT = insert(events)
+
+# The times of a log never go back, so that a moment has one place in it: halving finds that by the primary key alone.
+_COUNT_BEFORE = text("""
+WITH RECURSIVE near (low, high) AS (
+  SELECT CAST(0 AS BIGINT), (SELECT COALESCE(MAX("index") + 1, 0) FROM events)
+  UNION ALL
+  SELECT
+    CASE WHEN events.time < :moment THEN events."index" + 1 ELSE near.low END,
+    CASE WHEN events.time < :moment THEN near.high ELSE events."index" END
+  FROM near JOIN events ON events."index" = (near.low + near.high) / 2
+  WHERE near.low < near.high
+)
+SELECT low FROM near WHERE low = high
+""")
+
+# The stages that events of a model name, each found behind the one before by one look at an index.
+_NAMED = text("""
+WITH RECURSIVE named (stage) AS (
+  SELECT MIN(stage) FROM events WHERE model = :model
+  UNION ALL
+  SELECT (SELECT MIN(stage) FROM events WHERE model = :model AND events.stage > named.stage)
+  FROM named WHERE named.stage IS NOT NULL
+)
+SELECT stage FROM named WHERE stage IS NOT NULL
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +108,56 @@ class Entry:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Last:
+    """What the next event takes from the one before it.
+
+    Attributes:
+        place: of the last event in the log.
+        time: of it, as text.
+        hash: of it.
+    """
+
+    place: int
+    time: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """An event that has its place in the log, and its nodes in the tree, and is not written yet.
+
+    Attributes:
+        event: the event.
+        row: its columns.
+        nodes: the hashes of the nodes that it closes.
+    """
+
+    event: Event
+    row: Mapping[str, Any]
+    nodes: bytes
+
+    def write(self, connection: Connection) -> None:
+        """Writes it; both statements may be sent together with others."""
+        connection.execute(_INSERT, self.row)
+        grow(connection, self.event.index, self.nodes)
+
+
 def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> Event:
     """Writes the entry behind the last event of the log, and into the tree over it.
+
+    Raises:
+        As `prepare`.
+    """
+    row = connection.execute(LAST).one_or_none()
+    found = prepare(connection, entry, now, actor, None if row is None else Last(*row))
+    with together(connection):
+        found.write(connection)
+    return found.event
+
+
+def prepare(connection: Connection, entry: Entry, now: datetime, actor: str, last: Last | None) -> Next:
+    """The entry as the event behind the last one, which was read in this transaction.
 
     Its time is `now`, or the last event's time when the clock stands behind that: the log never runs backwards, so that
     "what was live at T" has one answer.
@@ -81,7 +170,6 @@ def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> E
     details = plain(entry.details)
     encoded = encode(details)
     _check(entry, actor, len(encoded))
-    last = connection.execute(_LAST).one_or_none()
     time = to_text(now)
     event = Event(
         index=0 if last is None else last.place + 1,
@@ -106,9 +194,7 @@ def append(connection: Connection, entry: Entry, now: datetime, actor: str) -> E
     )
     body = event.body()
     event = replace(event, hash=str(hash_bytes(body)))
-    connection.execute(_INSERT, _columns(event, encoded.decode(), body))
-    grow(connection, event.index, body)
-    return event
+    return Next(event, _columns(event, encoded.decode(), body), closed(connection, event.index, body))
 
 
 def _columns(event: Event, details: str, body: bytes) -> dict[str, Any]:
@@ -212,6 +298,23 @@ def page(connection: Connection, since: int, size: int) -> list[bytes]:
     )
 
 
+def following(
+    connection: Connection, after: int, model: str | None, actions: Sequence[str], limit: int
+) -> Sequence[Event]:
+    """The next events behind one that fit, oldest first.
+
+    Raises:
+        UsageError: the limit is not 1 to `EVENTS_MAX`.
+    """
+    _check_limit(limit)
+    statement = select(events).where(events.c.place > after).order_by(events.c.place).limit(limit)
+    if model is not None:
+        statement = statement.where(events.c.model == model)
+    if actions:
+        statement = statement.where(events.c.action.in_(actions))
+    return [load(row) for row in connection.execute(statement)]
+
+
 def log(
     connection: Connection, model: str | None, *, since: datetime | None, before: int | None, limit: int
 ) -> Sequence[Event]:
@@ -220,16 +323,51 @@ def log(
     Raises:
         UsageError: the limit is not 1 to `EVENTS_MAX`.
     """
+    _check_limit(limit)
+    within = []
+    if since is not None:
+        within.append(events.c.place >= count_before(connection, to_text(since)))
+    if before is not None:
+        within.append(events.c.place < before)
+    if model is not None:
+        within.append(events.c.place.in_(_newest(connection, model, within, limit)))
+    statement = select(events).where(*within).order_by(events.c.place.desc()).limit(limit)
+    return [load(row) for row in connection.execute(statement)]
+
+
+def count_before(connection: Connection, moment: str) -> int:
+    """How many events lie before a moment, as text; the place of the first that does not.
+
+    Raises:
+        IntegrityError: the log has a gap.
+    """
+    found = connection.execute(_COUNT_BEFORE, {"moment": moment}).scalar_one_or_none()
+    if found is None:
+        raise IntegrityError("an event is missing in the log", hint="Look at what is wrong: holdfast audit verify")
+    return int(found)
+
+
+def _newest(connection: Connection, model: str, within: Sequence[ColumnElement[bool]], limit: int) -> Select[Any]:
+    """The places of the newest events of a model: no index has them in one row, but one has them by stage.
+
+    The newest of each stage, and of those that concern none, are few; the newest of all are among them.
+    """
+    stages = [None, *connection.scalars(_NAMED, {"model": model})]
+    of_stage = [
+        select(events.c.place)
+        .where(events.c.model == model, events.c.stage.is_not_distinct_from(stage), *within)
+        .order_by(events.c.place.desc())
+        .limit(limit)
+        .subquery()
+        for stage in stages
+    ]
+    found = union_all(*(select(one.c.place) for one in of_stage)).subquery()
+    return select(found.c.place).order_by(found.c.place.desc()).limit(limit)
+
+
+def _check_limit(limit: int) -> None:
     if not 1 <= limit <= EVENTS_MAX:
         raise UsageError(
             f"{limit} events cannot be asked for at once",
             hint=f"Ask for 1 to {EVENTS_MAX}, and for the next page with the index of the last one.",
         )
-    statement = select(events).order_by(events.c.place.desc()).limit(limit)
-    if model is not None:
-        statement = statement.where(events.c.model == model)
-    if since is not None:
-        statement = statement.where(events.c.time >= to_text(since))
-    if before is not None:
-        statement = statement.where(events.c.place < before)
-    return [load(row) for row in connection.execute(statement)]

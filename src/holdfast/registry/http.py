@@ -16,6 +16,7 @@ from holdfast.errors import UsageError
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import asked, documents
 from holdfast.registry.actions import RECORDED, Action
+from holdfast.registry.http_asking import HttpQuestions
 from holdfast.registry.merkle import Head
 from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import (
@@ -41,7 +42,7 @@ _PAGE = 1_000
 """Asked for at once: half a megabyte of JSON, and a thousandth of a million versions."""
 
 
-class HttpRegistry:
+class HttpRegistry(HttpQuestions):
     """A `Registry` that a server keeps.
 
     Args:
@@ -50,7 +51,7 @@ class HttpRegistry:
     """
 
     def __init__(self, line: Line, new_id: Callable[[], str]) -> None:
-        self._line = line
+        super().__init__(line)
         self._new_id = new_id
 
     def create_model(
@@ -112,6 +113,16 @@ class HttpRegistry:
     def stage(self, model: ModelName, name: StageName) -> Stage:
         """See `Registry.stage`."""
         return documents.stage(self._read(_stage(model, name)))
+
+    def stage_at_hand(self, model: ModelName, name: StageName) -> Stage | None:
+        """See `ProvableRegistry.stage_at_hand`: nothing behind a line is."""
+        del model, name
+        return None
+
+    def version_at_hand(self, reference: Reference) -> Version | None:
+        """See `ProvableRegistry.version_at_hand`: nothing behind a line is."""
+        del reference
+        return None
 
     def stage_epoch(
         self, model: ModelName, name: StageName, *, known: int | None = None, wait_seconds: float = 0.0
@@ -188,6 +199,19 @@ class HttpRegistry:
         """See `Registry.log`."""
         wanted = {"model": model, "since": documents.moment(since), "before": before, "limit": limit}
         return tuple(map(documents.event, self._items("/events", "events", **wanted)))
+
+    def following(
+        self, after: int, *, model: ModelName | None = None, actions: Sequence[Action] = (), limit: int = 100
+    ) -> tuple[Event, ...]:
+        """See `Registry.following`."""
+        asking = {"after": after, "model": _text(model), "action": [*map(str, actions)], "limit": limit}
+        return tuple(map(documents.event, self._items("/events", "events", **asking)))
+
+    def follow(self, after: int, *, model: ModelName | None = None, actions: Sequence[Action] = ()) -> Iterator[Event]:
+        """See `Registry.follow`. A stream that ends, as one does when its server is stopped, is taken up again."""
+        wanted = {"model": _text(model), "action": [*map(str, actions)]}
+        for message in self._line.messages("/events/stream", last=str(after), **wanted):
+            yield documents.event(Reader(decode(message, what="an event"), "event"))
 
     def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
         """See `Registry.hold`."""
@@ -304,3 +328,7 @@ def _line_of(model: ModelName) -> str:
 
 def _stage(model: ModelName, name: StageName) -> str:
     return f"{_line_of(model)}/stages/{quoted(name)}"
+
+
+def _text(name: ModelName | None) -> str | None:
+    return None if name is None else str(name)

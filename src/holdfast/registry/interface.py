@@ -1,12 +1,13 @@
 """What a registry promises. `sql.py` keeps it, and one contract suite holds whatever keeps it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import Action
+from holdfast.registry.asking import Questions
 from holdfast.registry.records import (
     Approval,
     Audit,
@@ -27,7 +28,7 @@ EVENTS_MAX = 10_000
 """Events in one answer of `log`: a few megabytes of JSON; more is read in pages."""
 
 
-class Registry(Protocol):
+class Registry(Questions, Protocol):
     """Models, versions, stages, and the log of all that happened to them.
 
     Every operation is all or nothing, and durable when it returns. `actor` is who asks: it goes into the event, and
@@ -239,6 +240,24 @@ class Registry(Protocol):
             NotFound: no such model.
             UsageError: the limit is not 1 to `EVENTS_MAX`.
         """
+
+    def following(
+        self, after: int, *, model: ModelName | None = None, actions: Sequence[Action] = (), limit: int = 100
+    ) -> tuple[Event, ...]:
+        """Events behind the one with this index, oldest first: the way on for whoever follows the log.
+
+        Args:
+            after: the index of the last event that the caller knows; -1: none.
+            model: of one model; None: of all.
+            actions: only these; none: all.
+            limit: how many at most.
+
+        Raises:
+            UsageError: the limit is not 1 to `EVENTS_MAX`.
+        """
+
+    def follow(self, after: int, *, model: ModelName | None = None, actions: Sequence[Action] = ()) -> Iterator[Event]:
+        """What `following` gives, and then each event as it comes, without an end."""
 
     def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
         """Writes down that a version, or whatever a digest names, is to be kept until the hold is lifted.

@@ -1,36 +1,44 @@
 """Moving a stage: an update with its requirement, and its event, in one transaction.
 
 (1) the same request again; (2) the requirement: the stage holds what the caller expects; (3) the version, that its
-bytes are meant to be here, and for a rollback, that it has held the stage; (4) the verdict and the approvals; (5) the
-event; (6) the pointer. The database refuses (6) without (5), and a stage that does not stand where (5) says it stood.
+bytes are meant to be here, and for a rollback, that it has held the stage; (4) the verdict and the approvals, and the
+guard of a server that knows who asks; (5) the event; (6) the pointer. The database refuses (6) without (5), and a stage
+that does not stand where (5) says it stood.
 """
 
 from datetime import datetime
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Row, bindparam, exists, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, select, true, update
 
 from holdfast.canonical import JsonObject, plain
 from holdfast.database.times import to_text
+from holdfast.database.together import together
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, StageMoved, UsageError
-from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import MOVES, Action
-from holdfast.registry.archives import refuse_archived
-from holdfast.registry.events import Entry, append, by_key
-from holdfast.registry.judgements import for_move, require_verdict
+from holdfast.registry.archives import LAST_OF_VERSION, refuse_archived
+from holdfast.registry.events import LAST, Entry, Last, by_key, prepare
+from holdfast.registry.guard import Evidence, Guard
+from holdfast.registry.judgements import approvals_of, for_move, require_verdict, verdict_of
 from holdfast.registry.last_known_good import MOVES_READ_MAX, last_known_good
 from holdfast.registry.nearest import unknown_stage, unknown_version
 from holdfast.registry.records import Event
+from holdfast.registry.stages import find_stage
 from holdfast.registry.tables import events, stages, versions
 from holdfast.registry.values import Move, MoveStage
+from holdfast.registry.versions import resolve
 
 __all__ = ["move"]
 
 _target = versions.alias("target")
 _holder = versions.alias("holder")
 
-# Everything that the move depends on, in one statement: the stage, what holds it, and the version that shall.
+_last = LAST.subquery("last")
+
+# Everything that the move depends on, in one statement: the stage, what holds it, the version that shall and where its
+# bytes are, and the end of the log.
 _GROUND = (
     select(
         stages.c.number,
@@ -39,7 +47,13 @@ _GROUND = (
         stages.c.event,
         _holder.c.digest.label("holder_digest"),
         _target.c.digest.label("target_digest"),
+        LAST_OF_VERSION.scalar_subquery().label("whereabouts"),
+        _last.c.place.label("last_place"),
+        _last.c.time.label("last_time"),
+        _last.c.hash.label("last_hash"),
     )
+    .select_from(stages)
+    .join(_last, true())
     .outerjoin(_holder, (_holder.c.model == stages.c.model) & (_holder.c.number == stages.c.number))
     .outerjoin(_target, (_target.c.model == stages.c.model) & (_target.c.number == bindparam("to")))
     .where(stages.c.model == bindparam("model"), stages.c.name == bindparam("stage"))
@@ -69,7 +83,7 @@ _POINT = (
 )
 
 
-def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) -> Move:
+def move(connection: Connection, asked: MoveStage, now: datetime, actor: str, guard: Guard | None = None) -> Move:
     """Moves a stage together with its event; see `Registry.move_stage`."""
     if asked.action not in MOVES:
         raise UsageError(f"{asked.action} does not move a stage", hint="Promote, roll back, or adopt.")
@@ -97,12 +111,14 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) ->
             version=to,
             digest=ground.target_digest,
         )
-    refuse_archived(connection, model, to)
+    refuse_archived(connection, ground.whereabouts)
     good = ground.number if asked.action is not Action.STAGE_ROLLBACK else _below(connection, asked, ground.number)
     # (4) The evidence.
     if asked.verdict is not None:
         require_verdict(connection, asked.verdict, model, to)
     approvals = for_move(connection, asked)
+    if guard is not None:
+        guard(connection, _evidence(connection, asked, actor))
     # (5) The event.
     entry = Entry(
         action=asked.action,
@@ -120,7 +136,8 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) ->
         idempotency_key=asked.idempotency_key,
         details=asked.details,
     )
-    event = append(connection, entry, now, actor)
+    found = prepare(connection, entry, now, actor, Last(ground.last_place, ground.last_time, ground.last_hash))
+    event = found.event
     # (6) The pointer.
     point = {
         "of_model": model,
@@ -131,8 +148,21 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str) ->
         "event": event.index,
         "changed_at": to_text(event.time),
     }
-    connection.execute(_POINT, point)
+    with together(connection):
+        found.write(connection)
+        connection.execute(_POINT, point)
     return _done(event)
+
+
+def _evidence(connection: Connection, asked: MoveStage, actor: str) -> Evidence:
+    return Evidence(
+        asked=asked,
+        actor=actor,
+        stage=find_stage(connection, asked.model, asked.stage),
+        version=resolve(connection, Reference(asked.model, ByNumber(asked.to))),
+        verdict=None if asked.verdict is None else verdict_of(connection, asked.verdict),
+        judgements=approvals_of(connection, asked.model, asked.to),
+    )
 
 
 def _below(connection: Connection, asked: MoveStage, held: int | None) -> int | None:

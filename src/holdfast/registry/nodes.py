@@ -21,7 +21,7 @@ from holdfast.registry.merkle import (
 from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.tables import event_nodes, events
 
-__all__ = ["edge", "grow", "heads", "prove", "prove_growth"]
+__all__ = ["closed", "edge", "grow", "heads", "prove", "prove_growth"]
 
 _INSERT = insert(event_nodes)
 
@@ -37,18 +37,23 @@ _SIZES = select(
 )
 
 
-def grow(connection: Connection, place: int, body: bytes) -> None:
-    """Adds the event at `place` to the tree, in the transaction that adds the event to the log.
+def closed(connection: Connection, place: int, body: bytes) -> bytes:
+    """The hashes of all nodes that the event at `place`, the next of the log, closes.
 
     Raises:
         IntegrityError: the tree lacks what it must have had before.
     """
     lefts = left_of(place)
     known = _read(connection, lefts)
-    closed = [leaf(body)]
+    found = [leaf(body)]
     for node in lefts:
-        closed.append(join(known[node], closed[-1]))
-    connection.execute(_INSERT, {"event": place, "nodes": b"".join(closed)})
+        found.append(join(known[node], found[-1]))
+    return b"".join(found)
+
+
+def grow(connection: Connection, place: int, nodes: bytes) -> None:
+    """Adds what `closed` gave to the tree, in the transaction that adds the event to the log."""
+    connection.execute(_INSERT, {"event": place, "nodes": nodes})
 
 
 def heads(connection: Connection, earlier: Sequence[int]) -> tuple[Head, dict[int, Head]]:

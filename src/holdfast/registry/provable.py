@@ -3,16 +3,24 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
+from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.interface import Registry
 from holdfast.registry.merkle import Head
 from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import Audit
+from holdfast.registry.values import Stage, Version
 
 __all__ = ["ProvableRegistry"]
 
 
 class ProvableRegistry(Registry, Protocol):
     """A registry that has the Merkle tree over its log at hand."""
+
+    def stage_at_hand(self, model: ModelName, name: StageName) -> Stage | None:
+        """As `Registry.stage`, if it is there and can be told without waiting for anybody; None says nothing."""
+
+    def version_at_hand(self, reference: Reference) -> Version | None:
+        """As `Registry.resolve`, if it is there and can be told without waiting for anybody; None says nothing."""
 
     def heads(self, earlier: Sequence[int] = ()) -> tuple[Head, Mapping[int, Head]]:
         """What the log is, and what it was at earlier sizes; sizes that it has not come to are left out. Two reads.

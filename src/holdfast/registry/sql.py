@@ -1,5 +1,6 @@
 """The registry in an SQL database: which transaction each operation runs in. The work is done by the modules beside."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from holdfast.registry import (
 )
 from holdfast.registry import live as moments
 from holdfast.registry.actions import RECORDED, Action
+from holdfast.registry.guard import Guard
 from holdfast.registry.merkle import Head
 from holdfast.registry.nearest import require_model
 from holdfast.registry.proofs import Consistency, Inclusion
@@ -39,13 +41,18 @@ from holdfast.registry.records import (
     NewVerdict,
     Verdict,
 )
+from holdfast.registry.sql_asking import SqlQuestions
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = ["SqlRegistry"]
 
+_LOOK_SECONDS = 0.2
+"""How often somebody who follows the log looks at its end: a person sees no delay, and a look costs a tenth of a
+millisecond."""
 
-class SqlRegistry:
+
+class SqlRegistry(SqlQuestions):
     """A `Registry` in a database; it keeps no state of its own, so that any number may share one file.
 
     Args:
@@ -53,6 +60,7 @@ class SqlRegistry:
         clock: gives the moment, in UTC.
         new_id: gives an id that nobody has had, for approvals.
         grown: told, with this registry, after every commit that may have made the log longer.
+        guard: looks at every move before it is made.
     """
 
     def __init__(
@@ -61,11 +69,13 @@ class SqlRegistry:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         grown: "Callable[[SqlRegistry], None] | None" = None,
+        guard: Guard | None = None,
     ) -> None:
-        self._database = database
+        super().__init__(database)
         self._clock = clock
         self._new_id = new_id
         self._grown = grown
+        self._guard = guard
 
     @contextmanager
     def _logging(self) -> Iterator[Connection]:
@@ -147,6 +157,20 @@ class SqlRegistry:
         with self._database.read() as connection:
             return stages.find_stage(connection, model, name)
 
+    def stage_at_hand(self, model: ModelName, name: StageName) -> Stage | None:
+        """See `ProvableRegistry.stage_at_hand`."""
+        if not self._database.at_hand:
+            return None
+        with self._database.read() as connection:
+            return stages.look_up(connection, model, name)
+
+    def version_at_hand(self, reference: Reference) -> Version | None:
+        """See `ProvableRegistry.version_at_hand`."""
+        if not self._database.at_hand:
+            return None
+        with self._database.read() as connection:
+            return versions.look_up(connection, reference)
+
     def stage_epoch(
         self, model: ModelName, name: StageName, *, known: int | None = None, wait_seconds: float = 0.0
     ) -> int:
@@ -158,7 +182,7 @@ class SqlRegistry:
     def move_stage(self, move: MoveStage, actor: str) -> Move:
         """See `Registry.move_stage`."""
         with self._logging() as connection:
-            return moves.move(connection, move, self._clock(), actor)
+            return moves.move(connection, move, self._clock(), actor, self._guard)
 
     def move_of(self, idempotency_key: str) -> Move | None:
         """See `Registry.move_of`."""
@@ -242,6 +266,23 @@ class SqlRegistry:
                 require_model(connection, str(model))
             name = None if model is None else str(model)
             return tuple(events.log(connection, name, since=since, before=before, limit=limit))
+
+    def following(
+        self, after: int, *, model: ModelName | None = None, actions: Sequence[Action] = (), limit: int = 100
+    ) -> tuple[Event, ...]:
+        """See `Registry.following`."""
+        with self._database.read() as connection:
+            name = None if model is None else str(model)
+            return tuple(events.following(connection, after, name, [*map(str, actions)], limit))
+
+    def follow(self, after: int, *, model: ModelName | None = None, actions: Sequence[Action] = ()) -> Iterator[Event]:
+        """See `Registry.follow`. A file tells nobody that it has changed: it is looked at again and again."""
+        while True:
+            page = self.following(after, model=model, actions=actions)
+            yield from page
+            after = page[-1].index if page else after
+            if not page:
+                time.sleep(_LOOK_SECONDS)
 
     def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
         """See `Registry.hold`."""

@@ -17,7 +17,7 @@ from holdfast.registry.records import Event
 from holdfast.registry.tables import stages, versions
 from holdfast.registry.values import Stage
 
-__all__ = ["begin", "define", "epoch_of", "find_stage", "stages_of"]
+__all__ = ["begin", "define", "epoch_of", "find_stage", "look_up", "stages_of"]
 
 _STAGES_MAX = 64
 """A person must be able to read the list; nobody was seen with more than a dozen."""
@@ -78,10 +78,16 @@ def define(connection: Connection, model: ModelName, name: StageName, now: datet
 
 def find_stage(connection: Connection, model: ModelName, name: StageName) -> Stage:
     """The stage as it stands, by one statement; see `Registry.stage`."""
-    row = connection.execute(_ONE, {"model": str(model), "name": str(name)}).one_or_none()
-    if row is None:
+    found = look_up(connection, model, name)
+    if found is None:
         raise unknown_stage(connection, str(model), str(name))
-    return _load(row)
+    return found
+
+
+def look_up(connection: Connection, model: ModelName, name: StageName) -> Stage | None:
+    """The stage as it stands, when it is there; one statement in any case."""
+    row = connection.execute(_ONE, {"model": str(model), "name": str(name)}).one_or_none()
+    return None if row is None else _load(row)
 
 
 def stages_of(connection: Connection, model: str) -> tuple[Stage, ...]:

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     Boolean,
     Column,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     LargeBinary,
@@ -24,7 +25,12 @@ __all__ = [
     "stages",
     "verdicts",
     "version_counters",
+    "version_entries",
+    "version_indexes",
+    "version_numbers",
+    "version_texts",
     "versions",
+    "webhooks",
 ]
 
 TABLES = MetaData()
@@ -137,6 +143,40 @@ event_nodes = Table(
     Column("nodes", LargeBinary, nullable=False),
 )
 
+version_entries = Table(
+    "version_entries",
+    TABLES,
+    # The event that gave the version its number: what sorts by it sorts by time.
+    Column("event", INTEGER, ForeignKey("events.place"), primary_key=True, autoincrement=False),
+    _text("model"),
+    _number("number"),
+    _of_version(),
+    UniqueConstraint("model", "number"),
+)
+
+
+def _of_entry() -> Column[int]:
+    return Column("event", INTEGER, ForeignKey("version_entries.event"), primary_key=True, autoincrement=False)
+
+
+version_numbers = Table(
+    "version_numbers",
+    TABLES,
+    Column("field", TEXT, primary_key=True),
+    Column("value", Double, primary_key=True),
+    _of_entry(),
+)
+
+version_texts = Table(
+    "version_texts",
+    TABLES,
+    Column("field", TEXT, primary_key=True),
+    Column("value", TEXT, primary_key=True),
+    _of_entry(),
+)
+
+version_indexes = Table("version_indexes", TABLES, _of_entry(), _number("facts"), _number("left_out"))
+
 stages = Table(
     "stages",
     TABLES,
@@ -173,4 +213,27 @@ replicas = Table(
     _text("error", nullable=True),
     _text("started_at"),
     _text("reported_at"),
+)
+
+webhooks = Table(
+    "webhooks",
+    TABLES,
+    Column("id", TEXT, primary_key=True),
+    _text("url"),
+    _text("actions"),
+    _text("models"),
+    _text("secret"),
+    _text("old_secret", nullable=True),
+    _text("old_until", nullable=True),
+    _text("created_at"),
+    _text("created_by"),
+    _text("state"),
+    _number("next_event"),
+    _number("attempts"),
+    _text("next_at"),
+    _text("error", nullable=True),
+    _number("delivered"),
+    _text("delivered_at", nullable=True),
+    _text("holder", nullable=True),
+    _text("held_until", nullable=True),
 )

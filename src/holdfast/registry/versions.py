@@ -13,13 +13,24 @@ from holdfast.errors import AlreadyExists, NotFound, TooLarge, UsageError
 from holdfast.names import ByDigest, ByNumber, BySemver, ByStage, ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.events import Entry, append
+from holdfast.registry.index import enter
 from holdfast.registry.lineage import add
 from holdfast.registry.nearest import require_model, unknown_model, unknown_stage, unknown_version
 from holdfast.registry.stages import begin, stages_of
 from holdfast.registry.tables import models, stages, version_counters, versions
 from holdfast.registry.values import Model, NewVersion, Version
 
-__all__ = ["create_model", "every_model", "find_model", "load", "register", "resolve", "take_in", "versions_of"]
+__all__ = [
+    "create_model",
+    "every_model",
+    "find_model",
+    "load",
+    "look_up",
+    "register",
+    "resolve",
+    "take_in",
+    "versions_of",
+]
 
 _SUMMARY_BYTES_MAX = 64 * 1024
 """Lists read the summaries of every version; what is larger stands in the bundle."""
@@ -214,6 +225,7 @@ def _keep(
             "created_by": actor,
         },
     )
+    enter(connection, event.index, model, number, new.facts)
     add(connection, new.lineage)
     return _at(connection, model, number)
 
@@ -244,21 +256,27 @@ def _at(connection: Connection, model: str, number: int) -> Version:
 
 def resolve(connection: Connection, reference: Reference) -> Version:
     """The version that a person meant; see `Registry.resolve`. One statement, unless it fails."""
+    found = look_up(connection, reference)
+    if found is None and isinstance(reference.choice, ByStage):
+        raise _empty_stage(connection, str(reference.model), str(reference.choice))
+    if found is None:
+        raise unknown_version(connection, str(reference.model), str(reference.choice))
+    return found
+
+
+def look_up(connection: Connection, reference: Reference) -> Version | None:
+    """The version that a person meant, when it is there; one statement in any case."""
     model = str(reference.model)
     match reference.choice:
         case ByNumber(number):
-            return _at(connection, model, number)
+            row = connection.execute(_BY_NUMBER, {"model": model, "number": number}).one_or_none()
         case BySemver(semver):
             row = connection.execute(_BY_SEMVER, {"model": model, "semver": semver}).one_or_none()
         case ByDigest(prefix):
             row = _by_prefix(connection, model, prefix)
         case ByStage(stage):
             row = connection.execute(_BY_STAGE, {"model": model, "stage": str(stage)}).one_or_none()
-            if row is None:
-                raise _empty_stage(connection, model, str(stage))
-    if row is None:
-        raise unknown_version(connection, model, str(reference.choice))
-    return load(row)
+    return None if row is None else load(row)
 
 
 def _by_prefix(connection: Connection, model: str, prefix: str) -> Row[Any] | None:

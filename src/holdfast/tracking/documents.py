@@ -12,7 +12,7 @@ from holdfast.errors import UnsupportedFormat
 from holdfast.names import ModelName
 from holdfast.tracking.values import NewRun, Point, Run, RunInput, RunStatus
 
-__all__ = ["asked_run", "point", "run", "run_input"]
+__all__ = ["asked_run", "point", "run", "run_input", "value"]
 
 _NOT_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
@@ -29,7 +29,7 @@ def run(found: Reader) -> Run:
         finished_at=None if finished_at is None else from_text(finished_at),
         actor=found.text("actor"),
         params=found.mapping("params"),
-        metrics={name: _value(value) for name, value in found.mapping("metrics").items()},
+        metrics={name: value(said) for name, said in found.mapping("metrics").items()},
         tags=found.words("tags"),
         inputs=tuple(run_input(Reader(one, "input")) for one in found.items("inputs")),
         notes=found.text("notes"),
@@ -54,7 +54,7 @@ def point(found: Reader) -> Point:
     time = found.maybe_text("time")
     return Point(
         name=found.text("name"),
-        value=_value(found.any("value")),
+        value=value(found.any("value")),
         step=found.integer("step"),
         time=None if time is None else from_text(time),
     )
@@ -71,9 +71,14 @@ def asked_run(new: NewRun) -> JsonObject:
     }
 
 
-def _value(value: Json) -> float:
-    if isinstance(value, str) and value in _NOT_FINITE:
-        return _NOT_FINITE[value]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    raise UnsupportedFormat(f"{value!r} is no value of a metric", hint="The document was not written by Holdfast.")
+def value(said: Json) -> float:
+    """The value of a metric, which is a number, or the name of one that JSON lacks.
+
+    Raises:
+        UnsupportedFormat: it is neither.
+    """
+    if isinstance(said, str) and said in _NOT_FINITE:
+        return _NOT_FINITE[said]
+    if isinstance(said, int | float) and not isinstance(said, bool):
+        return float(said)
+    raise UnsupportedFormat(f"{said!r} is no value of a metric", hint="The document was not written by Holdfast.")

@@ -98,7 +98,7 @@ class SqlTracking:
         """See `Tracking.log_points`."""
         given = list(islice(points, POINTS_MAX + 1))
         limits.check_count("points", len(given), POINTS_MAX)
-        now = self._clock()
+        now = to_text(self._clock())
         fresh = [_point(point, now) for point in given]
         with self._database.change() as connection:
             _require_running(connection, run)
@@ -165,7 +165,7 @@ class SqlTracking:
 def _require(connection: Connection, run: str, statement: Select[*tuple[Any, ...]] = _STATUS) -> str:
     status = connection.execute(statement, {"run": run}).scalar_one_or_none()
     if status is None:
-        raise NotFound(f"there is no run {run[:80]}", hint="Find it with: holdfast search", run=run)
+        raise NotFound(f"there is no run {run[:80]}", hint="Find it with: holdfast search --runs", run=run)
     return str(status)
 
 
@@ -230,9 +230,9 @@ def _set_tags(connection: Connection, run: str, tags: Mapping[str, str]) -> None
         connection.execute(_SET_TAG, rows)
 
 
-def _point(point: Point, now: datetime) -> NewPoint:
+def _point(point: Point, now: str) -> NewPoint:
     value = limits.check_point(point)
-    time = to_text(now if point.time is None else point.time)
+    time = now if point.time is None else to_text(point.time)
     return NewPoint(point.name, point.step, time, None if math.isnan(value) else value)
 
 

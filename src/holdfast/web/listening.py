@@ -1,16 +1,22 @@
 """A process that answers HTTP: one event loop on uvloop and httptools, one listening socket."""
 
+import asyncio
 import logging
 import socket
+import ssl
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
-from holdfast.errors import MissingExtra, Unavailable
+from holdfast.errors import MissingExtra, Unavailable, UsageError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["address_of", "listen", "serve"]
+__all__ = ["Tls", "address_of", "listen", "serve"]
 
 _BACKLOG = 2048
 """Connections that wait to be accepted: a burst of clients that all reconnect at once after a restart."""
@@ -26,6 +32,28 @@ _FINISH_SECONDS = 30
 _SWITCH_SECONDS = 0.0005
 """How long the event loop may keep Python's lock while the thread that watches the stage waits for it. That thread
 takes it a dozen times to read the registry; at Python's own 5 ms a busy replica would see a rollback 100 ms late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What a server speaks TLS with: PEM files of a certificate, with those that lead to it, and of its key."""
+
+    certificate: Path
+    key: Path
+
+    def require_usable(self) -> None:
+        """Go on only where a server can speak with them.
+
+        Raises:
+            UsageError: they cannot be read, or do not belong together.
+        """
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key, password="")
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"no TLS with {self.certificate} and {self.key}: {error}",
+                hint="Both are PEM files; the key must be that of the certificate, and have no password.",
+            ) from error
 
 
 def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
@@ -54,14 +82,29 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     return listening
 
 
-def address_of(listening: socket.socket) -> str:
+def address_of(listening: socket.socket, tls: Tls | None = None) -> str:
     """The URL at which the socket is reached."""
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if tls is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def serve(app: "FastAPI", listening: socket.socket) -> None:
+def serve(
+    app: "FastAPI",
+    *listening: socket.socket,
+    before_the_end: Callable[[], object] = lambda: None,
+    drain_seconds: float = 0.0,
+    tls: Tls | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM: stop accepting, finish what is in flight, end the application.
+
+    Args:
+        app: what answers.
+        listening: bound sockets.
+        before_the_end: called when the signal has come, before anything stops: to send away those who wait, and to say
+            that others should be asked from now on.
+        drain_seconds: how long to go on answering after that. A second signal ends it.
+        tls: what to speak TLS with; None for none.
 
     Raises:
         MissingExtra: uvicorn, uvloop or httptools is not installed.
@@ -74,6 +117,22 @@ def serve(app: "FastAPI", listening: socket.socket) -> None:
         raise MissingExtra(
             "serving needs uvicorn, uvloop and httptools", hint="Install them: pip install 'holdfast[serve]'"
         ) from error
+
+    told = False
+
+    class Draining(uvicorn.Server):
+        """Hears the first signal as a wish to end soon, and the second as one to end now."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            nonlocal told
+            if told or not self.started:
+                super().handle_exit(sig, frame)
+                return
+            told = True
+            loop = asyncio.get_running_loop()  # a signal is heard in the thread of the loop, between two of its steps
+            loop.call_soon_threadsafe(before_the_end)
+            loop.call_soon_threadsafe(loop.call_later, drain_seconds, super().handle_exit, sig, frame)
+
     sys.setswitchinterval(_SWITCH_SECONDS)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     config = uvicorn.Config(
@@ -88,5 +147,7 @@ def serve(app: "FastAPI", listening: socket.socket) -> None:
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_FINISH_SECONDS,
+        ssl_certfile=None if tls is None else tls.certificate,
+        ssl_keyfile=None if tls is None else tls.key,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    Draining(config).run(sockets=list(listening))

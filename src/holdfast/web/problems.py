@@ -33,6 +33,7 @@ HTTP_STATUS: dict[str, int] = {
     "bundle_failed": 500,
     "cannot_package": 422,
     "missing_extra": 501,
+    "unauthenticated": 401,
     "permission_refused": 403,
     "no_project": 404,
     "archived": 409,

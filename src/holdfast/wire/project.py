@@ -19,6 +19,7 @@ from holdfast.config import HOME_NAME, Settings
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.names import Reference
+from holdfast.service.credentials import Credentials
 from holdfast.service.line import Line
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from holdfast.upkeep.audit.logbook import Logbook
     from holdfast.upkeep.keep_rules import KeepRules
 
-__all__ = ["Project", "actor_of", "create_project", "make_home", "open_project", "utc_now"]
+__all__ = ["Project", "actor_of", "create_project", "make_home", "new_id", "open_project", "utc_now"]
 
 _GIT_SECONDS_MAX = 5.0
 """Git answers who it is from a file or two; a slower answer is a broken network home, and the system user will do."""
@@ -54,7 +55,8 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """An id that nobody has had."""
     return uuid4().hex
 
 
@@ -131,10 +133,10 @@ class Project(AbstractContextManager["Project"]):
         if isinstance(self.names, Line):
             from holdfast.registry.http import HttpRegistry
 
-            return HttpRegistry(self.names, _new_id)
+            return HttpRegistry(self.names, new_id)
         from holdfast.registry.sql import SqlRegistry
 
-        return SqlRegistry(self.names.database(), utc_now, _new_id, grown)
+        return SqlRegistry(self.names.database(), utc_now, new_id, grown)
 
     @cached_property
     def unwatched(self) -> "ProvableRegistry":
@@ -174,12 +176,13 @@ class Project(AbstractContextManager["Project"]):
             return HttpTracking(self.names)
         from holdfast.tracking.sql import SqlTracking
 
-        return SqlTracking(self.names.database(), utc_now, _new_id)
+        return SqlTracking(self.names.database(), utc_now, new_id)
 
     @cached_property
     def actor(self) -> str:
-        """Who is asking: the Git identity, or the system user."""
-        return actor_of(self.settings.project)
+        """Who is asking: as the server knows them by their token; else the Git identity, or the system user."""
+        known = self.names.known_as() if isinstance(self.names, Line) else None
+        return known or actor_of(self.settings.project)
 
     @property
     def seen(self) -> Path:
@@ -340,7 +343,8 @@ def open_project(settings: Settings) -> Project:
 
 
 def _line(settings: Settings) -> Line:
-    return Line(str(settings.url), token=settings.token)
+    url = str(settings.url)
+    return Line(url, token=settings.token or Credentials(settings.credentials).token(url))
 
 
 def _open_store(settings: Settings) -> Store:

@@ -1,13 +1,15 @@
 import itertools
 import shutil
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from holdfast.access.sql import SqlAccess
+from holdfast.access.standing import standing
 from holdfast.database.engine import Database
 from holdfast.registry.http import HttpRegistry
 from holdfast.registry.sql import SqlRegistry
@@ -18,7 +20,9 @@ from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.turns import undisturbed
 from holdfast.tracking.sql import SqlTracking
 from holdfast.web.api.depot import Depot
+from holdfast.web.api.desk import Around
 from tests.serving_api import api_server
+from tests.web.api.people import People, asks
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +74,37 @@ def registry(line: Line) -> HttpRegistry:
     """The registry as a client sees it."""
     ids = itertools.count(1)
     return HttpRegistry(line, lambda: f"key-{next(ids)}")
+
+
+@contextmanager
+def served(database: Database, folder: Path) -> Iterator[People]:
+    """A server that asks who one is, and people with tokens; its stages are guarded."""
+    ids = itertools.count(1)
+    access = SqlAccess(database, lambda: datetime.now(UTC), lambda: f"token-{next(ids)}")
+    registry = SqlRegistry(database, lambda: datetime.now(UTC), lambda: f"approval-{next(ids)}", guard=standing(asks))
+    tracking = SqlTracking(database, lambda: datetime.now(UTC), lambda: f"run-{next(ids)}")
+    kept = LocalStore(folder / "store")
+    depot = Depot(kept, FolderTransport(kept.root), partial(undisturbed, Layout(kept.root)))
+    with api_server(registry, tracking, depot, Around(access=access)) as url:
+        yield People.of(url, access, kept)
+
+
+@pytest.fixture
+def people(database: Database, tmp_path: Path) -> Iterator[People]:
+    """A server of this test's own."""
+    with served(database, tmp_path) as found:
+        yield found
+        found.client.close()
+
+
+@pytest.fixture(scope="module")
+def shared(empty_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
+    """A server for all tests of a module, with a model and a run."""
+    folder = tmp_path_factory.mktemp("shared")
+    database = Database.open(f"sqlite:///{shutil.copy(empty_file, folder / 'registry.db')}")
+    with served(database, folder) as found:
+        assert found.ask("contributor", "PUT", "/models/churn", {}).status_code == 200
+        assert found.ask("contributor", "POST", "/runs", {"model": "churn"}).status_code == 201
+        yield found
+        found.client.close()
+    database.close()

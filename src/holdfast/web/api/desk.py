@@ -1,35 +1,63 @@
 """What every route of the API needs: the project behind it, a thread to ask it from, who asks, and how to answer."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Annotated, TypeVar
-from urllib.parse import unquote
 
 from fastapi import Depends, Header, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
 
-from holdfast.canonical import Json
-from holdfast.digest import Digest
+from holdfast.access import Doors
 from holdfast.errors import NotFound, UsageError
-from holdfast.registry import Action
+from holdfast.names import ModelName
+from holdfast.registry import Action, NewVersion
+from holdfast.registry.census import Census
 from holdfast.registry.provable import ProvableRegistry
-from holdfast.service.line import ACTOR_HEADER, KEY_HEADER
+from holdfast.registry.webhooks import Webhooks
+from holdfast.service.line import KEY_HEADER
 from holdfast.tracking import Tracking
+from holdfast.web.answers import answer
+from holdfast.web.api.caller import Caller, caller_of
 from holdfast.web.api.depot import Depot
+from holdfast.web.api.meters import Meters
 from holdfast.web.api.schemas import Refusal
 from holdfast.web.api.watch import Watch
+from holdfast.web.oidc import Provider
+from holdfast.webhooks.delivering import Deliverer
 
-__all__ = ["Actor", "Bytes", "Desk", "Here", "Key", "action_of", "answer", "refusals"]
+__all__ = ["Actor", "Around", "Bytes", "Desk", "Here", "Key", "Who", "action_of", "answer", "refusals"]
 
 _T = TypeVar("_T")
 
 _KEY_CHARACTERS_MAX = 200
 """As long as an event can carry."""
 
-_NOBODY = "anonymous"
-"""Who asks without saying so, where the server asks nobody for an identity."""
+_OWNERS_MAX = 10_000
+"""Runs whose model and starter are remembered, since neither ever changes: a megabyte."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a server has beside the registry.
+
+    Attributes:
+        webhooks: for administrators; None where there are none.
+        deliverer: tells them of events, as long as the application runs.
+        census: counts what the database holds.
+        meters: count requests.
+        metrics_port: where they are read, if not where everything else is asked.
+        access: who people are; None where nobody is asked.
+        provider: signs people in; None where tokens are given out by hand.
+    """
+
+    webhooks: Webhooks | None = None
+    deliverer: Deliverer | None = None
+    census: Callable[[], Census] | None = None
+    meters: Meters = field(default_factory=Meters)
+    metrics_port: int | None = None
+    access: Doors | None = None
+    provider: Provider | None = None
 
 
 class Desk:
@@ -39,31 +67,59 @@ class Desk:
         registry: names.
         tracking: runs.
         depot: bytes; None where there are none, and no version needs any.
+        around: what else there is.
+
+    Attributes:
+        streams: how many are being read.
     """
 
-    def __init__(self, registry: ProvableRegistry, tracking: Tracking, depot: Depot | None) -> None:
+    def __init__(
+        self, registry: ProvableRegistry, tracking: Tracking, depot: Depot | None, around: Around | None = None
+    ) -> None:
         self.registry = registry
         self.tracking = tracking
         self.depot = depot
+        around = around or Around()
+        self.webhooks = around.webhooks
+        self.census = around.census
+        self.meters = around.meters
+        self.access = around.access
+        self.provider = around.provider
+        self._owners: dict[str, tuple[ModelName | None, str]] = {}
         self.watch = Watch(self._last_event)
+        self.streams = 0
 
     async def ask(self, call: Callable[[], _T]) -> _T:
         """What `call` answers, from a thread: a database may make it wait, and nobody else shall wait with it."""
         return await run_in_threadpool(call)
 
+    async def owner_of(self, run: str) -> tuple[ModelName | None, str]:
+        """The model of a run, and who started it.
+
+        Raises:
+            NotFound: no such run.
+        """
+        known = self._owners.get(run)
+        if known is None:
+            found = await self.ask(lambda: self.tracking.run(run))
+            if len(self._owners) >= _OWNERS_MAX:
+                self._owners.clear()
+            known = self._owners[run] = (found.model, found.actor)
+        return known
+
     @contextmanager
-    def whole(self, digest: Digest) -> Iterator[None]:
-        """Inside, every byte of the version is durable in the store, and stays.
+    def whole(self, new: NewVersion) -> Iterator[NewVersion]:
+        """Inside, every byte of the version is durable in the store, and stays; it comes with what its bytes say.
 
         Raises:
             NotFound, IntegrityError: it is not.
         """
         if self.depot is None:
-            yield
+            yield new
             return
         with self.depot.undisturbed():
-            self.depot.require_bundle(digest)
-            yield
+            self.depot.require_bundle(new.digest)
+            yield replace(new, facts=self.depot.facts(new.digest))
 
     def look(self) -> None:
         """Ask the database and the store for the least that they can be asked for.
@@ -91,8 +147,12 @@ async def _bytes(desk: Annotated[Desk, Depends(_desk)]) -> Depot:
     return desk.depot
 
 
+async def _who(request: Request) -> Caller:
+    return caller_of(request)
+
+
 async def _actor(request: Request) -> str:
-    return unquote(request.headers.get(ACTOR_HEADER, _NOBODY))
+    return caller_of(request).name
 
 
 Here = Annotated[Desk, Depends(_desk)]
@@ -101,8 +161,11 @@ Here = Annotated[Desk, Depends(_desk)]
 Bytes = Annotated[Depot, Depends(_bytes)]
 """The server's store."""
 
+Who = Annotated[Caller, Depends(_who)]
+"""Who asks, and what they may."""
+
 Actor = Annotated[str, Depends(_actor)]
-"""Who asks."""
+"""The name of who asks: as their token proves it, or as they say where the server asks nobody."""
 
 Key = Annotated[
     str | None,
@@ -114,12 +177,6 @@ Key = Annotated[
     ),
 ]
 """The request's idempotency key."""
-
-
-def answer(value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """The JSON of a value."""
-    body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    return Response(body, status, headers, media_type="application/json")
 
 
 def action_of(text: str) -> Action:

@@ -6,15 +6,17 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from holdfast.access import Role
 from holdfast.canonical import Reader
 from holdfast.database.times import from_text
 from holdfast.digest import Digest
-from holdfast.errors import UnsupportedFormat, UsageError
+from holdfast.errors import PermissionRefused, UnsupportedFormat, UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import EVENTS_MAX, Meaning, NewApproval, NewEvent, NewVerdict, documents
 from holdfast.web.api import schemas
-from holdfast.web.api.desk import Actor, Here, action_of, answer, refusals
+from holdfast.web.api.desk import Actor, Here, Who, action_of, answer, refusals
 from holdfast.web.api.lines import ModelText, StageText
+from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["routes"]
 
@@ -29,22 +31,32 @@ routes = APIRouter(tags=["evidence"], responses=refusals(400, 401, 403, 404, 409
 """Each parses, calls and presents."""
 
 
-@routes.get("/events", response_model=schemas.Events)
+@routes.get("/events", response_model=schemas.Events, dependencies=[needs(Role.VIEWER, Concern.MODEL_ASKED)])
 async def log(
     desk: Here,
     *,
     model: Annotated[str | None, Query(max_length=256)] = None,
     since: MomentQuery = None,
     before: Annotated[int | None, Query(ge=0, le=2**53 - 1, description="Only events with a smaller index")] = None,
+    after: Annotated[
+        int | None, Query(ge=-1, le=2**53 - 1, description="Only events with a larger index, oldest first")
+    ] = None,
+    action: Annotated[list[str] | None, Query(max_length=64, description="With `after`: only these")] = None,
     limit: Annotated[int, Query(ge=1, le=EVENTS_MAX)] = 100,
 ) -> Response:
-    """The log, newest first."""
+    """The log, newest first; or onwards from an event, oldest first."""
     name, begin = None if model is None else ModelName(model), _moment(since)
+    if after is not None:
+        actions = [*map(action_of, action or ())]
+        onwards = await desk.ask(lambda: desk.registry.following(after, model=name, actions=actions, limit=limit))
+        return answer({"events": [one.to_json() for one in onwards]})
     found = await desk.ask(lambda: desk.registry.log(name, since=begin, before=before, limit=limit))
     return answer({"events": [one.to_json() for one in found]})
 
 
-@routes.post("/events", response_model=schemas.Event, status_code=201)
+@routes.post(
+    "/events", response_model=schemas.Event, status_code=201, dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL_SAID)]
+)
 async def record(desk: Here, actor: Actor, new: schemas.NewEvent) -> Response:
     """Write down what changed nothing but the log."""
     asked = NewEvent(
@@ -60,16 +72,23 @@ async def record(desk: Here, actor: Actor, new: schemas.NewEvent) -> Response:
     return answer((await desk.ask(lambda: desk.registry.record(asked, actor))).to_json(), 201)
 
 
-@routes.get("/models/{model}/live", response_model=schemas.Live)
+@routes.get("/models/{model}/live", response_model=schemas.Live, dependencies=[needs(Role.VIEWER, Concern.MODEL)])
 async def live(desk: Here, model: ModelText, at: MomentQuery = None) -> Response:
     """What held each stage at a moment, or now, read from the events alone."""
     name, moment = ModelName(model), _moment(at)
     return answer((await desk.ask(lambda: desk.registry.live(name, moment))).to_json())
 
 
-@routes.post("/models/{model}/versions/{number}/approvals", response_model=schemas.Approval, status_code=201)
-async def approve(desk: Here, actor: Actor, model: ModelText, number: NumberPath, new: schemas.NewApproval) -> Response:
-    """Write down a judgement of a version for a stage."""
+@routes.post(
+    "/models/{model}/versions/{number}/approvals",
+    response_model=schemas.Approval,
+    status_code=201,
+    dependencies=[needs(Role.APPROVER, Concern.JUDGED)],
+)
+async def approve(desk: Here, who: Who, model: ModelText, number: NumberPath, new: schemas.NewApproval) -> Response:
+    """Write down a judgement of a version for a stage; a service has none."""
+    if who.is_service:
+        raise PermissionRefused(f"{who.name} is a service, and a machine approves nothing", hint="A person approves.")
     asked = NewApproval(
         model=ModelName(model),
         number=VersionNumber(number),
@@ -79,17 +98,23 @@ async def approve(desk: Here, actor: Actor, model: ModelText, number: NumberPath
         reason=new.reason,
         verdict=_digest(new.verdict),
     )
-    return answer((await desk.ask(lambda: desk.registry.approve(asked, actor))).to_json(), 201)
+    return answer((await desk.ask(lambda: desk.registry.approve(asked, who.name))).to_json(), 201)
 
 
-@routes.get("/models/{model}/versions/{number}/approvals", response_model=schemas.Approvals)
+@routes.get(
+    "/models/{model}/versions/{number}/approvals",
+    response_model=schemas.Approvals,
+    dependencies=[needs(Role.VIEWER, Concern.MODEL)],
+)
 async def approvals(desk: Here, model: ModelText, number: NumberPath) -> Response:
     """All judgements of a version, oldest first."""
     found = await desk.ask(lambda: desk.registry.approvals(ModelName(model), VersionNumber(number)))
     return answer({"approvals": [one.to_json() for one in found]})
 
 
-@routes.put("/verdicts/{digest}", response_model=schemas.Verdict)
+@routes.put(
+    "/verdicts/{digest}", response_model=schemas.Verdict, dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL_SAID)]
+)
 async def put_verdict(desk: Here, digest: DigestPath, new: schemas.NewVerdict) -> Response:
     """Keep a verdict under the digest of its canonical body."""
     asked = NewVerdict(ModelName(new.model), VersionNumber(new.version), StageName(new.stage), new.outcome, new.body)
@@ -103,13 +128,15 @@ async def put_verdict(desk: Here, digest: DigestPath, new: schemas.NewVerdict) -
     return answer((await desk.ask(lambda: desk.registry.put_verdict(asked))).to_json())
 
 
-@routes.get("/verdicts/{digest}", response_model=schemas.Verdict)
-async def verdict(desk: Here, digest: DigestPath) -> Response:
+@routes.get("/verdicts/{digest}", response_model=schemas.Verdict, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
+async def verdict(desk: Here, who: Who, digest: DigestPath) -> Response:
     """A verdict, checked against its name."""
-    return answer((await desk.ask(lambda: desk.registry.verdict(Digest.parse(digest)))).to_json())
+    found = await desk.ask(lambda: desk.registry.verdict(Digest.parse(digest)))
+    who.require(Role.VIEWER, found.model)
+    return answer(found.to_json())
 
 
-@routes.get("/lineage", response_model=schemas.Edges)
+@routes.get("/lineage", response_model=schemas.Edges, dependencies=[needs(Role.VIEWER, Concern.VERSION_ASKED)])
 async def lineage(
     desk: Here,
     kind: Annotated[str, Query(max_length=256, examples=["version"])],
@@ -119,7 +146,9 @@ async def lineage(
     return answer({"edges": [one.to_json() for one in await desk.ask(lambda: desk.registry.lineage(kind, name))]})
 
 
-@routes.put("/replicas/{replica}", response_model=schemas.Replica)
+@routes.put(
+    "/replicas/{replica}", response_model=schemas.Replica, dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL_SAID)]
+)
 async def report(desk: Here, replica: Annotated[str, Path(max_length=256)], said: schemas.NewReplica) -> Response:
     """Take a replica's word on what it serves."""
     if said.id != replica:
@@ -128,7 +157,11 @@ async def report(desk: Here, replica: Annotated[str, Path(max_length=256)], said
     return answer((await desk.ask(lambda: desk.registry.report(word))).to_json())
 
 
-@routes.get("/models/{model}/stages/{stage}/replicas", response_model=schemas.Replicas)
+@routes.get(
+    "/models/{model}/stages/{stage}/replicas",
+    response_model=schemas.Replicas,
+    dependencies=[needs(Role.VIEWER, Concern.MODEL)],
+)
 async def replicas(
     desk: Here, model: ModelText, stage: StageText, max_age_seconds: Annotated[float, Query(ge=0, le=_AGE_SECONDS_MAX)]
 ) -> Response:

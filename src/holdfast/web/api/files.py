@@ -10,11 +10,13 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from holdfast.access import Role
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.store.naming import gathered
 from holdfast.web.api import schemas
 from holdfast.web.api.desk import Bytes, Here, answer, refusals
+from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["routes"]
 
@@ -32,7 +34,7 @@ routes = APIRouter(tags=["store"], responses=refusals(400, 401, 403, 404, 413, 4
 """Each parses, calls and presents."""
 
 
-@routes.get("/store/files", response_model=schemas.Files)
+@routes.get("/store/files", response_model=schemas.Files, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
 async def files(
     desk: Here,
     depot: Bytes,
@@ -49,14 +51,16 @@ async def files(
     return answer({"files": rows, "next": rows[-1]["key"] if len(rows) == _PAGE_MAX else None})
 
 
-@routes.head("/store/files/{key:path}")
+@routes.head("/store/files/{key:path}", dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
 async def size(desk: Here, depot: Bytes, key: KeyPath) -> Response:
     """How long a file is."""
     length = await desk.ask(lambda: depot.size(key))
     return Response(headers={"content-length": str(length), "accept-ranges": "bytes"})
 
 
-@routes.get("/store/files/{key:path}", response_class=StreamingResponse)
+@routes.get(
+    "/store/files/{key:path}", response_class=StreamingResponse, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)]
+)
 async def read(
     desk: Here, depot: Bytes, key: KeyPath, wanted: Annotated[str | None, Header(alias="range", max_length=64)] = None
 ) -> Response:
@@ -77,7 +81,12 @@ async def read(
     return StreamingResponse(pieces, 200 if wanted is None else 206, headers, "application/octet-stream")
 
 
-@routes.put("/store/files/{key:path}", status_code=201, responses={412: {"description": "It is there already"}})
+@routes.put(
+    "/store/files/{key:path}",
+    status_code=201,
+    responses={412: {"description": "It is there already"}},
+    dependencies=[needs(Role.CONTRIBUTOR, Concern.SOMEWHERE)],
+)
 async def put(
     request: Request,
     desk: Here,
@@ -91,14 +100,14 @@ async def put(
     return Response(status_code=201 if made else 412)
 
 
-@routes.delete("/store/files/{key:path}", status_code=204)
+@routes.delete("/store/files/{key:path}", status_code=204, dependencies=[needs(Role.CONTRIBUTOR, Concern.SOMEWHERE)])
 async def remove(desk: Here, depot: Bytes, key: KeyPath) -> Response:
     """Take away a file that is damaged."""
     await desk.ask(lambda: depot.remove(key))
     return Response(status_code=204)
 
 
-@routes.put("/store/claims/{digest}", status_code=204)
+@routes.put("/store/claims/{digest}", status_code=204, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
 async def claim(desk: Here, depot: Bytes, digest: str) -> Response:
     """Keep a tree or manifest, and what it names, for weeks: somebody works with it."""
     what = Digest.parse(digest)

@@ -5,12 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
+from holdfast.access import Role
 from holdfast.database.times import to_text
 from holdfast.digest import Digest
 from holdfast.names import Reference
 from holdfast.registry import NewArchive
 from holdfast.web.api import schemas_of_keeping as schemas
-from holdfast.web.api.desk import Actor, Here, answer, refusals
+from holdfast.web.api.desk import Actor, Here, Who, answer, refusals
+from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["routes"]
 
@@ -18,32 +20,41 @@ routes = APIRouter(tags=["keeping"], responses=refusals(400, 401, 403, 404, 409,
 """Each parses, calls and presents."""
 
 
-@routes.get("/holds", response_model=schemas.Holds)
-async def holds(desk: Here) -> Response:
+@routes.get("/holds", response_model=schemas.Holds, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
+async def holds(desk: Here, who: Who) -> Response:
     """The holds that stand."""
-    return answer({"holds": [one.to_json() for one in await desk.ask(desk.registry.holds)]})
+    found = await desk.ask(desk.registry.holds)
+    return answer({"holds": [one.to_json() for one in found if who.sees(one.model)]})
 
 
-@routes.post("/holds", response_model=schemas.Hold, status_code=201)
+@routes.post(
+    "/holds", response_model=schemas.Hold, status_code=201, dependencies=[needs(Role.CONTRIBUTOR, Concern.VERSION_SAID)]
+)
 async def hold(desk: Here, actor: Actor, new: schemas.NewHold) -> Response:
     """Keep a version or a snapshot, with all that it needs, until the hold is lifted."""
     what = _named(new.what)
     return answer((await desk.ask(lambda: desk.registry.hold(what, new.reason, actor))).to_json(), 201)
 
 
-@routes.post("/holds/{hold}/lift", response_model=schemas.Hold)
+@routes.post("/holds/{hold}/lift", response_model=schemas.Hold, dependencies=[needs(Role.CONTRIBUTOR, Concern.PROJECT)])
 async def lift(desk: Here, actor: Actor, hold: Annotated[int, Path(ge=0, le=2**53 - 1)], why: schemas.Why) -> Response:
     """Take a hold back."""
     return answer((await desk.ask(lambda: desk.registry.lift(hold, why.reason, actor))).to_json())
 
 
-@routes.get("/archives", response_model=schemas.Archives)
-async def archives(desk: Here) -> Response:
+@routes.get("/archives", response_model=schemas.Archives, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
+async def archives(desk: Here, who: Who) -> Response:
     """The archives that stand."""
-    return answer({"archives": [one.to_json() for one in await desk.ask(desk.registry.archives)]})
+    found = await desk.ask(desk.registry.archives)
+    return answer({"archives": [one.to_json() for one in found if who.sees(one.model)]})
 
 
-@routes.post("/archives", response_model=schemas.Archive, status_code=201)
+@routes.post(
+    "/archives",
+    response_model=schemas.Archive,
+    status_code=201,
+    dependencies=[needs(Role.CONTRIBUTOR, Concern.PROJECT)],
+)
 async def archive(desk: Here, actor: Actor, new: schemas.NewArchive) -> Response:
     """Write down that a remote holds all of a version or a snapshot, so that its bytes need not be at hand."""
     asked = NewArchive(
@@ -58,14 +69,19 @@ async def archive(desk: Here, actor: Actor, new: schemas.NewArchive) -> Response
     return answer((await desk.ask(lambda: desk.registry.archive(asked, actor))).to_json(), 201)
 
 
-@routes.get("/restores", response_model=schemas.Restores)
+@routes.get("/restores", response_model=schemas.Restores, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
 async def restores(desk: Here) -> Response:
     """When each of the things that ever were restored was so last."""
     found = await desk.ask(desk.registry.restores)
     return answer({"restores": [{"digest": str(digest), "at": to_text(at)} for digest, at in found.items()]})
 
 
-@routes.post("/restores", response_model=schemas.Archives, status_code=201)
+@routes.post(
+    "/restores",
+    response_model=schemas.Archives,
+    status_code=201,
+    dependencies=[needs(Role.CONTRIBUTOR, Concern.PROJECT)],
+)
 async def restore(desk: Here, actor: Actor, new: schemas.NewRestore) -> Response:
     """Write down that the bytes of what was archived are at hand again; the archives that this ends."""
     digest = Digest.parse(new.digest)
@@ -73,10 +89,11 @@ async def restore(desk: Here, actor: Actor, new: schemas.NewRestore) -> Response
     return answer({"archives": [one.to_json() for one in ended]}, 201)
 
 
-@routes.get("/tenures", response_model=schemas.Tenures)
-async def tenures(desk: Here) -> Response:
+@routes.get("/tenures", response_model=schemas.Tenures, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
+async def tenures(desk: Here, who: Who) -> Response:
     """Each time that a version held a stage."""
-    return answer({"tenures": [one.to_json() for one in await desk.ask(desk.registry.tenures)]})
+    found = await desk.ask(desk.registry.tenures)
+    return answer({"tenures": [one.to_json() for one in found if who.sees(one.model)]})
 
 
 def _named(what: str) -> Digest | Reference:

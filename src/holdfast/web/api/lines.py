@@ -1,18 +1,22 @@
 """Models, versions, stages and their moves."""
 
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import Response
 
+from holdfast.access import Role
 from holdfast.canonical import Reader
 from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import MoveStage, NewVersion, Version, documents
+from holdfast.registry import Action, Facts, MoveStage, NewVersion, Stage, Version, documents
 from holdfast.web.api import schemas
-from holdfast.web.api.desk import Actor, Desk, Here, Key, action_of, answer, refusals
+from holdfast.web.api.caller import Caller
+from holdfast.web.api.desk import Actor, Desk, Here, Key, Who, action_of, answer, refusals
+from holdfast.web.api.needs import Concern, needs
 
-__all__ = ["routes"]
+__all__ = ["routes", "said"]
 
 PAGE_MAX = 1_000
 """What a page may hold: half a megabyte of versions."""
@@ -30,15 +34,17 @@ routes = APIRouter(tags=["models"], responses=refusals(400, 401, 403, 404, 409, 
 """Each parses, calls and presents."""
 
 
-@routes.get("/models", response_model=schemas.Models)
-async def models(desk: Here, after: After = None, limit: Limit = PAGE_MAX) -> Response:
-    """Every model, by name."""
+@routes.get("/models", response_model=schemas.Models, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
+async def models(desk: Here, who: Who, after: After = None, limit: Limit = PAGE_MAX) -> Response:
+    """Every model that the caller may see, by name; a page may hold fewer than it was asked for."""
     found = await desk.ask(lambda: desk.registry.models(after=_model(after), limit=limit))
     following = str(found[-1].name) if len(found) == limit else None
-    return answer({"models": [one.to_json() for one in found], "next": following})
+    return answer({"models": [one.to_json() for one in found if who.sees(one.name)], "next": following})
 
 
-@routes.post("/models", response_model=schemas.Model, status_code=201)
+@routes.post(
+    "/models", response_model=schemas.Model, status_code=201, dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL_SAID)]
+)
 async def create_model(desk: Here, actor: Actor, new: schemas.NewModel) -> Response:
     """Begin a line of versions."""
     name, stages = ModelName(new.model), [*map(StageName, new.stages)]
@@ -46,38 +52,49 @@ async def create_model(desk: Here, actor: Actor, new: schemas.NewModel) -> Respo
     return answer(made.to_json(), 201)
 
 
-@routes.put("/models/{model}", response_model=schemas.Model)
+@routes.put("/models/{model}", response_model=schemas.Model, dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL)])
 async def ensure_model(desk: Here, actor: Actor, model: ModelText, wanted: schemas.WantedModel) -> Response:
     """Begin a line of versions, unless it is there."""
     name, stages = ModelName(model), [*map(StageName, wanted.stages)]
     return answer((await desk.ask(lambda: desk.registry.ensure_model(name, actor, stages=stages))).to_json())
 
 
-@routes.get("/versions", response_model=schemas.Versions)
-async def every_version(desk: Here, after: After = None, limit: Limit = PAGE_MAX) -> Response:
-    """The versions of all models."""
-    return await _versions(desk, None, after, limit)
+@routes.get("/versions", response_model=schemas.Versions, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
+async def every_version(desk: Here, who: Who, after: After = None, limit: Limit = PAGE_MAX) -> Response:
+    """The versions of all models that the caller may see; a page may hold fewer than it was asked for."""
+    return await _versions(desk, who, None, after, limit)
 
 
-@routes.get("/models/{model}/versions", response_model=schemas.Versions)
-async def versions(desk: Here, model: ModelText, after: After = None, limit: Limit = PAGE_MAX) -> Response:
+@routes.get(
+    "/models/{model}/versions", response_model=schemas.Versions, dependencies=[needs(Role.VIEWER, Concern.MODEL)]
+)
+async def versions(desk: Here, who: Who, model: ModelText, after: After = None, limit: Limit = PAGE_MAX) -> Response:
     """The versions of a model, by number."""
-    return await _versions(desk, ModelName(model), after, limit)
+    return await _versions(desk, who, ModelName(model), after, limit)
 
 
-@routes.post("/models/{model}/versions", response_model=schemas.Version, status_code=201)
+@routes.post(
+    "/models/{model}/versions",
+    response_model=schemas.Version,
+    status_code=201,
+    dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL)],
+)
 async def register(desk: Here, actor: Actor, model: ModelText, new: schemas.RegisteredVersion) -> Response:
     """Give a digest the next number; its bytes must be in the store before."""
     asked, action = _new_version(model, new), action_of(new.action)
 
     def register_whole() -> Version:
-        with desk.whole(asked.digest):
-            return desk.registry.register(asked, actor, new.reason, action=action)
+        with desk.whole(asked) as whole:
+            return desk.registry.register(whole, actor, new.reason, action=action)
 
     return answer((await desk.ask(register_whole)).to_json(), 201)
 
 
-@routes.put("/models/{model}/versions/{number}", response_model=schemas.Version)
+@routes.put(
+    "/models/{model}/versions/{number}",
+    response_model=schemas.Version,
+    dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL)],
+)
 async def import_version(
     desk: Here, actor: Actor, model: ModelText, number: schemas.Number, new: schemas.ImportedVersion
 ) -> Response:
@@ -85,13 +102,17 @@ async def import_version(
     asked = _new_version(model, new)
 
     def import_whole() -> Version:
-        with desk.whole(asked.digest):
-            return desk.registry.import_version(asked, VersionNumber(number), actor, new.reason, origin=new.origin)
+        with desk.whole(asked) as whole:
+            return desk.registry.import_version(whole, VersionNumber(number), actor, new.reason, origin=new.origin)
 
     return answer((await desk.ask(import_whole)).to_json())
 
 
-@routes.get("/models/{model}/versions/{choice}", response_model=schemas.Version)
+@routes.get(
+    "/models/{model}/versions/{choice}",
+    response_model=schemas.Version,
+    dependencies=[needs(Role.VIEWER, Concern.MODEL)],
+)
 async def version(
     desk: Here, model: ModelText, choice: Annotated[str, Path(max_length=256, examples=["4"])]
 ) -> Response:
@@ -100,14 +121,19 @@ async def version(
     return answer((await desk.ask(lambda: desk.registry.resolve(reference))).to_json())
 
 
-@routes.get("/models/{model}/stages", response_model=schemas.Stages)
+@routes.get("/models/{model}/stages", response_model=schemas.Stages, dependencies=[needs(Role.VIEWER, Concern.MODEL)])
 async def stages(desk: Here, model: ModelText) -> Response:
     """The stages of a model, by name."""
     name = ModelName(model)
     return answer({"stages": [one.to_json() for one in await desk.ask(lambda: desk.registry.stages(name))]})
 
 
-@routes.post("/models/{model}/stages", response_model=schemas.Stage, status_code=201)
+@routes.post(
+    "/models/{model}/stages",
+    response_model=schemas.Stage,
+    status_code=201,
+    dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL)],
+)
 async def define_stage(desk: Here, actor: Actor, model: ModelText, new: schemas.NewStage) -> Response:
     """Add an empty stage to a model."""
     name, stage = ModelName(model), StageName(new.stage)
@@ -118,6 +144,7 @@ async def define_stage(desk: Here, actor: Actor, model: ModelText, new: schemas.
     "/models/{model}/stages/{stage}",
     response_model=schemas.Stage,
     responses={304: {"description": "It has not moved since"}},
+    dependencies=[needs(Role.VIEWER, Concern.MODEL)],
 )
 async def stage(
     desk: Here,
@@ -132,17 +159,33 @@ async def stage(
     name, pointer = ModelName(model), StageName(stage)
     async for _ in desk.watch.looks(wait_seconds if if_none_match else 0.0):
         found = await desk.ask(lambda: desk.registry.stage(name, pointer))
-        tag = f'"{found.epoch}"'
-        if tag != if_none_match:
-            return answer(found.to_json(), headers={"etag": tag})
-    return Response(status_code=304, headers={"etag": tag})
+        reply = said(found, if_none_match)
+        if reply.status_code != HTTPStatus.NOT_MODIFIED:
+            break
+    return reply
 
 
-@routes.post("/models/{model}/stages/{stage}/moves", response_model=schemas.Move, status_code=201)
+def said(found: Stage, known: str | None) -> Response:
+    """The stage; or that it has not moved, where its epoch is that of the ETag that the caller knows."""
+    tag = f'"{found.epoch}"'
+    if tag == known:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"etag": tag})
+    return answer(found.to_json(), headers={"etag": tag})
+
+
+@routes.post(
+    "/models/{model}/stages/{stage}/moves",
+    response_model=schemas.Move,
+    status_code=201,
+    dependencies=[needs(Role.APPROVER, Concern.STAGE)],
+)
 async def move(
-    desk: Here, actor: Actor, model: ModelText, stage: StageText, *, new: schemas.NewMove, key: Key = None
+    desk: Here, who: Who, model: ModelText, stage: StageText, *, new: schemas.NewMove, key: Key = None
 ) -> Response:
-    """Move a stage, provided that it holds what the caller expects; with the same Idempotency-Key only once."""
+    """Move a stage, provided that it holds what the caller expects; with the same Idempotency-Key only once.
+
+    To adopt one, without a gate, is for admins of the model.
+    """
     asked = MoveStage(
         model=ModelName(model),
         stage=StageName(stage),
@@ -155,21 +198,27 @@ async def move(
         idempotency_key=key,
         details=new.details,
     )
-    return answer((await desk.ask(lambda: desk.registry.move_stage(asked, actor))).to_json(), 201)
+    if asked.action is Action.STAGE_ADOPT:
+        who.require(Role.ADMIN, asked.model)
+    moved = await desk.ask(lambda: desk.registry.move_stage(asked, who.name))
+    desk.meters.moved(str(moved.action))
+    return answer(moved.to_json(), 201)
 
 
-@routes.get("/moves", response_model=schemas.MaybeMove)
-async def move_of(desk: Here, idempotency_key: Annotated[str, Query(min_length=1, max_length=200)]) -> Response:
+@routes.get("/moves", response_model=schemas.MaybeMove, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
+async def move_of(
+    desk: Here, who: Who, idempotency_key: Annotated[str, Query(min_length=1, max_length=200)]
+) -> Response:
     """The move that was made under an idempotency key."""
     found = await desk.ask(lambda: desk.registry.move_of(idempotency_key))
-    return answer({"move": None if found is None else found.to_json()})
+    return answer({"move": None if found is None or not who.sees(found.model) else found.to_json()})
 
 
-async def _versions(desk: Desk, model: ModelName | None, after: str | None, limit: int) -> Response:
+async def _versions(desk: Desk, who: Caller, model: ModelName | None, after: str | None, limit: int) -> Response:
     last = None if after is None else Reference.parse(after)
     found = await desk.ask(lambda: desk.registry.versions(model, after=last, limit=limit))
     following = f"{found[-1].model}@{found[-1].number}" if len(found) == limit else None
-    return answer({"versions": [one.to_json() for one in found], "next": following})
+    return answer({"versions": [one.to_json() for one in found if who.sees(one.model)], "next": following})
 
 
 def _model(name: str | None) -> ModelName | None:
@@ -186,4 +235,5 @@ def _new_version(model: str, new: schemas.NewVersion) -> NewVersion:
         semver=new.semver,
         summary=new.summary,
         lineage=tuple(documents.edge(Reader(edge.model_dump(), "lineage")) for edge in new.lineage),
+        facts=None if new.facts is None else Facts.from_json(Reader(new.facts.model_dump(), "facts")),
     )

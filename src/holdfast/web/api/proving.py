@@ -6,10 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from holdfast.access import Role
 from holdfast.canonical import Reader
 from holdfast.registry import documents
 from holdfast.web.api import schemas_of_proofs as schemas
 from holdfast.web.api.desk import Here, answer, refusals
+from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["BODIES_MAX", "routes"]
 
@@ -25,7 +27,7 @@ routes = APIRouter(tags=["log"], responses=refusals(400, 401, 403, 404, 409, 413
 """Each parses, calls and presents."""
 
 
-@routes.get("/log/heads", response_model=schemas.Heads)
+@routes.get("/log/heads", response_model=schemas.Heads, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
 async def heads(
     desk: Here,
     earlier: Annotated[list[int] | None, Query(max_length=_EARLIER_MAX, description="Sizes that it had")] = None,
@@ -35,26 +37,28 @@ async def heads(
     return answer({"head": now.to_json(), "earlier": [one.to_json() for one in found.values()]})
 
 
-@routes.get("/log/events/{index}/proof", response_model=schemas.Inclusion)
+@routes.get(
+    "/log/events/{index}/proof", response_model=schemas.Inclusion, dependencies=[needs(Role.VIEWER, Concern.PROJECT)]
+)
 async def prove(desk: Here, index: Annotated[int, Path(ge=0, le=2**53 - 1)], size: Size = None) -> Response:
     """That an event is in the log."""
     return answer((await desk.ask(lambda: desk.registry.prove(index, size))).to_json())
 
 
-@routes.get("/log/growth", response_model=schemas.Consistency)
+@routes.get("/log/growth", response_model=schemas.Consistency, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
 async def prove_growth(desk: Here, since: Annotated[int, Query(ge=0, le=2**53 - 1)], size: Size = None) -> Response:
     """That the log begins with what it was."""
     return answer((await desk.ask(lambda: desk.registry.prove_growth(since, size))).to_json())
 
 
-@routes.get("/log/edge", response_model=schemas.Edge)
+@routes.get("/log/edge", response_model=schemas.Edge, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
 async def edge(desk: Here, size: Annotated[int, Query(ge=0, le=2**53 - 1)]) -> Response:
     """The hashes of the full subtrees that the log with so many events consists of."""
     found = await desk.ask(lambda: desk.registry.edge(size))
     return answer({"edge": [b64encode(one).decode() for one in found]})
 
 
-@routes.get("/log/bodies", response_model=schemas.Bodies)
+@routes.get("/log/bodies", response_model=schemas.Bodies, dependencies=[needs(Role.VIEWER, Concern.PROJECT)])
 async def bodies(
     desk: Here,
     since: Annotated[int, Query(ge=0, le=2**53 - 1)],
@@ -66,7 +70,7 @@ async def bodies(
     return answer({"bodies": found})
 
 
-@routes.post("/log/audit", response_model=schemas.Audit)
+@routes.post("/log/audit", response_model=schemas.Audit, dependencies=[needs(Role.VIEWER, Concern.PROJECT)])
 async def audit(desk: Here, seen: schemas.Seen) -> Response:
     """Recompute the whole log and what must stand after it, and compare it with what somebody saw of it before."""
     heads_seen = [documents.head(Reader(one.model_dump(), "head")) for one in seen.seen]

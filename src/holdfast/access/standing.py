@@ -1,0 +1,127 @@
+"""Who must stand behind a move before a server makes it, whatever the client that asks has judged.
+
+The gate runs where somebody promotes. What it found reaches the server as a verdict, and who approved as approvals,
+each bound to the digests of what was judged. Here the server holds them against its own policy and its own people, in
+the transaction of the move.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from holdfast.access.roles import Role
+from holdfast.access.sql import has_role, is_same_person
+from holdfast.errors import ApprovalRequired, GateRefused, PermissionRefused
+from holdfast.names import ModelName, StageName
+from holdfast.registry.actions import Action
+from holdfast.registry.guard import Evidence, Guard
+from holdfast.registry.records import Meaning
+
+__all__ = ["StageAsks", "standing"]
+
+_APPROVER = "approver"
+"""The one rule that is decided here and not where the gate ran: a client does not know who people are."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageAsks:
+    """What the server's policy asks of a promotion.
+
+    Attributes:
+        approvals_min: how many people must approve.
+        second_person: whether the one who registered the version counts among them; then the verdict must also have
+            passed every rule of `rules`.
+        rules: the names of the rules of the gate.
+    """
+
+    approvals_min: int
+    second_person: bool
+    rules: tuple[str, ...]
+
+
+def standing(asks: Callable[[ModelName, StageName], StageAsks]) -> Guard:
+    """The guard that holds each move against what `asks` says of its stage.
+
+    A rollback goes to what has held the stage, and waits for nobody. A stage is adopted while it has held nothing.
+
+    It raises:
+        GateRefused: no verdict for this stage that passed all that is asked.
+        ApprovalRequired: too few people stand behind it, or one speaks against it.
+        PermissionRefused: a stage that has held something is to be adopted.
+    """
+
+    def guard(connection: Connection, case: Evidence) -> None:
+        if case.asked.action is Action.STAGE_ADOPT and case.stage.epoch > 0:
+            raise PermissionRefused(
+                f"{case.stage.name} of {case.stage.model} has held a version before, so it moves through its gate only",
+                hint=f"Use: holdfast promote {case.version.model}@{case.version.number} --to {case.stage.name}",
+            )
+        if case.asked.action is Action.STAGE_PROMOTE:
+            wanted = asks(case.asked.model, case.asked.stage)
+            _require_verdict(case, wanted)
+            _require_people(connection, case, wanted)
+
+    return guard
+
+
+def _require_verdict(case: Evidence, wanted: StageAsks) -> None:
+    name = f"{case.version.model}@{case.version.number}"
+    hint = f"Let the gate judge it: holdfast promote {name} --to {case.stage.name}"
+    verdict = case.verdict
+    if verdict is None or verdict.stage != case.stage.name:
+        raise GateRefused(f"no verdict lets {name} have {case.stage.name}", hint=hint)
+    findings = verdict.body.get("findings")
+    said = {
+        str(one.get("rule")): str(one.get("outcome"))
+        for one in (findings if isinstance(findings, list) else [])
+        if isinstance(one, dict)
+    }
+    if verdict.outcome != "pass" or verdict.body.get("outcome") != "pass" or set(said.values()) != {"pass"}:
+        raise GateRefused(
+            f"the verdict {verdict.digest} does not let {name} have {case.stage.name}: it is no pass",
+            hint=hint,
+            verdict=str(verdict.digest),
+        )
+    lacking = [rule for rule in wanted.rules if rule != _APPROVER and rule not in said]
+    if wanted.second_person and lacking:
+        raise GateRefused(
+            f"the verdict {verdict.digest} was given without rules that the server asks for: {', '.join(lacking)}",
+            hint="Judge by the server's policy: take its holdfast.toml.",
+            verdict=str(verdict.digest),
+            lacking=lacking,
+        )
+
+
+def _require_people(connection: Connection, case: Evidence, wanted: StageAsks) -> None:
+    last = {
+        one.approver: one
+        for one in case.judgements  # oldest first: the last word counts
+        if one.stage == case.stage.name
+        and one.digest == case.version.digest
+        and (one.meaning is Meaning.REJECT or one.verdict in {None, case.asked.verdict})
+    }
+    against = sorted(name for name, one in last.items() if one.meaning is Meaning.REJECT)
+    if against:
+        raise ApprovalRequired(
+            f"rejected by {', '.join(against)}", hint="Talk to them; they can approve it.", rejected_by=against
+        )
+    author = case.version.created_by
+    counted = sorted(
+        name
+        for name, one in last.items()
+        if one.id in case.asked.approvals
+        and not (wanted.second_person and is_same_person(connection, name, author))
+        and has_role(connection, name, Role.APPROVER, case.version.model, case.stage.name)
+    )
+    if len(counted) < wanted.approvals_min:
+        whom = f" by somebody else than {author}" if wanted.second_person else ""
+        raise ApprovalRequired(
+            f"{len(counted)} of {wanted.approvals_min} approvals{whom}, by people who may approve now",
+            hint=f"An approver runs: holdfast approve {case.version.model}@{case.version.number} "
+            f"--stage {case.stage.name}",
+            approvers=counted,
+            approvals_min=wanted.approvals_min,
+            second_person=wanted.second_person,
+            registered_by=author,
+        )

@@ -1,0 +1,117 @@
+"""Who asks: every request proves it with a token before anything else of it is looked at.
+
+    Authorization: Bearer holdfast_…
+
+Without a token that is good the answer is 401, whatever was asked for: only the paths of `PUBLIC` are answered to
+everybody. What somebody may do once they are known, each route declares: `holdfast.web.api.needs`.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from holdfast.access import Doors, Identity
+from holdfast.access.secret import fingerprint
+from holdfast.errors import HoldfastError, Unauthenticated, Unavailable
+from holdfast.service.line import API
+from holdfast.web.answers import answer
+from holdfast.web.problems import problem, status_of
+
+__all__ = ["CHALLENGE", "IDENTITY", "PUBLIC", "SIGN_IN", "Known", "bearer", "unauthenticated"]
+
+PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", f"{API}/openapi.json"})
+"""What everybody is answered: that the server lives, and what can be asked of it."""
+
+SIGN_IN = f"{API}/sign-in"
+"""Where the token is a provider's and not ours: this route looks at it itself."""
+
+CHALLENGE = 'Bearer realm="holdfast"'
+"""How a 401 says what to show (RFC 6750, section 3)."""
+
+IDENTITY = "holdfast.identity"
+"""Where a request's scope holds who asks."""
+
+REMEMBERED_SECONDS = 0.5
+"""How long an identity is believed without asking again. A token that is revoked, and a grant that is taken back, count
+within a second everywhere."""
+
+_REMEMBERED_MAX = 4_096
+"""Identities remembered at once: a few megabytes; past it all are forgotten, and asked for again."""
+
+_HEADER_BYTES_MAX = 16_384
+"""Longer than any token, and than what a provider of identities gives out."""
+
+
+class Known:
+    """Lets in who shows a good token, and tells the application who that is.
+
+    Args:
+        app: what answers.
+        doors: say who stands behind a token.
+        sign_in: where people without a token may get one, as 401 tells them; None where tokens are given out by hand.
+    """
+
+    def __init__(self, app: ASGIApp, doors: Doors, sign_in: Mapping[str, str] | None = None) -> None:
+        self._app = app
+        self._doors = doors
+        self._sign_in = sign_in
+        self._remembered: dict[str, tuple[float, Identity]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "lifespan" or scope["path"] in PUBLIC or scope["path"] == SIGN_IN:
+            await self._app(scope, receive, send)
+            return
+        try:
+            identity = await self._identity(bearer(scope["headers"]))
+        except (Unauthenticated, Unavailable) as error:
+            await _refuse(error, self._sign_in)(scope, receive, send)
+            return
+        await self._app({**scope, IDENTITY: identity}, receive, send)
+
+    async def _identity(self, secret: str) -> Identity:
+        key, now = fingerprint(secret), time.monotonic()
+        known = self._remembered.get(key)
+        if known is not None and now < known[0]:
+            return known[1]
+        found = await run_in_threadpool(self._doors.identify, secret)
+        if found is None:
+            self._remembered.pop(key, None)
+            raise unauthenticated("this token is not good: it was never issued, or has expired, or was revoked")
+        if len(self._remembered) >= _REMEMBERED_MAX:
+            self._remembered.clear()
+        # What is remembered was true when it was asked for, and not when the answer came.
+        self._remembered[key] = (now + REMEMBERED_SECONDS, found)
+        return found
+
+
+def bearer(headers: list[tuple[bytes, bytes]]) -> str:
+    """The token that a request carries.
+
+    Raises:
+        Unauthenticated: none, or something else.
+    """
+    said = [value for name, value in headers if name == b"authorization"]
+    if not said:
+        raise unauthenticated("this server asks who you are, and the request carries no token")
+    scheme, _, token = said[0].decode("latin-1").partition(" ")
+    if len(said) > 1 or scheme.lower() != "bearer" or not token or len(said[0]) > _HEADER_BYTES_MAX:
+        raise unauthenticated("the request carries no token that this server understands")
+    return token.strip()
+
+
+def unauthenticated(message: str) -> Unauthenticated:
+    """The error for whoever has not shown who they are."""
+    return Unauthenticated(message, hint="Sign in: holdfast login, or set HOLDFAST_TOKEN.")
+
+
+def _refuse(error: HoldfastError, sign_in: Mapping[str, str] | None) -> Any:
+    said = problem(error)
+    if isinstance(error, Unavailable):
+        return answer(said, status_of(error), {"retry-after": "1"})
+    if sign_in is not None:
+        said["error"]["sign_in"] = dict(sign_in)
+    return answer(said, status_of(error), {"www-authenticate": CHALLENGE, "connection": "close"})
