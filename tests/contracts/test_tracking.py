@@ -39,7 +39,8 @@ def tracking(handles: list[Database], kept: str, clock: Callable[[], datetime]) 
     with ExitStack() as serving:
         if "http" in kept:
             urls = [serving.enter_context(api_server(tracking=one)) for one in adapters]
-            adapters = [HttpTracking(serving.enter_context(closing(Line(url)))) for url in urls]
+            lines = [serving.enter_context(closing(Line(url))) for url in urls]
+            adapters = [HttpTracking(line, clock, lambda: f"key-{next(ids)}") for line in lines]
         yield cast("Tracking", InTurns(*adapters))
 
 
@@ -147,7 +148,8 @@ def test_a_run_that_has_ended_is_never_changed(tracking: Tracking, status: RunSt
         lambda: tracking.log_metrics(run.id, {"x": 1}),
         lambda: tracking.set_tags(run.id, {"x": "1"}),
         lambda: tracking.log_inputs(run.id, [RunInput("train", "x")]),
-        lambda: tracking.finish_run(run.id, RunStatus.FINISHED),
+        lambda: tracking.finish_run(run.id, next(other for other in RunStatus if other not in {"running", status})),
+        lambda: tracking.finish_run(run.id, status, notes="more"),
     ]
     for change in changes:
         with pytest.raises(UsageError, match=f"has ended as {status}"):

@@ -72,6 +72,11 @@ class Database:
             raise
         return database
 
+    @property
+    def may_lose_answers(self) -> bool:
+        """Whether a commit may be made and its answer lost, as on the way from a server."""
+        return self._backend.changes is not None
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """For one statement: it takes no lock, opens no transaction, and sees the newest committed state."""

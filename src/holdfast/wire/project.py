@@ -171,7 +171,7 @@ class Project(AbstractContextManager["Project"]):
         if isinstance(self.names, Line):
             from holdfast.tracking.http import HttpTracking
 
-            return HttpTracking(self.names)
+            return HttpTracking(self.names, utc_now, _new_id)
         from holdfast.tracking.sql import SqlTracking
 
         return SqlTracking(self.names.database(), utc_now, _new_id)

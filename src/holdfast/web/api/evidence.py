@@ -13,7 +13,7 @@ from holdfast.errors import UnsupportedFormat, UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import EVENTS_MAX, Meaning, NewApproval, NewEvent, NewVerdict, documents
 from holdfast.web.api import schemas
-from holdfast.web.api.desk import Actor, Here, action_of, answer, refusals
+from holdfast.web.api.desk import Actor, Here, Key, action_of, answer, refusals
 from holdfast.web.api.lines import ModelText, StageText
 
 __all__ = ["routes"]
@@ -45,7 +45,7 @@ async def log(
 
 
 @routes.post("/events", response_model=schemas.Event, status_code=201)
-async def record(desk: Here, actor: Actor, new: schemas.NewEvent) -> Response:
+async def record(desk: Here, actor: Actor, new: schemas.NewEvent, key: Key = None) -> Response:
     """Write down what changed nothing but the log."""
     asked = NewEvent(
         action=action_of(new.action),
@@ -57,7 +57,7 @@ async def record(desk: Here, actor: Actor, new: schemas.NewEvent) -> Response:
         verdict=_digest(new.verdict),
         details=new.details,
     )
-    return answer((await desk.ask(lambda: desk.registry.record(asked, actor))).to_json(), 201)
+    return answer((await desk.ask(lambda: desk.registry.record(asked, actor, key=key))).to_json(), 201)
 
 
 @routes.get("/models/{model}/live", response_model=schemas.Live)
@@ -68,7 +68,9 @@ async def live(desk: Here, model: ModelText, at: MomentQuery = None) -> Response
 
 
 @routes.post("/models/{model}/versions/{number}/approvals", response_model=schemas.Approval, status_code=201)
-async def approve(desk: Here, actor: Actor, model: ModelText, number: NumberPath, new: schemas.NewApproval) -> Response:
+async def approve(
+    desk: Here, actor: Actor, model: ModelText, *, number: NumberPath, new: schemas.NewApproval, key: Key = None
+) -> Response:
     """Write down a judgement of a version for a stage."""
     asked = NewApproval(
         model=ModelName(model),
@@ -79,7 +81,7 @@ async def approve(desk: Here, actor: Actor, model: ModelText, number: NumberPath
         reason=new.reason,
         verdict=_digest(new.verdict),
     )
-    return answer((await desk.ask(lambda: desk.registry.approve(asked, actor))).to_json(), 201)
+    return answer((await desk.ask(lambda: desk.registry.approve(asked, actor, key=key))).to_json(), 201)
 
 
 @routes.get("/models/{model}/versions/{number}/approvals", response_model=schemas.Approvals)

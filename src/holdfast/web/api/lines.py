@@ -39,18 +39,23 @@ async def models(desk: Here, after: After = None, limit: Limit = PAGE_MAX) -> Re
 
 
 @routes.post("/models", response_model=schemas.Model, status_code=201)
-async def create_model(desk: Here, actor: Actor, new: schemas.NewModel) -> Response:
+async def create_model(desk: Here, actor: Actor, new: schemas.NewModel, key: Key = None) -> Response:
     """Begin a line of versions."""
     name, stages = ModelName(new.model), [*map(StageName, new.stages)]
-    made = await desk.ask(lambda: desk.registry.create_model(name, actor, description=new.description, stages=stages))
+    made = await desk.ask(
+        lambda: desk.registry.create_model(name, actor, description=new.description, stages=stages, key=key)
+    )
     return answer(made.to_json(), 201)
 
 
 @routes.put("/models/{model}", response_model=schemas.Model)
-async def ensure_model(desk: Here, actor: Actor, model: ModelText, wanted: schemas.WantedModel) -> Response:
+async def ensure_model(
+    desk: Here, actor: Actor, model: ModelText, wanted: schemas.WantedModel, key: Key = None
+) -> Response:
     """Begin a line of versions, unless it is there."""
     name, stages = ModelName(model), [*map(StageName, wanted.stages)]
-    return answer((await desk.ask(lambda: desk.registry.ensure_model(name, actor, stages=stages))).to_json())
+    found = await desk.ask(lambda: desk.registry.ensure_model(name, actor, stages=stages, key=key))
+    return answer(found.to_json())
 
 
 @routes.get("/versions", response_model=schemas.Versions)
@@ -66,27 +71,29 @@ async def versions(desk: Here, model: ModelText, after: After = None, limit: Lim
 
 
 @routes.post("/models/{model}/versions", response_model=schemas.Version, status_code=201)
-async def register(desk: Here, actor: Actor, model: ModelText, new: schemas.RegisteredVersion) -> Response:
+async def register(
+    desk: Here, actor: Actor, model: ModelText, new: schemas.RegisteredVersion, key: Key = None
+) -> Response:
     """Give a digest the next number; its bytes must be in the store before."""
     asked, action = _new_version(model, new), action_of(new.action)
 
     def register_whole() -> Version:
         with desk.whole(asked.digest):
-            return desk.registry.register(asked, actor, new.reason, action=action)
+            return desk.registry.register(asked, actor, new.reason, action=action, key=key)
 
     return answer((await desk.ask(register_whole)).to_json(), 201)
 
 
 @routes.put("/models/{model}/versions/{number}", response_model=schemas.Version)
 async def import_version(
-    desk: Here, actor: Actor, model: ModelText, number: schemas.Number, new: schemas.ImportedVersion
+    desk: Here, actor: Actor, model: ModelText, *, number: schemas.Number, new: schemas.ImportedVersion, key: Key = None
 ) -> Response:
     """Take in a version under the number that another registry gave it."""
-    asked = _new_version(model, new)
+    asked, place = _new_version(model, new), VersionNumber(number)
 
     def import_whole() -> Version:
         with desk.whole(asked.digest):
-            return desk.registry.import_version(asked, VersionNumber(number), actor, new.reason, origin=new.origin)
+            return desk.registry.import_version(asked, place, actor, new.reason, origin=new.origin, key=key)
 
     return answer((await desk.ask(import_whole)).to_json())
 
@@ -108,10 +115,11 @@ async def stages(desk: Here, model: ModelText) -> Response:
 
 
 @routes.post("/models/{model}/stages", response_model=schemas.Stage, status_code=201)
-async def define_stage(desk: Here, actor: Actor, model: ModelText, new: schemas.NewStage) -> Response:
+async def define_stage(desk: Here, actor: Actor, model: ModelText, new: schemas.NewStage, key: Key = None) -> Response:
     """Add an empty stage to a model."""
     name, stage = ModelName(model), StageName(new.stage)
-    return answer((await desk.ask(lambda: desk.registry.define_stage(name, stage, actor))).to_json(), 201)
+    made = await desk.ask(lambda: desk.registry.define_stage(name, stage, actor, key=key))
+    return answer(made.to_json(), 201)
 
 
 @routes.get(

@@ -9,7 +9,7 @@ from holdfast.canonical import Reader
 from holdfast.names import ModelName
 from holdfast.tracking import RUNS_MAX, NewRun, RunStatus, documents
 from holdfast.web.api import schemas_of_runs as schemas
-from holdfast.web.api.desk import Actor, Here, answer, refusals
+from holdfast.web.api.desk import Actor, Here, Key, answer, refusals
 
 __all__ = ["routes"]
 
@@ -33,8 +33,8 @@ async def search(
 
 
 @routes.post("/runs", response_model=schemas.Run, status_code=201)
-async def start(desk: Here, actor: Actor, new: schemas.NewRun) -> Response:
-    """Begin a run, with its first params and tags."""
+async def start(desk: Here, actor: Actor, new: schemas.NewRun, key: Key = None) -> Response:
+    """Begin a run, with its first params and tags; with the same Idempotency-Key only once."""
     asked = NewRun(
         name=new.name,
         model=None if new.model is None else ModelName(new.model),
@@ -42,7 +42,7 @@ async def start(desk: Here, actor: Actor, new: schemas.NewRun) -> Response:
         tags=new.tags,
         notes=new.notes,
     )
-    return answer((await desk.ask(lambda: desk.tracking.start_run(asked, actor))).to_json(), 201)
+    return answer((await desk.ask(lambda: desk.tracking.start_run(asked, actor, key=key))).to_json(), 201)
 
 
 @routes.get("/runs/{run}", response_model=schemas.Run)
@@ -60,7 +60,7 @@ async def log_params(desk: Here, run: RunText, new: schemas.Params) -> Response:
 
 @routes.post("/runs/{run}/points", status_code=204)
 async def log_points(desk: Here, run: RunText, new: schemas.Points) -> Response:
-    """Add points of any metrics, all together or not at all."""
+    """Add points of any metrics, all together or not at all; the same again changes nothing."""
     points = [documents.point(Reader(point.model_dump(), "point")) for point in new.points]
     await desk.ask(lambda: desk.tracking.log_points(run, points))
     return Response(status_code=204)
@@ -90,7 +90,7 @@ async def log_inputs(desk: Here, run: RunText, new: schemas.Inputs) -> Response:
 
 @routes.post("/runs/{run}/finish", response_model=schemas.Run)
 async def finish(desk: Here, run: RunText, how: schemas.End) -> Response:
-    """End a run for good."""
+    """End a run for good; the same end again changes nothing."""
     status = RunStatus(how.status)
     return answer((await desk.ask(lambda: desk.tracking.finish_run(run, status, notes=how.notes))).to_json())
 
