@@ -39,6 +39,7 @@ EXIT_CODES: dict[str, int] = {
     "permission_refused": 27,
     "no_project": 28,
     "archived": 29,
+    "wrong_bytes": 31,
     "interrupted": INTERRUPTED,
 }
 """The exit code of each error code. Numbers from 10 stay clear of what shells and option parsers use themselves."""
