@@ -36,10 +36,11 @@ _STATUS = select(runs.c.status).where(runs.c.id == bindparam("run"))
 # what is read behind the lock is as the one before left it. SQLite has one writer anyway, and no such words.
 _STATUS_LOCKED = _STATUS.with_for_update(key_share=True)
 
-_BEGIN = text(
-    "INSERT INTO runs (id, model, name, status, started_at, actor, notes) "
-    "VALUES (:id, :model, :name, :status, :started_at, :actor, :notes) ON CONFLICT (id) DO NOTHING"
-)
+# Whoever begins a run on a server is alone with its id: the same request may be under way elsewhere.
+_ALONE = text("SELECT pg_advisory_xact_lock(:lock)")
+
+_LOCK_CHARACTERS = 15
+"""Of an id, as many as fit into the 64 bits of a lock with its sign."""
 
 _SET_TAG = text(
     "INSERT INTO run_tags (run, key, value, text) VALUES (:run, :key, :value, :text) "
@@ -197,8 +198,10 @@ def _start(connection: Connection, row: Mapping[str, str | None], new: NewRun) -
         UsageError: it was begun by another request.
     """
     id_ = str(row["id"])
-    begun = connection.execute(_BEGIN, row).rowcount == 1
-    if not begun:
+    if connection.dialect.name == "postgresql":
+        lock = int(hash_bytes(id_.encode()).hex[:_LOCK_CHARACTERS], 16)
+        connection.execute(_ALONE, {"lock": lock})
+    if connection.execute(_STATUS, {"run": id_}).one_or_none() is not None:
         there = reading.one(connection, id_)
         before = (None if there.model is None else str(there.model), there.name, there.actor)
         params = {key: plain(value) for key, value in new.params.items()}
@@ -209,6 +212,7 @@ def _start(connection: Connection, row: Mapping[str, str | None], new: NewRun) -
                 run=id_,
             )
         return there
+    connection.execute(insert(runs), row)
     _add_params(connection, id_, new.params)
     _set_tags(connection, id_, new.tags)
     return reading.one(connection, id_)
