@@ -18,10 +18,12 @@ class CuttingProxy:
         port: where it listens.
         cut: what becomes of the next commit: the question never reaches the server, or the answer never reaches the
             client. The connection is gone in both cases, and it is None again.
+        gone: whoever comes now finds nobody.
     """
 
     def __init__(self, server_port: int) -> None:
         self.cut: Literal["question", "answer"] | None = None
+        self.gone = False
         self._server_port = server_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -35,6 +37,9 @@ class CuttingProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            if self.gone:
+                client.close()
+                continue
             server = socket.create_connection(("127.0.0.1", self._server_port))
             self._open += [client, server]
             self._threads.append(threading.Thread(target=self._pass_on, args=(client, server)))
