@@ -131,6 +131,7 @@ class LosingProxy:
                 spoke[:] = [one]
                 other.sendall(said)
         _end(one, other)
+        one.close()  # whoever is still sending learns of it only now
 
     def _loses(self, is_answer: bool) -> bool:
         with self._turn:
