@@ -74,7 +74,7 @@ def _answer(settings: Settings, listening: socket.socket) -> None:
     with open_project(settings) as project:
         files = open_files(project)
         depot = Depot(files.store, files.transport, files.undisturbed)
-        serve(api_app(project.unwatched, project.tracking, depot), listening)
+        serve(api_app(project.unwatched, project.tracking, depot, project.logbook.key), listening)
 
 
 def _refuse_beyond_this_machine(host: str) -> None:

@@ -16,6 +16,7 @@ from holdfast.errors import UsageError
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import asked, documents
 from holdfast.registry.actions import RECORDED, Action
+from holdfast.registry.checkpoints import VerifierKey
 from holdfast.registry.merkle import Head
 from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import (
@@ -277,6 +278,24 @@ class HttpRegistry:
         """See `Registry.audit_verify`."""
         body: JsonObject = {"seen": [one.to_json() for one in seen]}
         return documents.audit(self._said("POST", "/log/audit", body, None, again=True))
+
+    def log_keys(self) -> tuple[VerifierKey, ...]:
+        """The public key that the server signs its log with, and behind it those that the log had before.
+
+        Raises:
+            NotFound: it signs nothing.
+        """
+        found = self._read("/log/key")
+        return tuple(map(VerifierKey.parse, (found.text("key"), *found.texts("retired"))))
+
+    def signed_checkpoint(self) -> bytes:
+        """The checkpoint of the log as it stands, signed by the server.
+
+        Raises:
+            NotFound: it signs nothing.
+            IntegrityError: the log does not begin with what was signed before.
+        """
+        return self._read("/log/checkpoint").text("checkpoint").encode()
 
     def report(self, replica: Replica) -> Replica:
         """See `Registry.report`."""

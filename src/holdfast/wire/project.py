@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from holdfast.flow.bundle.assemble import Opener
     from holdfast.flow.gate import Policy, Workbench
     from holdfast.flow.register import Workshop
+    from holdfast.registry.http import HttpRegistry
     from holdfast.registry.interface import Registry
     from holdfast.registry.provable import ProvableRegistry
     from holdfast.runtime.bundle_files import BundleFiles
@@ -129,9 +130,7 @@ class Project(AbstractContextManager["Project"]):
 
     def _registry(self, grown: "Callable[[ProvableRegistry], None] | None" = None) -> "ProvableRegistry":
         if isinstance(self.names, Line):
-            from holdfast.registry.http import HttpRegistry
-
-            return HttpRegistry(self.names, _new_id)
+            return self._behind(self.names)
         from holdfast.registry.sql import SqlRegistry
 
         return SqlRegistry(self.names.database(), utc_now, _new_id, grown)
@@ -147,19 +146,22 @@ class Project(AbstractContextManager["Project"]):
 
     @cached_property
     def logbook(self) -> "Logbook":
-        """The log with its key; unlike `registry` it opens a log that is not what was seen of it, to say so.
+        """The log with what signs it; unlike `registry` it opens a log that is not what was seen of it, to say so.
 
         Raises:
             As `registry`.
         """
-        if isinstance(self.names, Line):
-            raise UsageError(
-                "the server keeps the log and its key",
-                hint="Run this where the server runs. Every command here holds the log against what was seen of it.",
-            )
         from holdfast.upkeep.audit.logbook import Logbook
 
+        if isinstance(self.names, Line):
+            return Logbook.behind(self.settings, self._behind(self.names))
         return Logbook.of(self.settings, self.unwatched)
+
+    @staticmethod
+    def _behind(line: Line) -> "HttpRegistry":
+        from holdfast.registry.http import HttpRegistry
+
+        return HttpRegistry(line, _new_id)
 
     @cached_property
     def tracking(self) -> "Tracking":
@@ -295,7 +297,10 @@ def create_project(folder: Path, log_name: str | None = None) -> Settings:
         (settings.home / ".gitignore").write_text("*\n", encoding="utf-8")
     if settings.url is None:
         with open_project(settings) as project:
-            project.logbook.begin(log_name)
+            project.unwatched.heads()
+        from holdfast.upkeep.audit.logbook import Logbook
+
+        Logbook.begin(settings, log_name)
     if not settings.policy_path.exists():
         with refusing(settings.policy_path):
             settings.policy_path.write_text(POLICY_STUB, encoding="utf-8")

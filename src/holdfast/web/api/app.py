@@ -14,6 +14,7 @@ from holdfast.errors import HoldfastError
 from holdfast.registry.provable import ProvableRegistry
 from holdfast.service.line import API
 from holdfast.tracking import Tracking
+from holdfast.upkeep.audit.key import LogSigner
 from holdfast.web.api import evidence, files, health, keeping, lines, proving, runs
 from holdfast.web.api.bounds import Bounded
 from holdfast.web.api.depot import Depot
@@ -33,10 +34,12 @@ _MAY_SPEAK = {"unavailable", "not_confirmed", "no_space"}
 _CODES = {404: "not_found", 405: "usage", 413: "too_large"}
 
 
-def api_app(registry: ProvableRegistry, tracking: Tracking, depot: Depot | None = None) -> FastAPI:
+def api_app(
+    registry: ProvableRegistry, tracking: Tracking, depot: Depot | None = None, signer: LogSigner | None = None
+) -> FastAPI:
     """The application that gives `registry`, `tracking` and `depot` to everybody who can reach it.
 
-    With a depot, a version gets its number only when all its bytes are there.
+    With a depot, a version gets its number only when all its bytes are there. With a signer, the log is signed.
     """
     app = FastAPI(
         title="Holdfast",
@@ -47,7 +50,7 @@ def api_app(registry: ProvableRegistry, tracking: Tracking, depot: Depot | None 
         redoc_url=None,
         openapi_url=f"{API}/openapi.json",
     )
-    app.state.desk = Desk(registry, tracking, depot)
+    app.state.desk = Desk(registry, tracking, depot, signer)
     for module in (lines, evidence, proving, keeping, runs, files):
         app.include_router(module.routes, prefix=API)
     app.include_router(health.routes)

@@ -17,11 +17,12 @@ from holdfast.registry import Action
 from holdfast.registry.provable import ProvableRegistry
 from holdfast.service.line import ACTOR_HEADER, KEY_HEADER
 from holdfast.tracking import Tracking
+from holdfast.upkeep.audit.key import LogSigner
 from holdfast.web.api.depot import Depot
 from holdfast.web.api.schemas import Refusal
 from holdfast.web.api.watch import Watch
 
-__all__ = ["Actor", "Bytes", "Desk", "Here", "Key", "action_of", "answer", "refusals"]
+__all__ = ["Actor", "Bytes", "Desk", "Here", "Key", "Signer", "action_of", "answer", "refusals"]
 
 _T = TypeVar("_T")
 
@@ -39,12 +40,16 @@ class Desk:
         registry: names.
         tracking: runs.
         depot: bytes; None where there are none, and no version needs any.
+        signer: signs the log; None where nobody does.
     """
 
-    def __init__(self, registry: ProvableRegistry, tracking: Tracking, depot: Depot | None) -> None:
+    def __init__(
+        self, registry: ProvableRegistry, tracking: Tracking, depot: Depot | None, signer: LogSigner | None
+    ) -> None:
         self.registry = registry
         self.tracking = tracking
         self.depot = depot
+        self.signer = signer
         self.watch = Watch(self._last_event)
 
     async def ask(self, call: Callable[[], _T]) -> _T:
@@ -91,6 +96,12 @@ async def _bytes(desk: Annotated[Desk, Depends(_desk)]) -> Depot:
     return desk.depot
 
 
+async def _signer(desk: Annotated[Desk, Depends(_desk)]) -> LogSigner:
+    if desk.signer is None:
+        raise NotFound("this server has no key of the log", hint="Ask the one that does.")
+    return desk.signer
+
+
 async def _actor(request: Request) -> str:
     return unquote(request.headers.get(ACTOR_HEADER, _NOBODY))
 
@@ -100,6 +111,9 @@ Here = Annotated[Desk, Depends(_desk)]
 
 Bytes = Annotated[Depot, Depends(_bytes)]
 """The server's store."""
+
+Signer = Annotated[LogSigner, Depends(_signer)]
+"""What signs the log."""
 
 Actor = Annotated[str, Depends(_actor)]
 """Who asks."""
