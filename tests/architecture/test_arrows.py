@@ -20,7 +20,7 @@ LAYERS = (
     {"manifest"},
     {"evidence"},
     {"parts"},
-    {"canonical", "digest", "names", "config"},
+    {"canonical", "digest", "names", "config", "statistics"},
     {"errors"},
 )
 """From the edge to the ground. The root package stands above all of it: it only gives out names, lazily."""
@@ -46,7 +46,7 @@ SQL_SPOKEN_IN = {"database", "registry", "tracking"}
 WEB = {"fastapi", "starlette", "uvicorn", "pydantic"}
 WEB_SPOKEN_IN = {"web": WEB, "cli": {"uvicorn"}}
 
-PURE = {"parts", "evidence", "manifest", "canonical", "digest", "names", "errors"}
+PURE = {"statistics", "parts", "evidence", "manifest", "canonical", "digest", "names", "errors"}
 IMPURE = {
     "asyncio", "ctypes", "fcntl", "ftplib", "glob", "http", "importlib", "io", "mmap", "multiprocessing", "os",
     "pathlib", "platform", "random", "runpy", "secrets", "select", "shutil", "signal", "site", "socket", "sqlite3",

@@ -15,6 +15,7 @@ from tests.commands import Cli
 GROUPS = {
     "audit": ["verify", "key", "checkpoint", "proof", "export", "verifier", "accept"],
     "remote": ["add", "list", "remove"],
+    "backup": ["make", "list", "restore"],
     "hold": ["add", "lift", "list"],
 }
 

@@ -18,6 +18,7 @@ WITHOUT_A_PROJECT = {
     "audit key": [],
     "audit proof": ["0"],
     "audit verify": [],
+    "backup make": ["there"],
     "check": [],
     "checkout": ["churn@1", "there"],
     "gate": ["churn@1"],

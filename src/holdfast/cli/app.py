@@ -44,6 +44,7 @@ COMMANDS: dict[str, str] = {
     "restore": "archive",
     "gc": "space",
     "hold": "space",
+    "backup": "backup",
     "audit": "audit",
     "doctor": "upkeep",
     "demo": "demo",

@@ -6,7 +6,7 @@ What is the same for every kind of database stands here; `sqlite.py` and `postgr
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import URL, Connection, Engine, event
@@ -54,17 +54,12 @@ class Database:
             UnsupportedFormat: written by a newer Holdfast, or not by Holdfast.
             IntegrityError, NoSpace, PermissionRefused, Unavailable: as the border says.
         """
-        parsed = _parsed(url)
-        is_file = parsed.get_backend_name() == "sqlite"
-        connected = sqlite.connected if is_file else postgres.connected
-        database = cls(connected(parsed, busy_timeout_seconds), busy_timeout_seconds)
+        database = cls._connected(url, busy_timeout_seconds)
         try:
             with database.read() as connection:
                 state = schema.state(connection, database.name)
             if state is not schema.State.CURRENT:
-                if is_file:
-                    with translated(database.name):
-                        sqlite.use_write_ahead_log(database.engine, busy_timeout_seconds)
+                database._make_durable()  # noqa: SLF001 - its own class
                 with database.write() as connection:
                     schema.upgrade(connection, database.name)
         except BaseException:
@@ -76,6 +71,39 @@ class Database:
     def may_lose_answers(self) -> bool:
         """Whether a commit may be made and its answer lost, as on the way from a server."""
         return self._backend.changes is not None
+
+    @classmethod
+    def filled(cls, url: str, fill: Callable[[Connection, str], None]) -> "Database":
+        """A database that `fill` gives its tables and all that is in them, in one transaction.
+
+        Args:
+            url: as for `open`.
+            fill: called with the connection, and with what errors call the database.
+
+        Raises:
+            As `open`, and whatever `fill` raises; the database is then as it was.
+        """
+        database = cls._connected(url, BUSY_TIMEOUT_SECONDS)
+        try:
+            database._make_durable()  # noqa: SLF001 - its own class
+            with database.write() as connection:
+                fill(connection, database.name)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @classmethod
+    def _connected(cls, url: str, busy_timeout_seconds: float) -> "Database":
+        parsed = _parsed(url)
+        connected = sqlite.connected if parsed.get_backend_name() == "sqlite" else postgres.connected
+        return cls(connected(parsed, busy_timeout_seconds), busy_timeout_seconds)
+
+    def _make_durable(self) -> None:
+        """What a file has to be told once, before it is first written to."""
+        if self.engine.dialect.name == "sqlite":
+            with translated(self.name):
+                sqlite.use_write_ahead_log(self.engine, self._patience)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

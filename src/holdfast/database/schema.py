@@ -77,10 +77,15 @@ def _judged(held: str | None, tables: Iterable[str], name: str) -> State:
     return State.NEW
 
 
-def upgrade(connection: Connection, name: str) -> None:
+def upgrade(connection: Connection, name: str, *, to: str = HEAD) -> None:
     """Runs the steps that the database lacks, inside the caller's transaction.
 
     Whoever comes second finds nothing left to do.
+
+    Args:
+        connection: in a transaction.
+        name: of the database, for messages.
+        to: one of `KNOWN`, behind what the database holds.
     """
     # Asked for first: on PostgreSQL a statement that fails would take the whole transaction with it.
     tables = inspect(connection).get_table_names()
@@ -98,4 +103,4 @@ def upgrade(connection: Connection, name: str) -> None:
     ):
         config.set_main_option(option, value.replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, HEAD)
+    command.upgrade(config, to)

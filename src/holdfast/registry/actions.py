@@ -10,7 +10,7 @@ class Action(StrEnum):
 
     source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`.
     subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `pointer`, `rollback`, `hold`,
-        `bytes`, `blob`, `checkpoint`.
+        `bytes`, `blob`, `checkpoint`, `backup`.
     action: what was done, as a verb in the imperative.
 
     A word, once written into a log, keeps its meaning for ever; new ones are added.
@@ -72,6 +72,9 @@ class Action(StrEnum):
 
     LOG_ACCEPT = "log:checkpoint:accept"
     """A person accepted a log that does not begin with what was seen of it; what was seen is in the details."""
+
+    LOG_RESTORE = "log:backup:restore"
+    """The registry was put back from a backup; which, and how long its log was, is in the details."""
 
 
 MOVES = frozenset({Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT})

@@ -5,9 +5,10 @@
 
 Edges (commands, HTTP, Python) come here for a `Project` and hand its members to the verbs; nothing below knows which
 database or which store it works on. `ls wire`: the project, the ways to remotes,
-what upkeep works with, and what a server gives to others.
+backups, what upkeep works with, and what a server gives to others.
 """
 
+from holdfast.wire.backup import make_backup, put_back
 from holdfast.wire.project import Project, create_project, open_project, utc_now
 from holdfast.wire.remotes import open_remote, open_transport
 from holdfast.wire.service import Files, open_files
@@ -17,6 +18,7 @@ __all__ = [
     "Files",
     "Project",
     "create_project",
+    "make_backup",
     "open_archiver",
     "open_collector",
     "open_exchange",
@@ -24,5 +26,6 @@ __all__ = [
     "open_project",
     "open_remote",
     "open_transport",
+    "put_back",
     "utc_now",
 ]

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from holdfast.upkeep.audit.logbook import Logbook
     from holdfast.upkeep.keep_rules import KeepRules
 
-__all__ = ["Project", "create_project", "open_project", "utc_now"]
+__all__ = ["Project", "actor_of", "create_project", "make_home", "open_project", "utc_now"]
 
 _GIT_SECONDS_MAX = 5.0
 """Git answers who it is from a file or two; a slower answer is a broken network home, and the system user will do."""
@@ -181,7 +181,7 @@ class Project(AbstractContextManager["Project"]):
     @cached_property
     def actor(self) -> str:
         """Who is asking: the Git identity, or the system user."""
-        return _actor(self.settings.project)
+        return actor_of(self.settings.project)
 
     @property
     def seen(self) -> Path:
@@ -285,16 +285,7 @@ def create_project(folder: Path, log_name: str | None = None) -> Settings:
             line.get("/models", limit=1)
     elif settings.database_url.partition(":")[0].partition("+")[0] in _SERVERS:
         _Names(settings.database_url).database().close()
-    with refusing(settings.home):
-        settings.home.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            settings.home.mkdir(mode=0o700)
-        except FileExistsError as error:
-            raise AlreadyExists(
-                f"{settings.home} is there already", hint="Use it: holdfast list", home=str(settings.home)
-            ) from error
-        # The home ignores itself, so that nobody's own .gitignore needs editing.
-        (settings.home / ".gitignore").write_text("*\n", encoding="utf-8")
+    make_home(settings)
     if settings.url is None:
         with open_project(settings) as project:
             project.unwatched.heads()
@@ -305,6 +296,25 @@ def create_project(folder: Path, log_name: str | None = None) -> Settings:
         with refusing(settings.policy_path):
             settings.policy_path.write_text(POLICY_STUB, encoding="utf-8")
     return settings
+
+
+def make_home(settings: Settings, *, exist_ok: bool = False) -> None:
+    """Make the folder of a project's home.
+
+    Raises:
+        AlreadyExists: it is there, and must not be.
+        NoSpace, PermissionRefused: the operating system refused.
+    """
+    with refusing(settings.home):
+        settings.home.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            settings.home.mkdir(mode=0o700, exist_ok=exist_ok)
+        except FileExistsError as error:
+            raise AlreadyExists(
+                f"{settings.home} is there already", hint="Use it: holdfast list", home=str(settings.home)
+            ) from error
+        # The home ignores itself, so that nobody's own .gitignore needs editing.
+        (settings.home / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
 def _keep_rules(policy: "Policy") -> "KeepRules":
@@ -359,7 +369,7 @@ def _refuse_what_is_not_built(settings: Settings) -> None:
         )
 
 
-def _actor(folder: Path) -> str:
+def actor_of(folder: Path) -> str:
     """Who is asking: `ana <ana@example.org>` as Git has it, or the system user."""
     name = os.environ.get("GIT_AUTHOR_NAME") or _git_config(folder, "user.name")
     email = os.environ.get("GIT_AUTHOR_EMAIL") or _git_config(folder, "user.email")

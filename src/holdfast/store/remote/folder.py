@@ -17,7 +17,7 @@ __all__ = ["FolderTransport"]
 _TMP = "tmp"
 _PREFIX = "sender-"
 
-_OURS = {CONFIG_NAME, "packs", "blobs", "index", "refs", "probe", _TMP}
+_OURS = {CONFIG_NAME, "packs", "blobs", "index", "refs", "backups", "probe", _TMP}
 
 _CANNOT = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 

@@ -1,0 +1,88 @@
+"""A value between two bounds, what it decides, and how many rows would decide."""
+
+from dataclasses import dataclass
+from math import ceil, inf, isfinite, isnan
+
+from scipy.special import ndtr, ndtri
+
+__all__ = ["Estimate", "detectable", "rows_needed", "rows_to_detect", "two_sided_p"]
+
+_ROWS_MAX = 10**12
+"""Past this a number of rows says only that no holdout will ever decide it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An estimate with its confidence interval.
+
+    Attributes:
+        value: the point estimate.
+        low, high: the bounds; infinite where the method could not give one.
+        confidence: of the interval, two-sided: each bound alone holds with `(1 + confidence) / 2`.
+        method: how it was found, for a reader who wants to look it up.
+        rows: on how many independent rows, or clusters of rows, it rests.
+        p: of the hypothesis that nothing differs, two-sided; None where the method has none.
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+    method: str
+    rows: int
+    p: float | None = None
+
+    def __post_init__(self) -> None:
+        if isnan(self.low) or isnan(self.high):
+            raise ValueError("a bound that is not known is infinite")
+
+    def reversed(self) -> "Estimate":
+        """The same of the difference taken the other way round."""
+        return Estimate(-self.value, -self.high, -self.low, self.confidence, self.method, self.rows, self.p)
+
+
+def rows_needed(found: Estimate, bound: float) -> int | None:
+    """How many rows would likely have told on which side of `bound` the true value lies, if the estimate is the truth.
+
+    An interval shrinks with the root of the rows, so that the side that reaches past the bound has to shrink by the
+    ratio of the distances. It is an order of magnitude, as every such number before the fact.
+
+    Returns:
+        None when no number of rows would: the estimate is the bound itself, or the interval has no end on that side.
+    """
+    distance = abs(found.value - bound)
+    width = found.value - found.low if found.value > bound else found.high - found.value
+    if not (isfinite(width) and isfinite(distance)) or distance == 0:
+        return None
+    needed = found.rows * (width / distance) ** 2
+    return None if needed > _ROWS_MAX else max(found.rows + 1, ceil(needed))
+
+
+def detectable(spread: float, rows: int, *, alpha: float, power: float) -> float:
+    """The smallest mean difference that a one-sided test at `alpha` finds with `power` among so many paired rows.
+
+    Args:
+        spread: standard deviation of the difference from row to row.
+        rows: how many.
+        alpha: how often a difference is found where there is none.
+        power: how often one of this size is found.
+    """
+    if rows <= 0:
+        return inf
+    return float((ndtri(1.0 - alpha) + ndtri(power)) * spread / rows**0.5)
+
+
+def rows_to_detect(spread: float, difference: float, *, alpha: float, power: float) -> int:
+    """How many paired rows a one-sided test at `alpha` needs to find a mean difference of this size with `power`.
+
+    The usual normal approximation: see Julious, "Sample sizes for clinical trials with normal data", Statistics in
+    Medicine 23 (2004).
+    """
+    if difference <= 0 or spread <= 0:
+        raise ValueError("a difference and a spread above zero are needed")
+    return ceil(float((ndtri(1.0 - alpha) + ndtri(power)) * spread / difference) ** 2)
+
+
+def two_sided_p(z: float) -> float:
+    """The chance that a standard normal value is at least as far from zero."""
+    return float(2.0 * ndtr(-abs(z)))
