@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from holdfast.flow.bundle.assemble import Opener
     from holdfast.flow.gate import Policy, Workbench
     from holdfast.flow.register import Workshop
-    from holdfast.registry.http import HttpRegistry
     from holdfast.registry.interface import Registry
     from holdfast.registry.provable import ProvableRegistry
     from holdfast.runtime.bundle_files import BundleFiles
@@ -130,7 +129,9 @@ class Project(AbstractContextManager["Project"]):
 
     def _registry(self, grown: "Callable[[ProvableRegistry], None] | None" = None) -> "ProvableRegistry":
         if isinstance(self.names, Line):
-            return self._behind(self.names)
+            from holdfast.registry.http import HttpRegistry
+
+            return HttpRegistry(self.names, _new_id)
         from holdfast.registry.sql import SqlRegistry
 
         return SqlRegistry(self.names.database(), utc_now, _new_id, grown)
@@ -154,14 +155,10 @@ class Project(AbstractContextManager["Project"]):
         from holdfast.upkeep.audit.logbook import Logbook
 
         if isinstance(self.names, Line):
-            return Logbook.behind(self.settings, self._behind(self.names))
+            from holdfast.registry.http import HttpRegistry
+
+            return Logbook.behind(self.settings, HttpRegistry(self.names, _new_id))
         return Logbook.of(self.settings, self.unwatched)
-
-    @staticmethod
-    def _behind(line: Line) -> "HttpRegistry":
-        from holdfast.registry.http import HttpRegistry
-
-        return HttpRegistry(line, _new_id)
 
     @cached_property
     def tracking(self) -> "Tracking":
