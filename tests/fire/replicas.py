@@ -15,6 +15,8 @@ import httpx
 
 __all__ = ["Replica", "replicas"]
 
+_SOURCE = Path(__file__).parents[2] / "src"
+
 _SECONDS_MAX = 60.0
 
 
@@ -25,7 +27,7 @@ class Replica:
         self._folder = folder
         self._workers = workers
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-        self._environment = {**kept, "HOLDFAST_DATABASE_URL": database_url}
+        self._environment = {**kept, "PYTHONPATH": str(_SOURCE), "HOLDFAST_DATABASE_URL": database_url}
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
         folder.mkdir()
