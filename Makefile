@@ -100,6 +100,8 @@ COMPILE = $(BIN)/uv pip compile --quiet --no-config --upgrade --universal --pyth
 lock: setup ## Resolve the dependencies again and write requirements/
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt pyproject.toml
 	printf 'uv\n' | $(COMPILE) --no-annotate --constraints requirements/dev.txt --output-file requirements/bootstrap.txt -
+	$(COMPILE) --no-annotate --extra server --extra serve --extra gate --constraints requirements/dev.txt \
+		--output-file requirements/server.txt pyproject.toml
 
 clean: ## Remove what make made here: .venv/ and caches (a demo's folder stays: it may hold your work)
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* dist

@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.registry.provable import ProvableRegistry
 from holdfast.tracking import Tracking
-from holdfast.upkeep.audit.key import LogSigner
 from holdfast.web.api.app import api_app
 from holdfast.web.api.depot import Depot
+from holdfast.web.api.desk import Around
 from holdfast.web.api.schemas import Refusal
 from holdfast.web.listening import address_of, listen
 
@@ -86,11 +86,11 @@ def api_server(
     registry: ProvableRegistry | None = None,
     tracking: Tracking | None = None,
     depot: Depot | None = None,
-    signer: LogSigner | None = None,
+    around: Around | None = None,
 ) -> Iterator[str]:
     """The URL of a server, while this lasts; what it has not is not asked for."""
     listening = listen()
-    app = HeldToItsWord(api_app(cast("ProvableRegistry", registry), cast("Tracking", tracking), depot, signer))
+    app = HeldToItsWord(api_app(cast("ProvableRegistry", registry), cast("Tracking", tracking), depot, around))
     config = uvicorn.Config(app, loop="asyncio", http="httptools", ws="none", lifespan="on", log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -8,6 +8,8 @@
 | `HOLDFAST_STORE_CACHE_BYTES_MAX` | how much of a store in a bucket is kept on this machine | 10 GiB |
 | `HOLDFAST_URL` | a Holdfast server, used instead of the embedded registry | none |
 | `HOLDFAST_TOKEN` | the identity shown to that server | none |
+| `HOLDFAST_WEBHOOK_HOSTS` | hosts, with commas between, that webhooks may name wherever they are | none |
+| `HOLDFAST_WEBHOOK_KEY` | 32 bytes in base 64 that seal the secrets of webhooks | `webhooks.key` in the home |
 | `XDG_STATE_HOME` | where what was seen of each log is remembered, in `holdfast/` | `~/.local/state` |
 """
 
@@ -44,6 +46,8 @@ class Settings:
         token: the identity shown to that server.
         state: what this user remembers across projects; outside of them, so that putting back an old copy of a project
             leaves it alone.
+        webhook_hosts: hosts that webhooks may name wherever they are.
+        webhook_key: seals the secrets of webhooks; None: the key in the home does.
     """
 
     home: Path
@@ -54,6 +58,8 @@ class Settings:
     url: str | None = None
     token: str | None = field(default=None, repr=False)
     state: Path | None = None
+    webhook_hosts: tuple[str, ...] = ()
+    webhook_key: str | None = field(default=None, repr=False)
 
     @classmethod
     def at(cls, home: Path, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -68,6 +74,8 @@ class Settings:
             url=environment.get("HOLDFAST_URL") or None,
             token=environment.get("HOLDFAST_TOKEN") or None,
             state=_state(environment),
+            webhook_hosts=_names(environment.get("HOLDFAST_WEBHOOK_HOSTS", "")),
+            webhook_key=environment.get("HOLDFAST_WEBHOOK_KEY") or None,
         )
 
     @classmethod
@@ -114,6 +122,10 @@ def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
             f"{name} is {text[:40]!r}, which is no number of bytes", hint="Write digits only, or unset it."
         )
     return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip().lower()))
 
 
 def _state(environment: Mapping[str, str]) -> Path | None:

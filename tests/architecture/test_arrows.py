@@ -13,7 +13,7 @@ LAYERS = (
     {"wire"},
     {"serving"},
     {"bridges"},
-    {"flow", "upkeep"},
+    {"flow", "upkeep", "webhooks"},
     {"runtime"},
     {"registry", "tracking", "store"},
     {"database", "service"},
@@ -35,6 +35,8 @@ ADAPTERS = {
     "holdfast.store.remote.direct": "the store that works on a remote",
     "holdfast.registry.sql": "the registry in a database",
     "holdfast.tracking.sql": "the runs in a database",
+    "holdfast.registry.webhooks.sql": "the webhooks in a database",
+    "holdfast.registry.webhooks.http": "the webhooks behind a server",
     "holdfast.registry.http": "the registry behind a server",
     "holdfast.tracking.http": "the runs behind a server",
 }

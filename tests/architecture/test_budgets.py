@@ -41,6 +41,9 @@ DEFERRABLE = {
 
 DEFERRED_IN: dict[str, str] = {
     "__init__.py": "gives out the public names lazily, so that a training script pays for what it uses",
+    "flow/gate/gain.py": "who asks for no comparison does not wait for the libraries of numbers",
+    "flow/gate/groups.py": "likewise",
+    "flow/gate/not_worse.py": "likewise",
     "wire/backup.py": "opens what is asked for: nobody else needs what reads and writes backups",
     "wire/project.py": "opens what is asked for: who freezes data does not wait for a database",
     "wire/remotes.py": "opens what is asked for: whose remote is a folder does not wait for the client of buckets",

@@ -37,10 +37,12 @@ PAPERS = (
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "Dockerfile",
     "LICENSE",
     "Makefile",
     "README.md",
     "SECURITY.md",
+    "compose.yaml",
     "docs/ERRORS.md",
     "docs/FORMAT.md",
     "docs/GLOSSARY.md",
@@ -48,6 +50,7 @@ PAPERS = (
     "pyproject.toml",
     "requirements/bootstrap.txt",
     "requirements/dev.txt",
+    "requirements/server.txt",
     "scripts/setup",
 )
 
@@ -164,7 +167,7 @@ def test_files_speak_of_nothing_but_holdfast(what: str) -> None:
     assert not found, f"{what}:\n" + "\n".join(found)
 
 
-@pytest.mark.parametrize("name", ["bootstrap.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["bootstrap.txt", "dev.txt", "server.txt"])
 def test_a_lock_names_hashes_and_no_addresses(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     assert "://" not in text
@@ -181,6 +184,13 @@ def test_the_lock_holds_what_the_project_declares() -> None:
 
 def test_both_locks_agree_on_the_installer() -> None:
     assert locked("bootstrap.txt") == {"uv": locked("dev.txt")["uv"]}
+
+
+def test_what_is_installed_for_production_is_what_is_tested() -> None:
+    wanted = set().union(*(dependencies()[group] for group in ("Always", "server", "serve", "gate")))
+    assert wanted - set(locked("server.txt")) == set()
+    tested = locked("dev.txt")
+    assert {name: found for name, found in locked("server.txt").items() if tested.get(name) != found} == {}
 
 
 def test_every_dependency_has_a_line_of_reason() -> None:

@@ -17,6 +17,7 @@ GROUPS = {
     "remote": ["add", "list", "remove"],
     "backup": ["make", "list", "restore"],
     "hold": ["add", "lift", "list"],
+    "webhook": ["add", "list", "test", "rotate", "resume", "remove"],
 }
 
 EVERY = [name for name in COMMANDS if name not in GROUPS] + [

@@ -44,6 +44,12 @@ WITHOUT_A_PROJECT = {
     "server": [],
     "show": ["churn@1"],
     "snapshot": ["."],
+    "webhook add": ["https://ci.example.org/"],
+    "webhook list": [],
+    "webhook remove": ["wh_1"],
+    "webhook resume": ["wh_1"],
+    "webhook rotate": ["wh_1"],
+    "webhook test": ["wh_1"],
 }
 
 

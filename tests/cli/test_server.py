@@ -13,10 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from holdfast.cli.exit_codes import EXIT_CODES
 from holdfast.registry.checkpoints import Checkpoint, VerifierKey
 from tests.cli.test_serve import SECONDS_MAX, answered, serving
-from tests.commands import PROGRAM, Cli
+from tests.commands import PROGRAM, Cli, holdfast
 from tests.projects import HOLDOUT_ROWS, TARGET
+from tests.servers import s3_server
 
 pytestmark = pytest.mark.slow
 
@@ -136,6 +138,39 @@ def test_a_process_that_is_killed_is_replaced_and_all_end_when_told(moved: Path)
     log = (moved / "server.log").read_text()
     assert "another takes its place" in log
     assert "Traceback" not in log
+
+
+def test_a_server_whose_bytes_are_in_a_bucket_answers(
+    cli: Cli, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3_server() as bucket:
+        bucket.use(monkeypatch)
+        monkeypatch.setenv("HOLDFAST_STORE_URL", f"s3://{bucket.bucket()}/store")
+        with server(project, "--workers", "2") as (url, _):
+            # Every process asks the bucket by itself: one that had what its parent has begun would wait for ever.
+            for _ in range(6):
+                assert httpx.get(f"{url}/readyz", timeout=SECONDS_MAX).json() == {"status": "ok"}
+            mine = tmp_path / "mine"
+            mine.mkdir()
+            (mine / "data.csv").write_text("a\n1\n")
+            monkeypatch.delenv("HOLDFAST_STORE_URL")
+            monkeypatch.setenv("HOLDFAST_URL", url)
+            monkeypatch.chdir(mine)
+            cli.ok("init")
+            assert cli.json("snapshot", "data.csv")["bytes_new"] == 4
+        assert "Traceback" not in (project / "server.log").read_text()
+
+
+def test_what_is_wrong_with_a_bucket_is_said_before_anything_is_served(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3_server() as bucket:
+        bucket.use(monkeypatch)
+        monkeypatch.setenv("HOLDFAST_STORE_URL", "s3://nobody-made-this-one/store")
+        told = holdfast("server", "--port", "0", "--json", folder=project)
+    assert told.code == EXIT_CODES[told.error["code"]]
+    assert "nobody-made-this-one" in told.error["message"]
+    assert "Traceback" not in told.err
 
 
 def test_a_server_that_asks_nobody_who_they_are_stays_on_its_machine(cli: Cli, moved: Path) -> None:

@@ -1,6 +1,7 @@
 """What every registry keeps: a file and a server of databases, behind one handle, two, and two servers of ours."""
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -47,7 +48,7 @@ STAGING = StageName("staging")
 class InTurns:
     """Gives each call to the next of several registries, so that nothing can rest on what one process remembers."""
 
-    def __init__(self, *registries: Registry) -> None:
+    def __init__(self, *registries: object) -> None:
         self._turns = itertools.cycle(registries)
 
     def __getattr__(self, name: str) -> Any:
@@ -867,3 +868,36 @@ def test_a_hold_is_refused_as_a_whole(registry: Registry) -> None:
         with pytest.raises(expected):
             refused()
     assert registry.audit_verify().size == size
+
+
+def test_the_log_is_followed_from_any_event_on_oldest_first(registry: Registry) -> None:
+    register(registry, 2)
+    registry.create_model(ModelName("fraud"), "bob")
+    everything = registry.log(limit=EVENTS_MAX)[::-1]
+    assert registry.following(-1) == everything
+    assert registry.following(everything[1].index, limit=1) == everything[2:3]
+    assert registry.following(everything[-1].index) == ()
+    assert [one.model for one in registry.following(-1, actions=[Action.MODEL_CREATE])] == ["churn", "fraud"]
+    assert [one.action for one in registry.following(-1, model=CHURN, actions=[Action.VERSION_REGISTER])] == [
+        "model:version:register"
+    ] * 2
+    for limit in (0, EVENTS_MAX + 1):
+        with pytest.raises(UsageError):
+            registry.following(-1, limit=limit)
+
+
+def test_who_follows_the_log_hears_of_each_event_as_it_comes(registry: Registry) -> None:
+    register(registry, 1)
+    heard: list[str | None] = []
+
+    def listen() -> None:
+        wanted = registry.follow(0, actions=[Action.MODEL_CREATE, Action.VERSION_REGISTER])
+        heard.extend(event.model for event in itertools.islice(wanted, 3))
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    registry.create_model(ModelName("fraud"), "bob")
+    registry.define_stage(ModelName("fraud"), StageName("night"), "bob")
+    registry.create_model(ModelName("spam"), "bob")
+    listener.join(30)
+    assert heard == ["churn", "fraud", "spam"]

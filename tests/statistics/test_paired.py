@@ -18,7 +18,7 @@ from holdfast.statistics.proportions import mcnemar, paired_difference
 from holdfast.statistics.ranking import auc, auc_difference
 from holdfast.statistics.resampling import bootstrap, by_cluster
 from holdfast.statistics.scores import (
-    LABEL_METRICS,
+    CLASS_METRICS,
     NUMBER_METRICS,
     difference,
     number_difference,
@@ -155,7 +155,7 @@ labels = st.lists(st.tuples(*(st.integers(0, 3),) * 3), min_size=2, max_size=60)
 
 
 @settings(deadline=None)
-@given(labels, st.sampled_from(LABEL_METRICS))
+@given(labels, st.sampled_from(CLASS_METRICS))
 def test_metrics_of_labels_are_those_of_scikit_learn(found: np.ndarray, metric: str) -> None:
     truth, new, old = found.T
     known = sorted(set(truth))

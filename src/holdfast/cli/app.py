@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "serve": "serve",
     "checkout": "data",
     "server": "server",
+    "webhook": "webhook",
     "remote": "remote",
     "push": "remote",
     "pull": "remote",

@@ -1,7 +1,8 @@
 """`live` and `log`: which version held which stage, when, by whose hand, and on what evidence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from holdfast.cli.options import AsJson, ModelArgument, here
 from holdfast.cli.output import Output, table
 from holdfast.errors import UsageError
 from holdfast.names import ModelName
+from holdfast.registry import Event, Registry
 from holdfast.wire import utc_now
 
 app = typer.Typer()
@@ -60,12 +62,30 @@ def log(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="One model; all by default.")] = None,
     limit: Annotated[int, typer.Option("--limit", help="At most so many events, the newest.")] = 50,
     before: Annotated[int | None, typer.Option("--before", help="Only events before this one: the next page.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="The last event, and each one as it comes; --json: one a line.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the audit log, the newest event first."""
-    found = here().registry.log(None if model is None else ModelName(model), before=before, limit=limit)
+    """Print the audit log, the newest event first; or follow it."""
+    name, registry = None if model is None else ModelName(model), here().registry
+    found = registry.log(name, before=before, limit=1 if follow else limit)
+    if follow:
+        _follow(registry, name, found, Output(as_json=as_json))
     events = [event.to_json() for event in found]
     Output(as_json=as_json).result({"events": events}, _events(events))
+
+
+def _follow(registry: Registry, model: ModelName | None, last: Sequence[Event], output: Output) -> None:
+    """Every event from here on, until somebody ends this, or nobody reads it any more."""
+    begin = last[0].index if last else -1
+    for event in chain(last, registry.follow(begin, model=model)):
+        said = event.to_json()
+        moved = f"{said['from'] or '-'} -> {said['to']}" if said["to"] is not None else ""
+        where = " ".join(str(one) for one in (said["model"], said["stage"], moved) if one)
+        line = f"{event.index}  {said['time'][:19]}  {event.actor}  {event.action}  {where}  {event.reason}"
+        if not output.piece(said, line):
+            return
 
 
 def _events(events: list[JsonObject]) -> Iterator[str]:

@@ -38,6 +38,10 @@ class Output:
         """An answer beside another program's output: standard output is that program's, so a person is talked to."""
         _print(*((sys.stdout, [_json(value)]) if self.as_json else (sys.stderr, lines)))
 
+    def piece(self, value: JsonObject, line: str) -> bool:
+        """One of many answers that come one by one, in one line; whether anybody still reads them."""
+        return _print(sys.stdout, [json.dumps(value, default=str) if self.as_json else line.rstrip()])
+
     def line(self, text: str) -> None:
         """One line of an answer that is told while it comes about; never with `--json`."""
         _print(sys.stdout, [text])
@@ -120,16 +124,18 @@ class Output:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _print(stream: TextIO | None, lines: Iterable[str]) -> None:
+def _print(stream: TextIO | None, lines: Iterable[str]) -> bool:
     """Every line, at once; a stream that was closed before this process began, or is closed meanwhile, takes none."""
     if stream is None:
-        return
+        return False
     try:
         for line in lines:
             print(line, file=stream)
         stream.flush()
     except BrokenPipeError:
         _forget(stream)
+        return False
+    return True
 
 
 def _forget(stream: TextIO) -> None:

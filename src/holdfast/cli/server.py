@@ -1,12 +1,15 @@
 """`server`: the registry, its runs and its store for many, over HTTP."""
 
 import ipaddress
-import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 
@@ -16,14 +19,47 @@ from holdfast.cli.options import AsJson, here
 from holdfast.cli.output import Output
 from holdfast.config import Settings
 from holdfast.errors import MissingExtra, UsageError
+from holdfast.store.disk import refusing
+from holdfast.store.scratch import scratch, sweep
+from holdfast.web.apart import apart
 from holdfast.web.listening import address_of, listen, serve
+from holdfast.web.logs import LogFormat, begin_logging
 from holdfast.wire import open_files, open_project
+from holdfast.wire.webhooks import open_census, open_deliverer, open_webhooks
 
 app = typer.Typer()
+
+_COUNTERS = "counters-"
+"""How the names of folders with counters begin."""
 
 _WORKERS_MAX = 64
 """Each has a database connection of its own for every request under way; a machine with more cores wants a second
 server."""
+
+
+_DRAIN_SECONDS_MAX = 300.0
+"""What balances the load has looked by then, however seldom it looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """What the processes of a server have in common.
+
+    Attributes:
+        settings: of the project.
+        sockets: where they listen: for the API, and for metrics where those have a port of their own.
+        metrics_port: that port.
+        counting: the folder in which they count.
+        drain_seconds: how long they go on when they are told to end.
+        name: of this server; nobody else has it.
+    """
+
+    settings: Settings
+    sockets: tuple[socket.socket, ...]
+    metrics_port: int | None
+    counting: Path
+    drain_seconds: float
+    name: str = field(default_factory=lambda: uuid4().hex)
 
 
 @app.command(epilog=epilog("server", "holdfast server --port 8080"))
@@ -31,20 +67,38 @@ def server(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8080,
     workers: Annotated[int, typer.Option("--workers", min=1, max=_WORKERS_MAX, help="Processes that answer.")] = 2,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option("--metrics-port", min=0, max=65535, help="Answer /metrics there, and not beside the API."),
+    ] = None,
+    log_format: Annotated[LogFormat, typer.Option("--log-format", help="Lines for people, or JSON.")] = "text",
+    drain_seconds: Annotated[
+        float,
+        typer.Option(
+            "--drain-seconds",
+            min=0.0,
+            max=_DRAIN_SECONDS_MAX,
+            help="When told to end: how long to answer on while /readyz says 503.",
+        ),
+    ] = 0.0,
     as_json: AsJson = False,
 ) -> int:
     """Give this project's registry, runs and store to others over HTTP; they name it in HOLDFAST_URL."""
     _refuse_beyond_this_machine(host)
-    settings, supervise = _looked_at(), _supervisor()
-    listening = listen(host, port)
-    url = address_of(listening)
-    value: JsonObject = {"url": url, "pid": os.getpid(), "workers": workers}
-    Output(as_json=as_json).result(value, [f"serving {settings.home} at {url}", f"use it: export HOLDFAST_URL={url}"])
-    supervise(workers, partial(_answer, settings, listening))
+    settings, supervise = _looked_at(), _supervisor(log_format)
+    ports = [port] if metrics_port is None else [port, metrics_port]
+    sockets = tuple(listen(host, one) for one in ports)
+    urls = [*map(address_of, sockets)]
+    value: JsonObject = {"url": urls[0], "pid": os.getpid(), "workers": workers, "metrics": f"{urls[-1]}/metrics"}
+    lines = [f"serving {settings.home} at {urls[0]}", f"use it: export HOLDFAST_URL={urls[0]}"]
+    Output(as_json=as_json).result(value, lines)
+    own = None if metrics_port is None else sockets[-1].getsockname()[1]
+    with _counting(settings) as folder:
+        supervise(workers, partial(_answer, _Serving(settings, sockets, own, folder, drain_seconds)))
     return SUCCESS
 
 
-def _supervisor() -> Callable[[int, Callable[[], None]], None]:
+def _supervisor(log_format: LogFormat) -> Callable[[int, Callable[[int], None]], None]:
     """What keeps the processes at work, once it is known that they can be."""
     try:
         import holdfast.web.api.app  # noqa: F401 - before the processes are forked: they share what is imported
@@ -53,28 +107,59 @@ def _supervisor() -> Callable[[int, Callable[[], None]], None]:
         raise MissingExtra(
             f"a server needs {error.name}", hint="Install what it needs: pip install 'holdfast[server]'"
         ) from error
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    begin_logging(log_format)
     return supervise
 
 
 def _looked_at() -> Settings:
     """The project around the current folder; what is wrong with it is said here, and not by each process."""
+    settings = here().settings
+    if "://" in settings.store_url:
+        apart(_look)
+    else:
+        _look()
+    return settings
+
+
+def _look() -> None:
     with here() as project:
         open_files(project)
+        open_webhooks(project)
         project.unwatched.log(limit=1)
-        return project.settings
 
 
-def _answer(settings: Settings, listening: socket.socket) -> None:
+@contextmanager
+def _counting(settings: Settings) -> Iterator[Path]:
+    """An empty folder for counters; it goes with the server, and what one that was killed left goes now."""
+    with refusing(settings.scratch):
+        settings.scratch.mkdir(mode=0o700, exist_ok=True)
+    sweep(settings.scratch, _COUNTERS)
+    with scratch(settings.scratch, _COUNTERS) as mine:
+        yield mine.path
+
+
+def _answer(serving: _Serving, place: int) -> None:
     """The work of one process."""
     from holdfast.web.api.app import api_app
     from holdfast.web.api.depot import Depot
+    from holdfast.web.api.desk import Around
+    from holdfast.web.api.meters import Shared
 
-    with open_project(settings) as project:
+    with open_project(serving.settings) as project:
         files = open_files(project)
         depot = Depot(files.store, files.transport, files.undisturbed)
-        serve(api_app(project.unwatched, project.tracking, depot, project.logbook.key), listening)
+        meters = Shared(serving.counting).join(place)
+        around = Around(
+            webhooks=open_webhooks(project),
+            deliverer=open_deliverer(project, f"{serving.name}-{place}", meters.told),
+            census=open_census(project),
+            signer=project.logbook.key,
+            meters=meters,
+            metrics_port=serving.metrics_port,
+        )
+        api = api_app(project.unwatched, project.tracking, depot, around)
+        end = api.state.desk.watch.end
+        serve(api, *serving.sockets, before_the_end=end, drain_seconds=serving.drain_seconds)
 
 
 def _refuse_beyond_this_machine(host: str) -> None:

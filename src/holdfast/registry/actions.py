@@ -8,9 +8,9 @@ __all__ = ["MOVES", "RECORDED", "Action"]
 class Action(StrEnum):
     """The action of an event, written `source:subject:action`.
 
-    source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`.
+    source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`, `server`.
     subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `pointer`, `rollback`, `hold`,
-        `bytes`, `blob`, `checkpoint`, `backup`.
+        `bytes`, `blob`, `checkpoint`, `backup`, `webhook`.
     action: what was done, as a verb in the imperative.
 
     A word, once written into a log, keeps its meaning for ever; new ones are added.
@@ -75,6 +75,18 @@ class Action(StrEnum):
 
     LOG_RESTORE = "log:backup:restore"
     """The registry was put back from a backup; which, and how long its log was, is in the details."""
+
+    WEBHOOK_ADD = "server:webhook:add"
+    """An address was to be told of events from here on; which of them, is in the details."""
+
+    WEBHOOK_ROTATE = "server:webhook:rotate"
+    """A webhook was given another secret; until when the old one signs too, is in the details."""
+
+    WEBHOOK_RESUME = "server:webhook:resume"
+    """A webhook that had stopped goes on; which event it left out, if any, is in the details."""
+
+    WEBHOOK_REMOVE = "server:webhook:remove"
+    """An address is told of nothing more."""
 
 
 MOVES = frozenset({Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT})

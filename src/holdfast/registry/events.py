@@ -17,7 +17,7 @@ from holdfast.registry.nodes import grow
 from holdfast.registry.records import Event
 from holdfast.registry.tables import event_nodes, events
 
-__all__ = ["Entry", "append", "by_key", "load", "log", "page", "stored"]
+__all__ = ["Entry", "append", "by_key", "following", "load", "log", "page", "stored"]
 
 _ACTOR_CHARACTERS_MAX = 256
 """The longest e-mail address, with a little air."""
@@ -212,6 +212,23 @@ def page(connection: Connection, since: int, size: int) -> list[bytes]:
     )
 
 
+def following(
+    connection: Connection, after: int, model: str | None, actions: Sequence[str], limit: int
+) -> Sequence[Event]:
+    """The next events behind one that fit, oldest first.
+
+    Raises:
+        UsageError: the limit is not 1 to `EVENTS_MAX`.
+    """
+    _check_limit(limit)
+    statement = select(events).where(events.c.place > after).order_by(events.c.place).limit(limit)
+    if model is not None:
+        statement = statement.where(events.c.model == model)
+    if actions:
+        statement = statement.where(events.c.action.in_(actions))
+    return [load(row) for row in connection.execute(statement)]
+
+
 def log(
     connection: Connection, model: str | None, *, since: datetime | None, before: int | None, limit: int
 ) -> Sequence[Event]:
@@ -220,11 +237,7 @@ def log(
     Raises:
         UsageError: the limit is not 1 to `EVENTS_MAX`.
     """
-    if not 1 <= limit <= EVENTS_MAX:
-        raise UsageError(
-            f"{limit} events cannot be asked for at once",
-            hint=f"Ask for 1 to {EVENTS_MAX}, and for the next page with the index of the last one.",
-        )
+    _check_limit(limit)
     statement = select(events).order_by(events.c.place.desc()).limit(limit)
     if model is not None:
         statement = statement.where(events.c.model == model)
@@ -233,3 +246,11 @@ def log(
     if before is not None:
         statement = statement.where(events.c.place < before)
     return [load(row) for row in connection.execute(statement)]
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= EVENTS_MAX:
+        raise UsageError(
+            f"{limit} events cannot be asked for at once",
+            hint=f"Ask for 1 to {EVENTS_MAX}, and for the next page with the index of the last one.",
+        )

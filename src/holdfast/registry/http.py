@@ -207,6 +207,19 @@ class HttpRegistry:
         wanted = {"model": model, "since": documents.moment(since), "before": before, "limit": limit}
         return tuple(map(documents.event, self._items("/events", "events", **wanted)))
 
+    def following(
+        self, after: int, *, model: ModelName | None = None, actions: Sequence[Action] = (), limit: int = 100
+    ) -> tuple[Event, ...]:
+        """See `Registry.following`."""
+        asking = {"after": after, "model": _text(model), "action": [*map(str, actions)], "limit": limit}
+        return tuple(map(documents.event, self._items("/events", "events", **asking)))
+
+    def follow(self, after: int, *, model: ModelName | None = None, actions: Sequence[Action] = ()) -> Iterator[Event]:
+        """See `Registry.follow`. A stream that ends, as one does when its server is stopped, is taken up again."""
+        wanted = {"model": _text(model), "action": [*map(str, actions)]}
+        for message in self._line.messages("/events/stream", last=str(after), **wanted):
+            yield documents.event(Reader(decode(message, what="an event"), "event"))
+
     def hold(self, what: Digest | Reference, reason: str, actor: str, *, key: str | None = None) -> Hold:
         """See `Registry.hold`."""
         body: JsonObject = {"what": str(what), "reason": reason}
@@ -345,3 +358,7 @@ def _line_of(model: ModelName) -> str:
 
 def _stage(model: ModelName, name: StageName) -> str:
     return f"{_line_of(model)}/stages/{quoted(name)}"
+
+
+def _text(name: ModelName | None) -> str | None:
+    return None if name is None else str(name)

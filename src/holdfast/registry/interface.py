@@ -1,6 +1,6 @@
 """What a registry promises. `sql.py` keeps it, and one contract suite holds whatever keeps it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -260,6 +260,24 @@ class Registry(Protocol):
             NotFound: no such model.
             UsageError: the limit is not 1 to `EVENTS_MAX`.
         """
+
+    def following(
+        self, after: int, *, model: ModelName | None = None, actions: Sequence[Action] = (), limit: int = 100
+    ) -> tuple[Event, ...]:
+        """Events behind the one with this index, oldest first: the way on for whoever follows the log.
+
+        Args:
+            after: the index of the last event that the caller knows; -1: none.
+            model: of one model; None: of all.
+            actions: only these; none: all.
+            limit: how many at most.
+
+        Raises:
+            UsageError: the limit is not 1 to `EVENTS_MAX`.
+        """
+
+    def follow(self, after: int, *, model: ModelName | None = None, actions: Sequence[Action] = ()) -> Iterator[Event]:
+        """What `following` gives, and then each event as it comes, without an end."""
 
     def hold(self, what: Digest | Reference, reason: str, actor: str, *, key: str | None = None) -> Hold:
         """Writes down that a version, or whatever a digest names, is to be kept until the hold is lifted.

@@ -25,6 +25,7 @@ __all__ = [
     "verdicts",
     "version_counters",
     "versions",
+    "webhooks",
 ]
 
 TABLES = MetaData()
@@ -173,4 +174,27 @@ replicas = Table(
     _text("error", nullable=True),
     _text("started_at"),
     _text("reported_at"),
+)
+
+webhooks = Table(
+    "webhooks",
+    TABLES,
+    Column("id", TEXT, primary_key=True),
+    _text("url"),
+    _text("actions"),
+    _text("models"),
+    _text("secret"),
+    _text("old_secret", nullable=True),
+    _text("old_until", nullable=True),
+    _text("created_at"),
+    _text("created_by"),
+    _text("state"),
+    _number("next_event"),
+    _number("attempts"),
+    _text("next_at"),
+    _text("error", nullable=True),
+    _number("delivered"),
+    _text("delivered_at", nullable=True),
+    _text("holder", nullable=True),
+    _text("held_until", nullable=True),
 )

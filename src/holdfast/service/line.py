@@ -5,18 +5,21 @@ import random
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
+from uuid import uuid4
 
 from holdfast.canonical import Json, decode
 from holdfast.config import VERSION
 from holdfast.errors import HoldfastError, TooLarge, Unavailable, UsageError, from_json
+from holdfast.service.stream import messages
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["ACTOR_HEADER", "API", "ATTEMPTS_MAX", "KEY_HEADER", "Line", "quoted"]
+__all__ = ["ACTOR_HEADER", "API", "ATTEMPTS_MAX", "KEY_HEADER", "REQUEST_HEADER", "Line", "quoted"]
 
 API = "/api/v1"
 """Where the routes of the server begin."""
@@ -29,6 +32,9 @@ KEY_HEADER = "idempotency-key"
 
 ATTEMPTS_MAX = 6
 """With the pauses between them about six seconds: a server that restarts is met again, one that is gone is told of."""
+
+REQUEST_HEADER = "x-request-id"
+"""What both sides call a request in their logs; the same for each time that it is sent."""
 
 _FIRST_PAUSE_SECONDS = 0.2
 _GROWTH = 2.0
@@ -44,6 +50,9 @@ _ANSWER_BYTES_MAX = 256 << 20
 
 _CONNECTIONS_MAX = 64
 """As many as threads that ask at once; each costs a file handle."""
+
+_SILENCE_SECONDS = 45.0
+"""A stream says something every 15 seconds, if only that it is there; after three times that it is not."""
 
 _BUSY = frozenset({429, 502, 503, 504})
 """The server, or what stands in front of it, says: later."""
@@ -156,6 +165,46 @@ class Line:
         """
         return self._ask(method, path, content=content, headers=headers, accept=accept, again=again, query=query)
 
+    def messages(self, path: str, /, *, last: str, **query: object) -> Iterator[str]:
+        """What a stream of the server says, message by message, without an end; one that breaks off is taken up again.
+
+        Args:
+            path: as for `get`.
+            last: the id of the last message that the caller has.
+            query: as for `get`.
+
+        Raises:
+            HoldfastError: what the server answered, or Unavailable when it stayed away.
+        """
+        import httpx
+
+        asked = {name: _text(value) for name, value in query.items() if value is not None}
+        failed, pause = 0, _FIRST_PAUSE_SECONDS
+        while True:
+            headers = {"accept": "text/event-stream", "last-event-id": last, REQUEST_HEADER: uuid4().hex}
+            waiting = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
+            failure: HoldfastError | None = None
+            try:
+                with self._http().stream("GET", API + path, params=asked, headers=headers, timeout=waiting) as answer:
+                    if not answer.is_success:
+                        answer.read()
+                        failure = self._refusal(answer)
+                        if answer.status_code not in _BUSY:
+                            raise failure
+                    else:
+                        for message in messages(answer.iter_lines()):
+                            failed, pause = 0, _FIRST_PAUSE_SECONDS
+                            if message is not None:
+                                last = message.id
+                                yield message.data
+            except httpx.TransportError as error:
+                failure = self._silent(error)
+            failed += failure is not None
+            if failure is not None and failed >= ATTEMPTS_MAX:
+                raise failure
+            self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            pause = pause * _GROWTH if failed else pause
+
     def close(self) -> None:
         """Let go of the connections; the line may be used again afterwards."""
         with self._opening:
@@ -177,7 +226,7 @@ class Line:
     ) -> "httpx.Response":
         import httpx
 
-        said = dict(headers or {})
+        said = {REQUEST_HEADER: uuid4().hex, **(headers or {})}
         if body is not None:
             content = _written(body)
             said["content-type"] = "application/json"
@@ -251,7 +300,9 @@ class Line:
             value = None
         said: Any = value.get("error") if isinstance(value, dict) else None
         if isinstance(said, dict) and "code" in said:
-            return from_json(said)
+            # What was refused is told as it is embedded; what failed, with the request that the server's log knows.
+            left_out = {"request"} if answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else set()
+            return from_json({name: value for name, value in said.items() if name not in left_out})
         return Unavailable(
             f"{self.url} answered {answer.status_code} and not as a Holdfast server does",
             hint="Check HOLDFAST_URL, and what stands between here and there.",

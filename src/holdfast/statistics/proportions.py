@@ -12,11 +12,11 @@ numbers, and where no row differs it still has a width.
 from math import sqrt
 
 from scipy.optimize import brentq
-from scipy.special import bdtr, ndtri
+from scipy.special import bdtr, ndtr, ndtri
 
 from holdfast.statistics.estimate import Estimate
 
-__all__ = ["mcnemar", "paired_difference"]
+__all__ = ["chance_of", "mcnemar", "paired_difference"]
 
 _PRECISION = 1e-13
 
@@ -57,6 +57,15 @@ def paired_difference(gained: int, lost: int, rows: int, *, confidence: float) -
     low = -1.0 if score(-1.0) <= limit else brentq(lambda d: score(d) - limit, -1.0, value, xtol=_PRECISION)
     high = 1.0 if score(1.0) >= -limit else brentq(lambda d: score(d) + limit, value, 1.0, xtol=_PRECISION)
     return Estimate(value, low, high, confidence, "Tango 1998, paired", rows, mcnemar(gained, lost))
+
+
+def chance_of(gained: int, lost: int, rows: int, bound: float) -> float:
+    """The one-sided p of "the difference is at least `bound`": small where the rows speak against it.
+
+    By the same score as the interval, so that it falls below `(1 - confidence) / 2` where the upper bound falls below
+    `bound`.
+    """
+    return float(ndtr(_score(gained, lost, rows, bound)))
 
 
 def _score(gained: int, lost: int, rows: int, difference: float) -> float:

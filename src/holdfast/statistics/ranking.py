@@ -5,6 +5,7 @@ curves", Biometrics 44 (1988); by mid-ranks, so that it takes a sort: Sun and Xu
 algorithm", IEEE Signal Processing Letters 21 (2014).
 """
 
+from collections.abc import Callable
 from math import sqrt
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.stats import rankdata
 
 from holdfast.statistics.estimate import Estimate, two_sided_p
 
-__all__ = ["auc", "auc_difference"]
+__all__ = ["auc", "auc_difference", "weighted_areas", "weighted_precisions"]
 
 _METHOD = "DeLong 1988, paired"
 
@@ -52,6 +53,51 @@ def auc_difference(positive: ArrayLike, new: ArrayLike, old: ArrayLike, *, confi
         return Estimate(value, -np.inf, np.inf, confidence, _METHOD, chosen.size)
     p = two_sided_p(value / sqrt(spread)) if spread > 0 else float(value == 0)
     return Estimate(value, value - half, value + half, confidence, _METHOD, chosen.size, p)
+
+
+def weighted_areas(positive: ArrayLike, scores: ArrayLike) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """The area under the ROC curve as a function of how often each row counts, of shape (…, rows); NaN without both."""
+    chosen, given = np.asarray(positive, bool), np.asarray(scores, float)
+    order = np.argsort(given, kind="stable")
+    ranked, chosen = given[order], chosen[order]
+    last = np.searchsorted(ranked, ranked, "right") - 1
+    first = np.searchsorted(ranked, ranked, "left")
+
+    def of(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        sorted_weights = np.asarray(weights, float)[..., order]
+        others = np.cumsum(np.where(chosen, 0.0, sorted_weights), axis=-1)
+        below = np.concatenate([np.zeros((*others.shape[:-1], 1)), others], axis=-1)[..., first]
+        ranks = (below + others[..., last]) / 2  # ties count a half
+        among = np.where(chosen, sorted_weights, 0.0)
+        pairs = among.sum(axis=-1) * others[..., -1]
+        areas: NDArray[np.float64] = np.divide(
+            (among * ranks).sum(axis=-1), pairs, out=np.full_like(pairs, np.nan), where=pairs > 0
+        )
+        return areas
+
+    return of
+
+
+def weighted_precisions(positive: ArrayLike, scores: ArrayLike) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """The average precision as a function of how often each row counts; scikit-learn's, without interpolation."""
+    chosen, given = np.asarray(positive, bool), np.asarray(scores, float)
+    order = np.argsort(-given, kind="stable")
+    ranked, chosen = -given[order], chosen[order]
+    ends = np.flatnonzero(np.append(np.diff(ranked) != 0, [True]))
+
+    def of(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        sorted_weights = np.asarray(weights, float)[..., order]
+        among = np.cumsum(np.where(chosen, sorted_weights, 0.0), axis=-1)[..., ends]
+        said = np.cumsum(sorted_weights, axis=-1)[..., ends]
+        steps = np.diff(among, axis=-1, prepend=0.0)
+        precision = np.divide(among, said, out=np.zeros_like(among), where=said > 0)
+        total = among[..., -1]
+        found: NDArray[np.float64] = np.divide(
+            (steps * precision).sum(axis=-1), total, out=np.full_like(total, np.nan), where=total > 0
+        )
+        return found
+
+    return of
 
 
 def _areas(

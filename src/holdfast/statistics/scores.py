@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from holdfast.statistics.resampling import Statistic
 
-__all__ = ["LABEL_METRICS", "NUMBER_METRICS", "difference", "number_difference", "of_labels", "of_numbers"]
+__all__ = ["CLASS_METRICS", "NUMBER_METRICS", "difference", "number_difference", "of_labels", "of_numbers"]
 
-LABEL_METRICS = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
+CLASS_METRICS = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 NUMBER_METRICS = ("mean_absolute_error", "root_mean_squared_error", "r2")
 
 _Array = NDArray[np.float64]
@@ -46,7 +46,7 @@ def difference(metric: str, labels: int, rows: int) -> Statistic:
     """The metric of the new version less that of the old one, from sums of what `of_labels` gives.
 
     Args:
-        metric: one of `LABEL_METRICS`.
+        metric: one of `CLASS_METRICS`.
         labels: how many labels count; precision, recall and F1 are means over them.
         rows: how many rows there are.
     """

@@ -1,8 +1,11 @@
 """A process that answers HTTP: one event loop on uvloop and httptools, one listening socket."""
 
+import asyncio
 import logging
 import socket
 import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from holdfast.errors import MissingExtra, Unavailable
@@ -60,8 +63,20 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: "FastAPI", listening: socket.socket) -> None:
+def serve(
+    app: "FastAPI",
+    *listening: socket.socket,
+    before_the_end: Callable[[], object] = lambda: None,
+    drain_seconds: float = 0.0,
+) -> None:
     """Serve until SIGINT or SIGTERM: stop accepting, finish what is in flight, end the application.
+
+    Args:
+        app: what answers.
+        listening: bound sockets.
+        before_the_end: called when the signal has come, before anything stops: to send away those who wait, and to say
+            that others should be asked from now on.
+        drain_seconds: how long to go on answering after that. A second signal ends it.
 
     Raises:
         MissingExtra: uvicorn, uvloop or httptools is not installed.
@@ -74,6 +89,22 @@ def serve(app: "FastAPI", listening: socket.socket) -> None:
         raise MissingExtra(
             "serving needs uvicorn, uvloop and httptools", hint="Install them: pip install 'holdfast[serve]'"
         ) from error
+
+    told = False
+
+    class Draining(uvicorn.Server):
+        """Hears the first signal as a wish to end soon, and the second as one to end now."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            nonlocal told
+            if told or not self.started:
+                super().handle_exit(sig, frame)
+                return
+            told = True
+            loop = asyncio.get_running_loop()  # a signal is heard in the thread of the loop, between two of its steps
+            loop.call_soon_threadsafe(before_the_end)
+            loop.call_soon_threadsafe(loop.call_later, drain_seconds, super().handle_exit, sig, frame)
+
     sys.setswitchinterval(_SWITCH_SECONDS)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     config = uvicorn.Config(
@@ -89,4 +120,4 @@ def serve(app: "FastAPI", listening: socket.socket) -> None:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_FINISH_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    Draining(config).run(sockets=list(listening))

@@ -44,17 +44,48 @@ def test_the_true_answers_are_groups_even_when_nobody_names_any() -> None:
 def test_harm_to_one_class_fails_although_the_mean_rises() -> None:
     positives = [place for place, label in enumerate(RIGHT) if label == 1]
     negatives = [place for place, label in enumerate(RIGHT) if label == 0]
-    finding = groups(case(wrong_at(*positives[:5]), wrong_at(*negatives[:20])))
+    finding = groups(case(wrong_at(*positives[:12]), wrong_at(*negatives[:20])))
     assert finding.outcome is FAIL
-    assert "churned=1 (50 rows): accuracy 0.9000 against 1.0000" in finding.sentence
+    assert "churned=1 (50 rows): accuracy 0.7600 against 1.0000" in finding.sentence
     assert "churned=0" not in finding.sentence
 
 
 def test_harm_to_a_group_of_a_column_fails_although_the_mean_rises() -> None:
-    finding = judge(wrong_at(60, 61, 62), wrong_at(*range(30)))
+    finding = judge(wrong_at(*range(60, 70)), wrong_at(*range(30)))
     assert finding.outcome is FAIL
     assert "plan=plus (25 rows)" in finding.sentence
     assert "plan=basic" not in finding.sentence
+
+
+def test_harm_that_may_be_chance_is_not_called_harm_and_does_not_pass() -> None:
+    finding = judge(wrong_at(60, 61, 62), wrong_at(*range(30)))
+    assert finding.outcome is INCONCLUSIVE
+    assert (
+        "plan=plus (25 rows): accuracy 0.8800 against 1.0000; 0.05 is allowed, but it may be chance" in finding.sentence
+    )
+    assert "rows of plan=plus would tell" in finding.hint
+
+
+def test_one_group_of_many_comes_out_badly_by_chance() -> None:
+    """The same ten rows are harm where they are the one comparison, and may be chance among forty."""
+    harmed = wrong_at(*range(0, 20, 2))
+    few: list[Json] = ["a"] * 25 + ["b"] * 75
+    many: list[Json] = ["a"] * 25 + [f"b{place // 2}" for place in range(75)]
+    one = groups(case(harmed, RIGHT, columns={"place": few}, groups=("place",)))
+    assert one.outcome is FAIL
+    p = {group["group"]: group["p_harm"] for group in one.values["groups"]}["place=a"]
+    forty = groups(case(harmed, RIGHT, columns={"place": many}, groups=("place",), group_rows_min=1))
+    assert {group["group"]: group["p_harm"] for group in forty.values["groups"]}["place=a"] > 5 * p
+
+
+def test_strict_asks_for_bounds_that_hold_for_all_groups_at_once() -> None:
+    finding = groups(case(RIGHT * 20, RIGHT * 20, targets=RIGHT * 20, policy="strict"))
+    assert finding.outcome is PASS
+    few = groups(case(RIGHT, RIGHT, policy="strict"))
+    assert few.outcome is INCONCLUSIVE
+    assert "harm cannot be ruled out" in few.sentence
+    lows = [group["gain"]["low"] for group in few.values["groups"]]
+    assert lows == [pytest.approx(-(1.959964**2) / (50 + 1.959964**2), abs=1e-6)] * 2  # each at 97.5 %, for two groups
 
 
 def test_a_group_that_is_too_small_is_named_as_untestable_and_is_in_no_comparison() -> None:
@@ -73,7 +104,7 @@ def test_when_no_group_is_large_enough_nothing_is_decided() -> None:
 def test_the_margin_allows_exactly_so_much() -> None:
     # One of twenty-five is 0.04; two are 0.08.
     assert judge(wrong_at(60), RIGHT, group_margin=0.04).outcome is PASS
-    assert judge(wrong_at(60, 61), RIGHT, group_margin=0.04).outcome is FAIL
+    assert judge(wrong_at(60, 61), RIGHT, group_margin=0.04).outcome is INCONCLUSIVE
 
 
 def test_a_column_that_the_policy_names_must_be_testable() -> None:
@@ -93,7 +124,7 @@ def test_a_column_that_the_policy_names_and_the_rows_lack_is_not_passed_over() -
 
 def test_harm_outweighs_what_could_not_be_tested() -> None:
     positives = [place for place, label in enumerate(RIGHT) if label == 1]
-    found = with_policy(case(wrong_at(*positives[:10]), RIGHT), groups=("gender",))
+    found = with_policy(case(wrong_at(*positives[:20]), RIGHT), groups=("gender",))
     assert groups(found).outcome is FAIL
 
 

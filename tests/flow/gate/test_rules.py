@@ -222,17 +222,23 @@ class TestNotWorse:
         assert judge("not_worse", case(wrong_at(1), wrong_at(1))).outcome is PASS
         assert judge("not_worse", case(RIGHT, wrong_at(1))).outcome is PASS
 
-    def test_worse_fails_and_says_by_how_much(self) -> None:
-        finding = judge("not_worse", case(wrong_at(1, 2, 3), wrong_at(1)))
+    def test_worse_beyond_chance_fails_and_says_by_how_much(self) -> None:
+        finding = judge("not_worse", case(wrong_at(*range(1, 13)), wrong_at(1)))
         assert finding.outcome is FAIL
-        assert "accuracy 0.9700 against 0.9900 of version 1 on the same 100 rows" in finding.sentence
-        assert "worse by 0.0200, and 0 is allowed" in finding.sentence
+        assert "accuracy 0.8800 against 0.9900 of version 1 on the same 100 rows" in finding.sentence
+        assert "worse by 0.1100, and 0 is allowed" in finding.sentence
+
+    def test_worse_by_what_may_be_chance_does_not_pass_and_says_how_many_rows_would_tell(self) -> None:
+        finding = judge("not_worse", case(wrong_at(1, 2, 3), wrong_at(1)))
+        assert finding.outcome is INCONCLUSIVE
+        assert "worse by 0.0200 and 0 is allowed, but it may be chance" in finding.sentence
+        assert finding.hint.startswith(f"About {finding.values['rows_needed']} rows would tell.")
 
     def test_a_margin_allows_exactly_so_much(self) -> None:
         # 0.90 - 0.85 is 0.050000000000000044 in floating point, and the policy said 0.05.
         worse, better = wrong_at(*range(15)), wrong_at(*range(10))
-        assert judge("not_worse", case(worse, better, margin=0.05)).outcome is PASS
-        assert judge("not_worse", case(worse, better, margin=0.049)).outcome is FAIL
+        assert judge("not_worse", case(worse, better, margin=0.05, harm_margin=0.1)).outcome is PASS
+        assert judge("not_worse", case(worse, better, margin=0.049, harm_margin=0.1)).outcome is INCONCLUSIVE
 
     def test_where_lower_is_better_less_error_passes_and_more_fails(self) -> None:
         targets = [float(place) for place in range(40)]
@@ -278,9 +284,24 @@ class TestNotWorse:
 
     @settings(max_examples=30, deadline=None)
     @given(st.sets(st.integers(0, 99)), st.sets(st.integers(0, 99)))
-    def test_it_passes_exactly_when_no_more_rows_are_wrong(self, mine: set[int], theirs: set[int]) -> None:
+    def test_it_passes_only_when_no_more_rows_are_wrong(self, mine: set[int], theirs: set[int]) -> None:
         finding = judge("not_worse", case(wrong_at(*mine), wrong_at(*theirs)))
-        assert (finding.outcome is PASS) == (len(mine) <= len(theirs))
+        if finding.outcome is PASS:
+            assert len(mine) <= len(theirs)
+        if finding.outcome is FAIL:
+            assert len(mine) > len(theirs)
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.sets(st.integers(0, 99)), st.sets(st.integers(0, 99)), st.sampled_from(["default", "strict"]))
+    def test_it_says_of_the_difference_taken_the_other_way_what_is_left(
+        self, mine: set[int], theirs: set[int], policy: str
+    ) -> None:
+        """Of two versions never both are shown to be worse."""
+        outcomes = [
+            judge("not_worse", case(wrong_at(*one), wrong_at(*other), policy=policy)).outcome
+            for one, other in ((mine, theirs), (theirs, mine))
+        ]
+        assert outcomes != [FAIL, FAIL]
 
 
 class TestMetricsMin:

@@ -20,6 +20,7 @@ from holdfast.service import Line
 from holdfast.upkeep.audit.elsewhere import SignedLog
 from holdfast.upkeep.audit.key import LogKey
 from holdfast.upkeep.audit.logbook import Logbook
+from holdfast.web.api.desk import Around
 from tests.serving_api import api_server
 from tests.upkeep.audit.conftest import EVENTS, Place
 
@@ -33,7 +34,7 @@ def asked(place: Place, tmp_path: Path, *, signs: bool = True) -> Iterator[tuple
     key = LogKey.of(place.settings) if signs else None
     with (
         closing(registry._database),
-        api_server(registry, signer=key) as url,
+        api_server(registry, around=Around(signer=key)) as url,
         closing(Line(url)) as line,
     ):
         # The name that this person knows the server by, whatever port it has.

@@ -14,7 +14,7 @@ from holdfast.parts import EvalThreshold
 from holdfast.parts.eval_threshold import CUT_OFF, IDENTITY
 from holdfast.runtime.pipeline import Answer
 
-__all__ = ["DIRECTIONS", "RowScores", "measure", "row_scores"]
+__all__ = ["DIRECTIONS", "RowScores", "measure", "positive_scores", "row_scores"]
 
 DIRECTIONS = {
     "accuracy": True,
@@ -144,7 +144,7 @@ def _labels(targets: Sequence[Json], answer: Answer, threshold: EvalThreshold) -
         "recall": metrics.recall_score(truth, said, zero_division=0.0, **average),
         "f1": metrics.f1_score(truth, said, zero_division=0.0, **average),
     }
-    scores = _positive_scores(answer, threshold) if binary else None
+    scores = positive_scores(answer, threshold) if binary else None
     positive = [target == threshold.positive for target in targets]
     if scores is not None and len(set(positive)) == 2:  # noqa: PLR2004 - a ranking needs both classes
         found["roc_auc"] = metrics.roc_auc_score(positive, scores)
@@ -152,7 +152,8 @@ def _labels(targets: Sequence[Json], answer: Answer, threshold: EvalThreshold) -
     return {name: float(value) for name, value in found.items()}
 
 
-def _positive_scores(answer: Answer, threshold: EvalThreshold) -> list[float] | None:
+def positive_scores(answer: Answer, threshold: EvalThreshold) -> list[float] | None:
+    """How strongly each row was said to be positive; None where the answer has no such score."""
     if answer.classes is None:
         return answer.scores
     if threshold.positive not in answer.classes:

@@ -1,5 +1,9 @@
 """Step 7: no group of rows is answered worse than by the version that holds the stage.
 
+Each group is compared by itself, row by row, and among so many comparisons one comes out badly by chance: harm counts
+as shown when it is still improbable after Holm's adjustment, and the least well off group is reported with a bound that
+holds for all groups at once.
+
 Groups are the values of the columns that the version or the policy names, and besides, always, the true answers
 themselves: the rows of each class, or of each quarter of a numeric target. A group with too few rows is reported as
 untestable and never as passed; when nothing could be tested, or nothing of a column that the policy names, the rule is
@@ -7,15 +11,22 @@ inconclusive.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
+from typing import TYPE_CHECKING
 
 from holdfast.canonical import Json, JsonObject
 from holdfast.evidence import Holdout
 from holdfast.flow.bundle.metrics import RowScores, row_scores
 from holdfast.flow.gate.case import Case, Measured
 from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
+from holdfast.flow.gate.gain import estimate_json, of_rows
+from holdfast.flow.gate.policy import STRICT
 from holdfast.parts import EvalThreshold
 from holdfast.parts.eval_threshold import IDENTITY
+
+if TYPE_CHECKING:
+    from holdfast.statistics.estimate import Estimate
 
 __all__ = ["groups", "why_incomparable"]
 
@@ -27,14 +38,32 @@ _SHOWN_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """One group: its column and name, its rows, and the mean of each version on them."""
+    """One group: its column and name, its rows, and the mean of each version on them.
+
+    Attributes:
+        column, name: what its rows have in common.
+        places: its rows.
+        mine, theirs: the mean of each version on them.
+        gain: by how much the candidate's is better; None where there are too few rows.
+        chance: the p of "it loses no more than the margin", adjusted for all groups that were tested.
+    """
 
     column: str
     name: str
-    rows: int
+    places: tuple[int, ...]
     mine: float
     theirs: float
     worse_by: float
+    gain: "Estimate | None" = None
+    chance: float | None = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.places)
+
+    @property
+    def least_gain(self) -> float:
+        return -inf if self.gain is None else self.gain.low
 
     def to_json(self) -> JsonObject:
         return {
@@ -43,6 +72,8 @@ class _Group:
             "value": self.mine,
             "baseline": self.theirs,
             "worse_by": self.worse_by,
+            "gain": None if self.gain is None else estimate_json(self.gain),
+            "p_harm": self.chance,
         }
 
 
@@ -66,13 +97,17 @@ def groups(case: Case) -> Finding:
             "Mend what the other findings name first.",
         )
     mine, theirs = _scores(case, case.measured, threshold), _scores(case, case.against, threshold)
+    margin = case.policy.group_margin * (1.0 if mine.higher_is_better else sum(theirs.values) / len(theirs.values))
     found = list(_compared(case, mine, theirs, numeric=threshold.rule == IDENTITY))
-    tested = [group for group in found if group.rows >= case.policy.group_rows_min]
+    enough = [group for group in found if group.rows >= case.policy.group_rows_min]
+    tested = _tested(enough, mine, theirs, margin, case.policy.alpha)
     values: Mapping[str, Json] = {
         "measure": mine.name,
-        "margin": case.policy.group_margin,
+        "policy": case.policy.policy,
+        "alpha": case.policy.alpha,
+        "margin": margin,
         "groups": [group.to_json() for group in tested],
-        "untestable": [group.to_json() for group in found if group not in tested],
+        "untestable": [group.to_json() for group in found if group not in enough],
     }
     if not tested:
         return Finding(
@@ -82,16 +117,17 @@ def groups(case: Case) -> Finding:
             "Register with a larger holdout.",
             values,
         )
-    harmed = [group for group in tested if group.worse_by > case.policy.group_margin + ROUNDING]
+    return _decided(case, tested, _beyond([group for group in found if group not in enough]), mine.name, values)
+
+
+def _decided(case: Case, tested: Sequence[_Group], beyond: str, measure: str, values: Mapping[str, Json]) -> Finding:
+    margin, allowed = values["margin"], f"{values['margin']:g} is allowed"
+    harmed = [group for group in tested if group.chance is not None and group.chance <= case.policy.alpha]
     if harmed:
-        said = "; ".join(
-            f"{group.name} ({group.rows} rows): {mine.name} {group.mine:.4f} against {group.theirs:.4f}"
-            for group in harmed
-        )
         return Finding(
             "groups",
             Outcome.FAIL,
-            f"{said}; {case.policy.group_margin:g} is allowed",
+            f"{_told(harmed, measure)}; {allowed}",
             "Look at these rows in the training data; a better mean does not make up for them.",
             values,
         )
@@ -104,15 +140,66 @@ def groups(case: Case) -> Finding:
             f"Register with a holdout that has {case.policy.group_rows_min} rows of each group.",
             values,
         )
-    worst = max(tested, key=lambda group: group.worse_by)
+    strict = case.policy.policy == STRICT
+    open_ones = [group for group in tested if (group.least_gain if strict else -group.worse_by) < -margin - ROUNDING]
+    if open_ones:
+        why = "harm cannot be ruled out" if strict else "it may be chance"
+        return Finding(
+            "groups",
+            Outcome.INCONCLUSIVE,
+            f"{_told(open_ones, measure)}; {allowed}, but {why}",
+            f"{_rows_wanted(open_ones, margin)}Look at these rows, and register with a larger holdout.",
+            values,
+        )
+    worst = min(tested, key=lambda group: group.least_gain)
     return Finding(
         "groups",
         Outcome.PASS,
-        f"{len(tested)} groups compared{_beyond(found, tested)}; the least well off is {worst.name}: "
-        f"{mine.name} {worst.mine:.4f} against {worst.theirs:.4f}",
+        f"{len(tested)} groups compared{beyond}; the least well off is {worst.name}: "
+        f"{measure} {worst.mine:.4f} against {worst.theirs:.4f}, at worst {worst.least_gain:+.4f}",
         "",
         values,
     )
+
+
+def _told(found: Sequence[_Group], measure: str) -> str:
+    more = f"; and {len(found) - _SHOWN_MAX} more" if len(found) > _SHOWN_MAX else ""
+    return (
+        "; ".join(
+            f"{group.name} ({group.rows} rows): {measure} {group.mine:.4f} against {group.theirs:.4f}"
+            for group in found[:_SHOWN_MAX]
+        )
+        + more
+    )
+
+
+def _rows_wanted(found: Sequence[_Group], margin: float) -> str:
+    from holdfast.statistics.estimate import rows_needed
+
+    wanted = [(group, rows_needed(group.gain, -margin)) for group in found[:_SHOWN_MAX] if group.gain is not None]
+    said = [f"{rows} rows of {group.name}" for group, rows in wanted if rows is not None]
+    return f"About {', '.join(said)} would tell. " if said else ""
+
+
+def _tested(found: Sequence[_Group], mine: RowScores, theirs: RowScores, margin: float, alpha: float) -> list[_Group]:
+    """The groups with their gains between bounds that hold together, and with what speaks against harm."""
+    from holdfast.statistics.several import confidence_of_each, holm
+
+    sign = 1.0 if mine.higher_is_better else -1.0
+    gains, chances = [], []
+    for group in found:
+        gain, chance = of_rows(
+            [sign * mine.values[place] for place in group.places],
+            [sign * theirs.values[place] for place in group.places],
+            confidence_of_each(1.0 - 2.0 * alpha, len(found)),
+            -margin,
+        )
+        gains.append(gain)
+        chances.append(chance)
+    adjusted = holm(chances)
+    return [
+        replace(group, gain=gain, chance=chance) for group, gain, chance in zip(found, gains, adjusted, strict=True)
+    ]
 
 
 def why_incomparable(case: Case) -> str:
@@ -122,8 +209,8 @@ def why_incomparable(case: Case) -> str:
     return next((trouble.message for trouble in troubles if trouble is not None), "it could not be measured")
 
 
-def _beyond(found: Sequence[_Group], tested: Sequence[_Group]) -> str:
-    names = [group.name for group in found if group not in tested]
+def _beyond(untestable: Sequence[_Group]) -> str:
+    names = [group.name for group in untestable]
     if not names:
         return ""
     more = f" and {len(names) - _SHOWN_MAX} more" if len(names) > _SHOWN_MAX else ""
@@ -143,7 +230,7 @@ def _compared(case: Case, mine: RowScores, theirs: RowScores, *, numeric: bool) 
         for label, rows in sorted(places.items()):
             ours = sum(mine.values[place] for place in rows) / len(rows)
             other = sum(theirs.values[place] for place in rows) / len(rows)
-            yield _Group(name, f"{name}={label}", len(rows), ours, other, sign * (other - ours))
+            yield _Group(name, f"{name}={label}", tuple(rows), ours, other, sign * (other - ours))
 
 
 def _labels(case: Case, *, numeric: bool) -> Iterator[tuple[str, Sequence[Json]]]:

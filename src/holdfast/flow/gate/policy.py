@@ -4,8 +4,12 @@
     names = ["staging", "production", "archived"]
 
     [gate.production]
+    policy = "default"              # or "strict", which asks for proof
     margin = 0.0                    # how far the metric may fall below the version that holds the stage
-    group_margin = 0.05             # the same for each group
+    harm_margin = 0.05              # a loss that must be unlikely, beyond the margin
+    alpha = 0.05                    # how unlikely
+    cluster = "customer"            # rows with one value of this column belong together
+    group_margin = 0.05             # as margin, for each group
     latency_ms_p95_max = 100.0      # one row, measured in the bundle's own process
     second_person = false           # whether the approver must be somebody else than the one who registered
 
@@ -34,7 +38,7 @@ from holdfast.names import ModelName, StageName
 from holdfast.registry.values import STAGES
 from holdfast.store.disk import refusing
 
-__all__ = ["POLICY_STUB", "RULE_NAMES", "Policy", "StagePolicy"]
+__all__ = ["DEFAULT", "POLICY_STUB", "RULE_NAMES", "SAYS", "STRICT", "Policy", "StagePolicy"]
 
 POLICY_STUB = """\
 # What each stage asks of a version. What stands here behind a # is the default.
@@ -43,8 +47,11 @@ POLICY_STUB = """\
 # names = ["staging", "production", "archived"]
 
 [gate.production]
+# policy = "default"            # "strict" asks for proof, and for more rows
 # margin = 0.0                  # how far the metric may fall below the version that holds the stage
-# group_margin = 0.05           # the same for each group of rows
+# harm_margin = 0.05            # a loss that must be unlikely, beyond the margin
+# alpha = 0.05                  # how unlikely
+# group_margin = 0.05           # as margin, for each group of rows
 # group_rows_min = 20           # smaller groups are reported as untestable
 # latency_ms_p95_max = 100.0    # one row, measured in the bundle's own process
 # approvals_min = 1
@@ -74,6 +81,19 @@ RULE_NAMES = (
 )
 """Every rule, in the order of the promotion's steps."""
 
+DEFAULT, STRICT = "default", "strict"
+
+SAYS = {
+    DEFAULT: "A version that is worse than the one it replaces by more than margin and harm_margin together passes in "
+    "at most alpha of all cases; one that is better by these rows, or answers alike, passes.",
+    STRICT: "A version that is worse than the one it replaces by more than margin passes in at most alpha of all "
+    "cases; so does one that harms any group by more than group_margin.",
+}
+"""What error each of the two controls."""
+
+_STRICT = {"margin": 0.01}
+"""Where `strict` begins from another value: that nothing was lost at all, no number of rows would show."""
+
 _RULES_BY_STAGE = {
     "staging": ("completeness", "integrity", "formats", "opens", "smoke", "approver"),
     "archived": ("integrity", "approver"),
@@ -87,8 +107,13 @@ class StagePolicy:
 
     Attributes:
         rules: the rules, by name; never empty.
+        policy: `DEFAULT` or `STRICT`, which say what a comparison has to show; see `SAYS`.
         metric: the metric to judge by; None: the candidate's own primary metric.
-        margin: how far that metric may fall below the version that holds the stage.
+        margin: how far that metric may fall below the version that holds the stage; for errors, as a share of
+            its error.
+        harm_margin: by how much more it must be unlikely to have fallen, under `DEFAULT`.
+        alpha: how unlikely: the chance of each error that a comparison is there to avoid.
+        cluster: the holdout's column whose equal values say that rows belong together, if there is one.
         rows_min: fewer holdout rows than this decide nothing about a comparison.
         groups: the holdout's columns whose groups are watched; empty: those that the version names.
         group_margin: how far a group's mean may fall below the version that holds the stage.
@@ -101,8 +126,12 @@ class StagePolicy:
     """
 
     rules: tuple[str, ...] = RULE_NAMES
+    policy: str = DEFAULT
     metric: str | None = None
     margin: float = 0.0
+    harm_margin: float = 0.05
+    alpha: float = 0.05
+    cluster: str | None = None
     rows_min: int = 30
     groups: tuple[str, ...] = ()
     group_margin: float = 0.05
@@ -204,7 +233,10 @@ def _model_name(name: str, where: str) -> None:
         raise UsageError(f"{where} [model.{name}]: {error.message}", hint=error.hint) from error
 
 
-_AMOUNTS = {"margin", "group_margin", "latency_ms_p95_max"}
+_AMOUNTS = {"margin", "harm_margin", "group_margin", "latency_ms_p95_max"}
+_ALPHA_MAX = 0.5
+"""From there on a coin decides better."""
+_CHOICES = {"executes_code": ("allow", "deny"), "policy": (DEFAULT, STRICT), "metric": tuple(DIRECTIONS)}
 _COUNTS = {"rows_min": 0, "group_rows_min": 1, "approvals_min": 1}
 """Keys that take a whole number, and the least of them."""
 
@@ -214,6 +246,9 @@ _TAKES = {
     "groups": "a list of columns of the holdout",
     "metrics_min": f"a table of numbers, such as {{ recall = 0.9 }}, by one of: {', '.join(sorted(DIRECTIONS))}",
     "executes_code": '"allow" or "deny"',
+    "policy": '"default" or "strict"',
+    "alpha": "a number above 0 and below 0.5",
+    "cluster": "a column of the holdout",
     "second_person": "true or false",
     **dict.fromkeys(_AMOUNTS, "a number, zero or more"),
     **{key: f"a whole number, {least} or more" for key, least in _COUNTS.items()},
@@ -223,6 +258,8 @@ _TAKES = {
 def _stage_policy(stage: str, table: Mapping[str, Any], where: str) -> StagePolicy:
     _known(table, {item.name for item in fields(StagePolicy)}, where)
     values: dict[str, Any] = {"rules": _RULES_BY_STAGE.get(stage, RULE_NAMES)}
+    if table.get("policy") == STRICT:
+        values |= _STRICT
     for key, value in table.items():
         values[key] = _value(key, value, where)
     if not values["rules"]:
@@ -231,6 +268,13 @@ def _stage_policy(stage: str, table: Mapping[str, Any], where: str) -> StagePoli
 
 
 def _value(key: str, value: Any, where: str) -> Any:
+    found = _several(key, value) if isinstance(value, list | dict) else _single(key, value)
+    if found is None:
+        raise UsageError(f"{where} {key} = {value!r} is not valid", hint=f"It takes {_TAKES[key]}.")
+    return found
+
+
+def _several(key: str, value: Any) -> Any:
     match key:
         case "rules" if _all_texts(value) and set(value) <= set(RULE_NAMES):
             return tuple(name for name in RULE_NAMES if name in value)
@@ -239,17 +283,21 @@ def _value(key: str, value: Any, where: str) -> Any:
         case "metrics_min" if isinstance(value, dict) and set(value) <= set(DIRECTIONS):
             if all(_is_number(floor) for floor in value.values()):
                 return {name: float(floor) for name, floor in value.items()}
-        case "metric" if isinstance(value, str) and value in DIRECTIONS:
+    return None
+
+
+def _single(key: str, value: Any) -> Any:
+    match value:
+        case bool():
+            return value if key == "second_person" else None
+        case str():
+            return value if value in _CHOICES.get(key, ()) or (key == "cluster" and value) else None
+        case int() if key in _COUNTS and value >= _COUNTS[key]:
             return value
-        case "executes_code" if value in ("allow", "deny"):
-            return value
-        case "second_person" if isinstance(value, bool):
-            return value
-        case _ if key in _AMOUNTS and _is_number(value) and value >= 0:
-            return float(value)
-        case _ if key in _COUNTS and _is_number(value) and isinstance(value, int) and value >= _COUNTS[key]:
-            return value
-    raise UsageError(f"{where} {key} = {value!r} is not valid", hint=f"It takes {_TAKES[key]}.")
+        case int() | float() if _is_number(value):
+            fits = (key in _AMOUNTS and value >= 0) or (key == "alpha" and 0 < value < _ALPHA_MAX)
+            return float(value) if fits else None
+    return None
 
 
 def _is_number(value: Any) -> bool:

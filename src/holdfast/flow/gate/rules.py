@@ -10,11 +10,11 @@ from holdfast.evidence import how_to_add as how_to_add_evidence
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.case import Case
 from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
-from holdfast.flow.gate.groups import groups, why_incomparable
+from holdfast.flow.gate.groups import groups
 from holdfast.flow.gate.latency import latency
+from holdfast.flow.gate.not_worse import not_worse
 from holdfast.parts import PART_NAMES, Missing, PreprocessingCode, Weights, how_to_add
 from holdfast.registry.records import Meaning
-from holdfast.registry.values import Version
 from holdfast.runtime.smoke import SCORE_TOLERANCE, compare
 
 __all__ = ["RULES"]
@@ -124,66 +124,6 @@ def _drifted(recorded: Metrics | Missing, now: Metrics | None) -> list[str]:
         for name, value in recorded.values.items()
         if not abs(now.values.get(name, far) - value) <= SCORE_TOLERANCE * max(1.0, abs(value))
     ]
-
-
-def not_worse(case: Case) -> Finding:
-    """Step 7: the primary metric is not below that of the version that holds the stage, on the same rows."""
-    if case.baseline is None:
-        return Finding("not_worse", Outcome.PASS, f"nothing holds {case.stage} yet; there is nothing to lose to")
-    if case.measured is None or case.measured.metrics is None:
-        return _undecided("not_worse", case)
-    if case.against is None or case.against.metrics is None:
-        return Finding(
-            "not_worse",
-            Outcome.INCONCLUSIVE,
-            f"version {case.baseline.number} cannot be compared on these rows: {why_incomparable(case)}",
-            _how_to_compare(case.baseline),
-        )
-    mine, theirs = case.measured.metrics, case.against.metrics
-    name = mine.primary
-    gain = (mine.values[name] - theirs.values[name]) * (1.0 if DIRECTIONS[name] else -1.0)
-    values: Mapping[str, Json] = {
-        "metric": name,
-        "value": mine.values[name],
-        "baseline": theirs.values[name],
-        "gain": gain,
-        "margin": case.policy.margin,
-        "rows": mine.rows,
-    }
-    sentence = (
-        f"{name} {mine.values[name]:.4f} against {theirs.values[name]:.4f} of version {case.baseline.number} "
-        f"on the same {mine.rows} rows"
-    )
-    if not isfinite(gain):
-        return Finding(
-            "not_worse", Outcome.INCONCLUSIVE, f"{sentence}: no number to compare", "Judge by another metric.", values
-        )
-    if mine.rows < case.policy.rows_min:
-        return Finding(
-            "not_worse",
-            Outcome.INCONCLUSIVE,
-            f"{sentence}, which are too few to decide; {case.policy.rows_min} are asked for",
-            "Register with a larger holdout.",
-            values,
-        )
-    if gain >= -case.policy.margin - ROUNDING:
-        return Finding("not_worse", Outcome.PASS, sentence, "", values)
-    return Finding(
-        "not_worse",
-        Outcome.FAIL,
-        f"{sentence}: worse by {-gain:.4f}, and {case.policy.margin:g} is allowed",
-        "Look at the training data and the parameters: what changed since that version?",
-        values,
-    )
-
-
-def _how_to_compare(baseline: Version) -> str:
-    if baseline.complete:
-        return "Give a holdout that both versions can answer."
-    return (
-        f"Version {baseline.number} lacks {', '.join(baseline.missing)}: register it again with them, or leave "
-        "not_worse and groups out of the policy for this one promotion, which its verdict will say."
-    )
 
 
 def metrics_min(case: Case) -> Finding:

@@ -1,6 +1,10 @@
 """The FastAPI application of a server: its routes, its errors."""
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
 from uuid import uuid4
 
 from fastapi import FastAPI, Request
@@ -12,14 +16,16 @@ from holdfast.canonical import JsonObject
 from holdfast.config import VERSION
 from holdfast.errors import HoldfastError
 from holdfast.registry.provable import ProvableRegistry
-from holdfast.service.line import API
+from holdfast.service.line import API, REQUEST_HEADER
 from holdfast.tracking import Tracking
-from holdfast.upkeep.audit.key import LogSigner
-from holdfast.web.api import evidence, files, health, keeping, lines, proving, runs
+from holdfast.web.api import evidence, files, health, keeping, lines, metering, proving, runs, stream, webhooks
 from holdfast.web.api.bounds import Bounded
 from holdfast.web.api.depot import Depot
-from holdfast.web.api.desk import Desk, answer
+from holdfast.web.api.desk import Around, Desk, answer
+from holdfast.web.api.metering import OwnPort
+from holdfast.web.api.observed import REFUSED, REQUEST, Observed
 from holdfast.web.problems import UNEXPECTED, problem, status_of
+from holdfast.webhooks.delivering import Deliverer
 
 __all__ = ["api_app"]
 
@@ -35,12 +41,14 @@ _CODES = {404: "not_found", 405: "usage", 413: "too_large"}
 
 
 def api_app(
-    registry: ProvableRegistry, tracking: Tracking, depot: Depot | None = None, signer: LogSigner | None = None
+    registry: ProvableRegistry, tracking: Tracking, depot: Depot | None = None, around: Around | None = None
 ) -> FastAPI:
     """The application that gives `registry`, `tracking` and `depot` to everybody who can reach it.
 
-    With a depot, a version gets its number only when all its bytes are there. With a signer, the log is signed.
+    With a depot, a version gets its number only when all its bytes are there. While the application runs, webhooks are
+    told of events, if there is `around` it what tells them.
     """
+    around = around or Around()
     app = FastAPI(
         title="Holdfast",
         version=VERSION,
@@ -49,17 +57,41 @@ def api_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{API}/openapi.json",
+        lifespan=partial(_delivering, around.deliverer),
     )
-    app.state.desk = Desk(registry, tracking, depot, signer)
-    for module in (lines, evidence, proving, keeping, runs, files):
+    app.state.desk = Desk(registry, tracking, depot, around)
+    for module in (lines, stream, evidence, proving, keeping, runs, files, webhooks):
         app.include_router(module.routes, prefix=API)
     app.include_router(health.routes)
+    app.include_router(metering.routes)
     app.add_middleware(Bounded)
+    app.add_middleware(OwnPort, around.metrics_port)
+    app.add_middleware(Observed, around.meters)
     app.add_exception_handler(HoldfastError, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_exception_handler(Exception, _unexpected)
     return app
+
+
+@asynccontextmanager
+async def _delivering(deliverer: Deliverer | None, _: FastAPI) -> AsyncIterator[None]:
+    if deliverer is None:
+        yield
+        return
+    at_work = asyncio.create_task(deliverer.run())
+    at_work.add_done_callback(_told_of_its_end)
+    try:
+        yield
+    finally:
+        deliverer.stop()
+        await at_work
+
+
+def _told_of_its_end(at_work: asyncio.Task[None]) -> None:
+    """A deliverer that fails leaves its webhooks to other processes; nobody shall have to find that out."""
+    if not at_work.cancelled() and (error := at_work.exception()) is not None:
+        _LOG.error("webhooks are served by this process no more", exc_info=error)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -68,32 +100,51 @@ async def _refused(request: Request, error: Exception) -> Response:
     said = problem(error)
     if status >= UNEXPECTED and error.code not in _MAY_SPEAK:
         said = _silent(request, error.code, error)
-    return answer(said, status, {"retry-after": _RETRY_SECONDS} if error.code == "unavailable" else None)
+    return _told(request, said, status, {"retry-after": _RETRY_SECONDS} if error.code == "unavailable" else None)
 
 
-async def _misunderstood(_: Request, error: Exception) -> Response:
+async def _misunderstood(request: Request, error: Exception) -> Response:
     """What the description of the request refused, in the shape of every error."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - likewise
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    return answer(_said("usage", f"{place}: {first['msg']}", "/api/v1/openapi.json says what it must look like."), 400)
+    said = _said("usage", f"{place}: {first['msg']}", "/api/v1/openapi.json says what it must look like.")
+    return _told(request, said, 400)
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     status = int(getattr(error, "status_code", UNEXPECTED))
     message = f"{request.method} {request.url.path[:200]} is not a route of this server"
     headers = dict(getattr(error, "headers", None) or {})
-    return answer(_said(_CODES.get(status, "usage"), message, f"GET {API}/openapi.json lists them."), status, headers)
+    said = _said(_CODES.get(status, "usage"), message, f"GET {API}/openapi.json lists them.")
+    return _told(request, said, status, headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    return answer(_silent(request, "unexpected", error), UNEXPECTED)
+    # It is answered outside of every layer, so that the id is put on it here.
+    headers = {REQUEST_HEADER: request.scope[REQUEST]} if REQUEST in request.scope else None
+    return _told(request, _silent(request, "unexpected", error), UNEXPECTED, headers)
+
+
+def _told(request: Request, said: JsonObject, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """An error, which knows its request, and whose code is counted."""
+    error = dict(said["error"])
+    request.scope[REFUSED] = error["code"]
+    if REQUEST in request.scope:
+        error["request"] = request.scope[REQUEST]
+    return answer({"error": error}, status, headers)
 
 
 def _silent(request: Request, code: str, error: Exception) -> JsonObject:
     """An error that says its kind and a number; path, query or stack stay in the log, under the same number."""
     number = uuid4().hex[:12]
-    _LOG.error("%s %s: %s, incident %s", request.method, request.url.path, code, number, exc_info=error)
+    said = {"event": "incident", "incident": number, "code": code, "request": request.scope.get(REQUEST)}
+    _LOG.error(
+        "%s %s: %s, incident %s",
+        *(request.method, request.url.path, code, number),
+        exc_info=error,
+        extra={"said": said},
+    )
     hint = f"The server's log says why, at incident {number}."
     return {"error": {"code": code, "message": "the server could not answer", "hint": hint, "incident": number}}
 

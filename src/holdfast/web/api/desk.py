@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 from urllib.parse import unquote
 
@@ -14,15 +15,19 @@ from holdfast.canonical import Json
 from holdfast.digest import Digest
 from holdfast.errors import NotFound, UsageError
 from holdfast.registry import Action
+from holdfast.registry.census import Census
 from holdfast.registry.provable import ProvableRegistry
+from holdfast.registry.webhooks import Webhooks
 from holdfast.service.line import ACTOR_HEADER, KEY_HEADER
 from holdfast.tracking import Tracking
 from holdfast.upkeep.audit.key import LogSigner
 from holdfast.web.api.depot import Depot
+from holdfast.web.api.meters import Meters
 from holdfast.web.api.schemas import Refusal
 from holdfast.web.api.watch import Watch
+from holdfast.webhooks.delivering import Deliverer
 
-__all__ = ["Actor", "Bytes", "Desk", "Here", "Key", "Signer", "action_of", "answer", "refusals"]
+__all__ = ["Actor", "Around", "Bytes", "Desk", "Here", "Key", "Signer", "action_of", "answer", "refusals"]
 
 _T = TypeVar("_T")
 
@@ -33,6 +38,27 @@ _NOBODY = "anonymous"
 """Who asks without saying so, where the server asks nobody for an identity."""
 
 
+@dataclass(frozen=True)
+class Around:
+    """What a server has beside the registry.
+
+    Attributes:
+        webhooks: for administrators; None where there are none.
+        deliverer: tells them of events, as long as the application runs.
+        census: counts what the database holds.
+        signer: signs the log; None where nobody does.
+        meters: count requests.
+        metrics_port: where they are read, if not where everything else is asked.
+    """
+
+    webhooks: Webhooks | None = None
+    deliverer: Deliverer | None = None
+    census: Callable[[], Census] | None = None
+    signer: LogSigner | None = None
+    meters: Meters = field(default_factory=Meters)
+    metrics_port: int | None = None
+
+
 class Desk:
     """Where requests are brought to the registry.
 
@@ -40,17 +66,25 @@ class Desk:
         registry: names.
         tracking: runs.
         depot: bytes; None where there are none, and no version needs any.
-        signer: signs the log; None where nobody does.
+        around: what else there is.
+
+    Attributes:
+        streams: how many are being read.
     """
 
     def __init__(
-        self, registry: ProvableRegistry, tracking: Tracking, depot: Depot | None, signer: LogSigner | None
+        self, registry: ProvableRegistry, tracking: Tracking, depot: Depot | None, around: Around | None = None
     ) -> None:
         self.registry = registry
         self.tracking = tracking
         self.depot = depot
-        self.signer = signer
+        around = around or Around()
+        self.webhooks = around.webhooks
+        self.census = around.census
+        self.meters = around.meters
+        self.signer = around.signer
         self.watch = Watch(self._last_event)
+        self.streams = 0
 
     async def ask(self, call: Callable[[], _T]) -> _T:
         """What `call` answers, from a thread: a database may make it wait, and nobody else shall wait with it."""

@@ -36,10 +36,18 @@ async def log(
     model: Annotated[str | None, Query(max_length=256)] = None,
     since: MomentQuery = None,
     before: Annotated[int | None, Query(ge=0, le=2**53 - 1, description="Only events with a smaller index")] = None,
+    after: Annotated[
+        int | None, Query(ge=-1, le=2**53 - 1, description="Only events with a larger index, oldest first")
+    ] = None,
+    action: Annotated[list[str] | None, Query(max_length=64, description="With `after`: only these")] = None,
     limit: Annotated[int, Query(ge=1, le=EVENTS_MAX)] = 100,
 ) -> Response:
-    """The log, newest first."""
+    """The log, newest first; or onwards from an event, oldest first."""
     name, begin = None if model is None else ModelName(model), _moment(since)
+    if after is not None:
+        actions = [*map(action_of, action or ())]
+        onwards = await desk.ask(lambda: desk.registry.following(after, model=name, actions=actions, limit=limit))
+        return answer({"events": [one.to_json() for one in onwards]})
     found = await desk.ask(lambda: desk.registry.log(name, since=begin, before=before, limit=limit))
     return answer({"events": [one.to_json() for one in found]})
 

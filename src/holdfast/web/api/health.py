@@ -22,7 +22,9 @@ async def healthz() -> Response:
 
 @routes.get("/readyz", response_model=schemas.Health, responses={503: {"model": schemas.Health}})
 async def readyz(desk: Here) -> Response:
-    """The database answers, and the store does."""
+    """The database answers, the store does, and the process is not about to end."""
+    if desk.watch.ended:
+        return answer({"status": "draining"}, 503)
     try:
         await desk.ask(desk.look)
     except HoldfastError as error:

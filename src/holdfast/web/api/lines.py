@@ -163,7 +163,9 @@ async def move(
         idempotency_key=key,
         details=new.details,
     )
-    return answer((await desk.ask(lambda: desk.registry.move_stage(asked, actor))).to_json(), 201)
+    moved = await desk.ask(lambda: desk.registry.move_stage(asked, actor))
+    desk.meters.moved(str(moved.action))
+    return answer(moved.to_json(), 201)
 
 
 @routes.get("/moves", response_model=schemas.MaybeMove)

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from threading import Event
 from types import FrameType
@@ -28,15 +28,15 @@ _PAUSE_SECONDS = 0.2
 """Before a process that died at once is replaced: its reason may be over by then, and the log stays readable."""
 
 
-def supervise(count: int, work: Callable[[], None]) -> None:
+def supervise(count: int, work: Callable[[int], None]) -> None:
     """Keep `count` processes at `work` until SIGTERM or SIGINT; then have them finish, and wait for them.
 
-    `work` must end on SIGTERM.
+    `work` is given the number of its place, from 0 on, which nobody else has at that time; it must end on SIGTERM.
 
     Raises:
         Unavailable: they end as soon as they start.
     """
-    ours: dict[int, float] = {}
+    ours: dict[int, tuple[int, float]] = {}
     stopping = Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -47,19 +47,23 @@ def supervise(count: int, work: Callable[[], None]) -> None:
     short_lives = 0
     try:
         while not stopping.is_set() and len(ours) < count:
-            ours[_forked(work)] = time.monotonic()
+            place = len(ours)
+            ours[_forked(work, place)] = (place, time.monotonic())
         while ours:
             process, status = os.wait()
-            begun = ours.pop(process, None)
-            if begun is None or stopping.is_set():
+            ended = ours.pop(process, None)
+            if ended is None or stopping.is_set():
                 continue
-            _LOG.error("worker %d ended with %d; another takes its place", process, os.waitstatus_to_exitcode(status))
+            place, begun = ended
+            code = os.waitstatus_to_exitcode(status)
+            said = {"event": "worker.ended", "worker": process, "code": code}
+            _LOG.error("worker %d ended with %d; another takes its place", process, code, extra={"said": said})
             short_lives = short_lives + 1 if time.monotonic() - begun < _SHORT_LIFE_SECONDS else 0
             if short_lives > _SHORT_LIVES_MAX:
                 raise Unavailable("the server's processes end as soon as they start", hint="The log above says why.")
             time.sleep(_PAUSE_SECONDS)
             if not stopping.is_set():
-                ours[_forked(work)] = time.monotonic()
+                ours[_forked(work, place)] = (place, time.monotonic())
             if stopping.is_set():
                 _end(ours)  # the signal may have come between the fork and the note of it
     finally:
@@ -72,13 +76,13 @@ def supervise(count: int, work: Callable[[], None]) -> None:
             signal.signal(number, old)
 
 
-def _end(processes: dict[int, float]) -> None:
+def _end(processes: Iterable[int]) -> None:
     for process in processes:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGTERM)
 
 
-def _forked(work: Callable[[], None]) -> int:
+def _forked(work: Callable[[int], None], place: int) -> int:
     """Begin a process at `work`; its id. In the process itself this never returns."""
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     process = os.fork()
@@ -90,7 +94,7 @@ def _forked(work: Callable[[], None]) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the first process decides
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        work()
+        work(place)
         code = 0
     except Exception:  # noqa: BLE001 - the edge of this process: what nobody caught is told, and ends it
         _LOG.exception("the worker ended")

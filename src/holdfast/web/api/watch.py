@@ -18,6 +18,9 @@ class Watch:
 
     Args:
         last: the index of the last event; None while there is none.
+
+    Attributes:
+        ended: nobody waits any more.
     """
 
     def __init__(self, last: Callable[[], Awaitable[int | None]]) -> None:
@@ -26,6 +29,12 @@ class Watch:
         self._grown = asyncio.Event()
         self._waiting = 0
         self._looking: asyncio.Task[None] | None = None
+        self.ended = False
+
+    def end(self) -> None:
+        """Let all who wait go, and have nobody wait again: the process is to end."""
+        self.ended = True
+        self._grown.set()
 
     async def looks(self, seconds: float) -> AsyncIterator[None]:
         """Once at once, and again each time the log has grown, until `seconds` have passed."""
@@ -34,7 +43,7 @@ class Watch:
         try:
             grown = self._begin() if seconds > 0 else None
             yield
-            while grown is not None and (left := end - time.monotonic()) > 0:
+            while grown is not None and not self.ended and (left := end - time.monotonic()) > 0:
                 try:
                     await asyncio.wait_for(grown.wait(), left)
                 except TimeoutError:
@@ -50,7 +59,7 @@ class Watch:
         return self._grown
 
     async def _look(self) -> None:
-        while self._waiting:
+        while self._waiting and not self.ended:
             try:
                 last = await self._last()
             except HoldfastError:
