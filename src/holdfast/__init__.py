@@ -13,6 +13,7 @@ The tour, one call for each thing there is:
                                holdout="data/holdout.csv", target="churned", metric="recall")
 
     holdfast.load("churn@production").predict(rows)             # schema, preprocessing, model, threshold
+    holdfast.search("metrics.accuracy > 0.9 and live")      # versions, by what they are
     holdfast.search_runs("metrics.accuracy > 0.9")
     holdfast.infer_schema(frame).with_column("age", minimum=0, enforce=True)
 
@@ -28,7 +29,7 @@ from holdfast.config import VERSION
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
-    from holdfast.api import FrozenData, LiveRun, LoadedVersion, load, run, search_runs, snapshot
+    from holdfast.api import FrozenData, LiveRun, LoadedVersion, load, run, search, search_runs, snapshot
     from holdfast.evidence import FeatureSchema
     from holdfast.flow.bundle.infer import infer_schema
     from holdfast.parts import EvalThreshold
@@ -44,6 +45,7 @@ __all__ = [
     "infer_schema",
     "load",
     "run",
+    "search",
     "search_runs",
     "snapshot",
 ]
@@ -59,6 +61,7 @@ _LAZY = {
     "infer_schema": "holdfast.flow.bundle.infer",
     "load": "holdfast.api",
     "run": "holdfast.api",
+    "search": "holdfast.api",
     "search_runs": "holdfast.api",
     "snapshot": "holdfast.api",
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.cli.output import duration_text
 from tests.commands import Cli
 
 
@@ -77,3 +78,30 @@ def test_a_person_reads_a_table(cli: Cli, moved: Path) -> None:
     assert "stage:pointer:adopt" in first
     assert "in service" in first
     assert len(rest) == 2
+
+
+def test_a_history_draws_each_spell_of_a_stage(cli: Cli, moved: Path) -> None:
+    value = cli.json("history", "churn")
+    (spell,) = value["spells"]
+    assert (spell["version"], spell["stage"], spell["until"], spell["seconds"]) == (1, "production", None, None)
+    assert (spell["action"], spell["reason"]) == ("stage:pointer:adopt", "in service")
+    title, head, row = cli.ok("history", "churn", "--stage", "production").out.splitlines()
+    assert title == "churn, production"
+    assert head.split()[0] == "version"
+    assert row.startswith("churn@1")
+    assert "adopted" in row
+    assert "still" in row
+    assert "in service" in row
+    assert cli.ok("history", "churn", "--stage", "staging").out == "no stage has held a version yet\n"
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--limit", "0"], "usage"), (["--stage", "prod"], "not_found")])
+def test_a_history_that_cannot_be(cli: Cli, moved: Path, arguments: list[str], code: str) -> None:
+    cli.fails(code, "history", "churn", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0 s"), (59.6, "1 min"), (3_600, "1 h"), (90_061, "1 d 1 h"), (86_400 * 400, "400 d")]
+)
+def test_a_time_is_told_in_its_two_largest_units(seconds: float, said: str) -> None:
+    assert duration_text(seconds) == said

@@ -1,11 +1,9 @@
-"""`list`, `show` and `search`."""
+"""`list` and `show`."""
 
-import math
 from pathlib import Path
 
 import pytest
 
-import holdfast
 from holdfast.digest import Digest
 from tests.commands import Cli
 from tests.store.spoiling import alone
@@ -68,28 +66,6 @@ def test_a_version_is_shown_by_every_name_it_has(cli: Cli, project: Path, refere
 )
 def test_a_version_that_is_not_there(cli: Cli, incomplete: Path, reference: str, code: str) -> None:
     cli.fails(code, "show", reference)
-
-
-def test_a_run_is_searched_by_what_it_logged(cli: Cli, project: Path) -> None:
-    for value, rate in ((0.5, 0.5), (0.9, 0.9), (math.nan, "none")):
-        with holdfast.run("churn", params={"lr": rate}) as live:
-            live.log_metrics({"recall": value})
-    found = cli.json("search", "metrics.recall > 0.4", "--order-by", "metrics.recall desc")["runs"]
-    assert [run["metrics"]["recall"] for run in found] == [0.9, 0.5]
-    assert cli.json("search", "--limit", "1")["runs"][0]["metrics"] == {"recall": "NaN"}
-    head, *rows = cli.ok("search", "params.lr = 0.9").out.splitlines()
-    assert head.split()[0] == "run"
-    assert len(rows) == 1
-    assert "recall=0.9" in rows[0]
-    assert "lr=0.9" in rows[0]
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["metrics.recall >"], ["nonsense = 1"], ["--order-by", "x y z"], ["--limit", "0"], ["--limit", "-1"]],
-)
-def test_a_search_that_cannot_be_read(cli: Cli, project: Path, arguments: list[str]) -> None:
-    cli.fails("usage", "search", *arguments)
 
 
 def test_a_version_points_back_to_its_run(cli: Cli, project: Path) -> None:

@@ -22,6 +22,8 @@ WITHOUT_A_PROJECT = {
     "check": [],
     "checkout": ["churn@1", "there"],
     "gate": ["churn@1"],
+    "history": ["churn"],
+    "lineage": ["churn@1"],
     "gc": [],
     "hold add": ["churn@1", "--reason", "an audit"],
     "hold lift": ["12", "--reason", "it is over"],

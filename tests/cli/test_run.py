@@ -59,16 +59,16 @@ def test_a_command_that_was_killed_ends_as_a_shell_would_say(cli: Cli, project: 
 
 def test_a_command_that_cannot_be_started_is_recorded_as_failed(cli: Cli, project: Path) -> None:
     cli.fails("usage", "run", "--", "no-such-program")
-    statuses = [found["status"] for found in cli.json("search")["runs"]]
+    statuses = [found["status"] for found in cli.json("search", "--runs")["runs"]]
     assert statuses == ["failed", "failed"]
 
 
 def test_the_run_is_found_again(cli: Cli, project: Path) -> None:
     made = cli.json("run", "--model", "churn", "--", "true")
-    (found,) = cli.json("search")["runs"]
+    (found,) = cli.json("search", "--runs")["runs"]
     assert found["id"] == made["id"]
     told = cli.ok("run", "--", "true").err
-    assert told.split()[1] == cli.json("search")["runs"][0]["id"]
+    assert told.split()[1] == cli.json("search", "--runs")["runs"][0]["id"]
 
 
 def test_a_folder_that_is_no_repository_is_said_and_no_error(cli: Cli, project: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_seed_and_the_arguments_are_in_the_run(cli: Cli, project: Path) -> Non
     first = cli.ok("run", "--seed", "7", "--", sys.executable, "train.py", "--lr", "0.1")
     again = cli.ok("run", "--seed", "7", "--", sys.executable, "train.py", "--lr", "0.1")
     assert first.out == again.out
-    assert cli.json("search", "params.lr = 0.1")["runs"][0]["name"] == "train.py"
+    assert cli.json("search", "--runs", "params.lr = 0.1")["runs"][0]["name"] == "train.py"
 
 
 @pytest.mark.slow
@@ -133,7 +133,7 @@ def test_a_signal_ends_the_command_and_the_run_is_kept(
     _, said = process.communicate(timeout=30)
     assert process.returncode == code
     assert "defect of Holdfast" not in said
-    (found,) = cli.json("search")["runs"]
+    (found,) = cli.json("search", "--runs")["runs"]
     assert found["status"] == "killed"
 
 
@@ -145,6 +145,6 @@ def test_a_full_disk_after_the_training_leaves_a_finished_run_that_says_so(cli: 
     limited = f"ulimit -f 400; exec {PROGRAM} run --json -- {sys.executable} train.py"
     done = subprocess.run(["sh", "-c", limited], cwd=project, capture_output=True, text=True, check=False, timeout=60)
     assert "trained" in done.stderr
-    (found,) = cli.json("search")["runs"]
+    (found,) = cli.json("search", "--runs")["runs"]
     assert found["status"] == "finished"
     assert "not frozen" in found["notes"] or "not captured whole" in found["notes"]

@@ -12,7 +12,7 @@ import pytest
 from holdfast.database.engine import Database
 from holdfast.digest import Digest, hash_bytes
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import Action, Meaning, MoveStage, NewVersion, ReplicaState
+from holdfast.registry import Action, Facts, Meaning, MoveStage, NewVersion, ReplicaState
 from holdfast.registry.sql import SqlRegistry
 from holdfast.tracking import RunInput, RunStatus
 from holdfast.tracking.sql import SqlTracking
@@ -88,6 +88,25 @@ def test_what_was_live_then_is_still_known(registry: SqlRegistry) -> None:
     }
     found = {index: None if holding is None else holding.version for index, holding in held.items()}
     assert found == {0: None, 1: None, 2: None, 3: None, 4: None, 5: 1, 6: 1, 7: 2, 8: 1, 9: 1}
+
+
+def test_its_versions_are_searched_by_name_and_by_what_they_are_once_that_is_written_down(
+    registry: SqlRegistry,
+) -> None:
+    found = registry.search("run = r1 and created >= 2020-01-01")
+    assert ([one.version.number for one in found.versions], found.not_indexed) == ([1], 3)
+    assert [one.version.number for one in registry.search().versions] == [3, 2, 1]
+    facts = Facts((("metrics.recall", 0.75),), ())
+    assert registry.index(CHURN, VersionNumber(2), facts).facts == 1
+    found = registry.search("metrics.recall > 0.7")
+    assert ([one.version.number for one in found.versions], found.not_indexed) == ([2], 2)
+    assert registry.audit_verify().ok
+
+
+def test_its_history_is_drawn(registry: SqlRegistry) -> None:
+    spells = registry.history(CHURN, PRODUCTION)[::-1]
+    assert [one.number for one in spells] == [1, 2, 1]
+    assert [one.ended for one in spells] == [Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, None]
 
 
 def test_its_runs_are_read(database: Database) -> None:

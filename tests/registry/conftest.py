@@ -9,7 +9,7 @@ import pytest
 from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.names import ModelName, StageName, VersionNumber
-from holdfast.registry import Action, Edge, MoveStage, NewApproval, NewEvent, NewVerdict, NewVersion
+from holdfast.registry import Action, Edge, Facts, MoveStage, NewApproval, NewEvent, NewVerdict, NewVersion
 from holdfast.registry.sql import SqlRegistry
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -83,11 +83,9 @@ def fill(registry: SqlRegistry) -> None:
     for count in (1, 2, 3):
         digest = hash_bytes(str(count).encode())
         edge = Edge("version", str(digest), "trained_on", "snapshot", str(hash_bytes(b"data")))
-        registry.register(
-            NewVersion(churn, digest, complete=True, run_id=f"r{count}", summary={"recall": 0.9}, lineage=(edge,)),
-            "ana",
-            f"try {count}",
-        )
+        facts = Facts((("metrics.recall", 0.9),), (("data", str(hash_bytes(b"data"))),)) if count < 3 else None
+        new = NewVersion(churn, digest, True, (), f"r{count}", None, {"recall": 0.9}, (edge,), facts)
+        registry.register(new, "ana", f"try {count}")
     one, two = VersionNumber(1), VersionNumber(2)
     registry.move_stage(MoveStage(churn, production, one, None, Action.STAGE_ADOPT, "what was there"), "ana")
     said = {"outcome": "pass", "model": "churn", "version": 2, "stage": "production"}

@@ -31,7 +31,11 @@ def refused(raw: sqlite3.Connection, *statements: str, why: str) -> None:
     assert list(raw.iterdump()) == before
 
 
-EVERY_ROW = ["models", "versions", "events", "event_nodes", "verdicts", "approvals", "lineage"]
+FACTS = ["version_numbers", "version_texts"]
+EVERY_ROW = [
+    *("models", "versions", "events", "event_nodes", "verdicts", "approvals", "lineage"),
+    *("version_entries", "version_indexes", *FACTS),
+]
 
 
 @pytest.mark.parametrize("table", EVERY_ROW)
@@ -48,10 +52,31 @@ def test_no_column_of_a_row_is_ever_updated(raw: sqlite3.Connection, table: str)
 
 
 @pytest.mark.parametrize(
-    "table", ["models", "versions", "events", "event_nodes", "verdicts", "approvals", "stages", "version_counters"]
+    "table",
+    [
+        *("models", "versions", "version_entries", "version_indexes", *FACTS),
+        *("events", "event_nodes", "verdicts", "approvals", "stages", "version_counters"),
+    ],
 )
 def test_a_row_is_never_replaced_by_an_insert(raw: sqlite3.Connection, table: str) -> None:
     refused(raw, f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}", why=".")
+
+
+@pytest.mark.parametrize("table", FACTS)
+def test_an_indexed_version_gets_no_more_facts(raw: sqlite3.Connection, table: str) -> None:
+    [(indexed, bare)] = raw.execute(
+        "SELECT MIN(i.event), MAX(e.event) FROM version_entries e LEFT JOIN version_indexes i ON i.event = e.event"
+    )
+    assert indexed != bare
+    refused(raw, f"INSERT INTO {table} VALUES ('more', 1, {indexed})", why="no more facts")
+    raw.execute(f"INSERT INTO {table} VALUES ('more', 1, {bare})")
+
+
+def test_an_entry_names_the_event_that_numbered_its_version(raw: sqlite3.Connection) -> None:
+    [(other,)] = raw.execute("SELECT MAX(event) FROM version_entries")
+    raw.execute("PRAGMA foreign_keys = ON")
+    refused(raw, f"INSERT INTO version_entries VALUES ({other}, 'churn', 9)", why="once")
+    refused(raw, "INSERT INTO version_entries VALUES (0, 'churn', 9)", why="names the event")
 
 
 def test_a_stage_is_never_deleted(raw: sqlite3.Connection) -> None:

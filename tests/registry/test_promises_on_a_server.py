@@ -22,7 +22,11 @@ pytestmark = pytest.mark.slow
 
 HOW_TO = Path(__file__).parents[2] / "docs/how-to/postgres.md"
 
-EVERY_ROW = ["models", "versions", "events", "event_nodes", "verdicts", "approvals", "lineage"]
+FACTS = ["version_numbers", "version_texts"]
+EVERY_ROW = [
+    *("models", "versions", "events", "event_nodes", "verdicts", "approvals", "lineage"),
+    *("version_entries", "version_indexes", *FACTS),
+]
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +81,16 @@ def test_a_row_is_never_deleted_and_no_column_of_it_updated(raw: psycopg.Connect
         refused(raw, f'UPDATE {table} SET "{column}" = "{column}"', why="never changed or deleted")
 
 
+@pytest.mark.parametrize("table", FACTS)
+def test_an_indexed_version_gets_no_more_facts(raw: psycopg.Connection, table: str) -> None:
+    indexed = "(SELECT MIN(event) FROM version_indexes)"
+    refused(raw, f"INSERT INTO {table} VALUES ('more', '1', {indexed})", why="no more facts")
+
+
+def test_an_entry_names_the_event_that_numbered_its_version(raw: psycopg.Connection) -> None:
+    refused(raw, "INSERT INTO version_entries VALUES (0, 'churn', 9)", why="names the event")
+
+
 @pytest.mark.parametrize("table", [*EVERY_ROW, "stages", "version_counters", "runs"])
 def test_a_row_is_never_replaced_by_an_insert(raw: psycopg.Connection, table: str) -> None:
     key, column = raw.execute(
@@ -87,7 +101,9 @@ def test_a_row_is_never_replaced_by_an_insert(raw: psycopg.Connection, table: st
     ).fetchall()[0]
     refused(raw, f"INSERT INTO {table} SELECT * FROM {table}", why=".")
     again = f"ON CONFLICT ({key}) DO UPDATE SET {column} = excluded.{column}"
-    refused(raw, f"INSERT INTO {table} SELECT * FROM {table} {again}", why="never|begin|only behind|its event")
+    refused(
+        raw, f"INSERT INTO {table} SELECT * FROM {table} {again}", why="never|begin|only behind|its event|no more facts"
+    )
 
 
 @pytest.mark.parametrize("table", ["stages", "version_counters", "runs", "run_params", "run_points", "run_tags"])

@@ -13,7 +13,7 @@ def test_an_unchanged_script_leaves_a_run_with_everything_in_it(bare: Person) ->
     bare.ok("init")
     answer = bare("run", "--model", "tumour", "--", "python", "train.py", "--C", "0.1")
     assert (answer.code, answer.out) == (0, "trained on 341 rows\n")
-    (run,) = bare.json("search", "params.C = 0.1")["runs"]
+    (run,) = bare.json("search", "--runs", "params.C = 0.1")["runs"]
     assert (run["status"], run["model"], run["params"]) == ("finished", "tumour", {"C": 0.1})
     assert [item["source"] for item in run["inputs"]] == ["data/train.csv"]
     assert run["actor"] == "ana <ana@example.org>"
@@ -32,7 +32,7 @@ def test_the_environment_is_in_the_version(held: Person) -> None:
 def test_a_version_points_back_to_its_run_and_shows_it(held: Person) -> None:
     version = held.json("show", "tumour@2")
     assert version["evidence"]["run"]["id"] == version["run"]
-    (run,) = held.json("search", "params.data = 'data/train_bad_export.csv'")["runs"]
+    (run,) = held.json("search", "--runs", "params.data = 'data/train_bad_export.csv'")["runs"]
     assert run["id"] == version["run"]
     assert version["run"] in held.ok("show", "tumour@2")
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import UsageError
-from holdfast.tracking.grammar import Compare, Either, Every, Field, Order, parse_filter, parse_order
+from holdfast.tracking.grammar import Compare, Either, Every, Field, Not, Order, parse_filter, parse_order
 
 
 def test_and_binds_closer_than_or() -> None:
@@ -27,6 +27,16 @@ def test_and_binds_closer_than_or() -> None:
         ),
         ("", Every(())),
         ("   ", Every(())),
+        ("tags.team = x", Compare(Field("tag", "team"), "=", "x")),
+        ('tags.team = "it""s"', Compare(Field("tag", "team"), "=", 'it"s')),
+        ("param.x = 1.2.3", Compare(Field("param", "x"), "=", "1.2.3")),
+        ("metric.a in (1, 2)", Compare(Field("metric", "a"), "in", (1.0, 2.0))),
+        (
+            "params.a in (1, 'x')",
+            Either((Compare(Field("param", "a"), "in", (1.0,)), Compare(Field("param", "a"), "in", ("x",)))),
+        ),
+        ("NOT metrics.a > 1", Not(Compare(Field("metric", "a"), ">", 1.0))),
+        ("tags.a not in (x, y)", Not(Compare(Field("tag", "a"), "in", ("x", "y")))),
     ],
 )
 def test_a_filter_is_read_as_it_is_written(text: str, expected: object) -> None:
@@ -50,14 +60,19 @@ def test_a_filter_is_read_as_it_is_written(text: str, expected: object) -> None:
         "()",
         "accuracy > 1",
         "artifacts.x = 'y'",
-        "tags.team = x",
         "tags.team = 3",
+        "tags.team = and",
+        "tags.team in ()",
+        "tags.team in ('x' 'y')",
+        "tags.team not = 'x'",
+        "not",
+        "not (not",
+        "not " * 20 + "metrics.a > 1",
+        "metrics.a in (" + ", ".join(["1"] * 129) + ")",
         "tags.team = 'x",
-        'tags.team = "x"',
         "tags.team like 3",
         "params.x like 3",
         "params.x between 3",
-        "params.x = 1.2.3",
         "params.x = (select 1)",
         "params.x = 1; drop table runs",
         "params.x = 'a'--",
@@ -110,6 +125,8 @@ _WORDS = st.sampled_from(
         "'x'",
         "and",
         "or",
+        "not",
+        "in",
         "(",
         ")",
         ",",
@@ -125,3 +142,18 @@ def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
             parse(text)
         except UsageError:
             continue
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("metrcs.a > 1", "Did you mean metrics.a?"),
+        ("statsu = 'x'", "Did you mean status?"),
+        ("accuracy > 1", "Did you mean metrics.accuracy or params.accuracy?"),
+        ("metrics.a == 1", "Did you mean =?"),
+    ],
+)
+def test_a_slip_of_the_pen_is_answered_with_what_was_meant(text: str, hint: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse_filter(text)
+    assert raised.value.hint == hint

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from holdfast.database.engine import Database
 from holdfast.tracking import NewRun, Point, Run
-from holdfast.tracking.grammar import Compare, Either, Filter, parse_filter
+from holdfast.tracking.grammar import Compare, Either, Every, Filter, Not, parse_filter
 from holdfast.tracking.sql import SqlTracking
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -26,6 +26,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
     "<": operator.lt,
     "<=": operator.le,
+    "in": lambda value, listed: value in listed,
 }
 
 
@@ -44,6 +45,9 @@ def fresh(empty_file: Path) -> Iterator[SqlTracking]:
 def fits(run: Run, wanted: Filter) -> bool:
     if isinstance(wanted, Compare):
         return _fits(run, wanted)
+    if isinstance(wanted, Not):
+        return not fits(run, wanted.filter)
+    assert isinstance(wanted, Every | Either)
     every = (fits(run, one) for one in wanted.filters)
     return any(every) if isinstance(wanted, Either) else all(every)
 
@@ -59,7 +63,7 @@ def _fits(run: Run, wanted: Compare) -> bool:
     if wanted.field.key not in run.params:
         return False
     param = run.params[wanted.field.key]
-    if isinstance(literal, str):
+    if isinstance(literal[0] if isinstance(literal, tuple) else literal, str):
         shown = (
             {True: "true", False: "false", None: "null"}.get(param, str(param))
             if not isinstance(param, float)
@@ -80,7 +84,7 @@ _RUNS = st.lists(
     ),
     max_size=6,
 )
-_OPERATORS = st.sampled_from(sorted(_COMPARE))
+_OPERATORS = st.sampled_from(sorted(set(_COMPARE) - {"in"}))
 _COMPARISONS = st.one_of(
     st.builds("metrics.{} {} {}".format, _KEYS, _OPERATORS, st.sampled_from([-1.5, 0.5, 1.5])),
     st.builds("params.{} {} {}".format, _KEYS, _OPERATORS, st.sampled_from([0.5, 1.5])),
@@ -88,10 +92,14 @@ _COMPARISONS = st.one_of(
         "params.{} {} '{}'".format, _KEYS, st.sampled_from(["=", ">", "<="]), st.sampled_from(["x", "true", "1"])
     ),
     st.builds("tags.{} {} '{}'".format, _KEYS, _OPERATORS, _TEXTS),
+    st.builds("tags.{} in ('{}', '{}')".format, _KEYS, _TEXTS, _TEXTS),
+    st.builds("params.{} not in ({}, {})".format, _KEYS, st.sampled_from([0.5, 1.5]), st.just(-1)),
 )
 _FILTERS = st.recursive(
     _COMPARISONS,
-    lambda inner: st.builds("({} {} {})".format, inner, st.sampled_from(["and", "or"]), inner),
+    lambda inner: st.one_of(
+        st.builds("({} {} {})".format, inner, st.sampled_from(["and", "or"]), inner), st.builds("not {}".format, inner)
+    ),
     max_leaves=6,
 )
 

@@ -64,6 +64,8 @@ def test_a_whole_project_is_whole(churn: Project) -> None:
         "notes": [],
         "repaired": [],
         "archived": [],
+        "indexed": 0,
+        "not_indexed": 0,
     }
     assert 0 < checked.bytes_read <= checked.bytes
 
@@ -199,4 +201,6 @@ def test_an_empty_project_is_whole(tmp_path: Path) -> None:
             "notes": [],
             "repaired": [],
             "archived": [],
+            "indexed": 0,
+            "not_indexed": 0,
         }

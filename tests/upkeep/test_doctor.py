@@ -74,7 +74,7 @@ def test_a_disk_that_is_nearly_full_is_an_illness(tmp_path: Path, monkeypatch: p
 
 def test_a_new_project_is_well(project: Project) -> None:
     found = of_project(project)
-    assert set(found) == {"home", "registry", "store", "audit log", "scratch"}
+    assert set(found) == {"home", "registry", "store", "audit log", "index", "scratch"}
     assert all(sign.ok for sign in found.values())
     assert found["registry"].sentence == "0 model(s), 0 version(s)"
 

@@ -1,4 +1,4 @@
-"""`live` and `log`: which version held which stage, when, by whose hand, and on what evidence."""
+"""`live`, `history` and `log`: which version held which stage, when, by whose hand, and on what evidence."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -10,13 +10,22 @@ import typer
 from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, ModelArgument, here
-from holdfast.cli.output import Output, table
+from holdfast.cli.output import Output, drawing, duration_text, table
+from holdfast.database.times import to_text
 from holdfast.errors import UsageError
-from holdfast.names import ModelName
-from holdfast.registry import Event, Registry
+from holdfast.names import ModelName, StageName
+from holdfast.registry import Action, Event, Registry, Spell
 from holdfast.wire import utc_now
 
 app = typer.Typer()
+
+_BAR_COLUMNS = 32
+"""Of a bar: beside the rest of its row it fits a terminal of common width."""
+
+_CAME = {Action.STAGE_PROMOTE: "promoted", Action.STAGE_ROLLBACK: "rolled back to", Action.STAGE_ADOPT: "adopted"}
+
+_WENT = {None: ", still", Action.STAGE_ROLLBACK: ", rolled back"}
+"""How a spell ended, where that is worth a word."""
 
 
 @app.command(epilog=epilog("live", "holdfast live churn --at 2026-03-01T09:00"))
@@ -55,6 +64,62 @@ def _live(found: JsonObject) -> Iterator[str]:
         who = (held["by"], held["event"], held["digest"][:19])
         rows.append((stage, f"{found['model']}@{held['version']}", held["since"], *who))
     yield from table(("stage", "version", "since", "by", "event", "digest"), rows)
+
+
+@app.command(epilog=epilog("history", "holdfast history churn --stage production"))
+def history(
+    model: ModelArgument,
+    stage: Annotated[str | None, typer.Option("--stage", help="One stage; all by default.")] = None,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many spells, the newest.")] = 50,
+    before: Annotated[
+        int | None, typer.Option("--before", help="Only what earlier events began: the next page.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw which version held a stage from when to when, who moved it there and why."""
+    name = None if stage is None else StageName(stage)
+    found = here().registry.history(ModelName(model), name, before=before, limit=limit)
+    spells, now = [spell.to_json() for spell in found], utc_now()
+    Output(as_json=as_json).result({"model": model, "at": to_text(now), "spells": spells}, _timelines(found, now))
+
+
+def _timelines(spells: Sequence[Spell], now: datetime) -> Iterator[str]:
+    if not spells:
+        yield "no stage has held a version yet"
+        return
+    begin = min(spell.since for spell in spells)
+    for place, stage in enumerate(dict.fromkeys(spell.stage for spell in spells)):
+        if place:
+            yield ""
+        yield f"{spells[0].model}, {stage}"
+        rows = [_row(spell, begin, now) for spell in spells if spell.stage == stage]
+        yield from table(("version", _axis(begin, now), "since (UTC)", "for", "came", "verdict", "by", "why"), rows)
+
+
+def _axis(begin: datetime, now: datetime) -> str:
+    written = "%H:%M" if begin.date() == now.date() else "%Y-%m-%d"
+    first, last = begin.strftime(written), now.strftime(written)
+    return first + last.rjust(_BAR_COLUMNS - len(first))
+
+
+def _row(spell: Spell, begin: datetime, now: datetime) -> tuple[str, ...]:
+    end = spell.until or now
+    span = max((now - begin).total_seconds(), 1.0)
+    first = int((spell.since - begin).total_seconds() / span * _BAR_COLUMNS)
+    last = max(first + 1, round((end - begin).total_seconds() / span * _BAR_COLUMNS))
+    first = min(first, _BAR_COLUMNS - 1)
+    signs = drawing()
+    bar = signs.empty * first + signs.full * (min(last, _BAR_COLUMNS) - first)
+    return (
+        f"{spell.model}@{spell.number}",
+        bar.ljust(_BAR_COLUMNS, signs.empty),
+        f"{spell.since:%Y-%m-%d %H:%M:%S}",
+        duration_text((end - spell.since).total_seconds()) + _WENT.get(spell.ended, ""),
+        _CAME[spell.action],
+        spell.outcome or "",
+        spell.by,
+        spell.reason,
+    )
 
 
 @app.command(epilog=epilog("log", "holdfast log churn"))

@@ -1,6 +1,6 @@
-"""`list`, `show` and `search`: what there is."""
+"""`list` and `show`: what there is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -23,7 +23,6 @@ from holdfast.parts import (
     Weights,
     how_to_add,
 )
-from holdfast.tracking.values import Run
 
 app = typer.Typer()
 
@@ -148,33 +147,3 @@ def _evidence(evidence: Evidence) -> Iterator[tuple[str, str]]:
             case CodeState():
                 dirty = " with uncommitted changes, kept as a patch" if piece.dirty else ""
                 yield name, f"{piece.commit or 'no commit'}{dirty}"
-
-
-@app.command(epilog=epilog("search", 'holdfast search "metrics.recall > 0.9 and params.lr = 0.1"'))
-def search(
-    query: Annotated[str, typer.Argument(metavar="FILTER", help="Such as: metrics.recall > 0.9")] = "",
-    order_by: Annotated[str, typer.Option("--order-by", help="Such as: metrics.recall desc")] = "",
-    limit: Annotated[int, typer.Option("--limit", help="At most so many runs.")] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """Search the runs by their metrics, params, tags, model and status."""
-    runs = here().tracking.search(query, order_by=order_by, limit=limit)
-    Output(as_json=as_json).result({"runs": [run.to_json() for run in runs]}, _run_rows(runs))
-
-
-def _run_rows(runs: Sequence[Run]) -> Iterator[str]:
-    yield from table(
-        ("run", "model", "name", "status", "started", "metrics", "params"),
-        (
-            (
-                run.id[:12],
-                run.model,
-                run.name,
-                run.status,
-                run.to_json()["started_at"][:19].replace("T", " "),
-                ", ".join(f"{name}={value:g}" for name, value in list(run.metrics.items())[:4]),
-                ", ".join(f"{name}={value}" for name, value in list(run.params.items())[:4]),
-            )
-            for run in runs
-        ),
-    )

@@ -5,12 +5,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from holdfast.canonical import JsonObject
 from holdfast.errors import HoldfastError
 
-__all__ = ["Output", "bytes_text", "table"]
+__all__ = ["Drawing", "Output", "bytes_text", "drawing", "duration_text", "table"]
 
 Progress = Callable[[int, int], None]
 
@@ -150,7 +150,7 @@ def _json(value: JsonObject) -> str:
     stream = sys.stdout
     for_person = stream is not None and stream.isatty()
     # JSON can name any character in ASCII; where the terminal's encoding cannot, it does.
-    ascii_only = stream is None or (stream.encoding or "ascii").lower().replace("_", "-") not in {"utf-8", "utf8"}
+    ascii_only = _is_ascii(stream)
     return json.dumps(value, ensure_ascii=ascii_only, indent=2 if for_person else None, default=str)
 
 
@@ -160,6 +160,38 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     widths = [max(len(row[place]) for row in cells) for place in range(len(heads))]
     for row in cells:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+class Drawing(NamedTuple):
+    """What trees and bars are drawn with."""
+
+    branch: str
+    last: str
+    trunk: str
+    full: str
+    empty: str
+
+
+def drawing() -> Drawing:
+    """The signs that standard output can show."""
+    if _is_ascii(sys.stdout):
+        return Drawing("|-", "`-", "| ", "#", ".")
+    return Drawing("├─", "└─", "│ ", "█", "·")
+
+
+def _is_ascii(stream: TextIO | None) -> bool:
+    return stream is None or (stream.encoding or "ascii").lower().replace("_", "-") not in {"utf-8", "utf8"}
+
+
+def duration_text(seconds: float) -> str:
+    """A time as people read it, in its two largest units: `12 d 4 h`."""
+    left = round(seconds)
+    said: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not said):
+            said.append(f"{count} {unit}")
+    return " ".join(said[:2])
 
 
 def bytes_text(count: int) -> str:

@@ -68,6 +68,10 @@ def _checked(value: JsonObject, where: str) -> Iterator[str]:
         f"{'ok' if value['ok'] else 'DAMAGED'}: {value['blobs']} blobs, {bytes_text(value['bytes'])}; "
         f"{read} of what is stored re-hashed"
     )
+    if value["indexed"]:
+        yield f"  {value['indexed']} version(s) from before there was an index can be searched by what they are"
+    if value["not_indexed"]:
+        yield f"  {value['not_indexed']} version(s) cannot be searched by what they are: their manifest is not here"
     for one in value["archived"]:
         away = f"{one['blobs_away']} of its {one['blobs']} blobs are there only"
         yield f"  {one['what']} is archived in {one['remote']}: {away}"

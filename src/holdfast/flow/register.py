@@ -20,10 +20,12 @@ from holdfast.names import BySemver, StageName
 from holdfast.parts import Base, DataSlice, Weights
 from holdfast.parts.data_slice import HOLDOUT, TRAIN
 from holdfast.registry.actions import Action
+from holdfast.registry.facts import Facts
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import STAGES, Edge, NewVersion, Version
 from holdfast.runtime.at_hand import require_data_at_hand
 from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.facts import facts_in
 from holdfast.store.disk import refusal
 from holdfast.store.interface import Store
 from holdfast.store.scratch import scratch, sweep
@@ -97,6 +99,7 @@ def register(
             files = assemble(given, mine.path, workshop.opener)
             # (2) every byte durable in the store
             _keep(files, workshop.store)
+            facts = facts_in(files.manifest, lambda entry: files.read(entry.path))
     except OSError as error:
         raise refusal(error, Path(error.filename or workshop.scratch)) from error
     # (3) the data and the base that it names are here, and stay: nothing may have referred to them for long
@@ -106,7 +109,7 @@ def register(
         require_data_at_hand(tree, registry, workshop.store)
     # (4) the version row: the only commit point
     registry.ensure_model(given.name, actor, stages=workshop.stages)
-    version = registry.register(_new_version(files, semver), actor, reason, action=action)
+    version = registry.register(_new_version(files, semver, facts), actor, reason, action=action)
     return Registered(version, files.manifest)
 
 
@@ -158,7 +161,7 @@ def _claim_base(manifest: Manifest, store: Store) -> None:
         )
 
 
-def _new_version(files: BundleFiles, semver: str | None) -> NewVersion:
+def _new_version(files: BundleFiles, semver: str | None, facts: Facts) -> NewVersion:
     manifest = files.manifest
     parts, evidence = manifest.parts, manifest.evidence
     name = str(files.digest)
@@ -192,4 +195,5 @@ def _new_version(files: BundleFiles, semver: str | None) -> NewVersion:
         semver=semver,
         summary=summary,
         lineage=tuple(dict.fromkeys(edges)),
+        facts=facts,
     )

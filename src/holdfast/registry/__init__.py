@@ -12,6 +12,9 @@ A version is never changed; a stage only moves together with its event. The data
 """
 
 from holdfast.registry.actions import MOVES, RECORDED, Action
+from holdfast.registry.answers import Direction, Found, FoundVersion, Indexed, Node, Spell, Walk
+from holdfast.registry.asking import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, Questions
+from holdfast.registry.facts import FACTS_MAX, Facts, facts_of
 from holdfast.registry.interface import EVENTS_MAX, Registry
 from holdfast.registry.records import (
     Approval,
@@ -41,18 +44,27 @@ from holdfast.registry.values import (
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = [
+    "DEPTH_MAX",
     "EVENTS_MAX",
+    "FACTS_MAX",
+    "FOUND_MAX",
     "MOVES",
     "RECORDED",
+    "SPELLS_MAX",
     "STAGES",
     "Action",
     "Approval",
     "Archive",
     "Audit",
+    "Direction",
     "Edge",
     "Event",
+    "Facts",
+    "Found",
+    "FoundVersion",
     "Hold",
     "Holding",
+    "Indexed",
     "Live",
     "Meaning",
     "Model",
@@ -63,11 +75,16 @@ __all__ = [
     "NewEvent",
     "NewVerdict",
     "NewVersion",
+    "Node",
+    "Questions",
     "Registry",
     "Replica",
     "ReplicaState",
+    "Spell",
     "Stage",
     "Tenure",
     "Verdict",
     "Version",
+    "Walk",
+    "facts_of",
 ]

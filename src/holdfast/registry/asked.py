@@ -10,7 +10,9 @@ __all__ = ["approval", "archive", "event", "move", "verdict", "version"]
 
 def version(new: NewVersion) -> JsonObject:
     """What asks for a number; its model is in the path."""
+    facts: JsonObject = {} if new.facts is None else {"facts": new.facts.to_json()}
     return {
+        **facts,
         "digest": str(new.digest),
         "complete": new.complete,
         "missing": list(new.missing),

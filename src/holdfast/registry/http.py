@@ -17,6 +17,7 @@ from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import asked, documents
 from holdfast.registry.actions import RECORDED, Action
 from holdfast.registry.checkpoints import VerifierKey
+from holdfast.registry.http_asking import HttpQuestions
 from holdfast.registry.merkle import Head
 from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import (
@@ -42,7 +43,7 @@ _PAGE = 1_000
 """Asked for at once: half a megabyte of JSON, and a thousandth of a million versions."""
 
 
-class HttpRegistry:
+class HttpRegistry(HttpQuestions):
     """A `Registry` that a server keeps.
 
     What would become an event is given an idempotency key here, if it has none, and asked for again when its answer is
@@ -54,7 +55,7 @@ class HttpRegistry:
     """
 
     def __init__(self, line: Line, new_id: Callable[[], str]) -> None:
-        self._line = line
+        super().__init__(line)
         self._new_id = new_id
 
     def create_model(

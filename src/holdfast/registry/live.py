@@ -22,7 +22,12 @@ __all__ = ["live", "tenures"]
 def live(connection: Connection, model: ModelName, at: datetime | None) -> Live:
     """What held each stage at a moment, the moment itself included; see `Registry.live`."""
     require_model(connection, str(model))
-    until = [] if at is None else [events.c.time <= to_text(at)]
+    until = []
+    if at is not None:
+        # An event is never earlier than the one before it: the moment is a place in the log, found in one look.
+        last = select(events.c.place).where(events.c.time <= to_text(at))
+        place = connection.scalars(last.order_by(events.c.time.desc(), events.c.place.desc()).limit(1)).one_or_none()
+        until = [events.c.place <= (-1 if place is None else place)]
     begun = select(events.c.action, events.c.stage, events.c.details).where(
         events.c.model == str(model), events.c.action.in_((Action.MODEL_CREATE, Action.STAGE_DEFINE)), *until
     )
@@ -32,10 +37,14 @@ def live(connection: Connection, model: ModelName, at: datetime | None) -> Live:
             names.add(row.stage)
         else:
             names.update(decode(row.details, what=f"the beginning of {model}")["stages"])
-    last = select(events.c.place, events.c.time, events.c.actor, events.c.to_number, events.c.to_digest)
+    columns = (events.c.place, events.c.time, events.c.actor, events.c.to_number, events.c.to_digest)
+    # Only moves have an epoch, and an index holds them alone: a thousand refusals between two moves cost nothing.
+    moves = select(*columns).where(
+        events.c.model == str(model), events.c.epoch.is_not(None), events.c.action.in_(MOVES), *until
+    )
     held: dict[str, Holding | None] = {}
     for name in sorted(names):
-        move = last.where(events.c.model == str(model), events.c.stage == name, events.c.action.in_(MOVES), *until)
+        move = moves.where(events.c.stage == name)
         row_or_none = connection.execute(move.order_by(events.c.place.desc()).limit(1)).one_or_none()
         held[name] = None if row_or_none is None else _holding(row_or_none)
     return Live(model, at, held)

@@ -44,6 +44,7 @@ from holdfast.registry.records import (
     NewVerdict,
     Verdict,
 )
+from holdfast.registry.sql_asking import SqlQuestions
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
@@ -56,7 +57,7 @@ _LOOK_SECONDS = 0.2
 millisecond."""
 
 
-class SqlRegistry:
+class SqlRegistry(SqlQuestions):
     """A `Registry` in a database; it keeps no state of its own, so that any number may share one file.
 
     Args:
@@ -73,7 +74,7 @@ class SqlRegistry:
         new_id: Callable[[], str],
         grown: "Callable[[SqlRegistry], None] | None" = None,
     ) -> None:
-        self._database = database
+        super().__init__(database)
         self._clock = clock
         self._new_id = new_id
         self._grown = grown

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     Boolean,
     Column,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     LargeBinary,
@@ -24,6 +25,10 @@ __all__ = [
     "stages",
     "verdicts",
     "version_counters",
+    "version_entries",
+    "version_indexes",
+    "version_numbers",
+    "version_texts",
     "versions",
     "webhooks",
 ]
@@ -137,6 +142,40 @@ event_nodes = Table(
     Column("event", INTEGER, ForeignKey("events.place"), primary_key=True, autoincrement=False),
     Column("nodes", LargeBinary, nullable=False),
 )
+
+version_entries = Table(
+    "version_entries",
+    TABLES,
+    # The event that gave the version its number: what sorts by it sorts by time.
+    Column("event", INTEGER, ForeignKey("events.place"), primary_key=True, autoincrement=False),
+    _text("model"),
+    _number("number"),
+    _of_version(),
+    UniqueConstraint("model", "number"),
+)
+
+
+def _of_entry() -> Column[int]:
+    return Column("event", INTEGER, ForeignKey("version_entries.event"), primary_key=True, autoincrement=False)
+
+
+version_numbers = Table(
+    "version_numbers",
+    TABLES,
+    Column("field", TEXT, primary_key=True),
+    Column("value", Double, primary_key=True),
+    _of_entry(),
+)
+
+version_texts = Table(
+    "version_texts",
+    TABLES,
+    Column("field", TEXT, primary_key=True),
+    Column("value", TEXT, primary_key=True),
+    _of_entry(),
+)
+
+version_indexes = Table("version_indexes", TABLES, _of_entry(), _number("facts"), _number("left_out"))
 
 stages = Table(
     "stages",

@@ -10,6 +10,7 @@ from holdfast.database.times import to_text
 from holdfast.digest import Digest
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import Action
+from holdfast.registry.facts import Facts
 
 __all__ = [
     "STAGES",
@@ -87,6 +88,7 @@ class NewVersion:
         semver: the semantic version that outsiders know it by, unique within the model.
         summary: what lists show without opening the bundle; kept as it is given.
         lineage: what it was made from.
+        facts: what a search can ask of it; None where nobody has read them yet.
     """
 
     model: ModelName
@@ -97,6 +99,7 @@ class NewVersion:
     semver: str | None = None
     summary: Mapping[str, object] = field(default_factory=dict)
     lineage: tuple[Edge, ...] = ()
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True, slots=True)

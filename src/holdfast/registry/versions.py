@@ -14,6 +14,7 @@ from holdfast.errors import AlreadyExists, NotFound, TooLarge, UsageError
 from holdfast.names import ByDigest, ByNumber, BySemver, ByStage, ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.events import Entry, append
+from holdfast.registry.index import enter
 from holdfast.registry.keys import earlier
 from holdfast.registry.lineage import add
 from holdfast.registry.nearest import require_model, unknown_model, unknown_stage, unknown_version
@@ -253,6 +254,7 @@ def _keep(connection: Connection, new: NewVersion, entry: Entry, now: datetime, 
             "created_by": actor,
         },
     )
+    enter(connection, event.index, model, number, new.facts)
     add(connection, new.lineage)
     return _at(connection, model, number)
 

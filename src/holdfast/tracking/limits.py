@@ -2,6 +2,7 @@
 
 import math
 
+from holdfast.database.filters import SEARCHED_CHARACTERS_MAX
 from holdfast.errors import TooLarge, UsageError
 from holdfast.tracking.values import Point, RunInput
 
@@ -34,9 +35,6 @@ NAME_CHARACTERS_MAX = 250
 
 NOTES_CHARACTERS_MAX = 64_000
 """A long report; what is longer is a document with a place of its own."""
-
-SEARCHED_CHARACTERS_MAX = 256
-"""Of a param or tag, as many characters are indexed and compared by a search; longer literals are refused."""
 
 KEYS_MAX = 10_000
 """Params, tags or inputs in one call: the largest configurations seen have a few thousand."""

@@ -1,30 +1,18 @@
 """Searches as SQL: the tree that `grammar` reads, with every value a bound parameter."""
 
-import operator
-from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select, true
 from sqlalchemy.sql.elements import KeyedColumnElement
 
-from holdfast.tracking.grammar import Compare, Either, Every, Field, Filter, Order
+from holdfast.database.comparing import compared
+from holdfast.tracking.grammar import Compare, Either, Every, Field, Filter, Flag, Not, Order
 from holdfast.tracking.tables import run_metrics, run_params, run_tags, runs
 
 __all__ = ["statement"]
 
 _TABLES = MappingProxyType({"metric": run_metrics, "param": run_params, "tag": run_tags})
-
-_COMPARE: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-    # The escape is named, and escaped: PostgreSQL would take a backslash for one unasked, and SQLite would not.
-    "like": lambda column, pattern: column.ilike(pattern.replace("\\", "\\\\"), escape="\\"),
-}
 
 
 def statement(wanted: Filter, orders: tuple[Order, ...], limit: int) -> Select[Any]:
@@ -41,14 +29,20 @@ def _condition(wanted: Filter) -> ColumnElement[bool]:
             return and_(true(), *(_condition(one) for one in filters))
         case Either(filters):
             return or_(false(), *(_condition(one) for one in filters))
+        case Not(one):
+            # What a run has no value for is neither so nor otherwise to a database, and is not so to a person.
+            return not_(func.coalesce(_condition(one), false()))
+        case Compare(field, sign, literal) if field.kind == "attribute":
+            return compared(runs.c[field.key], sign, literal)
         case Compare(field, sign, literal):
-            compare = _COMPARE[sign]
-            if field.kind == "attribute":
-                return compare(runs.c[field.key], literal)
             table = _TABLES[field.kind]
-            column = _searched(field, number=isinstance(literal, float))
+            first = literal[0] if isinstance(literal, tuple) else literal
+            column = _searched(field, number=isinstance(first, float))
             # A list of ids rather than a look-up for each run: the index (key, value, run) answers it alone.
-            return runs.c.id.in_(select(table.c.run).where(table.c.key == field.key, compare(column, literal)))
+            found = select(table.c.run).where(table.c.key == field.key, compared(column, sign, literal))
+            return runs.c.id.in_(found)
+        case Flag():
+            return false()  # the language of runs has none
 
 
 def _searched(field: Field, *, number: bool) -> KeyedColumnElement[Any]:

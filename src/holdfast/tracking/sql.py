@@ -232,7 +232,7 @@ def _finish(connection: Connection, run: str, change: Mapping[str, str]) -> Run:
 def _require(connection: Connection, run: str, statement: Select[*tuple[Any, ...]] = _STATUS) -> str:
     status = connection.execute(statement, {"run": run}).scalar_one_or_none()
     if status is None:
-        raise NotFound(f"there is no run {run[:80]}", hint="Find it with: holdfast search", run=run)
+        raise NotFound(f"there is no run {run[:80]}", hint="Find it with: holdfast search --runs", run=run)
     return str(status)
 
 

@@ -12,6 +12,7 @@ from holdfast.registry.whereabouts import Archive
 from holdfast.store.interface import EVERYTHING, Depth, Store, StoreCheck
 from holdfast.store.remote.probe import require_store
 from holdfast.store.remote.refs import REFS, VersionRef
+from holdfast.upkeep.indexing import index_versions
 from holdfast.upkeep.retention import tree_needs, version_needs, version_record, whole_needs
 from holdfast.upkeep.share import Exchange
 
@@ -72,6 +73,8 @@ class Checked:
         notes: what is wrong with the store and hurts no blob.
         repaired: what was put right before.
         archived: what is in an archive; what is not here of it is no damage.
+        indexed: how many versions can now be searched by what they are, and could not before.
+        not_indexed: how many still cannot.
     """
 
     blobs: int
@@ -81,6 +84,8 @@ class Checked:
     notes: tuple[str, ...] = ()
     repaired: tuple[str, ...] = ()
     archived: tuple[Away, ...] = ()
+    indexed: int = 0
+    not_indexed: int = 0
 
     def to_json(self) -> JsonObject:
         """What `check` prints."""
@@ -93,6 +98,8 @@ class Checked:
             "notes": list(self.notes),
             "repaired": list(self.repaired),
             "archived": [one.to_json() for one in self.archived],
+            "indexed": self.indexed,
+            "not_indexed": self.not_indexed,
         }
 
 
@@ -105,7 +112,7 @@ def check(
     repair: bool = False,
     sources: Iterable[Source] = (),
 ) -> Checked:
-    """Re-hash what is stored, and look for every blob that a version needs.
+    """Re-hash what is stored, and look for every blob that a version needs; versions that have no facts get them.
 
     Args:
         store: what to check.
@@ -133,7 +140,8 @@ def check(
             yield tree, archives[tree].name, True
 
     found = _checked(store, needs, progress, depth, _Repair(sources) if repair else None)
-    return replace(found, archived=_away(store, registry, archives))
+    indexed, not_indexed = index_versions(registry, store)
+    return replace(found, archived=_away(store, registry, archives), indexed=indexed, not_indexed=not_indexed)
 
 
 def _away(store: Store, registry: Registry, archives: Mapping[Digest, Archive]) -> tuple[Away, ...]:

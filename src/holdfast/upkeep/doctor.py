@@ -84,11 +84,23 @@ def examine_project(settings: Settings, store: Store, registry: Registry) -> Ite
     yield _tried("registry", lambda: f"{len(registry.models())} model(s), {len(registry.versions())} version(s)")
     yield _tried("store", lambda: _store_works(store))
     yield _tried("audit log", lambda: _log_is_whole(registry))
+    yield from _index(registry)
     yield from _archives(settings, registry)
     leftovers = [path.name for path in settings.scratch.glob("*")] if settings.scratch.is_dir() else []
     sentence = f"{len(leftovers)} unfinished folder(s) in {settings.scratch}" if leftovers else "nothing left over"
     hint = f"Nothing refers to them; when no registration is running, remove {settings.scratch}."
     yield Sign("scratch", not leftovers, sentence, hint, needed=False)
+
+
+def _index(registry: Registry) -> Iterator[Sign]:
+    """Whether every version can be searched by what it is."""
+    try:
+        left = registry.search(limit=1).not_indexed
+    except HoldfastError as error:
+        yield Sign("index", ok=False, sentence=error.message, hint=error.hint)
+        return
+    sentence = f"{left} version(s) cannot be searched by what they are" if left else "every version can be searched"
+    yield Sign("index", not left, sentence, "Write down what they are with: holdfast check --structure", needed=False)
 
 
 def _archives(settings: Settings, registry: Registry) -> Iterator[Sign]:

@@ -16,6 +16,7 @@ from holdfast.registry.interface import Registry
 from holdfast.registry.values import Edge, NewVersion, Version
 from holdfast.registry.whereabouts import Archive
 from holdfast.runtime.at_hand import archive_of
+from holdfast.runtime.facts import read_facts
 from holdfast.runtime.materialise import read_manifest
 from holdfast.store.interface import Store
 from holdfast.store.remote.incoming import Incoming
@@ -320,6 +321,7 @@ def _take_in(exchange: Exchange, ref: VersionRef, manifest: Manifest, actor: str
         semver=row.maybe_text("semver"),
         summary=row.mapping("summary"),
         lineage=tuple(edge for edge in edges if (edge.child_kind, edge.child) == ("version", name)),
+        facts=read_facts(exchange.store, ref.digest),
     )
     origin = {
         "remote": exchange.remote.name, "created_at": row.text("created_at"), "created_by": row.text("created_by")

@@ -18,7 +18,19 @@ from holdfast.errors import HoldfastError
 from holdfast.registry.provable import ProvableRegistry
 from holdfast.service.line import API, REQUEST_HEADER
 from holdfast.tracking import Tracking
-from holdfast.web.api import evidence, files, health, keeping, lines, metering, proving, runs, stream, webhooks
+from holdfast.web.api import (
+    evidence,
+    files,
+    health,
+    keeping,
+    lines,
+    metering,
+    proving,
+    questions,
+    runs,
+    stream,
+    webhooks,
+)
 from holdfast.web.api.bounds import Bounded
 from holdfast.web.api.depot import Depot
 from holdfast.web.api.desk import Around, Desk, answer
@@ -60,7 +72,7 @@ def api_app(
         lifespan=partial(_delivering, around.deliverer),
     )
     app.state.desk = Desk(registry, tracking, depot, around)
-    for module in (lines, stream, evidence, proving, keeping, runs, files, webhooks):
+    for module in (lines, stream, evidence, questions, proving, keeping, runs, files, webhooks):
         app.include_router(module.routes, prefix=API)
     app.include_router(health.routes)
     app.include_router(metering.routes)

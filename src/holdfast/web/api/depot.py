@@ -15,6 +15,8 @@ from blake3 import blake3
 from holdfast.digest import Digest
 from holdfast.errors import IntegrityError, NotFound, PermissionRefused, TooLarge, UsageError, WrongBytes
 from holdfast.manifest import Manifest
+from holdfast.registry import Facts
+from holdfast.runtime.facts import read_facts
 from holdfast.runtime.materialise import read_manifest
 from holdfast.store.index import IndexFile
 from holdfast.store.interface import Store
@@ -187,6 +189,14 @@ class Depot:
                 missing=sorted(map(str, missing))[:100],
             )
         return manifest
+
+    def facts(self, digest: Digest) -> Facts:
+        """What a search can ask of a version, read from its bytes.
+
+        Raises:
+            NotFound, IntegrityError: they are not here, or damaged.
+        """
+        return read_facts(self._store, digest)
 
 
 def _match(key: str) -> re.Match[str]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, TypeVar
 from urllib.parse import unquote
 
@@ -12,9 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from holdfast.canonical import Json
-from holdfast.digest import Digest
 from holdfast.errors import NotFound, UsageError
-from holdfast.registry import Action
+from holdfast.registry import Action, NewVersion
 from holdfast.registry.census import Census
 from holdfast.registry.provable import ProvableRegistry
 from holdfast.registry.webhooks import Webhooks
@@ -91,18 +90,18 @@ class Desk:
         return await run_in_threadpool(call)
 
     @contextmanager
-    def whole(self, digest: Digest) -> Iterator[None]:
-        """Inside, every byte of the version is durable in the store, and stays.
+    def whole(self, new: NewVersion) -> Iterator[NewVersion]:
+        """Inside, every byte of the version is durable in the store, and stays; it comes with what its bytes say.
 
         Raises:
             NotFound, IntegrityError: it is not.
         """
         if self.depot is None:
-            yield
+            yield new
             return
         with self.depot.undisturbed():
-            self.depot.require_bundle(digest)
-            yield
+            self.depot.require_bundle(new.digest)
+            yield replace(new, facts=self.depot.facts(new.digest))
 
     def look(self) -> None:
         """Ask the database and the store for the least that they can be asked for.

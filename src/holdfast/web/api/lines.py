@@ -8,7 +8,7 @@ from starlette.responses import Response
 from holdfast.canonical import Reader
 from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import MoveStage, NewVersion, Version, documents
+from holdfast.registry import Facts, MoveStage, NewVersion, Version, documents
 from holdfast.web.api import schemas
 from holdfast.web.api.desk import Actor, Desk, Here, Key, action_of, answer, refusals
 
@@ -78,8 +78,8 @@ async def register(
     asked, action = _new_version(model, new), action_of(new.action)
 
     def register_whole() -> Version:
-        with desk.whole(asked.digest):
-            return desk.registry.register(asked, actor, new.reason, action=action, key=key)
+        with desk.whole(asked) as whole:
+            return desk.registry.register(whole, actor, new.reason, action=action, key=key)
 
     return answer((await desk.ask(register_whole)).to_json(), 201)
 
@@ -92,8 +92,8 @@ async def import_version(
     asked, place = _new_version(model, new), VersionNumber(number)
 
     def import_whole() -> Version:
-        with desk.whole(asked.digest):
-            return desk.registry.import_version(asked, place, actor, new.reason, origin=new.origin, key=key)
+        with desk.whole(asked) as whole:
+            return desk.registry.import_version(whole, place, actor, new.reason, origin=new.origin, key=key)
 
     return answer((await desk.ask(import_whole)).to_json())
 
@@ -196,4 +196,5 @@ def _new_version(model: str, new: schemas.NewVersion) -> NewVersion:
         semver=new.semver,
         summary=new.summary,
         lineage=tuple(documents.edge(Reader(edge.model_dump(), "lineage")) for edge in new.lineage),
+        facts=None if new.facts is None else Facts.from_json(Reader(new.facts.model_dump(), "facts")),
     )

@@ -94,6 +94,14 @@ class Edges(Said):
     edges: list[Edge]
 
 
+class Facts(Asked):
+    """What a search can ask of a version: pairs of a field and a value."""
+
+    numbers: list[tuple[str, float]] = []
+    texts: list[tuple[str, str]] = []
+    left_out: Index = 0
+
+
 class NewVersion(Asked):
     """A bundle, durable in the store, that asks for a number."""
 
@@ -104,6 +112,7 @@ class NewVersion(Asked):
     semver: str | None = None
     summary: dict[str, Any] = {}
     lineage: list[Edge] = []
+    facts: Annotated[Facts | None, Field(description="Heeded only where the server keeps no bytes")] = None
     reason: str = ""
 
 
