@@ -106,7 +106,7 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "port": port,
             "unix_socket_directories": self.folder,
-            "max_connections": 60,
+            "max_connections": 100,
             "shared_buffers": "32MB",
             "fsync": "on" if self._durable else "off",
             "full_page_writes": "on" if self._durable else "off",

@@ -10,6 +10,7 @@
     ├── ApprovalRequired    approval_required   a second person must approve first
     ├── Archived            archived            the bytes are in an archive, and not here
     ├── IntegrityError      integrity           bytes do not match the digest that names them
+    │   └── WrongBytes      wrong_bytes         so does what was sent; nothing of it was kept
     ├── AlreadyExists       already_exists      the same name with other content, or the same content again
     ├── TooLarge            too_large           a limit was passed
     ├── Unavailable         unavailable         a server or a replica did not answer in time
@@ -56,6 +57,7 @@ __all__ = [
     "Unavailable",
     "UnsupportedFormat",
     "UsageError",
+    "WrongBytes",
     "from_json",
 ]
 
@@ -139,6 +141,12 @@ class IntegrityError(HoldfastError):
     """Bytes do not match the digest that names them, or the audit log does not match itself."""
 
     code = "integrity"
+
+
+class WrongBytes(IntegrityError):
+    """Bytes were sent under a digest that they do not have; the details give the `key` and what was `found`."""
+
+    code = "wrong_bytes"
 
 
 class AlreadyExists(HoldfastError):

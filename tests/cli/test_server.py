@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from holdfast.cli.exit_codes import EXIT_CODES
+from holdfast.registry.checkpoints import Checkpoint, VerifierKey
 from tests.cli.test_serve import SECONDS_MAX, answered, serving
 from tests.commands import PROGRAM, Cli, holdfast
 from tests.projects import HOLDOUT_ROWS, TARGET
@@ -69,8 +71,34 @@ def test_every_command_works_from_another_folder(cli: Cli, elsewhere: Path) -> N
     cli.ok("checkout", "churn@1", "bundle")
     assert (elsewhere / "bundle" / "holdfast.json").is_file()
     cli.fails("not_found", "show", "churn@9")
-    cli.fails("usage", "audit", "key")
     cli.fails("usage", "server")
+
+
+def test_whoever_asks_a_server_can_prove_its_log(cli: Cli, elsewhere: Path, moved: Path) -> None:
+    cli.ok("init")
+    key = cli.ok("audit", "key").out
+    note = cli.ok("audit", "checkpoint").out
+    assert VerifierKey.parse(key).open(note.encode()) == Checkpoint.parse(note)
+    (elsewhere / "kept.note").write_text(note)
+    cli.ok("hold", "add", "churn@1", "--reason", "an audit")
+    verified = cli.json("audit", "verify", "--checkpoint", "kept.note")
+    assert verified["ok"]
+    assert {one["source"]: one["agrees"] for one in verified["compared"]} == {"seen": True, "kept.note": True}
+    size = Checkpoint.parse(note).head.size
+    growth = cli.json("audit", "proof", "--since", str(size))
+    assert (growth["old"]["size"], growth["new"]["size"]) == (size, size + 1)
+    assert cli.json("audit", "proof", str(size))["index"] == size
+    (elsewhere / "log.jsonl").write_text(cli.ok("audit", "export").out)
+    (elsewhere / "log.key").write_text(key)
+    (elsewhere / "verify.py").write_text(cli.ok("audit", "verifier").out)
+    checked = [sys.executable, "-I", "verify.py", "log.jsonl", "log.key", "--checkpoint", "kept.note"]
+    done = subprocess.run(checked, cwd=elsewhere, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith(f"ok: {size + 1} events")
+    cli.fails("usage", "audit", "accept", "--reason", "why not")
+    (elsewhere / "other.note").write_text(note.replace(str(size), str(size - 1), 1))
+    cli.fails("integrity", "audit", "verify", "--checkpoint", "other.note")
+    assert key == (moved / ".holdfast" / "log" / "verifier").read_text()
 
 
 def test_a_replica_follows_a_stage_of_the_server(cli: Cli, elsewhere: Path) -> None:

@@ -1,11 +1,14 @@
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from holdfast.database.engine import Database
+from holdfast.service import Line
+from tests.proxy import losing_way_to
 from tests.servers import S3Server, s3_server
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -49,11 +52,27 @@ def database(database_path: Path) -> Iterator[Database]:
         pytest.param("two handles, postgres", marks=pytest.mark.slow),
         pytest.param("http", marks=pytest.mark.slow),
         pytest.param("http, postgres", marks=pytest.mark.slow),
+        pytest.param("http, lost answers", marks=pytest.mark.slow),
     ]
 )
 def kept(request: pytest.FixtureRequest) -> str:
     """Where names and runs are, and who asks for them; over HTTP two servers of ours are on one database."""
     return str(request.param)
+
+
+@pytest.fixture
+def way(kept: str) -> Callable[[str], AbstractContextManager[Line]]:
+    """A client's line to one of our servers; it may lead through a network that loses questions and answers."""
+
+    @contextmanager
+    def line_to(url: str) -> Iterator[Line]:
+        with losing_way_to(url) if "lost" in kept else nullcontext(url) as there, closing(_line(there)) as line:
+            yield line
+
+    def _line(there: str) -> Line:
+        return Line(there, sleep=lambda _: None) if "lost" in kept else Line(there)
+
+    return line_to
 
 
 @pytest.fixture

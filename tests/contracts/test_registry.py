@@ -3,7 +3,8 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from holdfast.registry import (
     Move,
     MoveStage,
     NewApproval,
+    NewArchive,
     NewEvent,
     NewVerdict,
     NewVersion,
@@ -54,14 +56,19 @@ class InTurns:
 
 
 @pytest.fixture
-def registry(handles: list[Database], kept: str, clock: Callable[[], datetime]) -> Iterator[Registry]:
+def registry(
+    handles: list[Database],
+    kept: str,
+    clock: Callable[[], datetime],
+    way: Callable[[str], AbstractContextManager[Line]],
+) -> Iterator[Registry]:
     ids = itertools.count(1)
     registries = [SqlRegistry(database, clock, lambda: f"approval-{next(ids)}") for database in handles]
     with ExitStack() as serving:
         adapters: list[Registry] = [*registries]
         if "http" in kept:
             urls = [serving.enter_context(api_server(registry=one)) for one in registries]
-            lines = [serving.enter_context(closing(Line(url))) for url in urls]
+            lines = [serving.enter_context(way(url)) for url in urls]
             adapters = [HttpRegistry(line, lambda: f"key-{next(ids)}") for line in lines]
         yield cast("Registry", InTurns(*adapters))
 
@@ -379,6 +386,143 @@ def test_another_request_under_the_same_key_is_refused(registry: Registry, chang
     with pytest.raises(UsageError, match="another request"):
         move(registry, **{**asked, **change})
     assert registry.stage_epoch(CHURN, PRODUCTION) == 1
+
+
+ARCHIVE = NewArchive(Reference.parse("churn@2"), "attic", "s3://attic", 3, 400, "quiet")
+HELD = Reference.parse("churn@production")
+
+KEYED: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "create_model": (
+        lambda names, key: names.create_model(ModelName("fresh"), "ana", description="d", key=key),
+        lambda names, key: names.create_model(ModelName("fresh"), "ana", key=key),
+    ),
+    "ensure_model": (
+        lambda names, key: names.ensure_model(ModelName("fresh"), "ana", key=key),
+        lambda names, key: names.ensure_model(ModelName("other"), "ana", key=key),
+    ),
+    "define_stage": (
+        lambda names, key: names.define_stage(CHURN, StageName("blue"), "ana", key=key),
+        lambda names, key: names.define_stage(CHURN, StageName("green"), "ana", key=key),
+    ),
+    "register": (
+        lambda names, key: names.register(NewVersion(CHURN, digest("x"), complete=True), "ana", "why", key=key),
+        lambda names, key: names.register(NewVersion(CHURN, digest("x"), complete=False), "ana", "why", key=key),
+    ),
+    "import_version": (
+        lambda names, key: names.import_version(
+            NewVersion(CHURN, digest("x"), complete=True), number(9), "ana", origin={"from": "there"}, key=key
+        ),
+        lambda names, key: names.import_version(
+            NewVersion(CHURN, digest("x"), complete=True), number(8), "ana", origin={"from": "there"}, key=key
+        ),
+    ),
+    "approve": (
+        lambda names, key: names.approve(NewApproval(CHURN, number(2), digest(2), PRODUCTION), "ana", key=key),
+        lambda names, key: names.approve(NewApproval(CHURN, number(2), digest(2), STAGING), "ana", key=key),
+    ),
+    "record": (
+        lambda names, key: names.record(
+            NewEvent(Action.ROLLBACK_EXPLAIN, CHURN, PRODUCTION, number(2), number(1), "why", None, {"n": 1.0}),
+            "ana",
+            key=key,
+        ),
+        lambda names, key: names.record(
+            NewEvent(Action.ROLLBACK_EXPLAIN, CHURN, PRODUCTION, number(2), number(1), "why", None, {}), "ana", key=key
+        ),
+    ),
+    "hold": (
+        lambda names, key: names.hold(HELD, "an audit", "ana", key=key),
+        lambda names, key: names.hold(Reference.parse("churn@1"), "an audit", "ana", key=key),
+    ),
+    "hold a snapshot": (
+        lambda names, key: names.hold(digest("data"), "an audit", "ana", key=key),
+        lambda names, key: names.hold(digest("other"), "an audit", "ana", key=key),
+    ),
+    "lift": (
+        lambda names, key: names.lift(names.holds()[0].id if names.holds() else 0, "over", "ana", key=key),
+        lambda names, key: names.lift(0, "over", "ana", key=key),
+    ),
+    "archive": (
+        lambda names, key: names.archive(ARCHIVE, "ana", key=key),
+        lambda names, key: names.archive(replace(ARCHIVE, blobs=4), "ana", key=key),
+    ),
+    "restore": (
+        lambda names, key: names.restore(digest("old"), "attic", "ana", "needed", key=key),
+        lambda names, key: names.restore(digest("old"), "cellar", "ana", "needed", key=key),
+    ),
+}
+"""Each operation that becomes an event, asked for twice: as it is, and as another request."""
+
+
+@pytest.fixture
+def ready(registry: Registry) -> Registry:
+    """Something of every kind that the operations above need; nothing in production needs version 2."""
+    register(registry, 2)
+    move(registry, 1, None)
+    registry.archive(NewArchive(digest("old"), "attic", "s3://attic", 1, 1), "ana")
+    return registry
+
+
+@pytest.mark.parametrize("operation", set(KEYED) - {"lift"})
+def test_the_same_request_again_gives_the_same_answer_and_writes_nothing(ready: Registry, operation: str) -> None:
+    ask, other = KEYED[operation]
+    answer = ask(ready, "k")
+    size = ready.audit_verify().size
+    register(ready, 3, ModelName("meanwhile"))
+    if operation != "archive":
+        move(ready, 2, 1)
+    assert ask(ready, "k") == answer
+    with pytest.raises(UsageError, match="another request"):
+        other(ready, "k")
+    if operation != "ensure_model":  # what is there is there, whoever began it
+        with pytest.raises(UsageError, match="another request"):
+            KEYED["hold a snapshot" if operation != "hold a snapshot" else "define_stage"][0](ready, "k")
+    assert [event.idempotency_key for event in ready.log(limit=1_000)].count("k") == 1
+    found = ready.audit_verify()
+    assert (found.ok, found.size) == (True, size + 4 + (operation != "archive")), found.sentence
+    assert ready.move_of("k") is None
+
+
+def test_a_hold_is_lifted_once_under_a_key(ready: Registry) -> None:
+    first = ready.hold(HELD, "an audit", "ana")
+    second = ready.hold(HELD, "a lawsuit", "ana")
+    lifted = ready.lift(first.id, "over", "ana", key="k")
+    assert ready.lift(first.id, "over", "ana", key="k") == lifted == first
+    with pytest.raises(UsageError, match="another request"):
+        ready.lift(second.id, "over", "ana", key="k")
+    assert ready.holds() == (second,)
+
+
+def test_an_answer_under_a_key_is_the_one_that_was_given_then(ready: Registry) -> None:
+    stage = ready.define_stage(CHURN, StageName("blue"), "ana", key="k")
+    ready.move_stage(MoveStage(CHURN, StageName("blue"), number(2), None, Action.STAGE_PROMOTE), "ana")
+    assert ready.define_stage(CHURN, StageName("blue"), "ana", key="k") == stage
+    ended = ready.restore(digest("old"), "attic", "ana", key="k2")
+    assert len(ended) == 1
+    ready.archive(NewArchive(digest("old"), "attic", "s3://attic", 1, 1), "ana")
+    assert ready.restore(digest("old"), "attic", "ana", key="k2") == ended
+    assert [one.digest for one in ready.archives()] == [digest("old")]
+
+
+@pytest.mark.parametrize("operation", ["register", "approve", "record", "hold", "define_stage"])
+def test_a_key_is_its_actors(ready: Registry, operation: str) -> None:
+    class AsBob:
+        def __getattr__(self, name: str) -> Any:
+            return lambda *said, **more: getattr(ready, name)(*("bob" if one == "ana" else one for one in said), **more)
+
+    KEYED[operation][0](ready, "k")
+    with pytest.raises(UsageError, match="another request"):
+        KEYED[operation][0](AsBob(), "k")
+
+
+def test_the_key_of_a_move_is_no_other_requests(ready: Registry) -> None:
+    move(ready, 2, 1, idempotency_key="k")
+    for ask, _ in (KEYED["register"], KEYED["hold"], KEYED["create_model"]):
+        with pytest.raises(UsageError, match="another request"):
+            ask(ready, "k")
+    KEYED["record"][0](ready, "k2")
+    with pytest.raises(UsageError, match="another request"):
+        move(ready, 1, 2, idempotency_key="k2")
 
 
 def test_the_event_of_a_move_carries_its_evidence(registry: Registry) -> None:

@@ -4,7 +4,8 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -33,13 +34,19 @@ class InTurns:
 
 
 @pytest.fixture
-def tracking(handles: list[Database], kept: str, clock: Callable[[], datetime]) -> Iterator[Tracking]:
+def tracking(
+    handles: list[Database],
+    kept: str,
+    clock: Callable[[], datetime],
+    way: Callable[[str], AbstractContextManager[Line]],
+) -> Iterator[Tracking]:
     ids = itertools.count(1)
     adapters: list[Tracking] = [SqlTracking(database, clock, lambda: f"run-{next(ids)}") for database in handles]
     with ExitStack() as serving:
         if "http" in kept:
             urls = [serving.enter_context(api_server(tracking=one)) for one in adapters]
-            adapters = [HttpTracking(serving.enter_context(closing(Line(url)))) for url in urls]
+            lines = [serving.enter_context(way(url)) for url in urls]
+            adapters = [HttpTracking(line, clock, lambda: f"key-{next(ids)}") for line in lines]
         yield cast("Tracking", InTurns(*adapters))
 
 
@@ -92,6 +99,56 @@ def test_a_param_has_one_value_in_a_run(tracking: Tracking) -> None:
     assert tracking.run(run.id).params == {"lr": 0.1}
 
 
+def test_the_same_key_begins_one_run_and_another_request_under_it_is_refused(tracking: Tracking) -> None:
+    asked = NewRun(name="one", model=ModelName("churn"), params={"lr": 0.1, "layers": [1, 2]}, tags={"team": "x"})
+    run = tracking.start_run(asked, "ana", key="k")
+    assert tracking.start_run(asked, "ana", key="k") == run
+    tracking.log_params(run.id, {"seed": 7})
+    tracking.set_tags(run.id, {"team": "y"})
+    assert tracking.start_run(asked, "ana", key="k") == tracking.run(run.id)
+    for other, actor in (
+        (replace(asked, name="two"), "ana"),
+        (replace(asked, model=None), "ana"),
+        (replace(asked, params={"lr": 0.2}), "ana"),
+        (asked, "bob"),
+    ):
+        with pytest.raises(UsageError, match="another request"):
+            tracking.start_run(other, actor, key="k")
+    assert tracking.start_run(asked, "ana", key="k2").id != run.id
+    assert len(tracking.search()) == 2
+    with pytest.raises((TooLarge, UsageError)):
+        tracking.start_run(asked, "ana", key="k" * 300)
+
+
+def test_the_same_point_again_changes_nothing(tracking: Tracking) -> None:
+    run = start(tracking)
+    time, later = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC)
+    points = [Point(name, value, step, time) for step in range(3) for name, value in (("a", step), ("b", math.nan))]
+    tracking.log_points(run.id, points)
+    before = [tracking.history(run.id, name) for name in "ab"]
+    tracking.log_points(run.id, [*points, *points[:2]])
+    assert repr([tracking.history(run.id, name) for name in "ab"]) == repr(before)
+    tracking.log_points(
+        run.id, [points[0], Point("a", 9, 0, time), Point("a", 0, 0, later), Point("c", 1, -(2**40), time)]
+    )
+    assert [(point.value, point.step) for point in tracking.history(run.id, "a")] == [
+        (0, 0),
+        (9, 0),
+        (0, 0),
+        (1, 1),
+        (2, 2),
+    ]
+    assert tracking.run(run.id).metrics["a"] == 2
+    assert len(tracking.history(run.id, "c")) == 1
+
+
+def test_the_same_end_again_changes_nothing(tracking: Tracking) -> None:
+    run = start(tracking)
+    ended = tracking.finish_run(run.id, RunStatus.FAILED, notes="out of memory")
+    assert tracking.finish_run(run.id, RunStatus.FAILED, notes="out of memory") == ended
+    assert tracking.finish_run(run.id, RunStatus.FAILED) == ended
+
+
 def test_a_metric_keeps_its_history_and_its_last_point(tracking: Tracking) -> None:
     run = start(tracking)
     later, earlier = datetime(2026, 5, 2, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)
@@ -114,7 +171,9 @@ def test_a_metric_keeps_its_history_and_its_last_point(tracking: Tracking) -> No
 def test_a_point_without_a_time_is_logged_now(tracking: Tracking, clock: Any) -> None:
     run = start(tracking)
     tracking.log_metrics(run.id, {"loss": 1})
-    assert [point.time for point in tracking.history(run.id, "loss")] == [clock.now]
+    (point,) = tracking.history(run.id, "loss")
+    assert point.time is not None
+    assert run.started_at < point.time <= clock.now
 
 
 def test_values_that_are_not_finite_are_kept_and_written_as_strings(tracking: Tracking) -> None:
@@ -147,7 +206,8 @@ def test_a_run_that_has_ended_is_never_changed(tracking: Tracking, status: RunSt
         lambda: tracking.log_metrics(run.id, {"x": 1}),
         lambda: tracking.set_tags(run.id, {"x": "1"}),
         lambda: tracking.log_inputs(run.id, [RunInput("train", "x")]),
-        lambda: tracking.finish_run(run.id, RunStatus.FINISHED),
+        lambda: tracking.finish_run(run.id, next(other for other in RunStatus if other not in {"running", status})),
+        lambda: tracking.finish_run(run.id, status, notes="more"),
     ]
     for change in changes:
         with pytest.raises(UsageError, match=f"has ended as {status}"):

@@ -46,6 +46,29 @@ def at_once(work: Callable[[int], bool], count: int) -> list[bool]:
         return list(pool.map(begin, range(count)))
 
 
+def test_many_who_begin_a_run_under_one_key_begin_one_run(tracking: SqlTracking) -> None:
+    begun: list[str] = []
+
+    def begin(_: int) -> bool:
+        begun.append(tracking.start_run(NewRun(params={"lr": 0.1}), "ana", key="k").id)
+        return True
+
+    at_once(begin, 8)
+    assert (len(begun), len(set(begun)), len(tracking.search())) == (8, 1, 1)
+
+
+def test_many_who_log_the_same_points_log_them_once(tracking: SqlTracking) -> None:
+    run = tracking.start_run(NewRun(), "ana").id
+    points = [Point("loss", 1.0, step, NOW) for step in range(20)]
+
+    def log(_: int) -> bool:
+        tracking.log_points(run, points)
+        return True
+
+    at_once(log, 8)
+    assert len(tracking.history(run, "loss")) == 20
+
+
 def test_of_many_values_of_one_param_the_first_stays(tracking: SqlTracking) -> None:
     run = tracking.start_run(NewRun(), "ana").id
 

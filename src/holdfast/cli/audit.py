@@ -107,7 +107,7 @@ def accept(reason: Reason, as_json: AsJson = False) -> None:
     """Go on with a log that is not what was seen of it, such as one restored from a backup; it becomes an event."""
     project = here()
     event = project.logbook.accept(reason, project.actor)
+    key = str(project.logbook.key.verifiers()[0])
     Output(as_json=as_json).result(
-        {"event": event.index, "key": str(project.logbook.key.make())},
-        [f"accepted with event {event.index}; the log's key: {project.logbook.key.make()}"],
+        {"event": event.index, "key": key}, [f"accepted with event {event.index}; the log's key: {key}"]
     )

@@ -40,6 +40,7 @@ EXIT_CODES: dict[str, int] = {
     "no_project": 28,
     "archived": 29,
     "unauthenticated": 30,
+    "wrong_bytes": 31,
     "interrupted": INTERRUPTED,
 }
 """The exit code of each error code. Numbers from 10 stay clear of what shells and option parsers use themselves."""

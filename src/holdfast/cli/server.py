@@ -184,6 +184,7 @@ def _answer(serving: _Serving, place: int) -> None:
             webhooks=open_webhooks(project),
             deliverer=open_deliverer(project, f"{serving.name}-{place}", meters.told),
             census=open_census(project),
+            signer=project.logbook.key,
             meters=meters,
             metrics_port=serving.metrics_port,
             access=open_doors(project) if serving.asks else None,

@@ -74,6 +74,11 @@ class Database:
             raise
         return database
 
+    @property
+    def may_lose_answers(self) -> bool:
+        """Whether a commit may be made and its answer lost, as on the way from a server."""
+        return self._backend.changes is not None
+
     @classmethod
     def filled(cls, url: str, fill: Callable[[Connection, str], None]) -> "Database":
         """A database that `fill` gives its tables and all that is in them, in one transaction.

@@ -10,14 +10,18 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, or_, select
 
+from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import PermissionRefused, StageMoved
+from holdfast.names import Reference
 from holdfast.registry.actions import MOVES, Action
 from holdfast.registry.events import Entry, append, load
-from holdfast.registry.holds import every_hold
+from holdfast.registry.holds import every_hold, require_same, told
+from holdfast.registry.keys import another_request, earlier
 from holdfast.registry.records import Event
 from holdfast.registry.tables import events, lineage, stages
 from holdfast.registry.values import Version
+from holdfast.registry.versions import resolve
 from holdfast.registry.whereabouts import Archive, NewArchive
 
 __all__ = ["LAST_OF_VERSION", "add", "every_archive", "last_restores", "refuse_archived", "restore"]
@@ -25,6 +29,8 @@ __all__ = ["LAST_OF_VERSION", "add", "every_archive", "last_restores", "refuse_a
 _CHANGES = (Action.BYTES_ARCHIVE, Action.BYTES_RESTORE)
 
 _EVENTS = select(events).where(events.c.action.in_(_CHANGES)).order_by(events.c.place)
+
+_THESE = select(events).where(events.c.place.in_(bindparam("places", expanding=True))).order_by(events.c.place)
 
 _RESTORES = select(events).where(events.c.action == Action.BYTES_RESTORE).order_by(events.c.place)
 
@@ -59,15 +65,19 @@ _MOVED_SINCE = (
 )
 
 
-def add(connection: Connection, new: NewArchive, what: Digest | Version, now: datetime, actor: str) -> Archive:
+def add(connection: Connection, new: NewArchive, now: datetime, actor: str, *, key: str | None = None) -> Archive:
     """Write down that a remote holds all of it; what stands already for this place is answered as it is.
 
     Raises:
+        NotFound: no such version.
         PermissionRefused: a stage, last-known-good, a hold, or a version that is here needs it.
         StageMoved: a stage of the model has moved since `new.expect`.
     """
-    version = what if isinstance(what, Version) else None
-    digest = what if isinstance(what, Digest) else what.digest
+    before = earlier(connection, key, actor, action=Action.BYTES_ARCHIVE, reason=new.reason)
+    if before is not None:
+        return _again(before, new)
+    version = resolve(connection, new.what) if isinstance(new.what, Reference) else None
+    digest = version.digest if version is not None else Digest.parse(str(new.what))
     standing = every_archive(connection)
     again = next((one for one in standing if (one.digest, one.url) == (digest, new.url)), None)
     if again is not None:
@@ -90,21 +100,41 @@ def add(connection: Connection, new: NewArchive, what: Digest | Version, now: da
         to_number=None if version is None else version.number,
         to_digest=None if version is None else str(version.digest),
         reason=new.reason,
-        details={
-            "digest": str(digest),
-            "remote": new.remote,
-            "url": new.url,
-            "blobs": new.blobs,
-            "bytes": new.bytes,
-        },
+        idempotency_key=key,
+        details={**told(new.what, version), **_place(new)},
     )
     return _archive(append(connection, entry, now, actor))
 
 
+def _place(new: NewArchive) -> JsonObject:
+    return {"remote": new.remote, "url": new.url, "blobs": new.blobs, "bytes": new.bytes}
+
+
+def _again(before: Event, new: NewArchive) -> Archive:
+    """What `add` answered before; what the caller expected then is not asked again, since it was so."""
+    require_same(before, new.what)
+    if any(before.details[name] != value for name, value in _place(new).items()):
+        raise another_request(before)
+    return _archive(before)
+
+
 def restore(
-    connection: Connection, digest: Digest, now: datetime, actor: str, *, remote: str, reason: str
+    connection: Connection,
+    digest: Digest,
+    now: datetime,
+    actor: str,
+    *,
+    remote: str,
+    reason: str,
+    key: str | None = None,
 ) -> tuple[Archive, ...]:
     """Write down that the bytes are here again; the archives that this ends, none where it was not archived."""
+    before = earlier(connection, key, actor, action=Action.BYTES_RESTORE, reason=reason)
+    if before is not None:
+        if (before.details["digest"], before.details["remote"]) != (str(digest), remote):
+            raise another_request(before)
+        rows = connection.execute(_THESE, {"places": before.details["archives"]})
+        return tuple(_archive(load(row)) for row in rows)
     ended = tuple(one for one in every_archive(connection) if one.digest == digest)
     if ended:
         entry = Entry(
@@ -113,6 +143,7 @@ def restore(
             to_number=ended[0].version,
             to_digest=None if ended[0].version is None else str(digest),
             reason=reason,
+            idempotency_key=key,
             details={"digest": str(digest), "remote": remote, "archives": [one.id for one in ended]},
         )
         append(connection, entry, now, actor)

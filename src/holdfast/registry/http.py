@@ -16,6 +16,7 @@ from holdfast.errors import UsageError
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import asked, documents
 from holdfast.registry.actions import RECORDED, Action
+from holdfast.registry.checkpoints import VerifierKey
 from holdfast.registry.http_asking import HttpQuestions
 from holdfast.registry.merkle import Head
 from holdfast.registry.proofs import Consistency, Inclusion
@@ -45,6 +46,9 @@ _PAGE = 1_000
 class HttpRegistry(HttpQuestions):
     """A `Registry` that a server keeps.
 
+    What would become an event is given an idempotency key here, if it has none, and asked for again when its answer is
+    lost.
+
     Args:
         line: to the server.
         new_id: gives an id that nobody has had, for idempotency keys.
@@ -55,31 +59,47 @@ class HttpRegistry(HttpQuestions):
         self._new_id = new_id
 
     def create_model(
-        self, name: ModelName, actor: str, *, description: str = "", stages: Sequence[StageName] = STAGES
+        self,
+        name: ModelName,
+        actor: str,
+        *,
+        description: str = "",
+        stages: Sequence[StageName] = STAGES,
+        key: str | None = None,
     ) -> Model:
         """See `Registry.create_model`."""
         body: JsonObject = {"model": str(name), "description": description, "stages": list(map(str, stages))}
-        return documents.model(self._said("POST", "/models", body, actor))
+        return documents.model(self._said("POST", "/models", body, actor, key=key or self._new_id()))
 
-    def ensure_model(self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES) -> Model:
+    def ensure_model(
+        self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES, key: str | None = None
+    ) -> Model:
         """See `Registry.ensure_model`."""
         body: JsonObject = {"stages": list(map(str, stages))}
-        return documents.model(self._said("PUT", f"/models/{quoted(name)}", body, actor, again=True))
+        return documents.model(self._said("PUT", f"/models/{quoted(name)}", body, actor, key=key or self._new_id()))
 
     def models(self, *, after: ModelName | None = None, limit: int | None = None) -> tuple[Model, ...]:
         """See `Registry.models`."""
         return tuple(islice(map(documents.model, self._pages("/models", "models", after, limit)), limit))
 
-    def define_stage(self, model: ModelName, name: StageName, actor: str) -> Stage:
+    def define_stage(self, model: ModelName, name: StageName, actor: str, *, key: str | None = None) -> Stage:
         """See `Registry.define_stage`."""
-        return documents.stage(self._said("POST", f"{_line_of(model)}/stages", {"stage": str(name)}, actor))
+        body: JsonObject = {"stage": str(name)}
+        return documents.stage(self._said("POST", f"{_line_of(model)}/stages", body, actor, key=key or self._new_id()))
 
     def register(
-        self, new: NewVersion, actor: str, reason: str = "", *, action: Action = Action.VERSION_REGISTER
+        self,
+        new: NewVersion,
+        actor: str,
+        reason: str = "",
+        *,
+        action: Action = Action.VERSION_REGISTER,
+        key: str | None = None,
     ) -> Version:
         """See `Registry.register`."""
         body = {**asked.version(new), "action": str(action), "reason": reason}
-        return documents.version(self._said("POST", f"{_line_of(new.model)}/versions", body, actor))
+        path = f"{_line_of(new.model)}/versions"
+        return documents.version(self._said("POST", path, body, actor, key=key or self._new_id()))
 
     def import_version(
         self,
@@ -89,11 +109,12 @@ class HttpRegistry(HttpQuestions):
         reason: str = "",
         *,
         origin: Mapping[str, object] | None = None,
+        key: str | None = None,
     ) -> Version:
         """See `Registry.import_version`."""
         body = {**asked.version(new), "reason": reason, "origin": plain(origin or {})}
         path = f"{_line_of(new.model)}/versions/{number}"
-        return documents.version(self._said("PUT", path, body, actor, again=True))
+        return documents.version(self._said("PUT", path, body, actor, key=key or self._new_id()))
 
     def resolve(self, reference: Reference) -> Version:
         """See `Registry.resolve`."""
@@ -139,10 +160,7 @@ class HttpRegistry(HttpQuestions):
         return documents.stage(Reader(decode(answer.content, what="a stage"), "stage")).epoch
 
     def move_stage(self, move: MoveStage, actor: str) -> Move:
-        """See `Registry.move_stage`.
-
-        A move without an idempotency key is given one here, so that it can be asked for again when the answer is lost.
-        """
+        """See `Registry.move_stage`."""
         key = move.idempotency_key or self._new_id()
         path = f"{_stage(move.model, move.stage)}/moves"
         return documents.move(self._said("POST", path, asked.move(move), actor, key=key))
@@ -152,19 +170,19 @@ class HttpRegistry(HttpQuestions):
         found = self._read("/moves", idempotency_key=idempotency_key)
         return documents.move(found.reader("move")) if found.has("move") else None
 
-    def record(self, event: NewEvent, actor: str) -> Event:
+    def record(self, event: NewEvent, actor: str, *, key: str | None = None) -> Event:
         """See `Registry.record`."""
         if event.action not in RECORDED:
             raise UsageError(
                 f"{event.action} is written together with what it does, and never alone",
                 hint="Ask for the operation itself.",
             )
-        return documents.event(self._said("POST", "/events", asked.event(event), actor))
+        return documents.event(self._said("POST", "/events", asked.event(event), actor, key=key or self._new_id()))
 
-    def approve(self, new: NewApproval, actor: str) -> Approval:
+    def approve(self, new: NewApproval, actor: str, *, key: str | None = None) -> Approval:
         """See `Registry.approve`."""
         path = f"{_line_of(new.model)}/versions/{new.number}/approvals"
-        return documents.approval(self._said("POST", path, asked.approval(new), actor))
+        return documents.approval(self._said("POST", path, asked.approval(new), actor, key=key or self._new_id()))
 
     def approvals(self, model: ModelName, number: VersionNumber) -> tuple[Approval, ...]:
         """See `Registry.approvals`."""
@@ -213,26 +231,31 @@ class HttpRegistry(HttpQuestions):
         for message in self._line.messages("/events/stream", last=str(after), **wanted):
             yield documents.event(Reader(decode(message, what="an event"), "event"))
 
-    def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
+    def hold(self, what: Digest | Reference, reason: str, actor: str, *, key: str | None = None) -> Hold:
         """See `Registry.hold`."""
-        return documents.hold(self._said("POST", "/holds", {"what": str(what), "reason": reason}, actor))
+        body: JsonObject = {"what": str(what), "reason": reason}
+        return documents.hold(self._said("POST", "/holds", body, actor, key=key or self._new_id()))
 
-    def lift(self, hold: int, reason: str, actor: str) -> Hold:
+    def lift(self, hold: int, reason: str, actor: str, *, key: str | None = None) -> Hold:
         """See `Registry.lift`."""
-        return documents.hold(self._said("POST", f"/holds/{hold}/lift", {"reason": reason}, actor))
+        body: JsonObject = {"reason": reason}
+        return documents.hold(self._said("POST", f"/holds/{hold}/lift", body, actor, key=key or self._new_id()))
 
     def holds(self) -> tuple[Hold, ...]:
         """See `Registry.holds`."""
         return tuple(map(documents.hold, self._items("/holds", "holds")))
 
-    def archive(self, new: NewArchive, actor: str) -> Archive:
+    def archive(self, new: NewArchive, actor: str, *, key: str | None = None) -> Archive:
         """See `Registry.archive`."""
-        return documents.archive(self._said("POST", "/archives", asked.archive(new), actor))
+        body = asked.archive(new)
+        return documents.archive(self._said("POST", "/archives", body, actor, key=key or self._new_id()))
 
-    def restore(self, digest: Digest, remote: str, actor: str, reason: str = "") -> tuple[Archive, ...]:
+    def restore(
+        self, digest: Digest, remote: str, actor: str, reason: str = "", *, key: str | None = None
+    ) -> tuple[Archive, ...]:
         """See `Registry.restore`."""
         body: JsonObject = {"digest": str(digest), "remote": remote, "reason": reason}
-        found = self._said("POST", "/restores", body, actor)
+        found = self._said("POST", "/restores", body, actor, key=key or self._new_id())
         return tuple(map(documents.archive, _readers(found.items("archives"), "archive")))
 
     def archives(self) -> tuple[Archive, ...]:
@@ -279,6 +302,24 @@ class HttpRegistry(HttpQuestions):
         """See `Registry.audit_verify`."""
         body: JsonObject = {"seen": [one.to_json() for one in seen]}
         return documents.audit(self._said("POST", "/log/audit", body, None, again=True))
+
+    def log_keys(self) -> tuple[VerifierKey, ...]:
+        """The public key that the server signs its log with, and behind it those that the log had before.
+
+        Raises:
+            NotFound: it signs nothing.
+        """
+        found = self._read("/log/key")
+        return tuple(map(VerifierKey.parse, (found.text("key"), *found.texts("retired"))))
+
+    def signed_checkpoint(self) -> bytes:
+        """The checkpoint of the log as it stands, signed by the server.
+
+        Raises:
+            NotFound: it signs nothing.
+            IntegrityError: the log does not begin with what was signed before.
+        """
+        return self._read("/log/checkpoint").text("checkpoint").encode()
 
     def report(self, replica: Replica) -> Replica:
         """See `Registry.report`."""

@@ -34,10 +34,21 @@ class Registry(Questions, Protocol):
     Every operation is all or nothing, and durable when it returns. `actor` is who asks: it goes into the event, and
     nobody below checks it. Any operation may raise `Unavailable`, `NoSpace`, `IntegrityError` or `PermissionRefused`;
     then the registry is as it was before.
+
+    `key`, where an operation takes one, names the request: the same key again with the same request gives the same
+    answer and writes nothing, and with another request it is a `UsageError`. So whoever got no answer may ask again. A
+    request that wrote nothing leaves its key free. Where an answer can be lost, a request without a key is given one,
+    and asked again inside: an error says `outcome: unknown` only after nobody answered for many seconds.
     """
 
     def create_model(
-        self, name: ModelName, actor: str, *, description: str = "", stages: Sequence[StageName] = STAGES
+        self,
+        name: ModelName,
+        actor: str,
+        *,
+        description: str = "",
+        stages: Sequence[StageName] = STAGES,
+        key: str | None = None,
     ) -> Model:
         """Begins a line of versions with its stages, empty.
 
@@ -45,13 +56,15 @@ class Registry(Questions, Protocol):
             AlreadyExists: the model is there.
         """
 
-    def ensure_model(self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES) -> Model:
+    def ensure_model(
+        self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES, key: str | None = None
+    ) -> Model:
         """The model; made with these stages when it is not there."""
 
     def models(self, *, after: ModelName | None = None, limit: int | None = None) -> tuple[Model, ...]:
         """Every model, by name; or the first `limit` of those that come behind `after`."""
 
-    def define_stage(self, model: ModelName, name: StageName, actor: str) -> Stage:
+    def define_stage(self, model: ModelName, name: StageName, actor: str, *, key: str | None = None) -> Stage:
         """Adds an empty stage to a model.
 
         Raises:
@@ -61,7 +74,13 @@ class Registry(Questions, Protocol):
         """
 
     def register(
-        self, new: NewVersion, actor: str, reason: str = "", *, action: Action = Action.VERSION_REGISTER
+        self,
+        new: NewVersion,
+        actor: str,
+        reason: str = "",
+        *,
+        action: Action = Action.VERSION_REGISTER,
+        key: str | None = None,
     ) -> Version:
         """Gives a digest the next number of its model, with its event and its lineage; the one commit point.
 
@@ -81,6 +100,7 @@ class Registry(Questions, Protocol):
         reason: str = "",
         *,
         origin: Mapping[str, object] | None = None,
+        key: str | None = None,
     ) -> Version:
         """Takes in a version under the number that another registry of the same line gave it, with its event.
 
@@ -93,6 +113,7 @@ class Registry(Questions, Protocol):
             actor: who asks.
             reason: for the log.
             origin: where it is from: who made it there and when; kept in the event.
+            key: names the request.
 
         Raises:
             NotFound: no such model.
@@ -171,12 +192,12 @@ class Registry(Questions, Protocol):
         """
 
     def move_of(self, idempotency_key: str) -> Move | None:
-        """The move that was made under this key; None when none was.
+        """The move that was made under this key; None when none was, or the key is that of another kind of request.
 
         A caller whose preparation is dear (a gate) asks this first, and compares the move with what it wants.
         """
 
-    def record(self, event: NewEvent, actor: str) -> Event:
+    def record(self, event: NewEvent, actor: str, *, key: str | None = None) -> Event:
         """Writes down what changed nothing but the log.
 
         Raises:
@@ -184,7 +205,7 @@ class Registry(Questions, Protocol):
             NotFound: no such model, version or verdict.
         """
 
-    def approve(self, new: NewApproval, actor: str) -> Approval:
+    def approve(self, new: NewApproval, actor: str, *, key: str | None = None) -> Approval:
         """Writes down the actor's judgement of a version for a stage, with its event.
 
         Raises:
@@ -259,7 +280,7 @@ class Registry(Questions, Protocol):
     def follow(self, after: int, *, model: ModelName | None = None, actions: Sequence[Action] = ()) -> Iterator[Event]:
         """What `following` gives, and then each event as it comes, without an end."""
 
-    def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
+    def hold(self, what: Digest | Reference, reason: str, actor: str, *, key: str | None = None) -> Hold:
         """Writes down that a version, or whatever a digest names, is to be kept until the hold is lifted.
 
         Raises:
@@ -267,7 +288,7 @@ class Registry(Questions, Protocol):
             UsageError: no reason.
         """
 
-    def lift(self, hold: int, reason: str, actor: str) -> Hold:
+    def lift(self, hold: int, reason: str, actor: str, *, key: str | None = None) -> Hold:
         """Takes a hold back; what it was.
 
         Raises:
@@ -277,7 +298,7 @@ class Registry(Questions, Protocol):
     def holds(self) -> tuple[Hold, ...]:
         """The holds that stand, oldest first."""
 
-    def archive(self, new: NewArchive, actor: str) -> Archive:
+    def archive(self, new: NewArchive, actor: str, *, key: str | None = None) -> Archive:
         """Writes down that a remote holds all of a version or a snapshot, so that its bytes need not be here.
 
         What stands already for this place is answered as it is, and nothing is written. Whether the remote does hold it
@@ -290,7 +311,9 @@ class Registry(Questions, Protocol):
             StageMoved: a stage of its model has moved since `new.expect`.
         """
 
-    def restore(self, digest: Digest, remote: str, actor: str, reason: str = "") -> tuple[Archive, ...]:
+    def restore(
+        self, digest: Digest, remote: str, actor: str, reason: str = "", *, key: str | None = None
+    ) -> tuple[Archive, ...]:
         """Writes down that the bytes of what was archived are here again, from the remote of that name.
 
         The archives that this ends; where there are none, nothing is written.

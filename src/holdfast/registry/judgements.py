@@ -12,6 +12,7 @@ from holdfast.errors import AlreadyExists, IntegrityError, NotFound, TooLarge, U
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.events import Entry, append
+from holdfast.registry.keys import earlier
 from holdfast.registry.nearest import unknown_version
 from holdfast.registry.records import Approval, Meaning, NewApproval, NewVerdict, Verdict
 from holdfast.registry.stages import find_stage
@@ -31,6 +32,8 @@ _ACTIONS = {Meaning.APPROVE: Action.VERSION_APPROVE, Meaning.REJECT: Action.VERS
 _DIGEST = select(versions.c.digest).where(
     versions.c.model == bindparam("model"), versions.c.number == bindparam("number")
 )
+
+_APPROVAL = select(approvals).where(approvals.c.id == bindparam("id"))
 
 _VERDICT = select(verdicts).where(verdicts.c.digest == bindparam("digest"))
 
@@ -65,7 +68,9 @@ def _no_verdict(digest: Digest) -> NotFound:
     return NotFound(f"there is no verdict {digest}", hint="Keep the verdict before what rests on it.")
 
 
-def approve(connection: Connection, new: NewApproval, id_: str, now: datetime, actor: str) -> Approval:
+def approve(
+    connection: Connection, new: NewApproval, id_: str, now: datetime, actor: str, *, key: str | None = None
+) -> Approval:
     """Writes down a judgement with its event; see `Registry.approve`."""
     found = _digest_of(connection, new.model, new.number)
     if found != str(new.digest):
@@ -76,17 +81,19 @@ def approve(connection: Connection, new: NewApproval, id_: str, now: datetime, a
     find_stage(connection, new.model, new.stage)
     if new.verdict is not None:
         require_verdict(connection, new.verdict, str(new.model), new.number)
-    entry = Entry(
-        _ACTIONS[new.meaning],
-        model=str(new.model),
-        stage=str(new.stage),
-        to_number=new.number,
-        to_digest=str(new.digest),
-        reason=new.reason,
-        verdict=None if new.verdict is None else str(new.verdict),
-        details={"approval": id_},
-    )
-    event = append(connection, entry, now, actor)
+    said: dict[str, Any] = {
+        "action": _ACTIONS[new.meaning],
+        "model": str(new.model),
+        "stage": str(new.stage),
+        "to_number": new.number,
+        "to_digest": str(new.digest),
+        "reason": new.reason,
+        "verdict": None if new.verdict is None else str(new.verdict),
+    }
+    before = earlier(connection, key, actor, **said)
+    if before is not None:
+        return load_approval(connection.execute(_APPROVAL, {"id": before.details["approval"]}).one())
+    event = append(connection, Entry(**said, idempotency_key=key, details={"approval": id_}), now, actor)
     connection.execute(
         insert(approvals),
         {

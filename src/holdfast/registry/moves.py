@@ -22,6 +22,7 @@ from holdfast.registry.archives import LAST_OF_VERSION, refuse_archived
 from holdfast.registry.events import LAST, Entry, Last, by_key, prepare
 from holdfast.registry.guard import Evidence, Guard
 from holdfast.registry.judgements import approvals_of, for_move, require_verdict, verdict_of
+from holdfast.registry.keys import another_request, earlier
 from holdfast.registry.last_known_good import MOVES_READ_MAX, last_known_good
 from holdfast.registry.nearest import unknown_stage, unknown_version
 from holdfast.registry.records import Event
@@ -88,10 +89,9 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str, gu
     if asked.action not in MOVES:
         raise UsageError(f"{asked.action} does not move a stage", hint="Promote, roll back, or adopt.")
     # (1) The same request again.
-    if asked.idempotency_key is not None:
-        before = by_key(connection, asked.idempotency_key)
-        if before is not None:
-            return _again(before, asked, actor)
+    before = _before(connection, asked, actor)
+    if before is not None:
+        return _done(before)
     # (2) The requirement.
     model, stage, to = str(asked.model), str(asked.stage), asked.to
     ground = connection.execute(_GROUND, {"model": model, "stage": stage, "to": to}).one_or_none()
@@ -180,7 +180,7 @@ def _below(connection: Connection, asked: MoveStage, held: int | None) -> int | 
 def move_of(connection: Connection, key: str) -> Move | None:
     """The move that was made under an idempotency key; see `Registry.move_of`."""
     event = by_key(connection, key)
-    return None if event is None else _done(event)
+    return None if event is None or event.action not in MOVES else _done(event)
 
 
 def _done(event: Event) -> Move:
@@ -199,26 +199,24 @@ def _done(event: Event) -> Move:
     )
 
 
-def _again(before: Event, asked: MoveStage, actor: str) -> Move:
-    said = (
-        (before.action, str(asked.action)),
-        (before.model, str(asked.model)),
-        (before.stage, str(asked.stage)),
-        (before.from_number, asked.expect),
-        (before.to_number, asked.to),
-        (before.reason, asked.reason),
-        (before.verdict, None if asked.verdict is None else str(asked.verdict)),
-        (sorted(str(approval["id"]) for approval in before.approvals), sorted(set(asked.approvals))),
-        (before.details, plain(asked.details)),
-        (before.actor, actor),
+def _before(connection: Connection, asked: MoveStage, actor: str) -> Event | None:
+    """The event of the move, when it was made before under its key."""
+    before = earlier(
+        connection,
+        asked.idempotency_key,
+        actor,
+        action=asked.action,
+        model=str(asked.model),
+        stage=str(asked.stage),
+        from_number=asked.expect,
+        to_number=asked.to,
+        reason=asked.reason,
+        verdict=None if asked.verdict is None else str(asked.verdict),
+        details=plain(asked.details),
     )
-    if any(earlier != now for earlier, now in said):
-        raise UsageError(
-            f"the idempotency key {asked.idempotency_key!r} belongs to another request, event {before.index}",
-            hint="Take a new key for a new request.",
-            event=before.index,
-        )
-    return _done(before)
+    if before is not None and {approval["id"] for approval in before.approvals} != set(asked.approvals):
+        raise another_request(before)
+    return before
 
 
 def _lost(connection: Connection, asked: MoveStage, ground: Row[*tuple[Any, ...]]) -> NoReturn:

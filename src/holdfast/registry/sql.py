@@ -2,24 +2,25 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from holdfast.database.engine import Database
+from holdfast.database.insisting import insisted
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
-from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import (
     archives,
-    audit,
     events,
     holds,
     judgements,
     lineage,
     moves,
-    nodes,
+    recording,
     replicas,
     stages,
     versions,
@@ -27,12 +28,10 @@ from holdfast.registry import (
 from holdfast.registry import live as moments
 from holdfast.registry.actions import RECORDED, Action
 from holdfast.registry.guard import Guard
-from holdfast.registry.merkle import Head
+from holdfast.registry.keys import fresh_key
 from holdfast.registry.nearest import require_model
-from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import (
     Approval,
-    Audit,
     Event,
     Hold,
     Live,
@@ -42,17 +41,20 @@ from holdfast.registry.records import (
     Verdict,
 )
 from holdfast.registry.sql_asking import SqlQuestions
+from holdfast.registry.sql_proving import SqlProofs
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = ["SqlRegistry"]
+
+_T = TypeVar("_T")
 
 _LOOK_SECONDS = 0.2
 """How often somebody who follows the log looks at its end: a person sees no delay, and a look costs a tenth of a
 millisecond."""
 
 
-class SqlRegistry(SqlQuestions):
+class SqlRegistry(SqlQuestions, SqlProofs):
     """A `Registry` in a database; it keeps no state of its own, so that any number may share one file.
 
     Args:
@@ -77,48 +79,82 @@ class SqlRegistry(SqlQuestions):
         self._grown = grown
         self._guard = guard
 
-    @contextmanager
-    def _logging(self) -> Iterator[Connection]:
-        """The single writer, for what becomes an event."""
-        with self._database.write() as connection:
-            yield connection
+    def _logged(self, key: str | None, work: Callable[[Connection, str | None], _T]) -> _T:
+        """What the work gives: the single writer's, for what becomes an event, under the key that it is given.
+
+        Where the answer to a commit can be lost the work has a key in any case, and is asked for again under it.
+        """
+        known = key or (fresh_key() if self._database.may_lose_answers else None)
+
+        def once() -> _T:
+            with self._database.write() as connection:
+                return work(connection, known)
+
+        done = insisted(once)
         if self._grown is not None:
             self._grown(self)
+        return done
 
     def create_model(
-        self, name: ModelName, actor: str, *, description: str = "", stages: Sequence[StageName] = STAGES
+        self,
+        name: ModelName,
+        actor: str,
+        *,
+        description: str = "",
+        stages: Sequence[StageName] = STAGES,
+        key: str | None = None,
     ) -> Model:
         """See `Registry.create_model`."""
-        with self._logging() as connection:
-            return versions.create_model(connection, name, self._clock(), actor, description=description, names=stages)
+        return self._logged(
+            key,
+            lambda connection, key: versions.create_model(
+                connection, name, self._clock(), actor, description=description, names=stages, key=key
+            ),
+        )
 
-    def ensure_model(self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES) -> Model:
+    def ensure_model(
+        self, name: ModelName, actor: str, *, stages: Sequence[StageName] = STAGES, key: str | None = None
+    ) -> Model:
         """See `Registry.ensure_model`."""
         with self._database.read() as connection:
             found = versions.find_model(connection, name)
         if found is not None:
             return found
-        with self._logging() as connection:
-            return versions.find_model(connection, name) or versions.create_model(
-                connection, name, self._clock(), actor, description="", names=stages
-            )
+        return self._logged(
+            key,
+            lambda connection, key: (
+                versions.find_model(connection, name)
+                or versions.create_model(connection, name, self._clock(), actor, description="", names=stages, key=key)
+            ),
+        )
 
     def models(self, *, after: ModelName | None = None, limit: int | None = None) -> tuple[Model, ...]:
         """See `Registry.models`."""
         with self._database.read() as connection:
             return versions.every_model(connection, after, limit)
 
-    def define_stage(self, model: ModelName, name: StageName, actor: str) -> Stage:
+    def define_stage(self, model: ModelName, name: StageName, actor: str, *, key: str | None = None) -> Stage:
         """See `Registry.define_stage`."""
-        with self._logging() as connection:
-            return stages.define(connection, model, name, self._clock(), actor)
+        return self._logged(
+            key, lambda connection, key: stages.define(connection, model, name, self._clock(), actor, key=key)
+        )
 
     def register(
-        self, new: NewVersion, actor: str, reason: str = "", *, action: Action = Action.VERSION_REGISTER
+        self,
+        new: NewVersion,
+        actor: str,
+        reason: str = "",
+        *,
+        action: Action = Action.VERSION_REGISTER,
+        key: str | None = None,
     ) -> Version:
         """See `Registry.register`."""
-        with self._logging() as connection:
-            return versions.register(connection, new, self._clock(), actor, action=action, reason=reason)
+        return self._logged(
+            key,
+            lambda connection, key: versions.register(
+                connection, new, self._clock(), actor, action=action, reason=reason, key=key
+            ),
+        )
 
     def import_version(
         self,
@@ -128,12 +164,15 @@ class SqlRegistry(SqlQuestions):
         reason: str = "",
         *,
         origin: Mapping[str, object] | None = None,
+        key: str | None = None,
     ) -> Version:
         """See `Registry.import_version`."""
-        with self._logging() as connection:
-            return versions.take_in(
-                connection, new, number, self._clock(), actor, reason=reason, origin=dict(origin or {})
-            )
+        return self._logged(
+            key,
+            lambda connection, key: versions.take_in(
+                connection, new, number, self._clock(), actor, reason=reason, origin=dict(origin or {}), key=key
+            ),
+        )
 
     def resolve(self, reference: Reference) -> Version:
         """See `Registry.resolve`."""
@@ -181,51 +220,35 @@ class SqlRegistry(SqlQuestions):
 
     def move_stage(self, move: MoveStage, actor: str) -> Move:
         """See `Registry.move_stage`."""
-        with self._logging() as connection:
-            return moves.move(connection, move, self._clock(), actor, self._guard)
+        return self._logged(
+            move.idempotency_key,
+            lambda connection, key: moves.move(
+                connection, replace(move, idempotency_key=key), self._clock(), actor, self._guard
+            ),
+        )
 
     def move_of(self, idempotency_key: str) -> Move | None:
         """See `Registry.move_of`."""
         with self._database.read() as connection:
             return moves.move_of(connection, idempotency_key)
 
-    def record(self, event: NewEvent, actor: str) -> Event:
+    def record(self, event: NewEvent, actor: str, *, key: str | None = None) -> Event:
         """See `Registry.record`."""
         if event.action not in RECORDED:
             raise UsageError(
                 f"{event.action} is written together with what it does, and never alone",
                 hint="Ask for the operation itself.",
             )
-        with self._logging() as connection:
-            model = None if event.model is None else str(event.model)
-            if model is not None:
-                require_model(connection, model)
-            if event.verdict is not None:
-                judgements.require_verdict(connection, event.verdict, str(model), event.to_number or 0)
-            before, after = (
-                None
-                if event.model is None or number is None
-                else str(versions.resolve(connection, Reference(event.model, ByNumber(number))).digest)
-                for number in (event.from_number, event.to_number)
-            )
-            entry = events.Entry(
-                event.action,
-                model=model,
-                stage=None if event.stage is None else str(event.stage),
-                from_number=event.from_number,
-                from_digest=before,
-                to_number=event.to_number,
-                to_digest=after,
-                reason=event.reason,
-                verdict=None if event.verdict is None else str(event.verdict),
-                details=event.details,
-            )
-            return events.append(connection, entry, self._clock(), actor)
+        return self._logged(
+            key, lambda connection, key: recording.record(connection, event, self._clock(), actor, key=key)
+        )
 
-    def approve(self, new: NewApproval, actor: str) -> Approval:
+    def approve(self, new: NewApproval, actor: str, *, key: str | None = None) -> Approval:
         """See `Registry.approve`."""
-        with self._logging() as connection:
-            return judgements.approve(connection, new, self._new_id(), self._clock(), actor)
+        return self._logged(
+            key,
+            lambda connection, key: judgements.approve(connection, new, self._new_id(), self._clock(), actor, key=key),
+        )
 
     def approvals(self, model: ModelName, number: VersionNumber) -> tuple[Approval, ...]:
         """See `Registry.approvals`."""
@@ -234,8 +257,12 @@ class SqlRegistry(SqlQuestions):
 
     def put_verdict(self, new: NewVerdict) -> Verdict:
         """See `Registry.put_verdict`."""
-        with self._database.write() as connection:
-            return judgements.keep(connection, new, self._clock())
+
+        def once() -> Verdict:
+            with self._database.write() as connection:
+                return judgements.keep(connection, new, self._clock())
+
+        return insisted(once)
 
     def verdict(self, digest: Digest) -> Verdict:
         """See `Registry.verdict`."""
@@ -284,32 +311,37 @@ class SqlRegistry(SqlQuestions):
             if not page:
                 time.sleep(_LOOK_SECONDS)
 
-    def hold(self, what: Digest | Reference, reason: str, actor: str) -> Hold:
+    def hold(self, what: Digest | Reference, reason: str, actor: str, *, key: str | None = None) -> Hold:
         """See `Registry.hold`."""
-        with self._logging() as connection:
-            found = versions.resolve(connection, what) if isinstance(what, Reference) else what
-            return holds.add(connection, found, reason, self._clock(), actor)
+        return self._logged(
+            key, lambda connection, key: holds.add(connection, what, reason, self._clock(), actor, key=key)
+        )
 
-    def lift(self, hold: int, reason: str, actor: str) -> Hold:
+    def lift(self, hold: int, reason: str, actor: str, *, key: str | None = None) -> Hold:
         """See `Registry.lift`."""
-        with self._logging() as connection:
-            return holds.lift(connection, hold, reason, self._clock(), actor)
+        return self._logged(
+            key, lambda connection, key: holds.lift(connection, hold, reason, self._clock(), actor, key=key)
+        )
 
     def holds(self) -> tuple[Hold, ...]:
         """See `Registry.holds`."""
         with self._database.view() as connection:
             return holds.every_hold(connection)
 
-    def archive(self, new: NewArchive, actor: str) -> Archive:
+    def archive(self, new: NewArchive, actor: str, *, key: str | None = None) -> Archive:
         """See `Registry.archive`."""
-        with self._logging() as connection:
-            what = versions.resolve(connection, new.what) if isinstance(new.what, Reference) else new.what
-            return archives.add(connection, new, what, self._clock(), actor)
+        return self._logged(key, lambda connection, key: archives.add(connection, new, self._clock(), actor, key=key))
 
-    def restore(self, digest: Digest, remote: str, actor: str, reason: str = "") -> tuple[Archive, ...]:
+    def restore(
+        self, digest: Digest, remote: str, actor: str, reason: str = "", *, key: str | None = None
+    ) -> tuple[Archive, ...]:
         """See `Registry.restore`."""
-        with self._logging() as connection:
-            return archives.restore(connection, digest, self._clock(), actor, remote=remote, reason=reason)
+        return self._logged(
+            key,
+            lambda connection, key: archives.restore(
+                connection, digest, self._clock(), actor, remote=remote, reason=reason, key=key
+            ),
+        )
 
     def archives(self) -> tuple[Archive, ...]:
         """See `Registry.archives`."""
@@ -326,43 +358,14 @@ class SqlRegistry(SqlQuestions):
         with self._database.view() as connection:
             return moments.tenures(connection)
 
-    def heads(self, earlier: Sequence[int] = ()) -> tuple[Head, Mapping[int, Head]]:
-        """See `ProvableRegistry.heads`."""
-        with self._database.view() as connection:
-            return nodes.heads(connection, earlier)
-
-    def prove(self, index: int, size: int | None = None) -> Inclusion:
-        """See `ProvableRegistry.prove`."""
-        with self._database.view() as connection:
-            return nodes.prove(connection, index, size)
-
-    def prove_growth(self, since: int, size: int | None = None) -> Consistency:
-        """See `ProvableRegistry.prove_growth`."""
-        with self._database.view() as connection:
-            return nodes.prove_growth(connection, since, size)
-
-    def edge(self, size: int) -> tuple[bytes, ...]:
-        """See `ProvableRegistry.edge`."""
-        with self._database.view() as connection:
-            return nodes.edge(connection, size)
-
-    def bodies(self, since: int, size: int) -> Iterator[bytes]:
-        """See `ProvableRegistry.bodies`."""
-        while since < size:
-            with self._database.read() as connection:
-                page = events.page(connection, since, size)
-            yield from page
-            since += len(page)
-
-    def audit_verify(self, seen: Sequence[Head] = ()) -> Audit:
-        """See `Registry.audit_verify`."""
-        with self._database.view() as connection:
-            return audit.verify(connection, seen)
-
     def report(self, replica: Replica) -> Replica:
         """See `Registry.report`."""
-        with self._database.change() as connection:
-            return replicas.report(connection, replica, self._clock())
+
+        def once() -> Replica:
+            with self._database.change() as connection:
+                return replicas.report(connection, replica, self._clock())
+
+        return insisted(once)
 
     def live_replicas(self, model: ModelName, stage: StageName, max_age: timedelta) -> tuple[Replica, ...]:
         """See `Registry.live_replicas`."""

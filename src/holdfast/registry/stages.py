@@ -12,6 +12,7 @@ from holdfast.errors import AlreadyExists, TooLarge
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.events import Entry, append
+from holdfast.registry.keys import earlier
 from holdfast.registry.nearest import require_model, unknown_stage
 from holdfast.registry.records import Event
 from holdfast.registry.tables import stages, versions
@@ -64,16 +65,36 @@ def begin(connection: Connection, event: Event, names: Iterable[str]) -> None:
         connection.execute(insert(stages), fresh)
 
 
-def define(connection: Connection, model: ModelName, name: StageName, now: datetime, actor: str) -> Stage:
+def define(
+    connection: Connection, model: ModelName, name: StageName, now: datetime, actor: str, *, key: str | None = None
+) -> Stage:
     """Adds an empty stage; see `Registry.define_stage`."""
     require_model(connection, str(model))
-    key = {"model": str(model), "name": str(name)}
-    if connection.execute(_ONE, key).one_or_none() is not None:
+    entry = Entry(Action.STAGE_DEFINE, str(model), str(name), idempotency_key=key)
+    before = earlier(connection, key, actor, action=entry.action, model=entry.model, stage=entry.stage)
+    if before is not None:
+        return _as_defined(before)
+    if connection.execute(_ONE, {"model": str(model), "name": str(name)}).one_or_none() is not None:
         raise AlreadyExists(
             f"{model} has a stage {name} already", hint="Promote a version to it.", model=str(model), stage=str(name)
         )
-    begin(connection, append(connection, Entry(Action.STAGE_DEFINE, str(model), str(name)), now, actor), [str(name)])
-    return find_stage(connection, model, name)
+    event = append(connection, entry, now, actor)
+    begin(connection, event, [str(name)])
+    return _as_defined(event)
+
+
+def _as_defined(event: Event) -> Stage:
+    """A stage as it stood when it was defined, whatever has moved it since."""
+    return Stage(
+        model=ModelName(str(event.model)),
+        name=StageName(str(event.stage)),
+        number=None,
+        digest=None,
+        epoch=0,
+        last_known_good=None,
+        event=None,
+        changed_at=event.time,
+    )
 
 
 def find_stage(connection: Connection, model: ModelName, name: StageName) -> Stage:

@@ -1,6 +1,7 @@
 """Models and versions: beginning a line, giving out numbers, finding what a person meant."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from holdfast.names import ByDigest, ByNumber, BySemver, ByStage, ModelName, Ref
 from holdfast.registry.actions import Action
 from holdfast.registry.events import Entry, append
 from holdfast.registry.index import enter
+from holdfast.registry.keys import earlier
 from holdfast.registry.lineage import add
 from holdfast.registry.nearest import require_model, unknown_model, unknown_stage, unknown_version
 from holdfast.registry.stages import begin, stages_of
@@ -75,7 +77,14 @@ _BY_PREFIX = (
 
 
 def create_model(
-    connection: Connection, name: ModelName, now: datetime, actor: str, *, description: str, names: Sequence[StageName]
+    connection: Connection,
+    name: ModelName,
+    now: datetime,
+    actor: str,
+    *,
+    description: str,
+    names: Sequence[StageName],
+    key: str | None = None,
 ) -> Model:
     """Begins a line of versions; see `Registry.create_model`."""
     if len(description) > _DESCRIPTION_CHARACTERS_MAX:
@@ -84,10 +93,15 @@ def create_model(
             hint="Shorten it; the model card has room for the rest.",
             limit=_DESCRIPTION_CHARACTERS_MAX,
         )
-    if find_model(connection, name) is not None:
-        raise AlreadyExists(f"there is a model {name} already", hint="Register versions in it.", model=str(name))
     details = {"description": description, "stages": sorted({str(stage) for stage in names})}
-    event = append(connection, Entry(Action.MODEL_CREATE, model=str(name), details=details), now, actor)
+    there, action = find_model(connection, name), Action.MODEL_CREATE
+    before = earlier(connection, key, actor, action=action, model=str(name), details=details)
+    if there is not None and before is not None:
+        return there
+    if there is not None:
+        raise AlreadyExists(f"there is a model {name} already", hint="Register versions in it.", model=str(name))
+    entry = Entry(action, model=str(name), idempotency_key=key, details=details)
+    event = append(connection, entry, now, actor)
     model = Model(name, description, event.time, actor)
     connection.execute(
         insert(models),
@@ -134,16 +148,27 @@ def load(row: Row[Any]) -> Version:
 
 
 def register(
-    connection: Connection, new: NewVersion, now: datetime, actor: str, *, action: Action, reason: str
+    connection: Connection,
+    new: NewVersion,
+    now: datetime,
+    actor: str,
+    *,
+    action: Action,
+    reason: str,
+    key: str | None = None,
 ) -> Version:
     """Gives a digest its number; see `Registry.register`."""
     if action not in {Action.VERSION_REGISTER, Action.VERSION_ADOPT}:
         raise UsageError(f"{action} registers nothing", hint="Register, or adopt.")
+    entry = _entry(new, action, reason, key, {})
+    before = _before(connection, entry, actor)
+    if before is not None:
+        return before
     _refuse_again(connection, new)
     number = connection.execute(_COUNT, {"line": str(new.model)}).scalar_one_or_none()
     if number is None:
         raise unknown_model(connection, str(new.model))
-    return _keep(connection, new, number, now, actor, action=action, reason=reason, more={})
+    return _keep(connection, new, replace(entry, to_number=number), now, actor)
 
 
 def take_in(
@@ -155,11 +180,16 @@ def take_in(
     *,
     reason: str,
     origin: JsonObject,
+    key: str | None = None,
 ) -> Version:
     """Keeps a version under its own number; see `Registry.import_version`."""
     ByNumber(number)  # refuses what is no number
     model = str(new.model)
     require_model(connection, model)
+    entry = replace(_entry(new, Action.VERSION_IMPORT, reason, key, {"origin": origin}), to_number=number)
+    before = _before(connection, entry, actor)
+    if before is not None:
+        return before
     row = connection.execute(_BY_NUMBER, {"model": model, "number": number}).one_or_none()
     if row is not None and row.digest == str(new.digest):
         return load(row)
@@ -173,23 +203,11 @@ def take_in(
             asked=str(new.digest),
         )
     _refuse_again(connection, new)
-    more = {"origin": origin}
-    return _keep(connection, new, number, now, actor, action=Action.VERSION_IMPORT, reason=reason, more=more)
+    return _keep(connection, new, entry, now, actor)
 
 
-def _keep(
-    connection: Connection,
-    new: NewVersion,
-    number: int,
-    now: datetime,
-    actor: str,
-    *,
-    action: Action,
-    reason: str,
-    more: JsonObject,
-) -> Version:
-    """Writes the event, the row and the lineage of a version."""
-    model = str(new.model)
+def _entry(new: NewVersion, action: Action, reason: str, key: str | None, more: JsonObject) -> Entry:
+    """What the event of a version says, but for the number."""
     summary = encode(plain(new.summary))
     if len(summary) > _SUMMARY_BYTES_MAX:
         raise TooLarge(
@@ -206,9 +224,30 @@ def _keep(
         "lineage": [edge.to_json() for edge in new.lineage],
         **more,
     }
-    entry = Entry(action, model=model, to_number=number, to_digest=str(new.digest), reason=reason, details=said)
+    return Entry(
+        action,
+        model=str(new.model),
+        to_digest=str(new.digest),
+        reason=reason,
+        idempotency_key=key,
+        details=plain(said),
+    )
+
+
+def _before(connection: Connection, entry: Entry, actor: str) -> Version | None:
+    """The version that the same request was given before."""
+    said = {name: getattr(entry, name) for name in ("action", "model", "to_digest", "reason", "details")}
+    if entry.to_number is not None:
+        said["to_number"] = entry.to_number
+    before = earlier(connection, entry.idempotency_key, actor, **said)
+    return None if before is None else _at(connection, str(before.model), int(before.to_number or 0))
+
+
+def _keep(connection: Connection, new: NewVersion, entry: Entry, now: datetime, actor: str) -> Version:
+    """Writes the event, the row and the lineage of a version."""
+    model, number = str(new.model), int(entry.to_number or 0)
     event = append(connection, entry, now, actor)
-    if action is Action.VERSION_IMPORT:
+    if entry.action is Action.VERSION_IMPORT:
         connection.execute(_COUNT_UP_TO, {"line": model, "number": number})
     connection.execute(
         insert(versions),
@@ -220,7 +259,7 @@ def _keep(
             "missing": encode(list(new.missing)).decode(),
             "run_id": new.run_id,
             "semver": new.semver,
-            "summary": summary.decode(),
+            "summary": encode(plain(new.summary)).decode(),
             "created_at": to_text(event.time),
             "created_by": actor,
         },

@@ -57,6 +57,12 @@ _SILENCE_SECONDS = 45.0
 _BUSY = frozenset({429, 502, 503, 504})
 """The server, or what stands in front of it, says: later."""
 
+_UNDONE = frozenset({429, 503})
+"""Of those, the ones that say that nothing was done."""
+
+_QUESTIONS = frozenset({"GET", "HEAD"})
+"""Methods that change nothing, so that nobody need know whether they arrived."""
+
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -136,8 +142,8 @@ class Line:
             again: the request may be sent again anyway: twice is the same as once.
 
         Raises:
-            HoldfastError: what the server answered. Unavailable when it did not; where the request could not be sent
-                again, the details say that its outcome is `unknown`.
+            HoldfastError: what the server answered. Unavailable when it did not; where the request may have reached it
+                all the same, the details say that its outcome is `unknown`.
         """
         headers = {} if actor is None else {ACTOR_HEADER: quote(actor)}
         return self._value(self._ask(method, path, body=body, headers=headers, key=key, again=again or key is not None))
@@ -202,7 +208,7 @@ class Line:
                                 last = message.id
                                 yield message.data
             except httpx.TransportError as error:
-                failure = self._silent(error, unknown=False)
+                failure = self._silent(error)
             failed += failure is not None
             if failure is not None and failed >= ATTEMPTS_MAX:
                 raise failure
@@ -238,16 +244,17 @@ class Line:
             said[KEY_HEADER] = key
         asked = {name: _text(value) for name, value in (query or {}).items() if value is not None}
         pause, left = _FIRST_PAUSE_SECONDS, ATTEMPTS_MAX
+        in_doubt = False
         while True:
             left -= 1
             try:
                 sent = content() if callable(content) else content
                 answer = self._http().request(method, API + path, params=asked, content=sent, headers=said)
             except httpx.TransportError as error:
-                failure: HoldfastError = self._silent(
-                    error, unknown=not again and not isinstance(error, httpx.ConnectError)
-                )
-                may = again or isinstance(error, httpx.ConnectError)
+                unsent = isinstance(error, httpx.ConnectError)
+                in_doubt |= not unsent and method not in _QUESTIONS
+                failure: HoldfastError = self._silent(error)
+                may = again or unsent
             except (httpx.InvalidURL, UnicodeEncodeError) as error:
                 raise UsageError(
                     "that is no name that a server could know", hint="Check what was asked for."
@@ -256,10 +263,13 @@ class Line:
                 if answer.is_success or answer.status_code in accept:
                     return answer
                 failure = self._refusal(answer)
-                # A server that is busy has done nothing; one that failed has, or has not.
-                may = answer.status_code in _BUSY and (again or answer.status_code in {429, 503})
+                # A server that is busy has done nothing, unless it says that it does not know; one that failed has, or
+                # has not.
+                unknown = answer.status_code not in _UNDONE or failure.details.get("outcome") == "unknown"
+                in_doubt |= unknown and answer.status_code in _BUSY and method not in _QUESTIONS
+                may = answer.status_code in _BUSY and (again or not in_doubt)
             if not may or left == 0:
-                raise failure
+                raise _doubtful(failure) if in_doubt and isinstance(failure, Unavailable) else failure
             # Chance keeps many who were turned away together from coming back together.
             self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             pause *= _GROWTH
@@ -309,12 +319,9 @@ class Line:
             status=answer.status_code,
         )
 
-    def _silent(self, error: Exception, *, unknown: bool) -> Unavailable:
-        hint = "Check that it runs, and HOLDFAST_URL."
-        if unknown:
-            hint = "What was asked for may have been done: look before you repeat it."
-        details = {"outcome": "unknown"} if unknown else {}
-        return Unavailable(f"{self.url} did not answer: {str(error) or type(error).__name__}", hint=hint, **details)
+    def _silent(self, error: Exception) -> Unavailable:
+        said = str(error) or type(error).__name__
+        return Unavailable(f"{self.url} did not answer: {said}", hint="Check that it runs, and HOLDFAST_URL.")
 
 
 def quoted(name: object) -> str:
@@ -327,6 +334,12 @@ def quoted(name: object) -> str:
         return quote(str(name), safe="")
     except UnicodeEncodeError as error:
         raise _no_name() from error
+
+
+def _doubtful(failure: Unavailable) -> Unavailable:
+    """The same where an attempt may have reached the server."""
+    hint = "What was asked for may have been done: look before you repeat it."
+    return Unavailable(failure.message, hint=hint, **{**failure.details, "outcome": "unknown"})
 
 
 def _no_name() -> UsageError:

@@ -1,6 +1,6 @@
 """Runs behind a Holdfast server: the same promises, asked for over HTTP."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -20,14 +20,18 @@ class HttpTracking:
 
     Args:
         line: to the server.
+        clock: gives the moment, in UTC: the time of points without one.
+        new_id: gives an id that nobody has had, for idempotency keys.
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
         self._line = line
+        self._clock = clock
+        self._new_id = new_id
 
-    def start_run(self, new: NewRun, actor: str) -> Run:
+    def start_run(self, new: NewRun, actor: str, *, key: str | None = None) -> Run:
         """See `Tracking.start_run`."""
-        said = self._line.send("POST", "/runs", documents.asked_run(new), actor=actor)
+        said = self._line.send("POST", "/runs", documents.asked_run(new), actor=actor, key=key or self._new_id())
         return documents.run(Reader(said, "run"))
 
     def log_params(self, run: str, params: Mapping[str, Json]) -> None:
@@ -44,9 +48,9 @@ class HttpTracking:
         """See `Tracking.log_points`."""
         given = list(islice(points, POINTS_MAX + 1))
         limits.check_count("points", len(given), POINTS_MAX)
-        said = [replace(one, value=limits.check_point(one)).to_json() for one in given]
-        # Not sent again when the answer is lost: a point that is logged twice stands twice in the history.
-        self._line.send("POST", f"{_run(run)}/points", {"points": said})
+        now = self._clock()  # told here, so that a point that is sent again is the same one
+        said = [replace(one, value=limits.check_point(one), time=one.time or now).to_json() for one in given]
+        self._add(run, "points", {"points": said})
 
     def history(self, run: str, metric: str) -> tuple[Point, ...]:
         """See `Tracking.history`."""
@@ -65,7 +69,8 @@ class HttpTracking:
 
     def finish_run(self, run: str, status: RunStatus, *, notes: str | None = None) -> Run:
         """See `Tracking.finish_run`."""
-        said = self._line.send("POST", f"{_run(run)}/finish", {"status": str(status), "notes": notes})
+        body: JsonObject = {"status": str(status), "notes": notes}
+        said = self._line.send("POST", f"{_run(run)}/finish", body, again=True)
         return documents.run(Reader(said, "run"))
 
     def run(self, run: str) -> Run:

@@ -23,9 +23,13 @@ class Tracking(Protocol):
     Every operation is all or nothing, and durable when it returns. Each may raise `Unavailable`, `NoSpace`,
     `IntegrityError` or `PermissionRefused`. Each that changes a run raises `NotFound` when there is no such run,
     `UsageError` when it has ended, and `TooLarge` past a limit.
+
+    Whoever got no answer may ask again. `start_run` knows the same request by its `key`, where it has one: the same key
+    again with the same request gives the run as it stands, and with another request it is a `UsageError`. Whatever else
+    changes a run is the same twice as once.
     """
 
-    def start_run(self, new: NewRun, actor: str) -> Run:
+    def start_run(self, new: NewRun, actor: str, *, key: str | None = None) -> Run:
         """Begins a run, with its first params and tags."""
 
     def log_params(self, run: str, params: Mapping[str, Json]) -> None:
@@ -41,7 +45,11 @@ class Tracking(Protocol):
         """Adds one point to each of these metrics."""
 
     def log_points(self, run: str, points: Iterable[Point]) -> None:
-        """Adds up to `POINTS_MAX` points, of any metrics, steps and times, all together or not at all."""
+        """Adds up to `POINTS_MAX` points, of any metrics, steps and times, all together or not at all.
+
+        A point is its metric, step, time and value: the same again changes nothing. One without a time has that of the
+        call.
+        """
 
     def history(self, run: str, metric: str) -> tuple[Point, ...]:
         """Every point of a metric by step, and within a step as they were logged; empty for an unknown metric."""
@@ -57,10 +65,10 @@ class Tracking(Protocol):
         """
 
     def finish_run(self, run: str, status: RunStatus, *, notes: str | None = None) -> Run:
-        """Ends a run for good; from now on the database refuses every change of it.
+        """Ends a run for good; from now on the database refuses every change of it. The same end again changes nothing.
 
         Raises:
-            UsageError: the status is `running`.
+            UsageError: the status is `running`, or the run has ended in another way.
         """
 
     def run(self, run: str) -> Run:

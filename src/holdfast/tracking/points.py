@@ -1,9 +1,11 @@
 """Points on their way into the database: the history, and beside it the last point of each metric."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, select, text
+
+from holdfast.tracking.tables import run_metrics, run_points
 
 __all__ = ["NewPoint", "add"]
 
@@ -31,6 +33,23 @@ _ADD_COLUMNS = text(f"INSERT INTO run_points (run, key, step, time, value) {_COL
 _KEEP_LAST_COLUMNS = text(f"INSERT INTO run_metrics (run, key, step, time, value) {_COLUMNS} {_KEEP}")
 
 
+_KEYS_AT_A_TIME = 500
+"""Names in one statement: below every database's limit of parameters."""
+
+_BEFORE_ALL = (-(2**63), "")
+"""Where a metric stands that has no point: before every step."""
+
+_LAST = select(run_metrics.c.key, run_metrics.c.step, run_metrics.c.time).where(
+    run_metrics.c.run == bindparam("run"), run_metrics.c.key.in_(bindparam("keys", expanding=True))
+)
+
+_BETWEEN = select(run_points.c.key, run_points.c.step, run_points.c.time, run_points.c.value).where(
+    run_points.c.run == bindparam("run"),
+    run_points.c.key.in_(bindparam("keys", expanding=True)),
+    run_points.c.step.between(bindparam("first"), bindparam("last")),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class NewPoint:
     """One point as its columns hold it; a value that is not a number is None."""
@@ -41,8 +60,9 @@ class NewPoint:
     value: float | None
 
 
-def add(connection: Connection, run: str, points: Sequence[NewPoint]) -> None:
-    """Adds the points in this order, to a run that lives and whose row is locked."""
+def add(connection: Connection, run: str, given: Sequence[NewPoint]) -> None:
+    """Adds the points in this order, but for those that are there, to a run that lives and whose row is locked."""
+    points = _fresh(connection, run, list(dict.fromkeys(given)))
     if not points:
         return
     last: dict[str, NewPoint] = {}
@@ -56,6 +76,28 @@ def add(connection: Connection, run: str, points: Sequence[NewPoint]) -> None:
     else:
         connection.exec_driver_sql(_ADD_POINTS, _rows(run, points))
         connection.exec_driver_sql(_KEEP_LAST, _rows(run, last.values()))
+
+
+def _fresh(connection: Connection, run: str, points: list[NewPoint]) -> list[NewPoint]:
+    """The points that are not there yet. What lies behind the last point of its metric cannot be: most need no look."""
+    last: dict[str, tuple[int, str]] = {}
+    for keys in _some({point.key for point in points}):
+        last |= {row.key: (row.step, row.time) for row in connection.execute(_LAST, {"run": run, "keys": keys})}
+    suspects = [point for point in points if (point.step, point.time) <= last.get(point.key, _BEFORE_ALL)]
+    if not suspects:
+        return points
+    steps = {"first": min(point.step for point in suspects), "last": max(point.step for point in suspects)}
+    there: set[NewPoint] = set()
+    for keys in _some({point.key for point in suspects}):
+        found = connection.execute(_BETWEEN, {"run": run, "keys": keys, **steps})
+        there.update(NewPoint(row.key, row.step, row.time, row.value) for row in found)
+    return [point for point in points if point not in there]
+
+
+def _some(keys: set[str]) -> Iterator[list[str]]:
+    ordered = sorted(keys)
+    for begin in range(0, len(ordered), _KEYS_AT_A_TIME):
+        yield ordered[begin : begin + _KEYS_AT_A_TIME]
 
 
 def _rows(run: str, points: Iterable[NewPoint]) -> list[tuple[object, ...]]:

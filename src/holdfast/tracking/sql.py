@@ -4,14 +4,15 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, bindparam, insert, select, text, update
 
 from holdfast.canonical import Json, encode, plain
 from holdfast.database.engine import Database
+from holdfast.database.insisting import insisted
 from holdfast.database.times import to_text
-from holdfast.digest import Digest
+from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.tracking import limits, reading
 from holdfast.tracking.grammar import parse_filter, parse_order
@@ -24,11 +25,22 @@ from holdfast.tracking.values import NewRun, Point, Run, RunInput, RunStatus
 
 __all__ = ["SqlTracking"]
 
+_T = TypeVar("_T")
+
+_ID_CHARACTERS = 32
+"""As long as other ids of runs: 128 bits, which nobody meets by chance."""
+
 _STATUS = select(runs.c.status).where(runs.c.id == bindparam("run"))
 
 # The row of the run is locked first by whoever changes the run, so that whoever logs to it, or ends it, takes turns:
 # what is read behind the lock is as the one before left it. SQLite has one writer anyway, and no such words.
 _STATUS_LOCKED = _STATUS.with_for_update(key_share=True)
+
+# Whoever begins a run on a server is alone with its id: the same request may be under way elsewhere.
+_ALONE = text("SELECT pg_advisory_xact_lock(:lock)")
+
+_LOCK_CHARACTERS = 15
+"""Of an id, as many as fit into the 64 bits of a lock with its sign."""
 
 _SET_TAG = text(
     "INSERT INTO run_tags (run, key, value, text) VALUES (:run, :key, :value, :text) "
@@ -57,36 +69,33 @@ class SqlTracking:
         self._clock = clock
         self._new_id = new_id
 
-    def start_run(self, new: NewRun, actor: str) -> Run:
+    def start_run(self, new: NewRun, actor: str, *, key: str | None = None) -> Run:
         """See `Tracking.start_run`."""
         if not actor:
             raise UsageError("nobody was named as the actor", hint="Say who runs it: every run carries a name.")
         limits.check_size("the name of who starts a run", len(actor), limits.NAME_CHARACTERS_MAX)
         limits.check_size("the name of a run", len(new.name), limits.NAME_CHARACTERS_MAX)
         limits.check_size("the notes of a run", len(new.notes), limits.NOTES_CHARACTERS_MAX)
-        run = self._new_id()
-        with self._database.change() as connection:
-            connection.execute(
-                insert(runs),
-                {
-                    "id": run,
-                    "model": None if new.model is None else str(new.model),
-                    "name": new.name,
-                    "status": str(RunStatus.RUNNING),
-                    "started_at": to_text(self._clock()),
-                    "actor": actor,
-                    "notes": new.notes,
-                },
-            )
-            _add_params(connection, run, new.params)
-            _set_tags(connection, run, new.tags)
-            return reading.one(connection, run)
+        limits.check_size("the idempotency key", len(key or ""), limits.KEY_CHARACTERS_MAX)
+        row = {
+            "id": self._new_id() if key is None else _id_of(key),
+            "model": None if new.model is None else str(new.model),
+            "name": new.name,
+            "status": str(RunStatus.RUNNING),
+            "started_at": to_text(self._clock()),
+            "actor": actor,
+            "notes": new.notes,
+        }
+        return self._changed(lambda connection: _start(connection, row, new))
 
     def log_params(self, run: str, params: Mapping[str, Json]) -> None:
         """See `Tracking.log_params`."""
-        with self._database.change() as connection:
+
+        def work(connection: Connection) -> None:
             _require_running(connection, run)
             _add_params(connection, run, params)
+
+        self._changed(work)
 
     def log_metrics(
         self, run: str, values: Mapping[str, float], *, step: int = 0, time: datetime | None = None
@@ -100,9 +109,12 @@ class SqlTracking:
         limits.check_count("points", len(given), POINTS_MAX)
         now = to_text(self._clock())
         fresh = [_point(point, now) for point in given]
-        with self._database.change() as connection:
+
+        def work(connection: Connection) -> None:
             _require_running(connection, run)
             add_points(connection, run, fresh)
+
+        self._changed(work)
 
     def history(self, run: str, metric: str) -> tuple[Point, ...]:
         """See `Tracking.history`."""
@@ -114,9 +126,12 @@ class SqlTracking:
 
     def set_tags(self, run: str, tags: Mapping[str, str]) -> None:
         """See `Tracking.set_tags`."""
-        with self._database.change() as connection:
+
+        def work(connection: Connection) -> None:
             _require_running(connection, run)
             _set_tags(connection, run, tags)
+
+        self._changed(work)
 
     def log_inputs(self, run: str, inputs: Iterable[RunInput]) -> None:
         """See `Tracking.log_inputs`."""
@@ -124,22 +139,31 @@ class SqlTracking:
         limits.check_count("inputs", len(given), limits.KEYS_MAX)
         for one in given:
             limits.check_input(one)
-        with self._database.change() as connection:
+
+        def work(connection: Connection) -> None:
             _require_running(connection, run)
             _add_inputs(connection, run, given)
+
+        self._changed(work)
 
     def finish_run(self, run: str, status: RunStatus, *, notes: str | None = None) -> Run:
         """See `Tracking.finish_run`."""
         if status is RunStatus.RUNNING:
             raise UsageError("a run cannot end as running", hint="Say finished, failed or killed.")
         limits.check_size("the notes of a run", len(notes or ""), limits.NOTES_CHARACTERS_MAX)
-        with self._database.change() as connection:
-            _require_running(connection, run)
-            change: dict[str, str] = {"status": str(status), "finished_at": to_text(self._clock())}
-            if notes is not None:
-                change["notes"] = notes
-            connection.execute(update(runs).where(runs.c.id == run).values(change))
-            return reading.one(connection, run)
+        change: dict[str, str] = {"status": str(status), "finished_at": to_text(self._clock())}
+        if notes is not None:
+            change["notes"] = notes
+        return self._changed(lambda connection: _finish(connection, run, change))
+
+    def _changed(self, work: Callable[[Connection], _T]) -> _T:
+        """What the work gives, which is done again when the answer to its commit was lost: twice is as good as once."""
+
+        def once() -> _T:
+            with self._database.change() as connection:
+                return work(connection)
+
+        return insisted(once)
 
     def run(self, run: str) -> Run:
         """See `Tracking.run`."""
@@ -160,6 +184,49 @@ class SqlTracking:
         with self._database.view() as connection:
             rows = [*connection.execute(_INPUT_DIGESTS), *connection.execute(_TAG_DIGESTS)]
         return tuple(sorted((run, Digest.parse(digest)) for run, digest in {tuple(row) for row in rows}))
+
+
+def _id_of(key: str) -> str:
+    """The id of the run that a key begins: the run itself is what tells that it has begun."""
+    return hash_bytes(f"holdfast run\n{key}".encode()).hex[:_ID_CHARACTERS]
+
+
+def _start(connection: Connection, row: Mapping[str, str | None], new: NewRun) -> Run:
+    """Begins the run of this row, or finds it begun by the same request, as far as nothing can have changed it since.
+
+    Raises:
+        UsageError: it was begun by another request.
+    """
+    id_ = str(row["id"])
+    if connection.dialect.name == "postgresql":
+        lock = int(hash_bytes(id_.encode()).hex[:_LOCK_CHARACTERS], 16)
+        connection.execute(_ALONE, {"lock": lock})
+    if connection.execute(_STATUS, {"run": id_}).one_or_none() is not None:
+        there = reading.one(connection, id_)
+        before = (None if there.model is None else str(there.model), there.name, there.actor)
+        params = {key: plain(value) for key, value in new.params.items()}
+        if before != (row["model"], row["name"], row["actor"]) or not params.items() <= there.params.items():
+            raise UsageError(
+                f"the idempotency key belongs to another request, the run {id_}",
+                hint="Take a new key for a new request.",
+                run=id_,
+            )
+        return there
+    connection.execute(insert(runs), row)
+    _add_params(connection, id_, new.params)
+    _set_tags(connection, id_, new.tags)
+    return reading.one(connection, id_)
+
+
+def _finish(connection: Connection, run: str, change: Mapping[str, str]) -> Run:
+    """Ends a run, or finds it ended so."""
+    if _require(connection, run, _STATUS_LOCKED) == change["status"]:
+        there = reading.one(connection, run)
+        if there.notes == change.get("notes", there.notes):
+            return there
+    _require_running(connection, run)
+    connection.execute(update(runs).where(runs.c.id == run).values(change))
+    return reading.one(connection, run)
 
 
 def _require(connection: Connection, run: str, statement: Select[*tuple[Any, ...]] = _STATUS) -> str:

@@ -22,6 +22,7 @@ HTTP_STATUS: dict[str, int] = {
     "stage_moved": 409,
     "approval_required": 403,
     "integrity": 500,
+    "wrong_bytes": 422,
     "already_exists": 409,
     "too_large": 413,
     "unavailable": 503,

@@ -149,18 +149,17 @@ class Project(AbstractContextManager["Project"]):
 
     @cached_property
     def logbook(self) -> "Logbook":
-        """The log with its key; unlike `registry` it opens a log that is not what was seen of it, to say so.
+        """The log with what signs it; unlike `registry` it opens a log that is not what was seen of it, to say so.
 
         Raises:
             As `registry`.
         """
-        if isinstance(self.names, Line):
-            raise UsageError(
-                "the server keeps the log and its key",
-                hint="Run this where the server runs. Every command here holds the log against what was seen of it.",
-            )
         from holdfast.upkeep.audit.logbook import Logbook
 
+        if isinstance(self.names, Line):
+            from holdfast.registry.http import HttpRegistry
+
+            return Logbook.behind(self.settings, HttpRegistry(self.names, new_id))
         return Logbook.of(self.settings, self.unwatched)
 
     @cached_property
@@ -173,7 +172,7 @@ class Project(AbstractContextManager["Project"]):
         if isinstance(self.names, Line):
             from holdfast.tracking.http import HttpTracking
 
-            return HttpTracking(self.names)
+            return HttpTracking(self.names, utc_now, new_id)
         from holdfast.tracking.sql import SqlTracking
 
         return SqlTracking(self.names.database(), utc_now, new_id)
@@ -289,7 +288,10 @@ def create_project(folder: Path, log_name: str | None = None) -> Settings:
     make_home(settings)
     if settings.url is None:
         with open_project(settings) as project:
-            project.logbook.begin(log_name)
+            project.unwatched.heads()
+        from holdfast.upkeep.audit.logbook import Logbook
+
+        Logbook.begin(settings, log_name)
     if not settings.policy_path.exists():
         with refusing(settings.policy_path):
             settings.policy_path.write_text(POLICY_STUB, encoding="utf-8")

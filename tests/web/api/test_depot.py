@@ -9,7 +9,7 @@ import pytest
 from blake3 import blake3
 
 from holdfast.digest import hash_bytes
-from holdfast.errors import IntegrityError, NotFound, PermissionRefused, TooLarge, UsageError
+from holdfast.errors import IntegrityError, NotFound, PermissionRefused, TooLarge, UsageError, WrongBytes
 from holdfast.names import ModelName
 from holdfast.registry import NewVersion
 from holdfast.registry.http import HttpRegistry
@@ -47,6 +47,29 @@ def test_a_file_is_kept_only_under_the_name_of_its_bytes(files: ServiceTransport
     assert [path for path in kept.root.rglob("*") if path.is_file()] == [kept.root / "config.json"]
     assert files.create(key, b"right")
     assert files.read(key, bytes_max=5) == b"right"
+
+
+def test_bytes_under_another_name_are_the_senders_fault_and_damaged_ones_are_not(
+    files: ServiceTransport, registry: HttpRegistry, kept: LocalStore, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (exact(b"right"), f"packs/ab/ab{62 * '0'}", f"index/{64 * '0'}"):
+        answer = httpx.put(f"{url}/api/v1/store/files/{name}", content=b"wrong")
+        said = answer.json()["error"]
+        assert (answer.status_code, said["code"], said["key"]) == (422, "wrong_bytes", name)
+        assert said["hint"]
+    with pytest.raises(WrongBytes):
+        files.create(exact(b"right"), b"wrong")
+    assert not caplog.records
+    digest = hash_bytes(b"a manifest")
+    files.create(exact(b"a manifest"), b"a manifest")
+    path = kept.root / exact(b"a manifest")
+    path.chmod(0o644)
+    path.write_bytes(b"b manifest")
+    registry.ensure_model(ModelName("churn"), "ana")
+    asked = {"digest": str(digest), "complete": True}
+    answer = httpx.post(f"{url}/api/v1/models/churn/versions", json=asked)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "integrity")
+    assert [record.name for record in caplog.records] == ["holdfast.server"]
 
 
 @pytest.mark.parametrize(

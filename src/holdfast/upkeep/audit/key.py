@@ -10,9 +10,10 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from holdfast.config import Settings
 from holdfast.errors import IntegrityError, NotFound, UsageError
@@ -21,7 +22,7 @@ from holdfast.registry.merkle import Head
 from holdfast.registry.provable import ProvableRegistry
 from holdfast.store.disk import place, refusing
 
-__all__ = ["LogKey", "not_as_seen", "require_name"]
+__all__ = ["LogKey", "LogSigner", "not_as_seen", "opened_by", "require_name"]
 
 _SEED_BYTES = 32
 _NAME_CHARACTERS_MAX = 255
@@ -33,6 +34,40 @@ _NAME_BEGIN = 200
 _SUFFIX = re.compile(r"-[0-9a-f]{8}\Z")
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.-]+")
+
+
+class LogSigner(Protocol):
+    """What signs a log, wherever its private key is."""
+
+    def origin(self) -> str:
+        """The name of the log."""
+
+    def verifiers(self) -> tuple[VerifierKey, ...]:
+        """The public key, and behind it those that the log had before."""
+
+    def open(self, note: bytes) -> Checkpoint:
+        """The checkpoint in a note that this log signed.
+
+        Raises:
+            UnsupportedFormat: no signed checkpoint.
+            IntegrityError: not signed by this log.
+        """
+
+    def signed(self) -> Checkpoint | None:
+        """What was signed last, as far as it is known here."""
+
+    def sign(self, registry: ProvableRegistry) -> bytes:
+        """The signed checkpoint of the log as it stands.
+
+        Raises:
+            IntegrityError: the log is not what was signed before.
+        """
+
+    def has_changed(self) -> bool:
+        """Whether it is another key than was known."""
+
+    def renew(self) -> VerifierKey:
+        """Another key from now on; where a server signs, the one that it has."""
 
 
 class LogKey:
@@ -79,9 +114,7 @@ class LogKey:
             UnsupportedFormat: no signed checkpoint.
             IntegrityError: not signed by this log.
         """
-        ours, *retired = self.verifiers()
-        name = Checkpoint.parse(note.decode(errors="replace")).origin
-        return next((key for key in retired if key.name == name), ours).open(note)
+        return opened_by(self.verifiers(), note)
 
     def signed(self) -> Checkpoint | None:
         """What was signed last; None when nothing was.
@@ -109,6 +142,10 @@ class LogKey:
                 note = signer.sign(Checkpoint(signer.name, head).text())
                 self._write("signed", 0o644, note)
             return note
+
+    def has_changed(self) -> bool:
+        """Whether it is another one than was known: never without `renew`."""
+        return False
 
     def renew(self) -> VerifierKey:
         """Another key under another name: for a log that is no longer what was signed with this one."""
@@ -158,6 +195,18 @@ class LogKey:
 
     def _write(self, name: str, mode: int, data: bytes) -> None:
         place(self._folder / name, mode, lambda file: file.write(data))
+
+
+def opened_by(keys: Sequence[VerifierKey], note: bytes) -> Checkpoint:
+    """The checkpoint in a note, if the first of the keys has signed it, or one of those behind it under its own name.
+
+    Raises:
+        UnsupportedFormat: no signed checkpoint.
+        IntegrityError: not signed by them.
+    """
+    ours, *retired = keys
+    name = Checkpoint.parse(note.decode(errors="replace")).origin
+    return next((key for key in retired if key.name == name), ours).open(note)
 
 
 def require_name(name: str | None) -> None:

@@ -7,14 +7,15 @@ from pathlib import Path
 from holdfast.canonical import JsonObject, encode
 from holdfast.config import Settings
 from holdfast.digest import hash_bytes
-from holdfast.errors import NotFound, UsageError
+from holdfast.errors import IntegrityError, NotFound, UsageError
 from holdfast.registry.actions import Action
 from holdfast.registry.checkpoints import Checkpoint
 from holdfast.registry.merkle import Head
 from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.provable import ProvableRegistry
 from holdfast.registry.records import Audit, Event, NewEvent
-from holdfast.upkeep.audit.key import LogKey
+from holdfast.upkeep.audit.elsewhere import ServerKey, SignedLog, proven
+from holdfast.upkeep.audit.key import LogKey, LogSigner
 from holdfast.upkeep.audit.memory import Memory, Watch
 
 __all__ = ["EXPORT_FORMAT", "EXPORT_VERSION", "OFFLINE", "Compared", "Logbook", "Verified", "read_note"]
@@ -80,11 +81,11 @@ class Logbook:
 
     Args:
         registry: whose log it is; opened without asking what was seen of it.
-        key: signs it.
+        key: signs it, here or on the server that keeps it.
         memory: what this user saw of it.
     """
 
-    def __init__(self, registry: ProvableRegistry, key: LogKey, memory: Memory) -> None:
+    def __init__(self, registry: ProvableRegistry, key: LogSigner, memory: Memory) -> None:
         self.registry = registry
         self.key = key
         self.memory = memory
@@ -95,14 +96,21 @@ class Logbook:
         """The log of a project."""
         return cls(registry, LogKey.of(settings), Memory.of(settings))
 
-    def begin(self, name: str | None = None) -> None:
-        """Gives a new log its key and its name, and forgets what another one was that stood here before.
+    @staticmethod
+    def begin(settings: Settings, name: str | None = None) -> None:
+        """Gives a new project's log its key and its name, and forgets what another one was that stood here before.
 
         Raises:
             UsageError: no name for a log.
         """
-        self.memory.forget()
-        self.key.make(name)
+        Memory.of(settings).forget()
+        LogKey.of(settings).make(name)
+
+    @classmethod
+    def behind(cls, settings: Settings, log: SignedLog) -> "Logbook":
+        """The log that a server keeps, for somebody who asks it."""
+        memory = Memory.of(settings)
+        return cls(log, ServerKey(log, memory), memory)
 
     def checkpoint(self) -> bytes:
         """The signed checkpoint of the log as it stands.
@@ -129,7 +137,10 @@ class Logbook:
         if (signed := self.key.signed()) is not None:
             known.append(("signed", signed))
         known += [(name, self.key.open(note)) for name, note in notes]
-        audit = self.registry.audit_verify([one.head for _, one in known])
+        heads = [one.head for _, one in known]
+        audit = self.registry.audit_verify(heads)
+        if isinstance(self.key, ServerKey):
+            audit = proven(audit, self.registry, heads)
         if audit.ok:
             self.memory.keep(Checkpoint(self.key.origin(), Head(audit.size, audit.root)))
         return Verified(audit, tuple(Compared(name, one, one.head not in audit.unlike) for name, one in known))
@@ -139,20 +150,28 @@ class Logbook:
 
         Raises:
             NotFound: no such event.
-            IntegrityError: as `checkpoint`.
+            IntegrityError: as `checkpoint`, or it does not prove it.
         """
         note = self.checkpoint()
-        return self.registry.prove(index, Checkpoint.parse(note.decode()).head.size), note
+        head = Checkpoint.parse(note.decode()).head
+        found = self.registry.prove(index, head.size)
+        if (found.index, found.head) != (index, head) or not found.holds():
+            raise _proves_nothing(f"event {index} is in the log")
+        return found, note
 
     def prove_growth(self, since: int) -> tuple[Consistency, bytes]:
         """That the log begins with what it was with `since` events, and the signed checkpoint of what it is.
 
         Raises:
             NotFound: the log does not have so many events.
-            IntegrityError: as `checkpoint`.
+            IntegrityError: as `checkpoint`, or it does not prove it.
         """
         note = self.checkpoint()
-        return self.registry.prove_growth(since, Checkpoint.parse(note.decode()).head.size), note
+        head = Checkpoint.parse(note.decode()).head
+        found = self.registry.prove_growth(since, head.size)
+        if (found.old.size, found.new) != (since, head) or not found.holds():
+            raise _proves_nothing(f"the log begins with its first {since} events")
+        return found, note
 
     def export(self, since: int = 0) -> Iterator[bytes]:
         """The events from `since` on in the form of docs/FORMAT.md, line after line, then a signed checkpoint.
@@ -179,7 +198,8 @@ class Logbook:
         """Goes on with a log that is not what was seen of it, such as one restored from a backup.
 
         That it was accepted, by whom and why, and what had been seen, becomes an event. The log gets another key and
-        another name: under the old ones it would contradict what they may have signed.
+        another name: under the old ones it would contradict what they may have signed. Where a server signs, the key
+        that it has now is taken for the right one.
 
         Raises:
             UsageError: no reason, or the log is what was seen of it.
@@ -191,15 +211,21 @@ class Logbook:
         known = [one for one in (seen, signed) if one is not None]
         head, earlier = self.registry.heads([one.head.size for one in known])
         unlike = [one for one in known if earlier.get(one.head.size) != one.head]
-        if not unlike:
+        if not unlike and not self.key.has_changed():
             raise UsageError("the log begins with all that was seen of it", hint="There is nothing to accept.")
-        found = Checkpoint(unlike[0].origin, head)
         renewed = self.key.renew()
+        found = Checkpoint(unlike[0].origin if unlike else renewed.name, head)
         details = {"seen": [one.text() for one in unlike], "found": found.text(), "key": str(renewed)}
         event = self.registry.record(NewEvent(Action.LOG_ACCEPT, reason=reason, details=details), actor)
         now, _ = self.registry.heads()
         self.memory.replace(Checkpoint(renewed.name, now))
         return event
+
+
+def _proves_nothing(what: str) -> IntegrityError:
+    return IntegrityError(
+        f"the proof that {what} does not lead to the signed checkpoint", hint="Look at the log: holdfast audit verify"
+    )
 
 
 def read_note(path: Path) -> tuple[str, bytes]:

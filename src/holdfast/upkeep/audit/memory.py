@@ -1,6 +1,7 @@
 """What this user last saw of a log, kept where nobody who can write to its database has any business.
 
     ~/.local/state/holdfast/logs/<64 digits>        the text of a checkpoint
+    ~/.local/state/holdfast/logs/<64 digits>.key    the public key of a log that a server signs
 
 One file for each registry. It is only ever replaced by what a longer log was, and so says at the next look whether the
 log still begins with what it was. A memory that cannot be kept (no home, a read-only disk) stops nobody from working.
@@ -61,6 +62,20 @@ class Memory:
     def replace(self, seen: Checkpoint) -> bool:
         """Remembers it, whatever was seen before."""
         return self._write(seen, only_longer=False)
+
+    def key(self) -> str | None:
+        """The public key that a server had when it was first asked; None when it was not, or nobody knows."""
+        try:
+            return None if self.path is None else self.path.with_suffix(".key").read_text(encoding="utf-8").strip()
+        except OSError:
+            return None
+
+    def keep_key(self, key: str) -> None:
+        """Remembers a server's public key, where anything can be remembered."""
+        if self.path is not None:
+            path = self.path.with_suffix(".key")
+            with suppress(OSError, HoldfastError), self._turn(self.path):
+                place(path, 0o600, lambda file: file.write(f"{key}\n".encode()))
 
     def forget(self) -> None:
         """For a registry that begins anew at the same place."""

@@ -13,7 +13,7 @@ from typing import NoReturn
 from blake3 import blake3
 
 from holdfast.digest import Digest
-from holdfast.errors import HoldfastError, IntegrityError, NotFound, PermissionRefused, TooLarge, UsageError
+from holdfast.errors import IntegrityError, NotFound, PermissionRefused, TooLarge, UsageError, WrongBytes
 from holdfast.manifest import Manifest
 from holdfast.registry import Facts
 from holdfast.runtime.facts import read_facts
@@ -104,7 +104,7 @@ class Depot:
         """Take a file in; False when one of that name is there, which is then as it was.
 
         Raises:
-            IntegrityError: the bytes are not what the name says; nothing was kept.
+            WrongBytes: the bytes are not what the name says; nothing was kept.
             TooLarge: past what a file of this kind may have.
             NotFound: an index file that lists what is not here.
         """
@@ -216,9 +216,12 @@ def _absent(key: str) -> NoReturn:
     raise NotFound(f"{key} is not in this store", hint="Send it first.", key=key)
 
 
-def _other_bytes(key: str, found: str) -> HoldfastError:
-    return IntegrityError(
-        f"what was sent as {key} hashes to {found}; it was not kept", hint="Send it again.", key=key, found=found
+def _other_bytes(key: str, found: str) -> WrongBytes:
+    return WrongBytes(
+        f"what was sent as {key} hashes to {found}; it was not kept",
+        hint="Send it again, whole: a file is named by its bytes.",
+        key=key,
+        found=found,
     )
 
 

@@ -17,6 +17,7 @@ from holdfast.registry.provable import ProvableRegistry
 from holdfast.registry.webhooks import Webhooks
 from holdfast.service.line import KEY_HEADER
 from holdfast.tracking import Tracking
+from holdfast.upkeep.audit.key import LogSigner
 from holdfast.web.answers import answer
 from holdfast.web.api.caller import Caller, caller_of
 from holdfast.web.api.depot import Depot
@@ -26,7 +27,7 @@ from holdfast.web.api.watch import Watch
 from holdfast.web.oidc import Provider
 from holdfast.webhooks.delivering import Deliverer
 
-__all__ = ["Actor", "Around", "Bytes", "Desk", "Here", "Key", "Who", "action_of", "answer", "refusals"]
+__all__ = ["Actor", "Around", "Bytes", "Desk", "Here", "Key", "Signer", "Who", "action_of", "answer", "refusals"]
 
 _T = TypeVar("_T")
 
@@ -45,6 +46,7 @@ class Around:
         webhooks: for administrators; None where there are none.
         deliverer: tells them of events, as long as the application runs.
         census: counts what the database holds.
+        signer: signs the log; None where nobody does.
         meters: count requests.
         metrics_port: where they are read, if not where everything else is asked.
         access: who people are; None where nobody is asked.
@@ -54,6 +56,7 @@ class Around:
     webhooks: Webhooks | None = None
     deliverer: Deliverer | None = None
     census: Callable[[], Census] | None = None
+    signer: LogSigner | None = None
     meters: Meters = field(default_factory=Meters)
     metrics_port: int | None = None
     access: Doors | None = None
@@ -86,6 +89,7 @@ class Desk:
         self.access = around.access
         self.provider = around.provider
         self._owners: dict[str, tuple[ModelName | None, str]] = {}
+        self.signer = around.signer
         self.watch = Watch(self._last_event)
         self.streams = 0
 
@@ -151,6 +155,12 @@ async def _who(request: Request) -> Caller:
     return caller_of(request)
 
 
+async def _signer(desk: Annotated[Desk, Depends(_desk)]) -> LogSigner:
+    if desk.signer is None:
+        raise NotFound("this server has no key of the log", hint="Ask the one that does.")
+    return desk.signer
+
+
 async def _actor(request: Request) -> str:
     return caller_of(request).name
 
@@ -163,6 +173,9 @@ Bytes = Annotated[Depot, Depends(_bytes)]
 
 Who = Annotated[Caller, Depends(_who)]
 """Who asks, and what they may."""
+
+Signer = Annotated[LogSigner, Depends(_signer)]
+"""What signs the log."""
 
 Actor = Annotated[str, Depends(_actor)]
 """The name of who asks: as their token proves it, or as they say where the server asks nobody."""

@@ -14,7 +14,7 @@ from holdfast.errors import PermissionRefused, UnsupportedFormat, UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import EVENTS_MAX, Meaning, NewApproval, NewEvent, NewVerdict, documents
 from holdfast.web.api import schemas
-from holdfast.web.api.desk import Actor, Here, Who, action_of, answer, refusals
+from holdfast.web.api.desk import Actor, Here, Key, Who, action_of, answer, refusals
 from holdfast.web.api.lines import ModelText, StageText
 from holdfast.web.api.needs import Concern, needs
 
@@ -57,7 +57,7 @@ async def log(
 @routes.post(
     "/events", response_model=schemas.Event, status_code=201, dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL_SAID)]
 )
-async def record(desk: Here, actor: Actor, new: schemas.NewEvent) -> Response:
+async def record(desk: Here, actor: Actor, new: schemas.NewEvent, key: Key = None) -> Response:
     """Write down what changed nothing but the log."""
     asked = NewEvent(
         action=action_of(new.action),
@@ -69,7 +69,7 @@ async def record(desk: Here, actor: Actor, new: schemas.NewEvent) -> Response:
         verdict=_digest(new.verdict),
         details=new.details,
     )
-    return answer((await desk.ask(lambda: desk.registry.record(asked, actor))).to_json(), 201)
+    return answer((await desk.ask(lambda: desk.registry.record(asked, actor, key=key))).to_json(), 201)
 
 
 @routes.get("/models/{model}/live", response_model=schemas.Live, dependencies=[needs(Role.VIEWER, Concern.MODEL)])
@@ -85,8 +85,10 @@ async def live(desk: Here, model: ModelText, at: MomentQuery = None) -> Response
     status_code=201,
     dependencies=[needs(Role.APPROVER, Concern.JUDGED)],
 )
-async def approve(desk: Here, who: Who, model: ModelText, number: NumberPath, new: schemas.NewApproval) -> Response:
-    """Write down a judgement of a version for a stage; a service has none."""
+async def approve(
+    desk: Here, who: Who, model: ModelText, *, number: NumberPath, new: schemas.NewApproval, key: Key = None
+) -> Response:
+    """Write down a judgement of a version for a stage."""
     if who.is_service:
         raise PermissionRefused(f"{who.name} is a service, and a machine approves nothing", hint="A person approves.")
     asked = NewApproval(
@@ -98,7 +100,7 @@ async def approve(desk: Here, who: Who, model: ModelText, number: NumberPath, ne
         reason=new.reason,
         verdict=_digest(new.verdict),
     )
-    return answer((await desk.ask(lambda: desk.registry.approve(asked, who.name))).to_json(), 201)
+    return answer((await desk.ask(lambda: desk.registry.approve(asked, who.name, key=key))).to_json(), 201)
 
 
 @routes.get(

@@ -11,7 +11,7 @@ from holdfast.digest import Digest
 from holdfast.names import Reference
 from holdfast.registry import NewArchive
 from holdfast.web.api import schemas_of_keeping as schemas
-from holdfast.web.api.desk import Actor, Here, Who, answer, refusals
+from holdfast.web.api.desk import Actor, Here, Key, Who, answer, refusals
 from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["routes"]
@@ -30,16 +30,18 @@ async def holds(desk: Here, who: Who) -> Response:
 @routes.post(
     "/holds", response_model=schemas.Hold, status_code=201, dependencies=[needs(Role.CONTRIBUTOR, Concern.VERSION_SAID)]
 )
-async def hold(desk: Here, actor: Actor, new: schemas.NewHold) -> Response:
+async def hold(desk: Here, actor: Actor, new: schemas.NewHold, key: Key = None) -> Response:
     """Keep a version or a snapshot, with all that it needs, until the hold is lifted."""
     what = _named(new.what)
-    return answer((await desk.ask(lambda: desk.registry.hold(what, new.reason, actor))).to_json(), 201)
+    return answer((await desk.ask(lambda: desk.registry.hold(what, new.reason, actor, key=key))).to_json(), 201)
 
 
 @routes.post("/holds/{hold}/lift", response_model=schemas.Hold, dependencies=[needs(Role.CONTRIBUTOR, Concern.PROJECT)])
-async def lift(desk: Here, actor: Actor, hold: Annotated[int, Path(ge=0, le=2**53 - 1)], why: schemas.Why) -> Response:
+async def lift(
+    desk: Here, actor: Actor, hold: Annotated[int, Path(ge=0, le=2**53 - 1)], why: schemas.Why, key: Key = None
+) -> Response:
     """Take a hold back."""
-    return answer((await desk.ask(lambda: desk.registry.lift(hold, why.reason, actor))).to_json())
+    return answer((await desk.ask(lambda: desk.registry.lift(hold, why.reason, actor, key=key))).to_json())
 
 
 @routes.get("/archives", response_model=schemas.Archives, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
@@ -55,7 +57,7 @@ async def archives(desk: Here, who: Who) -> Response:
     status_code=201,
     dependencies=[needs(Role.CONTRIBUTOR, Concern.PROJECT)],
 )
-async def archive(desk: Here, actor: Actor, new: schemas.NewArchive) -> Response:
+async def archive(desk: Here, actor: Actor, new: schemas.NewArchive, key: Key = None) -> Response:
     """Write down that a remote holds all of a version or a snapshot, so that its bytes need not be at hand."""
     asked = NewArchive(
         what=_named(new.what),
@@ -66,7 +68,7 @@ async def archive(desk: Here, actor: Actor, new: schemas.NewArchive) -> Response
         reason=new.reason,
         expect=new.expect,
     )
-    return answer((await desk.ask(lambda: desk.registry.archive(asked, actor))).to_json(), 201)
+    return answer((await desk.ask(lambda: desk.registry.archive(asked, actor, key=key))).to_json(), 201)
 
 
 @routes.get("/restores", response_model=schemas.Restores, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
@@ -82,10 +84,10 @@ async def restores(desk: Here) -> Response:
     status_code=201,
     dependencies=[needs(Role.CONTRIBUTOR, Concern.PROJECT)],
 )
-async def restore(desk: Here, actor: Actor, new: schemas.NewRestore) -> Response:
+async def restore(desk: Here, actor: Actor, new: schemas.NewRestore, key: Key = None) -> Response:
     """Write down that the bytes of what was archived are at hand again; the archives that this ends."""
     digest = Digest.parse(new.digest)
-    ended = await desk.ask(lambda: desk.registry.restore(digest, new.remote, actor, new.reason))
+    ended = await desk.ask(lambda: desk.registry.restore(digest, new.remote, actor, new.reason, key=key))
     return answer({"archives": [one.to_json() for one in ended]}, 201)
 
 

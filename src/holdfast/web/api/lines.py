@@ -45,18 +45,23 @@ async def models(desk: Here, who: Who, after: After = None, limit: Limit = PAGE_
 @routes.post(
     "/models", response_model=schemas.Model, status_code=201, dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL_SAID)]
 )
-async def create_model(desk: Here, actor: Actor, new: schemas.NewModel) -> Response:
+async def create_model(desk: Here, actor: Actor, new: schemas.NewModel, key: Key = None) -> Response:
     """Begin a line of versions."""
     name, stages = ModelName(new.model), [*map(StageName, new.stages)]
-    made = await desk.ask(lambda: desk.registry.create_model(name, actor, description=new.description, stages=stages))
+    made = await desk.ask(
+        lambda: desk.registry.create_model(name, actor, description=new.description, stages=stages, key=key)
+    )
     return answer(made.to_json(), 201)
 
 
 @routes.put("/models/{model}", response_model=schemas.Model, dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL)])
-async def ensure_model(desk: Here, actor: Actor, model: ModelText, wanted: schemas.WantedModel) -> Response:
+async def ensure_model(
+    desk: Here, actor: Actor, model: ModelText, wanted: schemas.WantedModel, key: Key = None
+) -> Response:
     """Begin a line of versions, unless it is there."""
     name, stages = ModelName(model), [*map(StageName, wanted.stages)]
-    return answer((await desk.ask(lambda: desk.registry.ensure_model(name, actor, stages=stages))).to_json())
+    found = await desk.ask(lambda: desk.registry.ensure_model(name, actor, stages=stages, key=key))
+    return answer(found.to_json())
 
 
 @routes.get("/versions", response_model=schemas.Versions, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
@@ -79,13 +84,15 @@ async def versions(desk: Here, who: Who, model: ModelText, after: After = None, 
     status_code=201,
     dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL)],
 )
-async def register(desk: Here, actor: Actor, model: ModelText, new: schemas.RegisteredVersion) -> Response:
+async def register(
+    desk: Here, actor: Actor, model: ModelText, new: schemas.RegisteredVersion, key: Key = None
+) -> Response:
     """Give a digest the next number; its bytes must be in the store before."""
     asked, action = _new_version(model, new), action_of(new.action)
 
     def register_whole() -> Version:
         with desk.whole(asked) as whole:
-            return desk.registry.register(whole, actor, new.reason, action=action)
+            return desk.registry.register(whole, actor, new.reason, action=action, key=key)
 
     return answer((await desk.ask(register_whole)).to_json(), 201)
 
@@ -96,14 +103,14 @@ async def register(desk: Here, actor: Actor, model: ModelText, new: schemas.Regi
     dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL)],
 )
 async def import_version(
-    desk: Here, actor: Actor, model: ModelText, number: schemas.Number, new: schemas.ImportedVersion
+    desk: Here, actor: Actor, model: ModelText, *, number: schemas.Number, new: schemas.ImportedVersion, key: Key = None
 ) -> Response:
     """Take in a version under the number that another registry gave it."""
-    asked = _new_version(model, new)
+    asked, place = _new_version(model, new), VersionNumber(number)
 
     def import_whole() -> Version:
         with desk.whole(asked) as whole:
-            return desk.registry.import_version(whole, VersionNumber(number), actor, new.reason, origin=new.origin)
+            return desk.registry.import_version(whole, place, actor, new.reason, origin=new.origin, key=key)
 
     return answer((await desk.ask(import_whole)).to_json())
 
@@ -134,10 +141,11 @@ async def stages(desk: Here, model: ModelText) -> Response:
     status_code=201,
     dependencies=[needs(Role.CONTRIBUTOR, Concern.MODEL)],
 )
-async def define_stage(desk: Here, actor: Actor, model: ModelText, new: schemas.NewStage) -> Response:
+async def define_stage(desk: Here, actor: Actor, model: ModelText, new: schemas.NewStage, key: Key = None) -> Response:
     """Add an empty stage to a model."""
     name, stage = ModelName(model), StageName(new.stage)
-    return answer((await desk.ask(lambda: desk.registry.define_stage(name, stage, actor))).to_json(), 201)
+    made = await desk.ask(lambda: desk.registry.define_stage(name, stage, actor, key=key))
+    return answer(made.to_json(), 201)
 
 
 @routes.get(

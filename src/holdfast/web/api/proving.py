@@ -10,7 +10,7 @@ from holdfast.access import Role
 from holdfast.canonical import Reader
 from holdfast.registry import documents
 from holdfast.web.api import schemas_of_proofs as schemas
-from holdfast.web.api.desk import Here, answer, refusals
+from holdfast.web.api.desk import Here, Signer, answer, refusals
 from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["BODIES_MAX", "routes"]
@@ -49,6 +49,22 @@ async def prove(desk: Here, index: Annotated[int, Path(ge=0, le=2**53 - 1)], siz
 async def prove_growth(desk: Here, since: Annotated[int, Query(ge=0, le=2**53 - 1)], size: Size = None) -> Response:
     """That the log begins with what it was."""
     return answer((await desk.ask(lambda: desk.registry.prove_growth(since, size))).to_json())
+
+
+@routes.get(
+    "/log/checkpoint", response_model=schemas.SignedCheckpoint, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)]
+)
+async def checkpoint(desk: Here, signer: Signer) -> Response:
+    """What the log is now, signed by this server's key of the log."""
+    note = await desk.ask(lambda: signer.sign(desk.registry))
+    return answer({"checkpoint": note.decode()})
+
+
+@routes.get("/log/key", response_model=schemas.LogKey, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
+async def key(desk: Here, signer: Signer) -> Response:
+    """The public key that checkpoints are signed with, and those that the log had before."""
+    found, *retired = await desk.ask(signer.verifiers)
+    return answer({"key": str(found), "origin": found.name, "retired": [str(one) for one in retired]})
 
 
 @routes.get("/log/edge", response_model=schemas.Edge, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])

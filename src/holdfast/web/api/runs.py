@@ -12,7 +12,7 @@ from holdfast.names import ModelName
 from holdfast.tracking import RUNS_MAX, NewRun, Point, Run, RunStatus, documents
 from holdfast.web.api import schemas_of_runs as schemas
 from holdfast.web.api.caller import Caller
-from holdfast.web.api.desk import Actor, Here, Who, answer, refusals
+from holdfast.web.api.desk import Actor, Here, Key, Who, answer, refusals
 from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["routes"]
@@ -42,8 +42,8 @@ async def search(
 @routes.post(
     "/runs", response_model=schemas.Run, status_code=201, dependencies=[needs(Role.CONTRIBUTOR, Concern.RUN_SAID)]
 )
-async def start(desk: Here, actor: Actor, new: schemas.NewRun) -> Response:
-    """Begin a run, with its first params and tags."""
+async def start(desk: Here, actor: Actor, new: schemas.NewRun, key: Key = None) -> Response:
+    """Begin a run, with its first params and tags; with the same Idempotency-Key only once."""
     asked = NewRun(
         name=new.name,
         model=None if new.model is None else ModelName(new.model),
@@ -51,7 +51,7 @@ async def start(desk: Here, actor: Actor, new: schemas.NewRun) -> Response:
         tags=new.tags,
         notes=new.notes,
     )
-    return answer((await desk.ask(lambda: desk.tracking.start_run(asked, actor))).to_json(), 201)
+    return answer((await desk.ask(lambda: desk.tracking.start_run(asked, actor, key=key))).to_json(), 201)
 
 
 @routes.get("/runs/{run}", response_model=schemas.Run, dependencies=[needs(Role.VIEWER, Concern.RUN)])
@@ -69,7 +69,7 @@ async def log_params(desk: Here, run: RunText, new: schemas.Params) -> Response:
 
 @routes.post("/runs/{run}/points", status_code=204, dependencies=[needs(Role.CONTRIBUTOR, Concern.RUN)])
 async def log_points(desk: Here, run: RunText, new: schemas.Points) -> Response:
-    """Add points of any metrics, all together or not at all."""
+    """Add points of any metrics, all together or not at all; the same again changes nothing."""
     points = [
         Point(one.name, documents.value(one.value), one.step, None if one.time is None else from_text(one.time))
         for one in new.points
@@ -106,7 +106,7 @@ async def log_inputs(desk: Here, run: RunText, new: schemas.Inputs) -> Response:
 
 @routes.post("/runs/{run}/finish", response_model=schemas.Run, dependencies=[needs(Role.CONTRIBUTOR, Concern.RUN)])
 async def finish(desk: Here, run: RunText, how: schemas.End) -> Response:
-    """End a run for good."""
+    """End a run for good; the same end again changes nothing."""
     status = RunStatus(how.status)
     return answer((await desk.ask(lambda: desk.tracking.finish_run(run, status, notes=how.notes))).to_json())
 

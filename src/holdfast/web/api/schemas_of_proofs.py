@@ -35,6 +35,20 @@ class Consistency(Said):
     path: list[str]
 
 
+class SignedCheckpoint(Said):
+    """A signed note with a checkpoint of the log: c2sp.org/tlog-checkpoint."""
+
+    checkpoint: str
+
+
+class LogKey(Said):
+    """The public keys of the log, as a signed note names them."""
+
+    key: str
+    origin: str
+    retired: list[str]
+
+
 class Edge(Said):
     """Full subtrees, the largest first."""
 
