@@ -95,7 +95,7 @@ class _Machine(Stack):
         return found
 
     def global_on_lines(self) -> Named:
-        module = self.line()
+        module, _ = self.last_line()
         name, whole = self.last_line()
         try:
             found = self.load_module(module.decode("utf-8"), name.decode("utf-8"))
