@@ -21,6 +21,7 @@ LAYERS = (
     {"manifest"},
     {"evidence"},
     {"parts"},
+    {"formats"},
     {"canonical", "digest", "names", "config", "statistics"},
     {"errors"},
 )
@@ -51,7 +52,7 @@ SQL_SPOKEN_IN = {"access", "database", "registry", "tracking"}
 WEB = {"fastapi", "starlette", "uvicorn", "pydantic"}
 WEB_SPOKEN_IN = {"web": WEB, "cli": {"uvicorn"}}
 
-PURE = {"statistics", "parts", "evidence", "manifest", "canonical", "digest", "names", "errors"}
+PURE = {"formats", "statistics", "parts", "evidence", "manifest", "canonical", "digest", "names", "errors"}
 IMPURE = {
     "asyncio", "ctypes", "fcntl", "ftplib", "glob", "http", "importlib", "io", "mmap", "multiprocessing", "os",
     "pathlib", "platform", "random", "runpy", "secrets", "select", "shutil", "signal", "site", "socket", "sqlite3",

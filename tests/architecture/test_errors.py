@@ -18,6 +18,7 @@ WITHOUT_A_CLASS = {"unexpected", "interrupted"}
 
 OUTSIDE_THE_TREE: dict[str, str] = {
     "upkeep/audit/offline.py:Bad": "that program runs where there is no Holdfast, and so no tree",
+    "formats/limits.py:Broken": "never leaves its folder: what a scan cannot read is a finding, and no error",
     "store/writing_out.py:LeftoverDiffers": "tells the checkout to begin afresh; nobody else ever meets it",
 }
 """`place:Class` of exceptions outside the tree, and why. A private class is not counted: it never leaves its module."""

@@ -3,7 +3,8 @@
     Authorization: Bearer holdfast_…
 
 Without a token that is good the answer is 401, whatever was asked for: only the paths of `PUBLIC` are answered to
-everybody. What somebody may do once they are known, each route declares: `holdfast.web.api.needs`.
+everybody, and of those the metrics only on a port of their own. What somebody may do once they are known, each route
+declares: `holdfast.web.api.needs`.
 """
 
 import time
@@ -20,10 +21,13 @@ from holdfast.service.line import API
 from holdfast.web.answers import answer
 from holdfast.web.problems import problem, status_of
 
-__all__ = ["CHALLENGE", "IDENTITY", "PUBLIC", "SIGN_IN", "Known", "bearer", "unauthenticated"]
+__all__ = ["CHALLENGE", "IDENTITY", "METRICS", "PUBLIC", "SIGN_IN", "Known", "bearer", "unauthenticated"]
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", f"{API}/openapi.json"})
-"""What everybody is answered: that the server lives, and what can be asked of it."""
+METRICS = "/metrics"
+"""What a server counts, with names of models in it: on a port of its own for everybody, else for who has a token."""
+
+PUBLIC = frozenset({"/healthz", "/readyz", METRICS, f"{API}/openapi.json"})
+"""What needs no role: that the server lives, what can be asked of it, and what it counts."""
 
 SIGN_IN = f"{API}/sign-in"
 """Where the token is a provider's and not ours: this route looks at it itself."""
@@ -52,17 +56,21 @@ class Known:
         app: what answers.
         doors: say who stands behind a token.
         sign_in: where people without a token may get one, as 401 tells them; None where tokens are given out by hand.
+        open_metrics: whether metrics are read where nothing else is, so that who reaches them may have them.
     """
 
-    def __init__(self, app: ASGIApp, doors: Doors, sign_in: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, doors: Doors, sign_in: Mapping[str, str] | None = None, *, open_metrics: bool = False
+    ) -> None:
         self._app = app
         self._doors = doors
         self._sign_in = sign_in
+        self._open = PUBLIC | {SIGN_IN} if open_metrics else (PUBLIC | {SIGN_IN}) - {METRICS}
         self._remembered: dict[str, tuple[float, Identity]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] == "lifespan" or scope["path"] in PUBLIC or scope["path"] == SIGN_IN:
+        if scope["type"] == "lifespan" or scope["path"] in self._open:
             await self._app(scope, receive, send)
             return
         try:

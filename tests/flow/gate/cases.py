@@ -12,6 +12,7 @@ from holdfast.evidence import CodeState, Column, Environment, Evidence, FeatureS
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.case import Case, Measured
 from holdfast.flow.gate.policy import StagePolicy
+from holdfast.formats import Listing, Standing
 from holdfast.manifest import FileEntry, Manifest
 from holdfast.names import ModelName, RelativePath, StageName, VersionNumber
 from holdfast.parts import (
@@ -126,6 +127,7 @@ def case(
         policy=StagePolicy(**policy),
         actor="ana",
         manifest=manifest(eval_threshold=threshold, groups=groups, metrics=metrics),
+        listings=dict.fromkeys(PATHS, Listing("text", Standing.DATA)),
         recorded=answer,
         rows=table,
         targets=tuple(truth),

@@ -15,6 +15,7 @@ from holdfast.evidence import Metrics
 from holdfast.flow.gate.case import Case, Measured
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.rules import RULES
+from holdfast.formats import Ground, Import, Listing, Standing
 from holdfast.manifest import Manifest
 from holdfast.names import RelativePath
 from holdfast.parts import PART_NAMES, Missing, PreprocessingCode, Weights
@@ -96,30 +97,73 @@ class TestIntegrity:
 
 
 CODE = RelativePath("code/features.py")
+MODEL = "weights/model.bin"
+SYSTEM = Import("os.system", called=True, ground=Ground.REFUSED)
+TREE = Import("sklearn.tree._tree.Tree", called=True, ground=Ground.LISTED)
+
+
+def listed(found: Case, *, model: Listing) -> Case:
+    return replace(found, listings={**found.listings, MODEL: model})
 
 
 class TestFormats:
     data_only = manifest()
-    pickled_weights = manifest(
-        weights=Weights("joblib", "sklearn", "m.Model", True, (RelativePath("weights/model.bin"),))
-    )
+    pickled_weights = manifest(weights=Weights("joblib", "sklearn", "m.Model", True, (RelativePath(MODEL),)))
     pickled_state = manifest(preprocessing_code=PreprocessingCode("transformer", state=CODE, executes_code=True))
+    model = Listing("pickle", Standing.ALLOWED, (TREE,), pickled=True)
+    attack = Listing("pickle", Standing.CODE, (SYSTEM, TREE), pickled=True)
+    broken = Listing("pickle", Standing.UNREADABLE, (), ("as a pickle, it is cut off",), pickled=True)
 
     def test_data_only_passes_where_code_is_denied(self) -> None:
         assert judge("formats", replace(case(executes_code="deny"), manifest=self.data_only)).outcome is PASS
 
     @pytest.mark.parametrize(("bundle", "named"), [(pickled_weights, "weights"), (pickled_state, "preprocessing_code")])
-    def test_a_pickle_is_refused_where_code_is_denied_and_named_where_it_is_allowed(
-        self, bundle: Any, named: str
-    ) -> None:
+    def test_what_says_that_it_unpickles_is_refused_where_code_is_denied(self, bundle: Any, named: str) -> None:
         denied = judge("formats", replace(case(executes_code="deny"), manifest=bundle))
         allowed = judge("formats", replace(case(), manifest=bundle))
         assert (denied.outcome, allowed.outcome) == (FAIL, PASS)
         assert named in denied.sentence
-        assert named in allowed.sentence
+
+    def test_a_pickle_that_imports_only_what_is_listed_passes_unless_code_is_denied(self) -> None:
+        finding = judge("formats", listed(case(), model=self.model))
+        assert finding.outcome is PASS
+        assert f"{MODEL} would import only what models of known libraries need" in finding.sentence
+        assert judge("formats", listed(case(executes_code="deny"), model=self.model)).outcome is FAIL
+
+    def test_the_file_and_the_name_that_it_would_import_are_told_and_the_verdict_keeps_all(self) -> None:
+        finding = judge("formats", listed(case(), model=self.attack))
+        assert (finding.outcome, finding.sentence) == (FAIL, f"{MODEL} would import os.system")
+        files: Any = finding.values["files"]
+        assert [one["name"] for one in files[MODEL]["imports"]] == ["os.system", "sklearn.tree._tree.Tree"]
+        assert len(files) == 5
+
+    def test_what_cannot_be_read_is_not_decided(self) -> None:
+        finding = judge("formats", listed(case(), model=self.broken))
+        assert finding.outcome is INCONCLUSIVE
+        assert f"{MODEL}: as a pickle, it is cut off" in finding.sentence
+
+    def test_a_file_that_nobody_looked_at_is_not_decided(self) -> None:
+        assert judge("formats", replace(case(), listings={})).outcome is INCONCLUSIVE
+
+    def test_a_file_that_a_person_looked_at_passes_by_its_digest_unless_code_is_denied(self) -> None:
+        digest = str(manifest().file(RelativePath(MODEL)).digest)
+        for listing in (self.attack, self.broken):
+            assert judge("formats", listed(case(formats_allow=(digest,)), model=listing)).outcome is PASS
+        denied = case(formats_allow=(digest,), executes_code="deny")
+        assert judge("formats", listed(denied, model=self.attack)).outcome is FAIL
+
+    def test_the_bundles_own_code_passes_and_is_named(self) -> None:
+        own = {**case().listings, str(CODE): Listing("python", Standing.CODE, own=True)}
+        finding = judge("formats", replace(case(), listings=own))
+        assert finding.outcome is PASS
+        assert "code/features.py is the bundle's own code" in finding.sentence
 
     def test_a_manifest_that_cannot_be_read_decides_nothing(self) -> None:
         assert judge("formats", replace(damaged(case()), manifest=None)).outcome is INCONCLUSIVE
+
+    def test_what_was_not_opened_because_of_its_formats_says_so(self) -> None:
+        finding = judge("smoke", without_answer(replace(case(), unopened=True)))
+        assert "because of its formats" in finding.sentence
 
 
 class TestOpens:

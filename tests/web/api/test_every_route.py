@@ -16,7 +16,7 @@ from holdfast.database.engine import Database
 from holdfast.service.line import API
 from holdfast.web.api.app import api_app
 from holdfast.web.api.needs import Concern, admit, needs
-from holdfast.web.auth import PUBLIC, SIGN_IN
+from holdfast.web.auth import METRICS, PUBLIC, SIGN_IN
 from tests.web.api.people import People
 
 pytestmark = pytest.mark.slow
@@ -192,9 +192,14 @@ def test_each_role_that_is_too_low_is_refused_and_the_right_one_is_not(
     assert right.status_code not in {401, 403}, right.text
 
 
-@pytest.mark.parametrize("path", sorted(PUBLIC))
+@pytest.mark.parametrize("path", sorted(PUBLIC - {METRICS}))
 def test_what_is_public_is_answered_to_everybody(shared: People, path: str) -> None:
     assert shared.ask(None, "GET", path).status_code == 200
+
+
+def test_metrics_beside_the_api_are_for_who_has_a_token(shared: People) -> None:
+    assert shared.ask(None, "GET", METRICS).status_code == 401
+    assert shared.ask("viewer", "GET", METRICS).status_code == 200
 
 
 @pytest.mark.parametrize(

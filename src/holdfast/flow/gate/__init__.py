@@ -5,8 +5,8 @@
     verdict.findings[0].sentence           "all five parts and the required evidence are there"
 
     policy.py    what a stage asks, from holdfast.toml
-    case.py      collecting everything that the rules look at; all I/O is here
-    rules.py     the rules, pure functions of a case; groups.py and latency.py are two of them
+    case.py      collecting everything that the rules look at; all I/O is here, and in looking.py, which looks at files
+    rules.py     the rules, pure functions of a case; formats.py, groups.py and latency.py are three of them
     finding.py   findings and outcomes
     judge.py     the gate itself
 

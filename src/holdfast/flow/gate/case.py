@@ -5,7 +5,7 @@ what it recorded.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +16,12 @@ from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
 from holdfast.evidence import Holdout, Metrics
 from holdfast.flow.bundle.assemble import Opener
 from holdfast.flow.bundle.metrics import measure
+from holdfast.flow.gate.finding import Outcome
+from holdfast.flow.gate.formats import judge_formats
+from holdfast.flow.gate.looking import listings_of
 from holdfast.flow.gate.policy import StagePolicy
 from holdfast.flow.gate.race import Racer, race
+from holdfast.formats import Listing
 from holdfast.manifest import Manifest
 from holdfast.names import StageName
 from holdfast.parts import EvalThreshold
@@ -75,6 +79,8 @@ class Case:
         approvals: what people said about the candidate for this stage.
         manifest: the candidate's manifest; None when it could not be read.
         damage: what is wrong with its bytes, one sentence each.
+        listings: what each of its files could do when it is opened, by path.
+        unopened: whether that is why it was not opened.
         recorded: the outputs that were recorded at registration.
         rows: the frozen rows, the target among them.
         targets: the true answers.
@@ -93,6 +99,8 @@ class Case:
     approvals: tuple[Approval, ...] = ()
     manifest: Manifest | None = None
     damage: tuple[str, ...] = ()
+    listings: Mapping[str, Listing] = field(default_factory=dict)
+    unopened: bool = False
     recorded: Answer | None = None
     rows: Table | None = None
     targets: tuple[Json, ...] | None = None
@@ -154,8 +162,18 @@ def _examined(case: Case, bench: Workbench) -> Case:
         return replace(case, damage=(error.message,))
     # (3) every byte of it
     case = replace(case, manifest=manifest, damage=tuple(damaged(bench.store, manifest)))
+    if case.damage:
+        return case
+    # (4) what its files could do when they are opened; what could run hidden code is not opened to find out
+    if "formats" in case.policy.rules:
+        try:
+            case = replace(case, listings=listings_of(bench.store, manifest, case.policy))
+        except HoldfastError as error:
+            return replace(case, damage=(error.message,))
+        if judge_formats(manifest, case.listings, case.policy).outcome is not Outcome.PASS:
+            return replace(case, unopened=True)
     lacking = _ANSWERING & {missing.name for missing in manifest.missing()}
-    if case.damage or lacking or not _ASKING & set(case.policy.rules):
+    if lacking or not _ASKING & set(case.policy.rules):
         return case
     # (5) open it in its own environment, and (6) ask it about its frozen rows
     try:

@@ -24,6 +24,7 @@
 A key that is not known is an error: a policy that is misspelt protects nobody.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -34,8 +35,10 @@ from typing import Any
 
 from holdfast.canonical import JsonObject
 from holdfast.config import POLICY_NAME
+from holdfast.digest import Digest
 from holdfast.errors import NotFound, UsageError
 from holdfast.flow.bundle.metrics import DIRECTIONS
+from holdfast.formats import is_refused
 from holdfast.names import ModelName, StageName
 from holdfast.registry.values import STAGES
 from holdfast.store.disk import refusing
@@ -58,7 +61,8 @@ POLICY_STUB = """\
 # latency_ms_p95_max = 100.0    # one row, measured in the bundle's own process
 # approvals_min = 1
 # second_person = false         # true: somebody else than the one who registered must approve
-# executes_code = "allow"       # "deny": no pickles
+# executes_code = "allow"       # "deny": no pickles at all
+# formats_allow = []            # names that pickles may import, besides those of known libraries
 
 [retention]
 # versions = 3                  # the last ones that held a protected stage stay at hand
@@ -122,7 +126,10 @@ class StagePolicy:
         group_rows_min: a group with fewer rows is reported as untestable, never as passed.
         metrics_min: floors by metric (ceilings where lower is better).
         latency_ms_p95_max: the budget for one row, milliseconds, 95th percentile.
-        executes_code: `allow` or `deny` weights and transformers whose format can run code on load.
+        executes_code: `allow` weights and transformers whose format can run code on load, as far as they import only
+            what is listed; or `deny` them all.
+        formats_allow: full names that a pickle may import besides, such as `mypkg.model.Net`; and digests of files that
+            a person has looked at, such as `sha256:ab12…`, which pass whatever is in them.
         approvals_min: how many persons must approve; the one who promotes is one of them.
         second_person: whether an approver must be somebody else than the one who registered the version.
     """
@@ -141,6 +148,7 @@ class StagePolicy:
     metrics_min: Mapping[str, float] = field(default_factory=dict)
     latency_ms_p95_max: float = 100.0
     executes_code: str = "allow"
+    formats_allow: tuple[str, ...] = ()
     approvals_min: int = 1
     second_person: bool = False
 
@@ -248,6 +256,7 @@ _TAKES = {
     "groups": "a list of columns of the holdout",
     "metrics_min": f"a table of numbers, such as {{ recall = 0.9 }}, by one of: {', '.join(sorted(DIRECTIONS))}",
     "executes_code": '"allow" or "deny"',
+    "formats_allow": 'names such as "mypkg.model.Net" that run nothing of somebody else\'s choice, or digests of files',
     "policy": '"default" or "strict"',
     "alpha": "a number above 0 and below 0.5",
     "cluster": "a column of the holdout",
@@ -280,7 +289,7 @@ def _several(key: str, value: Any) -> Any:
     match key:
         case "rules" if _all_texts(value) and set(value) <= set(RULE_NAMES):
             return tuple(name for name in RULE_NAMES if name in value)
-        case "groups" if _all_texts(value):
+        case "groups" | "formats_allow" if _all_texts(value) and (key == "groups" or all(map(_allowable, value))):
             return tuple(value)
         case "metrics_min" if isinstance(value, dict) and set(value) <= set(DIRECTIONS):
             if all(_is_number(floor) for floor in value.values()):
@@ -300,6 +309,21 @@ def _single(key: str, value: Any) -> Any:
             fits = (key in _AMOUNTS and value >= 0) or (key == "alpha" and 0 < value < _ALPHA_MAX)
             return float(value) if fits else None
     return None
+
+
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
+
+
+def _allowable(name: str) -> bool:
+    """A digest, or a name that can be allowed: what calls, finds or reads whatever it is given cannot be."""
+    if ":" in name:
+        try:
+            Digest.parse(name)
+        except UsageError:
+            return False
+        return True
+    module, _, last = name.rpartition(".")
+    return _NAME.match(name) is not None and not is_refused(module, last)
 
 
 def _is_number(value: Any) -> bool:

@@ -10,10 +10,11 @@ from holdfast.evidence import how_to_add as how_to_add_evidence
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.case import Case
 from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
+from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.groups import groups
 from holdfast.flow.gate.latency import latency
 from holdfast.flow.gate.not_worse import not_worse
-from holdfast.parts import PART_NAMES, Missing, PreprocessingCode, Weights, how_to_add
+from holdfast.parts import PART_NAMES, Missing, how_to_add
 from holdfast.registry.records import Meaning
 from holdfast.runtime.smoke import SCORE_TOLERANCE, compare
 
@@ -63,25 +64,9 @@ def integrity(case: Case) -> Finding:
 
 def formats(case: Case) -> Finding:
     """Step 4: whether opening the bundle can run code that is hidden in its files."""
-    if case.manifest is None:
+    if case.manifest is None or case.damage:
         return _undecided("formats", case)
-    parts = case.manifest.parts
-    able = []
-    if isinstance(parts.weights, Weights) and parts.weights.executes_code:
-        able.append(f"weights ({parts.weights.format})")
-    if isinstance(parts.preprocessing_code, PreprocessingCode) and parts.preprocessing_code.executes_code:
-        able.append("preprocessing_code (joblib)")
-    values: Mapping[str, Json] = {"executes_code": able, "policy": case.policy.executes_code}
-    if able and case.policy.executes_code == "deny":
-        return Finding(
-            "formats",
-            Outcome.FAIL,
-            f"opening {', '.join(able)} can run hidden code, and policy denies that",
-            "Use a format that holds data only, or set executes_code = 'allow' for this stage.",
-            values,
-        )
-    sentence = f"{', '.join(able)} can run code on load; policy allows it" if able else "no format runs code on load"
-    return Finding("formats", Outcome.PASS, sentence, "", values)
+    return judge_formats(case.manifest, case.listings, case.policy)
 
 
 def opens(case: Case) -> Finding:
@@ -192,6 +177,8 @@ def _undecided(rule: str, case: Case) -> Finding:
         why = case.trouble.message
     elif case.manifest is not None and case.manifest.missing():
         why = f"missing: {', '.join(missing.name for missing in case.manifest.missing())}"
+    elif case.unopened:
+        why = "the bundle was not opened, because of its formats"
     elif case.measured is not None and case.measured.metrics_trouble is not None:
         why = case.measured.metrics_trouble.message
     else:

@@ -91,7 +91,7 @@ def api_app(
     app.add_middleware(Bounded)
     if around.access is not None:
         sign_in = None if around.provider is None else around.provider.to_json()
-        app.add_middleware(Known, doors=around.access, sign_in=sign_in)
+        app.add_middleware(Known, doors=around.access, sign_in=sign_in, open_metrics=around.metrics_port is not None)
     app.add_middleware(OwnPort, around.metrics_port)
     app.add_middleware(Observed, around.meters)
     app.add_exception_handler(HoldfastError, _refused)
