@@ -64,7 +64,7 @@ _OPENING = (
 
 _BUNDLING = (
     *("incomplete_version", "already_exists", "too_large", "source_changed"),
-    *("bundle_failed", "cannot_package", "missing_extra"),
+    *("bundle_failed", "cannot_package", "missing_extra", "wrong_bytes"),
 )
 """What may go wrong while a bundle is put together."""
 
@@ -75,7 +75,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "init": (*(code for code in _OPENING if code not in {"integrity", "no_project"}), "already_exists"),
     "inventory": ("usage", "not_found", "permission_refused"),
     "run": _OPENING,
-    "snapshot": (*_OPENING, "too_large", "source_changed"),
+    "snapshot": (*_OPENING, "too_large", "source_changed", "wrong_bytes"),
     "register": (*_OPENING, *_BUNDLING, "invalid_input", "archived"),
     "adopt": (*_OPENING, *_BUNDLING, "invalid_input", "stage_moved", "archived"),
     "list": _OPENING,
