@@ -8,6 +8,7 @@
 | `HOLDFAST_STORE_CACHE_BYTES_MAX` | how much of a store in a bucket is kept on this machine | 10 GiB |
 | `HOLDFAST_URL` | a Holdfast server, used instead of the embedded registry | none |
 | `HOLDFAST_TOKEN` | the identity shown to that server | what `holdfast login` keeps for it |
+| `HOLDFAST_DIRECT_READS` | `true`: a server whose bytes are in a bucket gives out signed URLs | `false` |
 | `HOLDFAST_OIDC_ISSUER` | who signs people in to a server started here | none |
 | `HOLDFAST_OIDC_CLIENT_ID` | as what that issuer knows the server | none |
 | `XDG_CONFIG_HOME` | where `holdfast login` keeps tokens, in `holdfast/` | `~/.config` |
@@ -48,6 +49,7 @@ class Settings:
         url: a server, when one is used; None means embedded.
         token: the identity shown to that server.
         credentials: the file in which this user keeps tokens, by server.
+        direct_reads: whether a server gives signed URLs into the bucket that its bytes are in.
         oidc_issuer: who signs people in to a server started here.
         oidc_client_id: as what that issuer knows the server.
         state: what this user remembers across projects; outside of them, so that putting back an old copy of a project
@@ -65,6 +67,7 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     state: Path | None = None
     credentials: Path | None = None
+    direct_reads: bool = False
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
     webhook_hosts: tuple[str, ...] = ()
@@ -84,6 +87,7 @@ class Settings:
             token=environment.get("HOLDFAST_TOKEN") or None,
             state=_folder(environment, "XDG_STATE_HOME", ".local/state"),
             credentials=credentials_path(environment),
+            direct_reads=_flag(environment, "HOLDFAST_DIRECT_READS"),
             oidc_issuer=environment.get("HOLDFAST_OIDC_ISSUER") or None,
             oidc_client_id=environment.get("HOLDFAST_OIDC_CLIENT_ID") or None,
             webhook_hosts=_names(environment.get("HOLDFAST_WEBHOOK_HOSTS", "")),
@@ -134,6 +138,13 @@ def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
             f"{name} is {text[:40]!r}, which is no number of bytes", hint="Write digits only, or unset it."
         )
     return int(text)
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name) or "false"
+    if text not in {"true", "false"}:
+        raise UsageError(f"{name} is {text[:40]!r}", hint="Write true or false, or unset it.")
+    return text == "true"
 
 
 def credentials_path(environment: Mapping[str, str] = os.environ) -> Path | None:

@@ -46,6 +46,7 @@ DEFERRED_IN: dict[str, str] = {
     "flow/gate/not_worse.py": "likewise",
     "wire/backup.py": "opens what is asked for: nobody else needs what reads and writes backups",
     "wire/people.py": "opens what is asked for: who works through a server waits for no database",
+    "wire/service.py": "opens what is asked for: who gives nobody signed URLs does not wait for the client of buckets",
     "wire/project.py": "opens what is asked for: who freezes data does not wait for a database",
     "wire/remotes.py": "opens what is asked for: whose remote is a folder does not wait for the client of buckets",
     "wire/upkeep.py": "opens what is asked for: who freezes data waits for none of it",

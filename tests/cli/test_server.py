@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from blake3 import blake3
 
 from holdfast.cli.exit_codes import EXIT_CODES
 from holdfast.registry.checkpoints import Checkpoint, VerifierKey
@@ -146,6 +147,7 @@ def test_a_server_whose_bytes_are_in_a_bucket_answers(
     with s3_server() as bucket:
         bucket.use(monkeypatch)
         monkeypatch.setenv("HOLDFAST_STORE_URL", f"s3://{bucket.bucket()}/store")
+        monkeypatch.setenv("HOLDFAST_DIRECT_READS", "true")
         with server(project, "--workers", "2") as (url, _):
             # Every process asks the bucket by itself: one that had what its parent has begun would wait for ever.
             for _ in range(6):
@@ -158,6 +160,11 @@ def test_a_server_whose_bytes_are_in_a_bucket_answers(
             monkeypatch.chdir(mine)
             cli.ok("init")
             assert cli.json("snapshot", "data.csv")["bytes_new"] == 4
+            found = httpx.get(f"{url}/api/v1/store/files", params={"prefix": "packs/"}).json()["files"]
+            assert found
+            for key in (one["key"] for one in found):
+                signed = httpx.get(f"{url}/api/v1/store/signed/{key}").json()["url"]
+                assert blake3(httpx.get(signed).content).hexdigest() == key.rpartition("/")[2]
         assert "Traceback" not in (project / "server.log").read_text()
 
 

@@ -178,7 +178,7 @@ def _answer(serving: _Serving, place: int) -> None:
 
     with open_project(serving.settings) as project:
         files = open_files(project)
-        depot = Depot(files.store, files.transport, files.undisturbed)
+        depot = Depot(files.store, files.transport, files.undisturbed, files.signed)
         meters = Shared(serving.counting).join(place)
         around = Around(
             webhooks=open_webhooks(project),

@@ -19,6 +19,7 @@ from holdfast.access.secret import fingerprint
 from holdfast.errors import HoldfastError, Unauthenticated, Unavailable
 from holdfast.service.line import API
 from holdfast.web.answers import answer
+from holdfast.web.api.observed import ACTOR
 from holdfast.web.problems import problem, status_of
 
 __all__ = ["CHALLENGE", "IDENTITY", "METRICS", "PUBLIC", "SIGN_IN", "Known", "bearer", "unauthenticated"]
@@ -45,6 +46,8 @@ within a second everywhere."""
 _REMEMBERED_MAX = 4_096
 """Identities remembered at once: a few megabytes; past it all are forgotten, and asked for again."""
 
+_NOBODY = "nobody"
+
 _HEADER_BYTES_MAX = 16_384
 """Longer than any token, and than what a provider of identities gives out."""
 
@@ -70,6 +73,8 @@ class Known:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
+        if scope["type"] != "lifespan":
+            scope[ACTOR] = _NOBODY  # whatever the request says of itself: only a token says who asks
         if scope["type"] == "lifespan" or scope["path"] in self._open:
             await self._app(scope, receive, send)
             return
@@ -78,7 +83,9 @@ class Known:
         except (Unauthenticated, Unavailable) as error:
             await _refuse(error, self._sign_in)(scope, receive, send)
             return
-        await self._app({**scope, IDENTITY: identity}, receive, send)
+        # Into the scope itself: what is outside of this writes down who it was, and which route answered.
+        scope[IDENTITY], scope[ACTOR] = identity, identity.user
+        await self._app(scope, receive, send)
 
     async def _identity(self, secret: str) -> Identity:
         key, now = fingerprint(secret), time.monotonic()

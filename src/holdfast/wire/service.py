@@ -5,11 +5,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
+from holdfast.config import Settings
 from holdfast.errors import UsageError
 from holdfast.store.interface import Store
 from holdfast.store.layout import Layout
 from holdfast.store.local import LocalStore
-from holdfast.store.remote.address import Address
+from holdfast.store.remote.address import FOLDER, Address
 from holdfast.store.remote.direct import RemoteStore
 from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.remote.transport import Transport
@@ -28,11 +29,13 @@ class Files:
         store: reads them here.
         transport: how they are listed, read in ranges, and added.
         undisturbed: nothing is deleted from the store while this lasts.
+        signed: gives URLs by which files of a bucket can be read past the server; None where the operator wants none.
     """
 
     store: Store
     transport: Transport
     undisturbed: Callable[[], AbstractContextManager[None]]
+    signed: Callable[[str, int], str | None] | None = None
 
 
 def open_files(project: Project) -> Files:
@@ -53,4 +56,13 @@ def open_files(project: Project) -> Files:
         return Files(store, FolderTransport(store.root), partial(undisturbed, layout))
     with store.writer() as writer:
         writer.commit()  # makes the bucket a store, where it is none
-    return Files(store, open_transport(Address.parse(project.settings.store_url)), nullcontext)
+    address = Address.parse(project.settings.store_url)
+    return Files(store, open_transport(address), nullcontext, _signed(address, project.settings))
+
+
+def _signed(address: Address, settings: Settings) -> Callable[[str, int], str | None] | None:
+    if not settings.direct_reads or address.scheme == FOLDER:
+        return None
+    from holdfast.store.remote.bucket import open_bucket
+
+    return open_bucket(address).signed

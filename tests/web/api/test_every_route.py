@@ -1,6 +1,7 @@
 """Every route of the OpenAPI document: asked by nobody, with bad tokens, in a role too low, and in one that will do."""
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -200,6 +201,28 @@ def test_what_is_public_is_answered_to_everybody(shared: People, path: str) -> N
 def test_metrics_beside_the_api_are_for_who_has_a_token(shared: People) -> None:
     assert shared.ask(None, "GET", METRICS).status_code == 401
     assert shared.ask("viewer", "GET", METRICS).status_code == 200
+
+
+def test_a_request_is_written_down_with_its_route_and_who_proved_to_have_asked_it(
+    shared: People, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And not with who it says to be from."""
+    caplog.set_level("INFO", logger="holdfast")
+    claimed = {"holdfast-actor": "the-boss"}
+    shared.ask("viewer", "GET", "/models", headers=claimed)
+    shared.ask(None, "GET", "/models", headers=claimed)
+    shared.ask(None, "GET", "/healthz", headers=claimed)
+
+    def told() -> list[str]:
+        return [record.getMessage() for record in caplog.records]
+
+    end = time.monotonic() + 10
+    while len(told()) < 3 and time.monotonic() < end:
+        time.sleep(0.01)
+    said = told()
+    assert any(line.startswith("GET /api/v1/models 200") and line.endswith("by viewer") for line in said), said
+    assert not any("the-boss" in line for line in said)
+    assert "unmatched" not in said[0]
 
 
 @pytest.mark.parametrize(

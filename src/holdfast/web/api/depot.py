@@ -18,6 +18,7 @@ from holdfast.manifest import Manifest
 from holdfast.registry import Facts
 from holdfast.runtime.facts import read_facts
 from holdfast.runtime.materialise import read_manifest
+from holdfast.service.signed_urls import SIGNED_SECONDS
 from holdfast.store.index import IndexFile
 from holdfast.store.interface import Store
 from holdfast.store.layout import CONFIG_NAME
@@ -53,6 +54,7 @@ class Depot:
         store: what reads it here.
         transport: how its files are reached.
         undisturbed: nothing is deleted from it while this lasts.
+        signed: gives a URL by which a file is read for so many seconds, past the server; None where nobody gets one.
     """
 
     def __init__(
@@ -60,10 +62,12 @@ class Depot:
         store: Store,
         transport: Transport,
         undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
+        signed: Callable[[str, int], str | None] | None = None,
     ) -> None:
         self._store = store
         self._transport = transport
         self.undisturbed = undisturbed
+        self._signed = signed
 
     def look(self) -> None:
         """Ask for the least that a store can be asked for.
@@ -99,6 +103,21 @@ class Depot:
         """A range of a file, a few megabytes at a time."""
         for at in range(offset, offset + length, WINDOW_BYTES):
             yield self._transport.range(_checked(key), at, min(WINDOW_BYTES, offset + length - at))
+
+    def signed(self, key: str) -> str | None:
+        """A URL by which a pack or an exact file can be read for `SIGNED_SECONDS`; None where nobody gets one.
+
+        Raises:
+            UsageError: another kind of file.
+            NotFound: it is not here.
+        """
+        found = _match(key)
+        if not (found["pack"] or found["exact"]):
+            raise UsageError(f"{key} is read from the server", hint="Only packs and exact files have signed URLs.")
+        if self._signed is None:
+            return None
+        self.size(key)
+        return self._signed(key, SIGNED_SECONDS)
 
     def put(self, key: str, pieces: Iterator[bytes], size: int) -> bool:
         """Take a file in; False when one of that name is there, which is then as it was.

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from holdfast.access import Role
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
+from holdfast.service.signed_urls import SIGNED_SECONDS
 from holdfast.store.naming import gathered
 from holdfast.web.api import schemas
 from holdfast.web.api.desk import Bytes, Here, answer, refusals
@@ -79,6 +80,14 @@ async def read(
         headers["content-range"] = f"bytes {begin}-{end - 1}/{length}"
     pieces = iterate_in_threadpool(depot.pieces(key, begin, end - begin))
     return StreamingResponse(pieces, 200 if wanted is None else 206, headers, "application/octet-stream")
+
+
+@routes.get(
+    "/store/signed/{key:path}", response_model=schemas.SignedUrl, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)]
+)
+async def signed(desk: Here, depot: Bytes, key: KeyPath) -> Response:
+    """Where a pack or an exact file can be read for some minutes, past this server; null where it cannot."""
+    return answer({"url": await desk.ask(lambda: depot.signed(key)), "seconds": SIGNED_SECONDS})
 
 
 @routes.put(

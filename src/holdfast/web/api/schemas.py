@@ -379,6 +379,13 @@ class Files(Said):
     next: str | None
 
 
+class SignedUrl(Said):
+    """Where a file can be read, and for how many seconds from now."""
+
+    url: str | None
+    seconds: Index
+
+
 class Health(Said):
     """Whether all is well; otherwise the code of what is not."""
 
