@@ -6,8 +6,6 @@ ranking        two scores over the same rows: areas under the ROC curve, and DeL
 resampling     any metric that is a function of sums over rows: the paired bootstrap, by rows or by clusters
 scores         which sums those are, for the metrics that have names
 several        many questions at once: Holm's adjustment, and bounds that hold together
-quantiles      a percentile of measured times between bounds, whatever their distribution
-drift          is this the same distribution: PSI with its null scale, Kolmogorov and Smirnov, Wasserstein, chi-squared
 
 Nothing here reads or writes, and chance comes from a seed that the caller gives. Importing it loads numpy and scipy.
 """

@@ -1,11 +1,11 @@
 """A value between two bounds, what it decides, and how many rows would decide."""
 
 from dataclasses import dataclass
-from math import ceil, inf, isfinite, isnan
+from math import ceil, isfinite, isnan
 
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
-__all__ = ["Estimate", "detectable", "rows_needed", "rows_to_detect", "two_sided_p"]
+__all__ = ["Estimate", "rows_needed", "two_sided_p"]
 
 _ROWS_MAX = 10**12
 """Past this a number of rows says only that no holdout will ever decide it."""
@@ -56,31 +56,6 @@ def rows_needed(found: Estimate, bound: float) -> int | None:
         return None
     needed = found.rows * (width / distance) ** 2
     return None if needed > _ROWS_MAX else max(found.rows + 1, ceil(needed))
-
-
-def detectable(spread: float, rows: int, *, alpha: float, power: float) -> float:
-    """The smallest mean difference that a one-sided test at `alpha` finds with `power` among so many paired rows.
-
-    Args:
-        spread: standard deviation of the difference from row to row.
-        rows: how many.
-        alpha: how often a difference is found where there is none.
-        power: how often one of this size is found.
-    """
-    if rows <= 0:
-        return inf
-    return float((ndtri(1.0 - alpha) + ndtri(power)) * spread / rows**0.5)
-
-
-def rows_to_detect(spread: float, difference: float, *, alpha: float, power: float) -> int:
-    """How many paired rows a one-sided test at `alpha` needs to find a mean difference of this size with `power`.
-
-    The usual normal approximation: see Julious, "Sample sizes for clinical trials with normal data", Statistics in
-    Medicine 23 (2004).
-    """
-    if difference <= 0 or spread <= 0:
-        raise ValueError("a difference and a spread above zero are needed")
-    return ceil(float((ndtri(1.0 - alpha) + ndtri(power)) * spread / difference) ** 2)
 
 
 def two_sided_p(z: float) -> float:

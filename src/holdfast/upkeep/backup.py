@@ -48,7 +48,7 @@ _KEY = re.compile(rf"{BACKUPS}(\d{{8}}T\d{{6}}\.\d{{6}}Z)\.([0-9a-f]{{64}})\Z")
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 
 _LEVEL = 6
-"""Of zstd: twice as fast as a disk writes, and a sixth of the size."""
+"""Of zstd: the names of a registry become about a fifth of what its database takes."""
 
 _LINE_BYTES_MAX = 64 << 20
 """The largest row is a verdict, whose body has a limit far below: what is longer is no row, and is not read."""

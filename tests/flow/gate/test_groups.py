@@ -4,8 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from fairlearn.metrics import MetricFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score
 
 from holdfast.canonical import Json
 from holdfast.errors import InvalidInput
@@ -55,6 +57,15 @@ def test_harm_to_a_group_of_a_column_fails_although_the_mean_rises() -> None:
     assert finding.outcome is FAIL
     assert "plan=plus (25 rows)" in finding.sentence
     assert "plan=basic" not in finding.sentence
+
+
+def test_the_values_of_groups_are_those_of_fairlearn() -> None:
+    mine, theirs = wrong_at(*range(0, 70, 7)), wrong_at(*range(0, 90, 4))
+    by_plan = {group["group"]: group for group in judge(mine, theirs, group_rows_min=1).values["groups"]}
+    for answers, value in ((mine, "value"), (theirs, "baseline")):
+        frame = MetricFrame(metrics=accuracy_score, y_true=RIGHT, y_pred=answers, sensitive_features=PLANS)
+        for plan, expected in frame.by_group.items():
+            assert by_plan[f"plan={plan}"][value] == pytest.approx(expected, abs=1e-9)
 
 
 def test_harm_that_may_be_chance_is_not_called_harm_and_does_not_pass() -> None:
