@@ -230,7 +230,7 @@ def main() -> None:
             )
     for policy in ("default", "strict"):
         for loss in (0.0, 0.05, 0.1):
-            found = group_rates(rows * 5, trials // 5, loss, policy=policy)
+            found = group_rates(rows * 5, max(1, trials // 5), loss, policy=policy)
             said.append({"metric": "groups", "policy": policy, "truth": f"one of five loses {loss}", **found})
             print(
                 f"{'groups, 5 of ' + str(rows):24} {policy:8} {f'one of five loses {loss}':40} {found['pass']:6.3f} "
