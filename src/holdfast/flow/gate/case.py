@@ -53,12 +53,14 @@ class Measured:
         metrics: measured on them; None when the rows have no target, or the answers cannot be measured.
         metrics_trouble: why they cannot be.
         latencies_ms: of single rows, in the order of measurement.
+        memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
     """
 
     answer: Answer
     metrics: Metrics | None
     metrics_trouble: HoldfastError | None = None
     latencies_ms: tuple[float, ...] = ()
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,11 +248,11 @@ def _measure(case: Case, predictor: Predictor, other: _Other) -> Case:
         return case
     holdout = case.manifest.evidence.holdout
     table = case.rows.without(holdout.target if isinstance(holdout, Holdout) else None)
-    mine = _judged(case, predictor.predict(table))
+    mine = _asked(case, predictor, table)
     theirs, trouble = None, other.trouble
     if other.predictor is not None:
         try:
-            theirs = _judged(case, other.predictor.predict(table))
+            theirs = _asked(case, other.predictor, table)
         except HoldfastError as error:
             trouble = error
     case = replace(case, measured=mine, against=theirs, against_trouble=trouble)
@@ -267,6 +269,12 @@ def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Cas
     if theirs is not None and case.against is not None:
         case = replace(case, against=replace(case.against, latencies_ms=tuple(theirs.times_ms)))
     return case
+
+
+def _asked(case: Case, predictor: Predictor, table: Table) -> Measured:
+    """What one version says about the rows, and the memory that it took to say it."""
+    measured = _judged(case, predictor.predict(table))
+    return replace(measured, memory_bytes=predictor.memory_bytes())
 
 
 def _judged(case: Case, answer: Answer) -> Measured:
