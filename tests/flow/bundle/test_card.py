@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from holdfast.flow.bundle.card import card_stub
+from holdfast.flow.bundle.card import card_text
 from tests.laws.samples import complete, incomplete
 
 
 def test_a_card_says_what_the_version_is_and_asks_what_only_people_know() -> None:
     manifest = complete()
-    card = card_stub(manifest.model, manifest.parts, manifest.evidence)
+    card = card_text(manifest.model, manifest.parts, manifest.evidence)
     assert card.startswith("# churn\n")
     for said in (
         "weights: sklearn.linear_model.LogisticRegression, written as joblib",
@@ -26,12 +26,12 @@ def test_a_card_says_what_the_version_is_and_asks_what_only_people_know() -> Non
 
 def test_what_is_missing_is_said_to_be() -> None:
     manifest = incomplete()
-    card = card_stub(manifest.model, manifest.parts, manifest.evidence)
+    card = card_text(manifest.model, manifest.parts, manifest.evidence)
     assert "eval_threshold: missing: the eval_threshold was not given" in card
     assert "Not measured: the metrics was not given." in card
 
 
 def test_equal_versions_have_equal_cards() -> None:
     manifest = complete()
-    first = card_stub(manifest.model, manifest.parts, manifest.evidence)
-    assert first == card_stub(manifest.model, manifest.parts, replace(manifest.evidence))
+    first = card_text(manifest.model, manifest.parts, manifest.evidence)
+    assert first == card_text(manifest.model, manifest.parts, replace(manifest.evidence))
