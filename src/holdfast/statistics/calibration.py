@@ -1,9 +1,9 @@
 """Is a score a probability? How far the scores lie from the shares that come true, and how surely.
 
-Rows are put into bins of about equally many, by their score, and the mean of what happened is compared with the mean of
-what was said. The error is the root of the mean square of these differences over rows. Taken as it stands it is too
-large, for a bin of fifty rows is off by chance alone: so the chance is taken off, as in Bröcker, "Estimating reliability
-and resolution of probability forecasts through decomposition of the empirical score", Climate Dynamics 39 (2012), and
+Rows are put into bins of about equally many, by their score, and the mean of what happened is compared with the mean
+of what was said. The error is the root of the mean square of these differences over rows. As it stands it is too large,
+for a bin of fifty rows is off by chance alone: so the chance is taken off, as in Bröcker, "Estimating reliability and
+resolution of probability forecasts through decomposition of the empirical score", Climate Dynamics 39 (2012), and
 Kumar, Liang and Ma, "Verified uncertainty calibration", NeurIPS 2019. What is inside of a bin evens out, so the true
 error is this or more.
 
@@ -12,8 +12,8 @@ are normal, nearly; it is taken for a noncentral chi-squared variable, as if eac
 uncertain one is. That widens the interval, and so errs on the side of "not known".
 
 Beside it stand the two classics: Spiegelhalter, "Probabilistic prediction in patient management and clinical trials",
-Statistics in Medicine 5 (1986), which tests that all scores are right; and Cox, "Two further applications of a model for
-binary regression", Biometrika 45 (1958), whose slope says whether they are too extreme (below 1) or too timid.
+Statistics in Medicine 5 (1986), which tests that all scores are right; and Cox, "Two further applications of a model
+for binary regression", Biometrika 45 (1958), whose slope says whether they are too extreme (below 1) or too timid.
 """
 
 from collections.abc import Callable

@@ -6,11 +6,12 @@ pinned before cannot. So its lead is not taken as it stands:
 value   the lead less its optimism: by how much the best cut-off of a resample does better on it than on all rows
         (Efron, "Estimating the error rate of a prediction rule", Journal of the American Statistical Association 78,
         1983)
-high    for each other cut-off the upper bound of its own lead, and the largest of these: the loss is above it only if
-        that of the truly best one is above its own bound, so no adjustment is needed (Berger, "Multiparameter hypothesis
-        testing and acceptance sampling", Technometrics 24, 1982: intersection-union)
-low     for each other cut-off a lower bound that holds for all of them at once, and the largest of these (Chernozhukov,
-        Lee and Rosen, "Intersection bounds", Econometrica 81, 2013; by the bootstrap of the greatest deviation)
+high    for each other cut-off the upper bound of its own lead, and the largest of these: the loss is above it only
+        if that of the truly best one is above its own bound, so no adjustment is needed (Berger, "Multiparameter
+        hypothesis testing and acceptance sampling", Technometrics 24, 1982: intersection-union)
+low     for each other cut-off a lower bound that holds for all of them at once, and the largest of these
+        (Chernozhukov, Lee and Rosen, "Intersection bounds", Econometrica 81, 2013; by the bootstrap of the greatest
+        deviation)
 
 Each row falls between two cut-offs, so that to draw rows anew is to draw how many fall into each place.
 """
@@ -25,7 +26,7 @@ from scipy.special import ndtri
 
 from holdfast.statistics.estimate import Estimate
 
-__all__ = ["METRICS", "CutLoss", "cut_loss"]
+__all__ = ["METRICS", "CutLoss", "cut_loss", "value_at"]
 
 _Array = NDArray[np.float64]
 
@@ -48,7 +49,9 @@ Metric = Callable[[_Array, _Array, _Array, _Array], _Array]
 
 
 def _ratio(above: _Array, below: _Array) -> _Array:
-    found: _Array = np.divide(above, below, out=np.zeros(np.broadcast_shapes(above.shape, below.shape)), where=below > 0)
+    found: _Array = np.divide(
+        above, below, out=np.zeros(np.broadcast_shapes(above.shape, below.shape)), where=below > 0
+    )
     return found
 
 
@@ -58,7 +61,8 @@ def _accuracy(right: _Array, wrong: _Array, positive: _Array, others: _Array) ->
 
 def _balanced_accuracy(right: _Array, wrong: _Array, positive: _Array, others: _Array) -> _Array:
     kinds = (positive > 0).astype(float) + (others > 0)
-    return (_ratio(right, positive) + _ratio(others - wrong, others)) / kinds
+    found: _Array = (_ratio(right, positive) + _ratio(others - wrong, others)) / kinds
+    return found
 
 
 def _f1(right: _Array, wrong: _Array, positive: _Array, others: _Array) -> _Array:
@@ -134,6 +138,13 @@ def cut_loss(
     method = _METHOD.format(cuts=cuts.size, resamples=_RESAMPLES, seed=seed)
     found = Estimate(estimate_value, min(low, estimate_value), max(high, estimate_value), confidence, method, rows)
     return CutLoss(found, float(at[pinned]), float(cuts[best]), float(at[best]), optimism)
+
+
+def value_at(positive: ArrayLike, scores: ArrayLike, cut: float, metric: Metric) -> float:
+    """The metric on these rows, when they are cut at `cut`."""
+    chosen, said = np.asarray(positive, bool), np.asarray(scores, float) >= cut
+    counted = (chosen & said, ~chosen & said, chosen, ~chosen)
+    return float(metric(*(np.asarray([rows.sum()], float) for rows in counted))[0])
 
 
 def _cuts(scores: _Array, cut: float) -> _Array:

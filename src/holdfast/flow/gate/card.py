@@ -22,7 +22,10 @@ def card(case: Case) -> Finding:
     asked, model = case.policy.card_sections, case.candidate.model
     if case.manifest is None or case.damage:
         return Finding(
-            _RULE, Outcome.INCONCLUSIVE, "not decided: the bundle is damaged", "Mend what the other findings name first."
+            _RULE,
+            Outcome.INCONCLUSIVE,
+            "not decided: the bundle is damaged",
+            "Mend what the other findings name first.",
         )
     held = case.manifest.evidence.card
     if isinstance(held, Missing) or case.card is None:
@@ -40,7 +43,9 @@ def card(case: Case) -> Finding:
     values: Mapping[str, Json] = {"asked": list(asked), "lacking": lacking, "empty": empty}
     if not lacking and not empty:
         return Finding(_RULE, Outcome.PASS, f"the model card fills {len(asked)} sections", "", values)
-    said = [f"{what}: {', '.join(names)}" for what, names in (("lacks", lacking), ("says nothing under", empty)) if names]
+    said = [
+        f"{what}: {', '.join(names)}" for what, names in (("lacks", lacking), ("says nothing under", empty)) if names
+    ]
     return Finding(
         _RULE,
         Outcome.FAIL,
