@@ -88,11 +88,13 @@ class Hello:
         pid: its process.
         open_seconds: how long verifying, importing and loading took.
         memory_bytes: the most memory that it had needed by then.
+        foreign: which library wrote the weights and which opened them, where they differ.
     """
 
     pid: int
     open_seconds: float
     memory_bytes: int
+    foreign: str | None = None
 
     @classmethod
     def of(cls, header: JsonObject) -> "Hello":
@@ -102,7 +104,12 @@ class Hello:
             UnsupportedFormat: it is none.
         """
         reader = Reader(header, "hello")
-        return cls(reader.integer("pid"), reader.number("open_seconds"), reader.integer("memory_bytes"))
+        return cls(
+            reader.integer("pid"),
+            reader.number("open_seconds"),
+            reader.integer("memory_bytes"),
+            reader.maybe_text("foreign"),
+        )
 
 
 class Predictor:

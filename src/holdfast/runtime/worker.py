@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
     # A parent that has closed its end, at any moment, no longer wants this process.
     with suppress(ConnectionError):
         hello = {"digest": digest, "pid": os.getpid(), "open_seconds": seconds, "memory_bytes": peak_memory_bytes()}
-        connection.sendall(pack({"ok": True, **hello}))
+        connection.sendall(pack({"ok": True, **hello, "foreign": pipeline.foreign}))
         _serve(connection, files, pipeline, json.loads(stamp))
 
 
