@@ -26,6 +26,9 @@ FILES = "files"
 NETWORK = "network"
 _OTHER_PROCESSES = "other_processes"
 
+_GRACE_SECONDS = 5
+"""Between the signal that names the processor's time and the one that names nothing, and cannot be ignored."""
+
 _FIRST_TO_GO = b"1000"
 """The largest adjustment that proc_pid_oom_score_adj(5) knows."""
 
@@ -66,7 +69,7 @@ def confine(limits: Limits, scratch: Path) -> Walls:
     # What a crash would write is a copy of the weights, and of somebody's rows.
     found[CORE_FILES] = _limit(resource.RLIMIT_CORE, 0)
     if limits.cpu_seconds_max is not None:
-        found[PROCESSOR_TIME] = _limit(resource.RLIMIT_CPU, limits.cpu_seconds_max)
+        found[PROCESSOR_TIME] = _limit(resource.RLIMIT_CPU, limits.cpu_seconds_max, _GRACE_SECONDS)
     found[MEMORY] = _limit_memory(limits.memory_bytes_max or machine_bytes())
     found[FILES] = write_only_below([scratch], network=limits.network)
     if limits.untrusted or not limits.network:
@@ -83,11 +86,11 @@ def _limit_memory(bytes_max: int) -> str | None:
     return _limit(resource.RLIMIT_DATA, bytes_max)
 
 
-def _limit(kind: int, value: int) -> str | None:
+def _limit(kind: int, value: int, grace: int = 0) -> str | None:
     _, hardest = resource.getrlimit(kind)
-    value = value if hardest == resource.RLIM_INFINITY else min(value, hardest)
+    wall = value + grace if hardest == resource.RLIM_INFINITY else min(value + grace, hardest)
     try:
-        resource.setrlimit(kind, (value, value))
+        resource.setrlimit(kind, (min(value, wall), wall))
     except (OSError, ValueError) as error:
         return f"setrlimit answered: {error}"
     return None
