@@ -31,7 +31,7 @@ from holdfast.runtime.shapes import TABLE
 from holdfast.runtime.smoke import answer_of
 from holdfast.store.disk import refusing
 
-__all__ = ["Hello", "Predictor", "Spawned", "spawn"]
+__all__ = ["SERVED", "Hello", "Predictor", "Spawned", "spawn"]
 
 _LOOK_SECONDS = 0.25
 """How often a worker that is waited for is looked at: a fork bomb has some hundred processes then, not a million."""
