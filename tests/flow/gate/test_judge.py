@@ -184,6 +184,9 @@ class Stubborn:
             raise Unavailable("one row alone is not answered", hint="Send more.")
         return self._predictor.predict(table)
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._predictor, name)
+
 
 @pytest.mark.parametrize("stubborn", [1, 2])
 def test_who_cannot_answer_single_rows_is_the_one_who_is_blamed(
