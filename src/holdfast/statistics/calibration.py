@@ -57,18 +57,23 @@ class Calibration:
     Attributes:
         estimate: the error, a root mean square in units of probability, and its interval. Its p is Spiegelhalter's.
         square: the mean square of the differences as it stands, chance included.
-        unit: what one degree of freedom adds to it by chance.
-        freedom: how many of these there are.
+        chance: how much of it is there by chance, where all scores are right.
+        unit: how much of that one degree of freedom adds.
     """
 
     estimate: Estimate
     square: float
+    chance: float
     unit: float
-    freedom: float
+
+    @property
+    def freedom(self) -> float:
+        """The degrees of freedom; one at least, for some bin is uncertain."""
+        return max(self.chance / self.unit, 1.0)
 
     def chance_of_at_least(self, error: float) -> float:
         """The one-sided p of "the error is at least this": small where the rows speak for a smaller one."""
-        return float(ncx2.cdf(self.square / self.unit, self.freedom, error**2 / self.unit))
+        return float(ncx2.cdf(max(self.square / self.unit, self.freedom), self.freedom, error**2 / self.unit))
 
     def chance_of_at_most(self, error: float) -> float:
         """The one-sided p of "the error is at most this": small where the rows speak for a larger one."""
@@ -87,7 +92,8 @@ class Calibration:
             unit = self.unit * rows / count
             lies, border = self.estimate.value**2 / unit, bound**2 / unit
             if self.estimate.value < bound:
-                return _LIKELY - float(ncx2.cdf(ncx2.ppf(tail, self.freedom, border), self.freedom, lies))
+                limit = float(ncx2.ppf(tail, self.freedom, border))
+                return _LIKELY - (float(ncx2.cdf(limit, self.freedom, lies)) if limit >= self.freedom else 0.0)
             return _LIKELY - float(ncx2.sf(ncx2.isf(tail, self.freedom, border), self.freedom, lies))
 
         most = float(rows)
@@ -127,14 +133,13 @@ def calibration_error(
     shares = (np.bincount(bins, truth) + 1.0) / (counts + 2.0)
     unit = float(np.maximum(variances, shares * (1.0 - shares)).max()) / rows
     square, chance = float(counts @ means**2) / rows, float(variances.sum()) / rows
-    freedom = max(chance / unit, 1.0)
     value = sqrt(max(square - chance, 0.0))
-    low, high = _bounds(square / unit, freedom, unit, (1.0 - confidence) / 2.0)
+    low, high = _bounds(square / unit, max(chance / unit, 1.0), unit, (1.0 - confidence) / 2.0)
     independent = rows if clusters is None else int(np.unique(np.asarray(clusters)).size)
     p = two_sided_p(spiegelhalter(truth, scores)) if clusters is None else None
     method = _METHOD.format(bins=counts.size)
-    found = Estimate(value, min(low, value), max(high, value), confidence, method, independent, p)
-    return Calibration(found, square, unit, freedom)
+    found = Estimate(value, min(low, value), max(min(high, 1.0), value), confidence, method, independent, p)
+    return Calibration(found, square, chance, unit)
 
 
 def _bins(scores: _Array) -> NDArray[np.int64]:
@@ -160,18 +165,20 @@ def _of_clusters(left: _Array, bins: NDArray[np.int64], clusters: NDArray[np.gen
 def _bounds(observed: float, freedom: float, unit: float, tail: float) -> tuple[float, float]:
     """The errors between which a test refuses none, from the mean square in units of its chance."""
 
-    def least(chance: float) -> float:
+    def least(chance: float, seen: float) -> float:
         def too_likely(noncentral: float) -> float:
-            return float(ncx2.cdf(observed, freedom, noncentral)) - chance
+            return float(ncx2.cdf(seen, freedom, noncentral)) - chance
 
         if too_likely(0.0) <= 0:
             return 0.0
-        most = max(observed, 1.0)
+        most = max(seen, 1.0)
         while too_likely(most) > 0:
             most *= 2
         return float(brentq(too_likely, 0.0, most, xtol=_PRECISION * most))
 
-    return sqrt(least(1.0 - tail) * unit), sqrt(least(tail) * unit)
+    low = sqrt(least(1.0 - tail, observed) * unit)
+    # Differences smaller than chance makes them are luck, and no better news than those that chance makes.
+    return low, sqrt(least(tail, max(observed, freedom)) * unit)
 
 
 def brier(happened: ArrayLike, said: ArrayLike) -> float:
