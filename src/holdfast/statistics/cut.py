@@ -42,6 +42,9 @@ _DIFFERING_MIN = 10
 _AT_ONCE = 4_000_000
 """Numbers drawn at a time: 32 MB."""
 
+_ROWS_A_CELL = 10
+"""A number of rows drawn at once takes as long as some ten of them drawn singly."""
+
 _METHOD = "{cuts} cut-offs, bootstrap, {resamples} resamples, seed {seed}; Berger 1982, Chernozhukov et al. 2013"
 
 Metric = Callable[[_Array, _Array, _Array, _Array], _Array]
@@ -173,11 +176,20 @@ def _differing(counts: _Array, pinned: int) -> _Array:
 def _drawn(
     counts: _Array, cells: NDArray[np.int64], clusters: ArrayLike | None, chance: np.random.Generator
 ) -> list[_Array]:
-    rows, step = int(counts.sum()), max(1, _AT_ONCE // counts.size)
-    if clusters is None:
+    rows, width = cells.size, counts.size
+    if clusters is None and rows > _ROWS_A_CELL * width:
+        step = max(1, _AT_ONCE // width)
+        return [chance.multinomial(rows, counts / rows, size=count).astype(float) for count in _steps(step)]
+    if clusters is None:  # few rows: to draw them is quicker than to draw how often each cell counts
+        step = max(1, _AT_ONCE // rows)
         return [
-            chance.multinomial(rows, counts / rows, size=min(step, _RESAMPLES - begin)).astype(float)
-            for begin in range(0, _RESAMPLES, step)
+            np.bincount(
+                (cells[chance.integers(0, rows, (count, rows))] + np.arange(count)[:, None] * width).ravel(),
+                minlength=count * width,
+            )
+            .reshape(count, width)
+            .astype(float)
+            for count in _steps(step)
         ]
     _, members = np.unique(np.asarray(clusters), return_inverse=True)
     units = int(members.max()) + 1
@@ -186,6 +198,10 @@ def _drawn(
         weights = np.bincount(chance.integers(0, units, units), minlength=units).astype(float)
         found[place] = np.bincount(cells, weights[members.reshape(cells.size)], minlength=counts.size)
     return [found]
+
+
+def _steps(step: int) -> list[int]:
+    return [min(step, _RESAMPLES - begin) for begin in range(0, _RESAMPLES, step)]
 
 
 def _bounds(lead: _Array, leads: _Array, differing: _Array, tail: float) -> tuple[float, float]:
