@@ -2,7 +2,7 @@
 
     missing            None, NaN, and text without a character
     number             any number or truth value, and text that writes one: `1`, `1.0`, "1", "1e0" and true are the same
-    moment             text that begins as a date and goes on with a T or a space: both are the same; midnight is the day
+    moment             text that begins as a date and goes on with a T or a space, no matter which; midnight is the day
     text               everything else, without the blanks around it; lists and mappings by their JSON
 
 Whole numbers past 2^53, which a float64 cannot tell apart, are compared digit by digit where the table still has the
@@ -59,8 +59,9 @@ def cells(values: Any) -> Cells:
 
 
 def mixed(marks: Marks) -> Marks:
-    """Each mark scattered over all 64 bits: splitmix64, of Steele, Lea and Flood, "Fast splittable pseudorandom
-    number generators" (2014).
+    """Each mark scattered over all 64 bits.
+
+    By splitmix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
     """
     found = marks + np.uint64(0x9E3779B97F4A7C15)
     found ^= found >> np.uint64(30)

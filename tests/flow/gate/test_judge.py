@@ -14,7 +14,7 @@ from holdfast.flow.gate import Outcome, Policy, Workbench, gate
 from holdfast.flow.gate.case import Case, examine
 from holdfast.flow.gate.rules import RULES
 from holdfast.flow.promote import Promotion, promote
-from holdfast.names import Reference, StageName
+from holdfast.names import Reference, StageName, VersionNumber
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.rows import Table
 from holdfast.runtime.smoke import write_outputs
@@ -89,7 +89,9 @@ def test_a_case_examined_again_gives_the_findings_again(churn: Project, bench: W
     )
     policy = Policy().for_stage(CHURN, PRODUCTION)
     assert plain(policy.to_json()) == kept["policy"]
-    case = examine(Case(candidate, StageName(kept["stage"]), policy, kept["asked_by"], baseline=baseline), bench)
+    before = tuple(VersionNumber(number) for number in inputs["judged_before"])
+    asked = Case(candidate, StageName(kept["stage"]), policy, kept["asked_by"], baseline=baseline, judged_before=before)
+    case = examine(asked, bench)
     again = [plain(RULES[name](case).to_json()) for name in kept["policy"]["rules"]]
 
     def timeless(findings: list[Any]) -> list[Any]:

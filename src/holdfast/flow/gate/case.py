@@ -18,8 +18,8 @@ from holdfast.flow.bundle.assemble import Opener
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Outcome
-from holdfast.flow.gate.former import Former, compared, frozen_rows
 from holdfast.flow.gate.formats import judge_formats
+from holdfast.flow.gate.former import Former, compared, frozen_rows
 from holdfast.flow.gate.looking import listings_of
 from holdfast.flow.gate.race import Racer, race
 from holdfast.flow.gate.stage_policy import StagePolicy
@@ -199,18 +199,18 @@ def _examined(case: Case, bench: Workbench) -> Case:
 
 def _with_data(case: Case, bench: Workbench) -> Case:
     """The case with what the two versions were trained on; nothing of it is opened, and so nothing of it can run."""
-    asked = needed(case.policy.rules)
-    if case.manifest is None or case.damage or Need.TRAINED not in asked:
+    asked, manifest = needed(case.policy.rules), case.manifest
+    if manifest is None or case.damage or Need.TRAINED not in asked:
         return case
-    holdout, drawn = case.manifest.evidence.holdout, Need.EARLIER in asked and case.baseline is not None
+    holdout, drawn = manifest.evidence.holdout, Need.EARLIER in asked and case.baseline is not None
     if "leakage" in case.policy.rules and case.rows is None and isinstance(holdout, Holdout):
         try:
-            case = replace(case, rows=frozen_rows(bench.store, case.manifest))
+            case = replace(case, rows=frozen_rows(bench.store, manifest))
         except HoldfastError as error:
             return replace(case, training=Training(trouble=error))
     rows = case.rows if "leakage" in case.policy.rules else None
     target = holdout.target if isinstance(holdout, Holdout) else None
-    case = replace(case, training=look(bench.store, case.manifest, rows=rows, target=target, sample=drawn))
+    case = replace(case, training=look(bench.store, manifest, rows=rows, target=target, sample=drawn))
     if not drawn or case.baseline is None:
         return case
     try:

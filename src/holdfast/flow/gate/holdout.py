@@ -5,8 +5,8 @@ left out until a candidate looks good. So the candidate answers the rows that we
 shown to be worse there than the version that holds the stage, somebody has to look.
 
 The same rows wear out, too: of many candidates that are judged by them, the one that fits them best is chosen in the
-end, and not the best one. Dwork et al., "The reusable holdout", Science 349 (2015), show how fast. So versions that were
-judged on these rows before are counted, each once, however often its gate was asked.
+end, and not the best one. Dwork et al., "The reusable holdout", Science 349 (2015), show how fast. So versions that
+were judged on these rows before are counted, each once, however often its gate was asked.
 """
 
 from collections.abc import Mapping

@@ -74,7 +74,8 @@ class _Share:
         return said
 
     def by_chance(self) -> str:
-        return f"its own {'files' if self.what == 'files' else 'rows'} repeat at {self.alike.repeated / self.alike.rows:.1%}"
+        what = "files" if self.what == "files" else "rows"
+        return f"{self.alike.repeated / self.alike.rows:.1%} of its own {what} repeat one another"
 
     def to_json(self) -> Mapping[str, Json]:
         alike = self.alike

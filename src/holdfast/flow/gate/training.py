@@ -1,4 +1,4 @@
-"""What a version was trained on, looked at for the rules: each table read once, in pieces, in memory that does not grow.
+"""What a version was trained on, looked at for the rules: each table once, in pieces, in memory that does not grow.
 
 Collecting is all that happens here; what it means is for the rules to say. What was not looked at is said as well, and
 why: a file that is no table, a table that lacks a column, a snapshot that is lost.
@@ -114,7 +114,7 @@ def _trained_on(found: DataSlice) -> list[DataInput]:
 
 def _columns(rows: Table) -> dict[str, list[object]]:
     named = rows.named()
-    return dict(zip(named.names or (), named.columns, strict=True))  # type: ignore[arg-type] - lists of JSON values
+    return dict(zip(named.names or (), named.columns, strict=True))
 
 
 def _files_of_holdout(store: Store, manifest: Manifest) -> Sequence[int]:

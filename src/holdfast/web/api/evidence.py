@@ -138,9 +138,7 @@ async def verdict(desk: Here, who: Who, digest: DigestPath) -> Response:
     return answer(found.to_json())
 
 
-@routes.get(
-    "/models/{model}/judged", response_model=schemas.Judged, dependencies=[needs(Role.VIEWER, Concern.MODEL)]
-)
+@routes.get("/models/{model}/judged", response_model=schemas.Judged, dependencies=[needs(Role.VIEWER, Concern.MODEL)])
 async def judged_on(
     desk: Here, model: ModelText, rows: Annotated[str, Query(pattern="^sha256:[0-9a-f]{64}$")]
 ) -> Response:
