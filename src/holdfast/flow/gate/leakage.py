@@ -33,6 +33,9 @@ _RULE = "leakage"
 _SHOWN_MAX = 3
 """Snapshots named in one sentence; the finding's values hold them all."""
 
+_NEAR_SHARE = 0.25
+"""Of `alpha`, what is spent on near rows: the same rows are what leaks most often, and are asked about first."""
+
 _SAY_WHAT = (
     "Freeze exactly what is trained on, such as run.snapshot(train), and give the holdout rows that are not among it."
 )
@@ -164,7 +167,12 @@ def _count(case: Case) -> str:
 
 def _shares(inputs: tuple[Looked, ...]) -> list[_Share]:
     asked = list(_asked(inputs))
-    return [_Share(where, what, alike, _chance(alike, len(asked))) for where, what, alike in asked]
+    near = sum(what == "near rows" for _, what, _ in asked)
+    of_near, of_others = (near / _NEAR_SHARE, (len(asked) - near) / (1.0 - _NEAR_SHARE)) if near else (0.0, len(asked))
+    return [
+        _Share(where, what, alike, _chance(alike, of_near if what == "near rows" else of_others))
+        for where, what, alike in asked
+    ]
 
 
 def _asked(inputs: tuple[Looked, ...]) -> "Iterator[tuple[Looked, str, Alike]]":
@@ -177,7 +185,7 @@ def _asked(inputs: tuple[Looked, ...]) -> "Iterator[tuple[Looked, str, Alike]]":
             yield one, "files", one.files
 
 
-def _chance(alike: "Alike", questions: int) -> float:
+def _chance(alike: "Alike", questions: float) -> float:
     """The p, after Bonferroni for all that is asked."""
     if not alike.found:
         return 1.0
