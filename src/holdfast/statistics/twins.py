@@ -45,8 +45,8 @@ to three digits, or another precision of floats, makes of a number."""
 ROWS_MAX = 10_000_000
 """Rows of the other table that are looked at: 80 MB of marks, and a minute or two; what lies behind is not."""
 
-CELLS_KEPT_MAX = 1 << 23
-"""Cells of the other table's rows that are kept to see how often they repeat: 64 MB."""
+CELLS_KEPT_MAX = 1 << 22
+"""Cells of the other table's rows that are kept to see how often they repeat: 32 MB."""
 
 CELLS_SOUGHT_MAX = 1 << 24
 """Cells of the sought rows: 128 MB. Past it near rows are not looked for."""

@@ -33,6 +33,9 @@ _ROWS_AT_ONCE = 1 << 16
 _JSON_BYTES_MAX = 64 << 20
 """A JSON document cannot be read in pieces, and takes ten times its size; write lines where it is larger."""
 
+_BUFFER_BYTES = 1 << 20
+"""Read of a column of Parquet at once; otherwise whole groups of rows are, and one of them may be the whole file."""
+
 _LINE_BYTES_MAX = 16 << 20
 """One row of JSON lines."""
 
@@ -97,7 +100,7 @@ def _frames(handle: BinaryIO, kind: str, name: str) -> Iterator[Any]:
     elif kind in {".parquet", ".pq"}:
         from pyarrow.parquet import ParquetFile
 
-        with ParquetFile(handle) as file:
+        with ParquetFile(handle, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
             rows = _rows_at_once(len(file.schema_arrow.names), name)
             for batch in file.iter_batches(batch_size=rows, use_threads=False):
                 yield batch.to_pandas(ignore_metadata=True)
