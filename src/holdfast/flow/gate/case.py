@@ -5,7 +5,7 @@ what it recorded.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from holdfast.parts.eval_threshold import IDENTITY
 from holdfast.registry.records import Approval
 from holdfast.registry.values import Version
 from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.limits import Limits
 from holdfast.runtime.materialise import materialise, read_manifest
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.predictor import Predictor
@@ -56,6 +57,7 @@ class Measured:
         metrics_trouble: why they cannot be.
         latencies_ms: of single rows, in the order of measurement.
         memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
+        foreign: which library wrote its weights and which opened them, where they differ.
     """
 
     answer: Answer
@@ -63,6 +65,7 @@ class Measured:
     metrics_trouble: HoldfastError | None = None
     latencies_ms: tuple[float, ...] = ()
     memory_bytes: int | None = None
+    foreign: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class Case:
             is no baseline or nobody asks.
         training: what the candidate was trained on; None when nobody asks, or its manifest could not be read.
         earlier: the same of the baseline.
+        worker: what the process that answered was allowed, and which of these limits the system held; None when
+            nothing was opened.
         seconds: how long the examination took.
     """
 
@@ -116,6 +121,7 @@ class Case:
     former: Former | HoldfastError | None = None
     training: Training | None = None
     earlier: Training | None = None
+    worker: JsonObject | None = None
     seconds: float = field(default=0.0, compare=False)
 
     def inputs(self) -> JsonObject:
@@ -137,6 +143,7 @@ class Case:
             "judged_before": list(self.judged_before),
             "training": [] if self.training is None else self.training.digests(),
             "baseline_training": [] if self.earlier is None else self.earlier.digests(),
+            "worker": self.worker,
         }
 
 
@@ -152,17 +159,23 @@ class Workbench:
         store: where their bytes are.
         cache: where they are checked out.
         opener: starts a worker for a bundle.
+        limited: an opener whose workers have the limits that a stage asks for; None: `opener` serves every stage.
     """
 
     store: Store
     cache: Path
     opener: Opener
+    limited: Callable[[Limits], Opener] | None = None
+
+    def of_stage(self, policy: StagePolicy) -> "Workbench":
+        """The same, with workers that may use what the stage lets them."""
+        return self if self.limited is None else replace(self, opener=self.limited(policy.worker_limits()))
 
 
 def examine(case: Case, bench: Workbench) -> Case:
     """The case with all that can be found out about the candidate; never an exception for what the candidate lacks."""
     started = time.perf_counter()
-    case = _with_data(_examined(case, bench), bench)
+    case = _with_data(_examined(case, bench.of_stage(case.policy)), bench)
     return replace(case, seconds=time.perf_counter() - started)
 
 
@@ -291,6 +304,7 @@ def _with_former(case: Case, bench: Workbench, predictor: Predictor) -> Case:
 
 
 def _measure(case: Case, predictor: Predictor, other: _Other) -> Case:
+    case = replace(case, worker={"limits": predictor.limits.to_json(), **predictor.hello.walls.to_json()})
     if case.rows is None or case.manifest is None:
         return case
     holdout = case.manifest.evidence.holdout
@@ -321,7 +335,7 @@ def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Cas
 def _asked(case: Case, predictor: Predictor, table: Table) -> Measured:
     """What one version says about the rows, and the memory that it took to say it."""
     measured = _judged(case, predictor.predict(table))
-    return replace(measured, memory_bytes=predictor.memory_bytes())
+    return replace(measured, memory_bytes=predictor.memory_bytes(), foreign=predictor.hello.foreign)
 
 
 def _judged(case: Case, answer: Answer) -> Measured:
