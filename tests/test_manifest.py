@@ -58,7 +58,7 @@ def test_one_flipped_bit_anywhere_is_found_by_the_digest() -> None:
 def test_only_a_manifest_with_a_base_says_that_its_format_is_newer() -> None:
     """A version without one keeps the digest that it always had, whichever Holdfast registers it."""
     assert b'"format_version":"1.1"' in adapter().encode()
-    assert [least_minor(one.parts) for one in (complete(), incomplete(), adapter())] == [0, 0, 1]
+    assert [least_minor(one.parts, one.evidence) for one in (complete(), incomplete(), adapter())] == [0, 0, 1]
     assert b'"base"' not in complete().encode()
 
 

@@ -119,7 +119,7 @@ def adapter() -> Manifest:
         "weights/base/model.safetensors": b"\x02\0\0\0\0\0\0\0{}",
     }
     parts = replace(manifest.parts, weights=Weights("safetensors", "none", "unknown", False, own, base))
-    return Manifest(CHURN, parts, manifest.evidence, entries(contents), least_minor(parts))
+    return Manifest(CHURN, parts, manifest.evidence, entries(contents), least_minor(parts, manifest.evidence))
 
 
 def of_tomorrow() -> Manifest:

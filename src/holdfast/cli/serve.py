@@ -20,6 +20,7 @@ from holdfast.web.inference.app import replica_app
 from holdfast.web.listening import address_of, listen
 from holdfast.web.listening import serve as serve_app
 from holdfast.wire import Project, utc_now
+from holdfast.wire.workers import environments
 
 app = typer.Typer()
 
@@ -63,7 +64,12 @@ def _replica(project: Project, model: ModelName, stage: StageName, url: str) -> 
         RegistrySource(project.registry, model, stage),
         model=model,
         stage=stage,
-        opener=opener(project.store, project.settings.cache, project.registry),
+        opener=opener(
+            project.store,
+            project.settings.cache,
+            project.registry,
+            environments(project.settings, project.store),
+        ),
         place=Place(url),
         clock=utc_now,
         new_id=lambda: uuid4().hex,
