@@ -149,12 +149,14 @@ class Hello:
         open_seconds: how long verifying, importing and loading took.
         memory_bytes: the most memory that it had needed by then.
         walls: which of its limits the system holds.
+        foreign: which library wrote the weights and which opened them, where they differ.
     """
 
     pid: int
     open_seconds: float
     memory_bytes: int
     walls: Walls
+    foreign: str | None
 
     @classmethod
     def of(cls, header: JsonObject) -> "Hello":
@@ -169,6 +171,7 @@ class Hello:
             reader.number("open_seconds"),
             reader.integer("memory_bytes"),
             Walls.from_json(reader.reader("walls")),
+            reader.maybe_text("foreign"),
         )
 
 

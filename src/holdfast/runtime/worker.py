@@ -57,6 +57,7 @@ def main(arguments: list[str]) -> None:
         "pid": os.getpid(),
         "open_seconds": time.perf_counter() - started,
         "memory_bytes": peak_memory_bytes(),
+        "foreign": pipeline.foreign,
         "walls": walls.to_json(),
     }
     # A parent that has closed its end, at any moment, no longer wants this process.

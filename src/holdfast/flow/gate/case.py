@@ -55,6 +55,7 @@ class Measured:
         metrics_trouble: why they cannot be.
         latencies_ms: of single rows, in the order of measurement.
         memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
+        foreign: which library wrote its weights and which opened them, where they differ.
     """
 
     answer: Answer
@@ -62,6 +63,7 @@ class Measured:
     metrics_trouble: HoldfastError | None = None
     latencies_ms: tuple[float, ...] = ()
     memory_bytes: int | None = None
+    foreign: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +288,7 @@ def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Cas
 def _asked(case: Case, predictor: Predictor, table: Table) -> Measured:
     """What one version says about the rows, and the memory that it took to say it."""
     measured = _judged(case, predictor.predict(table))
-    return replace(measured, memory_bytes=predictor.memory_bytes())
+    return replace(measured, memory_bytes=predictor.memory_bytes(), foreign=predictor.hello.foreign)
 
 
 def _judged(case: Case, answer: Answer) -> Measured:
