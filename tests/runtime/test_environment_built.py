@@ -7,7 +7,6 @@ for a version of `six`; where nobody serves it, it says so and is skipped.
 import os
 import subprocess
 import sys
-import zipfile
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -20,25 +19,9 @@ from holdfast.runtime import building, environment
 from holdfast.runtime.environment import Interpreter, interpreter_for, pins, unsatisfied
 from holdfast.runtime.predictor import Predictor
 from tests.runtime.conftest import SOURCE, Bundles
+from tests.wheels import wheel
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}.0"
-
-
-def wheel(folder: Path, name: str, version: str, source: str) -> Path:
-    """A wheel of one module, as an index would serve it."""
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}.py": source,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{place},,\n" for place in [*files, f"{info}/RECORD"])
-    with zipfile.ZipFile(path, "w") as archive:
-        for place, text in {**files, f"{info}/RECORD": record}.items():
-            archive.writestr(place, text)
-    return path
 
 
 @pytest.fixture

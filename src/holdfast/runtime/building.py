@@ -34,6 +34,18 @@ _TRUST = {"SSL_CERT_FILE", "SSL_CERT_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS"}
 _CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt")
 """Where machines keep the certificates they trust; uv brings a list of its own, which knows no company's proxy."""
 
+_INDEXES = {
+    "UV_FIND_LINKS",
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX_URL",
+    "UV_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_CONSTRAINT",
+    "UV_OVERRIDE",
+    "UV_EXCLUDE",
+}
+"""Variables that name places and versions: of no concern where the wheels are at hand, and the places may be gone."""
+
 _REQUIREMENT = re.compile(r"[A-Za-z0-9]")
 _NO_WHEEL = re.compile(
     r"no (usable|compatible)? ?wheels|no wheels|building source distributions is disabled", re.IGNORECASE
@@ -69,13 +81,14 @@ def build(order: Order, folder: Path) -> None:
     frozen = order.wheels is not None
     # Relocatable, because the folder gets its final name only when it is whole.
     made = ["venv", "--relocatable", "--allow-existing", "--python", order.python, str(folder)]
-    _uv([*made, *(["--offline"] if frozen else [])], told)
+    alone = ["--offline", "--no-config"] if frozen else []
+    _uv([*made, *alone], told, frozen=frozen)
     requirements = folder / "requirements.txt"
     target = ["--python", str(folder / "bin" / "python"), "--compile-bytecode", "--no-deps", "-r", str(requirements)]
     if order.wheels is not None:
         # The wheels by path: what is installed is what was stored, whatever any index would say of the same names.
         requirements.write_text("".join(f"{path}\n" for path in sorted(order.wheels.glob("*.whl"))), encoding="utf-8")
-        _uv(["pip", "install", "--offline", "--no-index", "--no-build", *target], told)
+        _uv(["pip", "install", *alone, "--no-index", "--no-build", *target], told, frozen=True)
         shutil.rmtree(order.wheels)
         return
     requirements.write_text(order.lock, encoding="utf-8")
@@ -90,8 +103,11 @@ def is_hashed(lock: str) -> bool:
     return bool(required) and all("--hash=" in line for line in required)
 
 
-def _uv(arguments: list[str], told: str) -> None:
-    said = run_tool([uv_program(), *arguments], variables_for_uv(os.environ), told)
+def _uv(arguments: list[str], told: str, *, frozen: bool = False) -> None:
+    variables = {
+        name: value for name, value in variables_for_uv(os.environ).items() if not (frozen and name in _INDEXES)
+    }
+    said = run_tool([uv_program(), *arguments], variables, told)
     if said is None:
         return
     hint = "Make the pinned packages reachable, or run where the version was registered."
