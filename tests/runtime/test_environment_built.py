@@ -4,9 +4,12 @@ An index may be out of reach of a machine that runs these tests, so they install
 for a version of `six`; where nobody serves it, it says so and is skipped.
 """
 
+import hashlib
+import io
 import os
 import subprocess
 import sys
+import tarfile
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import pytest
 from holdfast.errors import BundleFailed, HoldfastError
 from holdfast.evidence import Environment
 from holdfast.names import RelativePath
-from holdfast.runtime import building, environment
+from holdfast.runtime import building, environment, wheels
 from holdfast.runtime.environment import Interpreter, interpreter_for, pins, unsatisfied
 from holdfast.runtime.predictor import Predictor
 from tests.runtime.conftest import SOURCE, Bundles
@@ -144,6 +147,54 @@ def test_a_lock_that_nobody_can_serve_says_what_uv_said_and_leaves_nothing(
     assert "could not be built" in error.value.message
     assert error.value.hint
     assert [path.suffix for path in (tmp_path / "cache" / "environments").iterdir()] == [".lock"]
+
+
+@pytest.mark.slow
+def test_what_would_have_to_be_built_from_source_runs_nobodys_code(
+    bundles: Bundles, tmp_path: Path, links: Path
+) -> None:
+    links.mkdir()
+    proof = tmp_path / "setup ran"
+    with tarfile.open(links / "holdfast_source-1.0.tar.gz", "w:gz") as archive:
+        for name, text in {
+            "setup.py": f"open({str(proof)!r}, 'w').close()\nfrom setuptools import setup\nsetup()\n",
+            "PKG-INFO": "Metadata-Version: 2.1\nName: holdfast-source\nVersion: 1.0\n",
+        }.items():
+            entry = tarfile.TarInfo(f"holdfast_source-1.0/{name}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    with pytest.raises(BundleFailed, match="could not be built") as error:
+        interpreter_for(bundles(lock="holdfast_source==1.0\n"), tmp_path / "cache")
+    assert "HOLDFAST_BUILD_FROM_SOURCE" in error.value.hint
+    assert not proof.exists()
+
+
+@pytest.mark.slow
+def test_hashes_in_a_lock_are_held_against_what_the_index_gives(bundles: Bundles, tmp_path: Path, links: Path) -> None:
+    path = wheel(links, "holdfast_pinned", "1.5", "VALUE = 3\n")
+    right = hashlib.sha256(path.read_bytes()).hexdigest()
+    for found, works in ((right, True), ("0" * 64, False)):
+        files = bundles(lock=f"holdfast_pinned==1.5 \\\n    --hash=sha256:{found}\n")
+        if works:
+            assert imported(interpreter_for(files, tmp_path / "cache"), "import holdfast_pinned") == ""
+        else:
+            with pytest.raises(BundleFailed, match=r"(?i)hash"):
+                interpreter_for(files, tmp_path / "cache")
+
+
+def test_a_lock_is_hashed_when_every_requirement_of_it_is() -> None:
+    one, other = f"numpy==2.1.0 \\\n    --hash=sha256:{'0' * 64}\n", "pandas==2.2.0\n"
+    assert building.is_hashed(f"# pinned\n--index-url https://example.org/simple\n{one}")
+    assert not building.is_hashed(one + other)
+    assert not building.is_hashed("")
+
+
+def test_the_index_of_uv_is_pips_index_too_unless_pip_has_its_own() -> None:
+    ours = {"UV_INDEX": "inner=https://in.example/simple", "UV_INDEX_URL": "https://b.example", "UV_OFFLINE": "1"}
+    found = wheels._variables(ours)
+    assert found["PIP_EXTRA_INDEX_URL"] == "https://in.example/simple"
+    assert (found["PIP_INDEX_URL"], found["PIP_NO_INDEX"]) == ("https://b.example", "1")
+    assert wheels._variables({**ours, "PIP_INDEX_URL": "https://p.example"})["PIP_INDEX_URL"] == "https://p.example"
 
 
 @pytest.mark.slow
