@@ -122,6 +122,15 @@ def adapter() -> Manifest:
     return Manifest(CHURN, parts, manifest.evidence, entries(contents), least_minor(parts, manifest.evidence))
 
 
+def frozen() -> Manifest:
+    """A complete version that keeps the wheels of its environment."""
+    manifest = complete()
+    environment = manifest.evidence.environment
+    assert isinstance(environment, Environment)
+    evidence = replace(manifest.evidence, environment=replace(environment, wheels=Digest("4" * 64)))
+    return replace(manifest, evidence=evidence, minor=least_minor(manifest.parts, evidence))
+
+
 def of_tomorrow() -> Manifest:
     """Written by a newer minor format, with a field that nobody knows at each level."""
     base = complete()
