@@ -159,7 +159,7 @@ def _answer(reader: Reader) -> Answer:
     if not all(_is_plain(value, _DEPTH_MAX) for values in (answer.predictions, answer.scores) for value in values):
         raise _no_answer("a value that is nested, or larger, than any answer is")
     if classes is not None:
-        if not all(_is_plain(label, 0) for label in classes):
+        if not all(_is_plain(name, 0) for name in classes):
             raise _no_answer("classes that are no labels")
         if not all(isinstance(score, list) and len(score) == len(classes) for score in answer.scores):
             raise _no_answer("scores that are not one for each class")

@@ -11,7 +11,9 @@ from holdfast.registry.interface import Registry
 from holdfast.runtime.at_hand import archive_of
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.environment import Environments, Interpreter
+from holdfast.runtime.limits import Limits
 from holdfast.runtime.materialise import materialise
+from holdfast.runtime.predictor import SERVED
 from holdfast.store.interface import Store
 
 __all__ = ["Opened", "Opener", "opener"]
@@ -19,10 +21,11 @@ __all__ = ["Opened", "Opener", "opener"]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A bundle on this machine and the interpreter to run it with."""
+    """A bundle on this machine, the interpreter to run it with, and what its process may use."""
 
     files: BundleFiles
     interpreter: Interpreter
+    limits: Limits = SERVED
 
 
 Opener: TypeAlias = Callable[[Digest], Opened]
@@ -30,7 +33,11 @@ Opener: TypeAlias = Callable[[Digest], Opened]
 
 
 def opener(
-    store: Store, cache: Path, registry: Registry | None = None, environments: Environments | None = None
+    store: Store,
+    cache: Path,
+    registry: Registry | None = None,
+    environments: Environments | None = None,
+    limits: Limits = SERVED,
 ) -> Opener:
     """The opener that takes bundles from the store and keeps them, and their environments, in `cache`.
 
@@ -45,6 +52,6 @@ def opener(
             if registry is not None and (archive := archive_of(digest, registry)) is not None:
                 raise archive.away() from error
             raise
-        return Opened(files, kept.interpreter_for(files))
+        return Opened(files, kept.interpreter_for(files), limits)
 
     return fetch
