@@ -20,6 +20,7 @@ from holdfast.registry.records import (
     Verdict,
 )
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
+from holdfast.registry.vouching import Vouching
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = ["EVENTS_MAX", "Registry"]
@@ -28,7 +29,7 @@ EVENTS_MAX = 10_000
 """Events in one answer of `log`: a few megabytes of JSON; more is read in pages."""
 
 
-class Registry(Questions, Protocol):
+class Registry(Questions, Vouching, Protocol):
     """Models, versions, stages, and the log of all that happened to them.
 
     Every operation is all or nothing, and durable when it returns. `actor` is who asks: it goes into the event, and
