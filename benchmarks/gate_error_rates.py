@@ -29,7 +29,7 @@ from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.case import Case, Measured
 from holdfast.flow.gate.groups import groups
 from holdfast.flow.gate.not_worse import not_worse
-from holdfast.flow.gate.policy import StagePolicy
+from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.runtime.pipeline import Answer
 from holdfast.statistics.ranking import auc
 from tests.flow.gate.cases import CUT_OFF, NUMBERS, RIGHT, case, manifest

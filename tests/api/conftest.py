@@ -16,7 +16,7 @@ from holdfast.config import HOME_NAME, Settings
 from holdfast.wire import Project, open_project
 from tests.projects import FEATURES, HOLDOUT_ROWS, SOURCE, TRAIN_ROWS, workers_of, write_csv
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture(autouse=True)

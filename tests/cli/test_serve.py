@@ -83,7 +83,7 @@ def answered(url: str, body: object) -> tuple[dict[str, Any], int]:
     end = time.monotonic() + SECONDS_MAX
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return json.loads(response.read()), response.status
         except urllib.error.HTTPError as error:
             if error.code != 503 or time.monotonic() > end:

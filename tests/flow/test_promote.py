@@ -24,7 +24,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.flow.gate import Outcome, Policy, Workbench
-from holdfast.flow.gate.policy import RULE_NAMES
+from holdfast.flow.gate.catalogue import RULE_NAMES
 from holdfast.flow.promote import Promoted, Promotion, adopt_stage, promote
 from holdfast.flow.rollback import Rollback, roll_back
 from holdfast.names import ModelName, Reference, StageName

@@ -386,6 +386,24 @@ def test_a_worker_that_is_killed_is_an_error_and_not_a_hang(bundles: Bundles) ->
         assert "memory" in error.value.hint
 
 
+def test_a_worker_says_how_much_memory_it_has_needed_and_never_the_parents(bundles: Bundles) -> None:
+    code = """
+        HELD = []
+        def featurise(rows):
+            HELD.append(bytearray(200 << 20))
+            HELD.clear()
+            return [[row["age"], 0.0] for row in rows]
+    """
+    # The parent is larger than the worker: what it needs must not be taken for what the worker needs.
+    ours = b"x" * (300 << 20)
+    with opened(bundles(code)) as predictor:
+        before = predictor.hello.memory_bytes
+        assert 0 < before < len(ours)
+        assert predictor.hello.pid == predictor._process.pid
+        predictor.predict(GOOD)
+        assert before + (190 << 20) < predictor.memory_bytes() < before + len(ours)
+
+
 def test_a_worker_ends_with_its_parents_end_of_the_socket(bundles: Bundles) -> None:
     predictor = Predictor.start(bundles(), HERE)
     process = predictor._process

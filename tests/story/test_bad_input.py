@@ -247,7 +247,7 @@ def never_answered(person: Person) -> str:
         while "not served" not in log.read_text() and time.monotonic() < end:
             time.sleep(0.05)
         with pytest.raises(urllib.error.HTTPError) as refusal:
-            urllib.request.urlopen(f"{url}/invocations", b'{"dataframe_records": [{}]}', timeout=10)
+            urllib.request.urlopen(f"{url}/invocations", b'{"dataframe_records": [{}]}', timeout=60)
         assert refusal.value.code == 503
         assert json.loads(refusal.value.read())["error"]["code"] == "unavailable"
         refusal.value.close()

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from holdfast.canonical import JsonObject
 from holdfast.webhooks import verify
 
-SECONDS_MAX = 30.0
+SECONDS_MAX = 60.0
 
 
 @dataclass

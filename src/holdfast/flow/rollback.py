@@ -10,8 +10,8 @@ from holdfast.config import VERSION
 from holdfast.errors import GateRefused, HoldfastError, Incomplete, IntegrityError, NotFound, UsageError
 from holdfast.flow.gate.case import Case, Workbench, damaged, examine, manifest_of
 from holdfast.flow.gate.finding import Finding, Outcome, overall
-from holdfast.flow.gate.policy import StagePolicy
 from holdfast.flow.gate.rules import RULES
+from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.flow.promote import same_request
 from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.actions import Action

@@ -21,8 +21,9 @@ from holdfast.runtime.frames import pack, receive
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table
 from holdfast.runtime.shapes import TABLE
+from holdfast.runtime.smoke import answer_of
 
-__all__ = ["CALL_SECONDS_MAX", "OPEN_SECONDS_MAX", "Predictor", "Spawned", "spawn"]
+__all__ = ["CALL_SECONDS_MAX", "OPEN_SECONDS_MAX", "Hello", "Predictor", "Spawned", "spawn"]
 
 OPEN_SECONDS_MAX = 300.0
 """Tens of gigabytes of weights from a slow disk; a worker that needs longer than this is taken to hang."""
@@ -79,8 +80,39 @@ def _search_path(given: str) -> str:
     return os.pathsep.join(str(folder) for folder in kept)
 
 
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a worker said of itself when it had opened its bundle.
+
+    Attributes:
+        pid: its process.
+        open_seconds: how long verifying, importing and loading took.
+        memory_bytes: the most memory that it had needed by then.
+    """
+
+    pid: int
+    open_seconds: float
+    memory_bytes: int
+
+    @classmethod
+    def of(cls, header: JsonObject) -> "Hello":
+        """The hello in the header of a worker's first frame.
+
+        Raises:
+            UnsupportedFormat: it is none.
+        """
+        reader = Reader(header, "hello")
+        return cls(reader.integer("pid"), reader.number("open_seconds"), reader.integer("memory_bytes"))
+
+
 class Predictor:
-    """One open bundle in its own process; not safe for several threads at once."""
+    """One open bundle in its own process; not safe for several threads at once.
+
+    Attributes:
+        hello: what the worker said when the bundle was open.
+    """
+
+    hello: Hello
 
     def __init__(self, spawned: Spawned, *, call_seconds_max: float = CALL_SECONDS_MAX) -> None:
         self._process = spawned.process
@@ -123,7 +155,8 @@ class Predictor:
             ) from error
         predictor = cls(spawned, call_seconds_max=call_seconds_max)
         try:
-            predictor._receive(open_seconds_max)
+            header, _ = predictor._receive(open_seconds_max)
+            predictor.hello = Hello.of(header)
         except BaseException:
             predictor.close()
             raise
@@ -139,11 +172,16 @@ class Predictor:
             Unavailable: no answer in time; the process has been ended.
         """
         body = json.dumps(table.to_json(), separators=(",", ":")).encode()
-        return self._ask({"op": "predict", "shape": TABLE}, body)
+        return answer_of(self._ask({"op": "predict", "shape": TABLE}, body))
 
     def holdout(self) -> Answer:
         """The bundle's answer to its own frozen holdout; raises as `predict`."""
-        return self._ask({"op": "holdout"}, b"")
+        return answer_of(self._ask({"op": "holdout"}, b""))
+
+    def memory_bytes(self) -> int:
+        """The most memory that the worker has needed so far, in bytes; raises as `predict`."""
+        body = self._ask({"op": "memory"}, b"")
+        return Reader(decode(body, what="the worker's memory", exact=True), "memory").integer("memory_bytes")
 
     def close(self) -> None:
         """End the worker; safe to call twice."""
@@ -166,7 +204,7 @@ class Predictor:
         self._process.kill()
         self._process.wait()
 
-    def _ask(self, header: JsonObject, body: bytes) -> Answer:
+    def _ask(self, header: JsonObject, body: bytes) -> bytes:
         frame = pack(header, body)
         if self._owes_answer or self._connection.fileno() < 0:
             raise BundleFailed(
@@ -181,12 +219,9 @@ class Predictor:
             raise self._late(self._call_seconds_max) from error
         except OSError as error:
             raise self._ended() from error
-        found = self._receive(self._call_seconds_max)
-        reader = Reader(decode(found, what="the worker's answer", exact=True), "answer")
-        classes = reader.items("classes") if reader.has("classes") else None
-        return Answer(reader.items("predictions"), reader.items("scores"), classes)
+        return self._receive(self._call_seconds_max)[1]
 
-    def _receive(self, seconds_max: float) -> bytes:
+    def _receive(self, seconds_max: float) -> tuple[JsonObject, bytes]:
         self._connection.settimeout(seconds_max)
         try:
             header, body = receive(self._connection)
@@ -201,7 +236,7 @@ class Predictor:
         self._owes_answer = False
         if not header.get("ok"):
             raise from_json(header.get("error", {}))
-        return body
+        return header, body
 
     def _late(self, seconds_max: float) -> Unavailable:
         self._kill()

@@ -22,6 +22,7 @@ from holdfast.errors import BundleFailed, HoldfastError, Unavailable, UsageError
 from holdfast.evidence import Holdout
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.frames import pack, receive
+from holdfast.runtime.memory import peak_memory_bytes
 from holdfast.runtime.pipeline import Pipeline
 from holdfast.runtime.rows import read_table
 from holdfast.runtime.shapes import SHAPES, TABLE, answer_body, table_in
@@ -47,7 +48,8 @@ def main(arguments: list[str]) -> None:
     seconds = time.perf_counter() - started
     # A parent that has closed its end, at any moment, no longer wants this process.
     with suppress(ConnectionError):
-        connection.sendall(pack({"ok": True, "digest": digest, "pid": os.getpid(), "open_seconds": seconds}))
+        hello = {"digest": digest, "pid": os.getpid(), "open_seconds": seconds, "memory_bytes": peak_memory_bytes()}
+        connection.sendall(pack({"ok": True, **hello}))
         _serve(connection, files, pipeline, json.loads(stamp))
 
 
@@ -87,6 +89,8 @@ def _answer(header: JsonObject, body: bytes, files: BundleFiles, pipeline: Pipel
                 raise UsageError("the bundle has no holdout", hint="Register the version with --holdout PATH.")
             table = read_table(files.read(holdout.rows)).without(holdout.target)
             return answer_body(TABLE, pipeline.predict(table), {}, stamp)
+        case {"op": "memory"}:
+            return json.dumps({"memory_bytes": peak_memory_bytes()}).encode()
         case _:
             raise UsageError("the worker does not know this operation", hint="Parent and worker differ in version.")
 

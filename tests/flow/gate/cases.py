@@ -11,7 +11,7 @@ from holdfast.errors import HoldfastError
 from holdfast.evidence import CodeState, Column, Environment, Evidence, FeatureSchema, Holdout, Metrics
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.case import Case, Measured
-from holdfast.flow.gate.policy import StagePolicy
+from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.formats import Listing, Standing
 from holdfast.manifest import FileEntry, Manifest
 from holdfast.names import ModelName, RelativePath, StageName, VersionNumber

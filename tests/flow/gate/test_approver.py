@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.flow.gate.finding import Finding, Outcome
-from holdfast.flow.gate.policy import StagePolicy
 from holdfast.flow.gate.rules import approver
+from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.registry.records import Approval, Meaning
 from tests.flow.gate.cases import approval, case
 

@@ -110,6 +110,10 @@ def test_both_versions_are_measured_on_the_candidates_rows(churn: Project, bench
     assert found.against.metrics is not None
     assert alone.measured.metrics is not None
     assert found.against.metrics.values == alone.measured.metrics.values
+    for measured in (found.measured, found.against, alone.measured):
+        assert measured is not None
+        assert measured.memory_bytes is not None
+        assert measured.memory_bytes > 1 << 20
 
 
 def test_unknown_names_are_refused_before_anything_is_examined(churn: Project, bench: Workbench) -> None:

@@ -8,8 +8,8 @@ import pytest
 from holdfast.flow.gate import Outcome, Workbench
 from holdfast.flow.gate.case import Case, examine, manifest_of
 from holdfast.flow.gate.looking import listings_of
-from holdfast.flow.gate.policy import StagePolicy
 from holdfast.flow.gate.rules import RULES
+from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.formats import Ground, Standing
 from holdfast.manifest import FileEntry, Manifest
 from holdfast.names import Reference, RelativePath, StageName

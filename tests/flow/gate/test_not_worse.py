@@ -16,7 +16,7 @@ from holdfast.flow.gate.case import Case, Measured
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.gain import gain_in
 from holdfast.flow.gate.not_worse import not_worse
-from holdfast.flow.gate.policy import SAYS, StagePolicy
+from holdfast.flow.gate.stage_policy import SAYS, StagePolicy
 from holdfast.parts import EvalThreshold
 from holdfast.runtime.pipeline import Answer
 from tests.flow.gate.cases import CUT_OFF, NUMBERS, RIGHT, case, wrong_at

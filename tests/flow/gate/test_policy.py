@@ -1,18 +1,24 @@
 """Policy: what is not said protects, and what is misspelt is refused where it stands."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from holdfast.errors import PermissionRefused, UsageError
-from holdfast.flow.gate.policy import POLICY_STUB, RULE_NAMES, Policy, StagePolicy
+from holdfast.flow.gate.catalogue import CATALOGUE, RULE_NAMES, in_order, usual
+from holdfast.flow.gate.policy import POLICY_STUB, Policy
 from holdfast.flow.gate.rules import RULES
+from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.names import ModelName, StageName
 from holdfast.upkeep.keep_rules import KeepRules
 
 CHURN, FRAUD = ModelName("churn"), ModelName("fraud")
 STAGING, PRODUCTION, ARCHIVED = StageName("staging"), StageName("production"), StageName("archived")
+
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "policy.md"
 
 
 def parse(text: str) -> Policy:
@@ -21,7 +27,7 @@ def parse(text: str) -> Policy:
 
 def test_a_policy_that_says_nothing_protects_production_with_every_rule() -> None:
     asked = Policy().for_stage(CHURN, PRODUCTION)
-    assert asked.rules == RULE_NAMES
+    assert asked.rules == usual("production")
     assert (asked.margin, asked.group_margin, asked.approvals_min) == (0.0, 0.05, 1)
     assert asked.rows_min > 0
     assert asked.group_rows_min > 0
@@ -31,10 +37,21 @@ def test_every_rule_that_can_be_named_is_there_and_in_the_order_of_the_steps() -
     assert tuple(RULES) == RULE_NAMES
 
 
+def test_the_reference_says_of_every_rule_what_the_catalogue_says() -> None:
+    table = REFERENCE.read_text(encoding="utf-8").partition("\n## Rules\n")[2]
+    for rule in CATALOGUE:
+        assert f"| `{rule.name}` | {rule.step} | {rule.asks}" in table
+
+
+def test_every_key_of_a_stage_stands_in_the_reference() -> None:
+    table = REFERENCE.read_text(encoding="utf-8").partition("\n## Keys of `[gate.STAGE]`\n")[2].partition("\n## ")[0]
+    assert {item.name for item in fields(StagePolicy)} == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+
+
 def test_a_stage_of_ones_own_is_protected_like_production() -> None:
     policy = parse('[stages]\nnames = ["canary", "production"]')
     assert policy.stages == (StageName("canary"), PRODUCTION)
-    assert policy.for_stage(CHURN, StageName("canary")).rules == RULE_NAMES
+    assert policy.for_stage(CHURN, StageName("canary")).rules == usual("production")
 
 
 def test_staging_and_archived_ask_less_but_never_nothing() -> None:
@@ -116,6 +133,7 @@ WRONG = [
     'rules = "completeness"',
     'rules = ["completness"]',
     "rules = [1]",
+    'rules_also = ["completness"]',
     'metric = "recal"',
     "metric = 1",
     'margin = "0.1"',
@@ -191,8 +209,14 @@ def test_rules_are_asked_in_the_order_of_the_steps_however_they_are_written() ->
     assert policy.for_stage(CHURN, PRODUCTION).rules == ("integrity", "smoke", "approver")
 
 
+def test_rules_can_be_asked_beside_the_usual_ones() -> None:
+    policy = parse('[gate.staging]\nrules_also = ["latency", "smoke"]\n[gate.archived]\nrules_also = []')
+    assert policy.for_stage(CHURN, STAGING).rules == in_order({*usual("staging"), "latency"})
+    assert policy.for_stage(CHURN, ARCHIVED).rules == usual("archived")
+
+
 def test_a_verdict_can_carry_the_policy() -> None:
     document = StagePolicy(groups=("plan",), metrics_min={"f1": 0.5}).to_json()
-    assert document["rules"] == list(RULE_NAMES)
+    assert document["rules"] == list(usual("production"))
     assert document["groups"] == ["plan"]
     assert document["metrics_min"] == {"f1": 0.5}

@@ -11,10 +11,12 @@ from holdfast.digest import hash_bytes
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import NewVerdict, NewVersion
 from holdfast.registry.sql import SqlRegistry
+from holdfast.web.auth import REMEMBERED_SECONDS
 from tests.web.api.people import People
 
 pytestmark = pytest.mark.slow
 
+PATIENCE_SECONDS = 60.0
 PASS = [{"rule": rule, "outcome": "pass"} for rule in ("integrity", "smoke")]
 PROMOTE = "stage:pointer:promote"
 
@@ -202,9 +204,10 @@ def test_tokens_of_others_are_not_seen_made_or_revoked(churn: People) -> None:
     assert churn.ask("approver", "POST", f"/tokens/{theirs.id}/revoke", {}).status_code == 403
     assert churn.ask("approver", "POST", "/tokens/none/revoke", {}).status_code == 403
     assert churn.ask("second", "POST", f"/tokens/{theirs.id}/revoke", {}).status_code == 200
-    end = time.monotonic() + 1.0
+    assert REMEMBERED_SECONDS < 1.0, "a revoked token is refused within a second"
+    end = time.monotonic() + PATIENCE_SECONDS
     while churn.ask("second", "GET", "/whoami").status_code != 401:
-        assert time.monotonic() < end, "a revoked token is refused within a second"
+        assert time.monotonic() < end
 
 
 def test_an_admin_of_some_models_grants_those_and_no_others(churn: People) -> None:

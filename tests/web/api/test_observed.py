@@ -37,7 +37,7 @@ class Lines(logging.Handler):
 
     def of(self, event: str, **wanted: object) -> list[JsonObject]:
         """Those of one kind; waits a moment, for a line is written behind its answer."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while True:
             found = [one for one in map(json.loads, list(self.texts)) if one["event"] == event]
             found = [one for one in found if all(one.get(name) == value for name, value in wanted.items())]
@@ -134,7 +134,7 @@ def test_a_client_names_each_request_and_the_same_again_when_it_repeats_it(embed
         line.get("/models")
         line.get("/models")
         line.close()
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while len(lines.of("request", route=MODELS)) < 2:
             assert time.monotonic() < end
         ids = [one["request"] for one in lines.of("request", route=MODELS)]
@@ -179,11 +179,15 @@ def test_metrics_are_given_while_the_database_is_away(embedded: SqlRegistry, lin
 
 
 def test_what_is_held_open_on_purpose_is_not_counted_as_slow(embedded: SqlRegistry) -> None:
+    impatient = httpx.Timeout(60, read=0.3)
     with api_server(embedded) as url:
-        with suppress(httpx.ReadTimeout), httpx.stream("GET", f"{url}/api/v1/events/stream", timeout=0.3) as answer:
+        with (
+            suppress(httpx.ReadTimeout),
+            httpx.stream("GET", f"{url}/api/v1/events/stream", timeout=impatient) as answer,
+        ):
             for text in answer.iter_lines():
                 assert text in {"retry: 1000", ""}
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while 'route="/api/v1/events/stream",status="200"' not in (text := httpx.get(f"{url}/metrics").text):
             assert time.monotonic() < end
             time.sleep(0.05)

@@ -16,7 +16,8 @@ A gate moves nothing; `flow.promote` does.
 from holdfast.flow.gate.case import Workbench
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.judge import GateRequest, GateVerdict, gate
-from holdfast.flow.gate.policy import POLICY_STUB, Policy, StagePolicy
+from holdfast.flow.gate.policy import POLICY_STUB, Policy
+from holdfast.flow.gate.stage_policy import StagePolicy
 
 __all__ = [
     "POLICY_STUB",

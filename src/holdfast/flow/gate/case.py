@@ -16,11 +16,12 @@ from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
 from holdfast.evidence import Holdout, Metrics
 from holdfast.flow.bundle.assemble import Opener
 from holdfast.flow.bundle.metrics import measure
+from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.looking import listings_of
-from holdfast.flow.gate.policy import StagePolicy
 from holdfast.flow.gate.race import Racer, race
+from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.formats import Listing
 from holdfast.manifest import Manifest
 from holdfast.names import StageName
@@ -39,12 +40,6 @@ from holdfast.store.interface import Store
 
 __all__ = ["Case", "Measured", "Workbench", "damaged", "examine", "manifest_of"]
 
-_COMPARING = {"not_worse", "groups", "latency"}
-"""The rules that look at the version that holds the stage."""
-
-_ASKING = {"opens", "smoke", "metrics_min"} | _COMPARING
-"""The rules for which the candidate must be opened; without one of them no process is started."""
-
 _ANSWERING = {"weights", "preprocessing_code", "eval_threshold", "schema"}
 """What a bundle cannot answer without; opening one that lacks it would only fail in another process."""
 
@@ -58,12 +53,14 @@ class Measured:
         metrics: measured on them; None when the rows have no target, or the answers cannot be measured.
         metrics_trouble: why they cannot be.
         latencies_ms: of single rows, in the order of measurement.
+        memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
     """
 
     answer: Answer
     metrics: Metrics | None
     metrics_trouble: HoldfastError | None = None
     latencies_ms: tuple[float, ...] = ()
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +170,7 @@ def _examined(case: Case, bench: Workbench) -> Case:
         if judge_formats(manifest, case.listings, case.policy).outcome is not Outcome.PASS:
             return replace(case, unopened=True)
     lacking = _ANSWERING & {missing.name for missing in manifest.missing()}
-    if lacking or not _ASKING & set(case.policy.rules):
+    if lacking or Need.OPENED not in needed(case.policy.rules):
         return case
     # (5) open it in its own environment, and (6) ask it about its frozen rows
     try:
@@ -229,7 +226,7 @@ def _with_rows(case: Case, files: BundleFiles) -> Case:
 @contextmanager
 def _baseline(case: Case, bench: Workbench) -> Iterator["_Other"]:
     """The version that holds the stage, open beside the candidate, or why it is not."""
-    if case.baseline is None or not _COMPARING & set(case.policy.rules):
+    if case.baseline is None or Need.COMPARED not in needed(case.policy.rules):
         yield _Other(None, None)
         return
     with ExitStack() as stack:
@@ -251,15 +248,15 @@ def _measure(case: Case, predictor: Predictor, other: _Other) -> Case:
         return case
     holdout = case.manifest.evidence.holdout
     table = case.rows.without(holdout.target if isinstance(holdout, Holdout) else None)
-    mine = _judged(case, predictor.predict(table))
+    mine = _asked(case, predictor, table)
     theirs, trouble = None, other.trouble
     if other.predictor is not None:
         try:
-            theirs = _judged(case, other.predictor.predict(table))
+            theirs = _asked(case, other.predictor, table)
         except HoldfastError as error:
             trouble = error
     case = replace(case, measured=mine, against=theirs, against_trouble=trouble)
-    return _timed(case, predictor, other, table) if "latency" in case.policy.rules else case
+    return _timed(case, predictor, other, table) if Need.TIMED in needed(case.policy.rules) else case
 
 
 def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Case:
@@ -272,6 +269,12 @@ def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Cas
     if theirs is not None and case.against is not None:
         case = replace(case, against=replace(case.against, latencies_ms=tuple(theirs.times_ms)))
     return case
+
+
+def _asked(case: Case, predictor: Predictor, table: Table) -> Measured:
+    """What one version says about the rows, and the memory that it took to say it."""
+    measured = _judged(case, predictor.predict(table))
+    return replace(measured, memory_bytes=predictor.memory_bytes())
 
 
 def _judged(case: Case, answer: Answer) -> Measured:

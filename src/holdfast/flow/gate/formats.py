@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from holdfast.canonical import Json
 from holdfast.flow.gate.finding import Finding, Outcome
-from holdfast.flow.gate.policy import StagePolicy
+from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.formats import Ground, Listing, Standing
 from holdfast.manifest import Manifest
 from holdfast.parts import PreprocessingCode, Weights

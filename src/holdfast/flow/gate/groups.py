@@ -21,7 +21,7 @@ from holdfast.flow.bundle.metrics import RowScores, row_scores
 from holdfast.flow.gate.case import Case, Measured
 from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
 from holdfast.flow.gate.gain import estimate_json, of_rows
-from holdfast.flow.gate.policy import STRICT
+from holdfast.flow.gate.stage_policy import STRICT
 from holdfast.parts import EvalThreshold
 from holdfast.parts.eval_threshold import IDENTITY
 

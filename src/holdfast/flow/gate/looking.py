@@ -4,7 +4,7 @@ import ast
 import sys
 from collections.abc import Mapping
 
-from holdfast.flow.gate.policy import StagePolicy
+from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.formats import HEADER_BYTES_MAX, SCAN_BYTES_MAX, Allowed, Listing, Standing, scan
 from holdfast.manifest import FileEntry, Manifest
 from holdfast.parts import PreprocessingCode, Weights

@@ -14,7 +14,7 @@ from holdfast.flow.gate.case import Case
 from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
 from holdfast.flow.gate.gain import Gain, estimate_json, gain_in
 from holdfast.flow.gate.groups import why_incomparable
-from holdfast.flow.gate.policy import STRICT, StagePolicy
+from holdfast.flow.gate.stage_policy import STRICT, StagePolicy
 from holdfast.registry.values import Version
 
 __all__ = ["not_worse"]

@@ -1,4 +1,4 @@
-"""The rules: pure functions from a case to a finding. Their names and order are `policy.RULE_NAMES`."""
+"""The rules: pure functions from a case to a finding. Their names and order are those of `catalogue.CATALOGUE`."""
 
 from collections.abc import Callable, Mapping
 from math import isfinite

@@ -1,0 +1,114 @@
+"""The catalogue of rules: their names, in the order of a promotion's steps, and what has to be collected for each.
+
+Policy reads it to know which names there are, the examination to know how far it must go, and the judge to know the
+order. What a rule does stands in a module of its own; `rules.RULES` brings the two together.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum, auto
+
+__all__ = ["CATALOGUE", "RULE_NAMES", "Need", "Rule", "in_order", "needed", "usual"]
+
+
+class Need(Enum):
+    """What a rule looks at beside the manifest, and what therefore has to be collected."""
+
+    OPENED = auto()
+    """The candidate's answers to its frozen rows."""
+    COMPARED = auto()
+    """Those of the version that holds the stage, too."""
+    TIMED = auto()
+    """How long single rows take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, as far as others have to know it.
+
+    Attributes:
+        name: how policy and findings call it.
+        step: of the promotion.
+        asks: its question.
+        needs: what has to be collected for it.
+        stages: the built-in stages that ask it by default; `production` stands for every stage that is not built in.
+    """
+
+    name: str
+    step: int
+    asks: str
+    needs: frozenset[Need] = frozenset()
+    stages: frozenset[str] = frozenset()
+
+
+_BUILT_IN = frozenset({"staging", "archived"})
+"""Where less than everything is asked by default: staging is there to try a version out, archived serves nobody."""
+
+_PRODUCTION = frozenset({"production"})
+_TRIED = frozenset({"production", "staging"})
+_EVERYWHERE = frozenset({"production", "staging", "archived"})
+
+_OPENED = frozenset({Need.OPENED})
+_COMPARED = frozenset({Need.OPENED, Need.COMPARED})
+
+CATALOGUE = (
+    Rule(
+        "completeness",
+        2,
+        "are all five parts there, and environment, schema, metrics and holdout?",
+        stages=_TRIED,
+    ),
+    Rule("integrity", 3, "is every byte what its digest says?", stages=_EVERYWHERE),
+    Rule("formats", 4, "could opening any of its files run hidden code?", stages=_TRIED),
+    Rule("opens", 5, "does it open in its own environment, and answer?", _OPENED, _TRIED),
+    Rule(
+        "smoke",
+        6,
+        "does it give the outputs and metrics again that were recorded when it was registered?",
+        _OPENED,
+        _TRIED,
+    ),
+    Rule(
+        "not_worse",
+        7,
+        "is the metric not below that of the version that holds the stage, on the same rows?",
+        _COMPARED,
+        _PRODUCTION,
+    ),
+    Rule(
+        "groups",
+        7,
+        "is no group of rows answered worse? The true answers are groups too, always",
+        _COMPARED,
+        _PRODUCTION,
+    ),
+    Rule("metrics_min", 7, "are the floors reached?", _OPENED, _PRODUCTION),
+    Rule(
+        "latency",
+        7,
+        "is one row answered within the budget?",
+        _COMPARED | {Need.TIMED},
+        _PRODUCTION,
+    ),
+    Rule("approver", 8, "do enough people stand behind it?", stages=_EVERYWHERE),
+)
+"""Every rule, in the order of the promotion's steps; the table of docs/reference/policy.md says the same."""
+
+RULE_NAMES = tuple(rule.name for rule in CATALOGUE)
+"""Their names, in that order."""
+
+
+def in_order(names: Collection[str]) -> tuple[str, ...]:
+    """Those of all rules that are among `names`, each once, in the order of the steps."""
+    return tuple(name for name in RULE_NAMES if name in names)
+
+
+def usual(stage: str) -> tuple[str, ...]:
+    """What a stage asks when its policy names no rules."""
+    kind = stage if stage in _BUILT_IN else "production"
+    return tuple(rule.name for rule in CATALOGUE if kind in rule.stages)
+
+
+def needed(names: Collection[str]) -> frozenset[Need]:
+    """What has to be collected for these rules together."""
+    return frozenset().union(*(rule.needs for rule in CATALOGUE if rule.name in names))

@@ -1,0 +1,86 @@
+"""What a key of policy takes: readers that turn a value of the file into the value it means, or into None.
+
+Each reader says in words what it takes, for the hint of the error.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Generic, TypeVar
+
+__all__ = ["Reader", "amount", "choice", "count", "floors", "share", "switch", "text", "texts"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader(Generic[T]):
+    """How one kind of value is read.
+
+    Attributes:
+        takes: what it takes, to stand behind "It takes".
+        read: the value that was written, or None when it is none of these.
+    """
+
+    takes: str
+    read: Callable[[Any], T | None]
+
+
+def amount(takes: str = "a number, zero or more") -> Reader[float]:
+    """A finite number that is not negative."""
+    return Reader(takes, lambda value: float(value) if _is_number(value) and value >= 0 else None)
+
+
+def share(below: float, takes: str) -> Reader[float]:
+    """A number between 0 and `below`, both excluded."""
+    return Reader(takes, lambda value: float(value) if _is_number(value) and 0 < value < below else None)
+
+
+def count(least: int) -> Reader[int]:
+    """A whole number, `least` or more."""
+
+    def read(value: Any) -> int | None:
+        return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
+
+    return Reader(f"a whole number, {least} or more", read)
+
+
+def switch() -> Reader[bool]:
+    """True or false."""
+    return Reader("true or false", lambda value: value if isinstance(value, bool) else None)
+
+
+def choice(names: Collection[str], takes: str) -> Reader[str]:
+    """One of these words."""
+    return Reader(takes, lambda value: value if isinstance(value, str) and value in names else None)
+
+
+def text(takes: str) -> Reader[str]:
+    """A word that is not empty."""
+    return Reader(takes, lambda value: value if isinstance(value, str) and value else None)
+
+
+def texts(takes: str, fits: Callable[[str], bool] = lambda _: True) -> Reader[tuple[str, ...]]:
+    """A list of words, each of which fits."""
+
+    def read(value: Any) -> tuple[str, ...] | None:
+        good = isinstance(value, list) and all(isinstance(item, str) and fits(item) for item in value)
+        return tuple(value) if good else None
+
+    return Reader(takes, read)
+
+
+def floors(names: Collection[str], takes: str) -> Reader[Mapping[str, float]]:
+    """A table of numbers by one of these names."""
+
+    def read(value: Any) -> Mapping[str, float] | None:
+        if not isinstance(value, dict) or not set(value) <= set(names) or not all(map(_is_number, value.values())):
+            return None
+        return {name: float(number) for name, number in value.items()}
+
+    return Reader(takes, read)
+
+
+def _is_number(value: Any) -> bool:
+    # TOML has nan and inf; a bound that nothing can pass, or that everything does, is a mistake.
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

@@ -1,0 +1,158 @@
+"""What one stage asks of a version: every key that a `[gate.STAGE]` table may have, each declared in one place."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from holdfast.canonical import JsonObject
+from holdfast.digest import Digest
+from holdfast.errors import UsageError
+from holdfast.flow.bundle.metrics import DIRECTIONS
+from holdfast.flow.gate.catalogue import RULE_NAMES, in_order, usual
+from holdfast.flow.gate.keys import Reader, amount, choice, count, floors, share, switch, text, texts
+from holdfast.formats import is_refused
+
+__all__ = ["DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known"]
+
+DEFAULT, STRICT = "default", "strict"
+
+SAYS = {
+    DEFAULT: "A version that is worse than the one it replaces by more than margin and harm_margin together passes in "
+    "at most alpha of all cases; one that is better by these rows, or answers alike, passes.",
+    STRICT: "A version that is worse than the one it replaces by more than margin passes in at most alpha of all "
+    "cases; so does one that harms any group by more than group_margin.",
+}
+"""What error each of the two controls."""
+
+_STRICT = {"margin": 0.01}
+"""Where `strict` begins from another value: that nothing was lost at all, no number of rows would show."""
+
+_ALPHA_MAX = 0.5
+"""From there on a coin decides better."""
+
+_METRICS = f"one of: {', '.join(sorted(DIRECTIONS))}"
+_RULES = texts(f"a list of rules: {', '.join(RULE_NAMES)}", RULE_NAMES.__contains__)
+
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
+
+
+def _allowable(name: str) -> bool:
+    """A digest, or a name that can be allowed: what calls, finds or reads whatever it is given cannot be."""
+    if ":" in name:
+        try:
+            Digest.parse(name)
+        except UsageError:
+            return False
+        return True
+    module, _, last = name.rpartition(".")
+    return _NAME.match(name) is not None and not is_refused(module, last)
+
+
+T = TypeVar("T")
+
+
+def _key(default: T, reader: Reader[Any]) -> T:
+    """A key: what holds when it is not written, and how it is read."""
+    told = {"reader": reader}
+    made: T = field(default_factory=lambda: default, metadata=told)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class StagePolicy:
+    """What one stage asks.
+
+    Attributes:
+        rules: the rules, by name; never empty.
+        rules_also: rules besides those that the stage asks anyway; `rules` holds them too.
+        policy: `DEFAULT` or `STRICT`, which say what a comparison has to show; see `SAYS`.
+        metric: the metric to judge by; None: the candidate's own primary metric.
+        margin: how far that metric may fall below the version that holds the stage; for errors, as a share of
+            its error.
+        harm_margin: by how much more it must be unlikely to have fallen, under `DEFAULT`.
+        alpha: how unlikely: the chance of each error that a comparison is there to avoid.
+        cluster: the holdout's column whose equal values say that rows belong together, if there is one.
+        rows_min: fewer holdout rows than this decide nothing about a comparison.
+        groups: the holdout's columns whose groups are watched; empty: those that the version names.
+        group_margin: how far a group's mean may fall below the version that holds the stage.
+        group_rows_min: a group with fewer rows is reported as untestable, never as passed.
+        metrics_min: floors by metric (ceilings where lower is better).
+        latency_ms_p95_max: the budget for one row, milliseconds, 95th percentile.
+        executes_code: `allow` weights and transformers whose format can run code on load, as far as they import only
+            what is listed; or `deny` them all.
+        formats_allow: full names that a pickle may import besides, such as `mypkg.model.Net`; and digests of files that
+            a person has looked at, such as `sha256:ab12…`, which pass whatever is in them.
+        approvals_min: how many persons must approve; the one who promotes is one of them.
+        second_person: whether an approver must be somebody else than the one who registered the version.
+    """
+
+    rules: tuple[str, ...] = _key(usual("production"), _RULES)
+    rules_also: tuple[str, ...] = _key((), _RULES)
+    policy: str = _key(DEFAULT, choice((DEFAULT, STRICT), '"default" or "strict"'))
+    metric: str | None = _key(None, choice(DIRECTIONS, _METRICS))
+    margin: float = _key(0.0, amount())
+    harm_margin: float = _key(0.05, amount())
+    alpha: float = _key(0.05, share(_ALPHA_MAX, "a number above 0 and below 0.5"))
+    cluster: str | None = _key(None, text("a column of the holdout"))
+    rows_min: int = _key(30, count(0))
+    groups: tuple[str, ...] = _key((), texts("a list of columns of the holdout"))
+    group_margin: float = _key(0.05, amount())
+    group_rows_min: int = _key(20, count(1))
+    metrics_min: Mapping[str, float] = _key(
+        {}, floors(DIRECTIONS, f"a table of numbers, such as {{ recall = 0.9 }}, by {_METRICS}")
+    )
+    latency_ms_p95_max: float = _key(100.0, amount())
+    executes_code: str = _key("allow", choice(("allow", "deny"), '"allow" or "deny"'))
+    formats_allow: tuple[str, ...] = _key(
+        (),
+        texts(
+            'names such as "mypkg.model.Net" that run nothing of somebody else\'s choice, or digests of files',
+            _allowable,
+        ),
+    )
+    approvals_min: int = _key(1, count(1))
+    second_person: bool = _key(False, switch())
+
+    @classmethod
+    def parse(cls, stage: str, table: Mapping[str, Any], where: str) -> "StagePolicy":
+        """What a stage's table asks; `where` names it in errors.
+
+        Raises:
+            UsageError: an unknown key, a value that the key does not take, or no rules at all.
+        """
+        readers: dict[str, Reader[Any]] = {item.name: item.metadata["reader"] for item in fields(cls)}
+        require_known(table, set(readers), where)
+        values: dict[str, Any] = _STRICT.copy() if table.get("policy") == STRICT else {}
+        for key, value in table.items():
+            found = readers[key].read(value)
+            if found is None:
+                raise UsageError(f"{where} {key} = {value!r} is not valid", hint=f"It takes {readers[key].takes}.")
+            values[key] = found
+        rules = in_order({*values.get("rules", usual(stage)), *values.get("rules_also", ())})
+        if not rules:
+            raise UsageError(
+                f"{where} has no rules", hint="A gate without rules lets nothing through; name at least one."
+            )
+        return cls(**{**values, "rules": rules})
+
+    def to_json(self) -> JsonObject:
+        """The policy as a verdict keeps it."""
+        return {
+            item.name: list(value) if isinstance(value := getattr(self, item.name), tuple) else value
+            for item in fields(self)
+        }
+
+
+def require_known(table: Mapping[str, Any], keys: set[str], where: str) -> None:
+    """Refuse a table with a key that is none of `keys`: a policy that is misspelt protects nobody.
+
+    Raises:
+        UsageError: there is one; the hint says which is nearest.
+    """
+    unknown = sorted(set(table) - keys)
+    if unknown:
+        near = get_close_matches(unknown[0], sorted(keys), n=1)
+        meant = f"Did you mean {near[0]}? " if near else ""
+        raise UsageError(f"{where} has the unknown key {unknown[0]!r}", hint=f"{meant}Known: {', '.join(sorted(keys))}")
