@@ -221,7 +221,7 @@ def _by_its_key(row: Row[Any]) -> bool:
         read_signature(as_bytes(row.body), key)
     except HoldfastError:
         return False
-    return str(key.fingerprint) == row.key
+    return bool(str(key.fingerprint) == row.key)
 
 
 def _lenient(stored: object) -> object:

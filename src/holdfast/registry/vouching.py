@@ -1,7 +1,7 @@
 """Signatures of versions, as a registry keeps and gives them; what one is worth, whoever trusts its key decides.
 
-    registry.put_signature(NewSignature(model, number, body, key.pem), "ana")
-    registry.signatures(model, number)
+registry.put_signature(NewSignature(model, number, body, key.pem), "ana")
+registry.signatures(model, number)
 """
 
 from base64 import b64decode, b64encode

@@ -5,7 +5,8 @@
     judge(body, private.public, statement.files).fault == ""
 
 A signature is a Sigstore bundle v0.3 with a DSSE envelope (v1) around an in-toto statement (v1). docs/FORMAT.md,
-"Signatures", says which of these formats are read. Nothing here does any I/O: bytes go in, and what they prove comes out.
+"Signatures", says which of these formats are read. Nothing here does any I/O: bytes go in, and what they prove comes
+out.
 """
 
 from holdfast.signing.envelope import SIGNATURE_BYTES_MAX, Envelope

@@ -66,7 +66,7 @@ def judge(body: bytes, key: PublicKey, files: Mapping[str, Digest]) -> Judgement
     Args:
         body: the file of the signature.
         key: whose it must be.
-        files: every file by its path, with its digest: none may be missing from the statement, and none be there beside.
+        files: every file by its path, with its digest: the statement must have none more and none less.
     """
     try:
         statement = read_signature(body, key)

@@ -68,16 +68,18 @@ class PublicKey:
             key = load_pem_public_key(text)
         except (ValueError, UnsupportedAlgorithm) as error:
             raise UnsupportedFormat(f"{what} cannot be read", hint=f"Give {_CURVES}.") from error
-        return cls._of(key, what)
+        return cls.of(key, what)
 
     @classmethod
-    def _of(cls, key: object, what: str) -> "PublicKey":
+    def of(cls, key: object, what: str) -> "PublicKey":
+        """The public key that a library holds; raises as `parse`."""
         from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
         if not isinstance(key, EllipticCurvePublicKey) or key.curve.name not in _HASHES:
             raise UnsupportedFormat(
-                f"{what} is of an algorithm or a curve that signs no versions", hint=f"Give {_CURVES}: holdfast key make"
+                f"{what} is of an algorithm or a curve that signs no versions",
+                hint=f"Give {_CURVES}: holdfast key make",
             )
         form = PublicFormat.SubjectPublicKeyInfo
         return cls(key.public_bytes(Encoding.PEM, form).decode(), hash_bytes(key.public_bytes(Encoding.DER, form)))
@@ -119,7 +121,7 @@ class PrivateKey:
         """A new key of P-256."""
         from cryptography.hazmat.primitives.asymmetric import ec
 
-        return cls._of(ec.generate_private_key(ec.SECP256R1()), "the new key")
+        return cls.of(ec.generate_private_key(ec.SECP256R1()), "the new key")
 
     @classmethod
     def parse(cls, data: bytes, password: str | None, what: str = "the private key") -> "PrivateKey":
@@ -149,17 +151,18 @@ class PrivateKey:
             if encrypted:
                 raise PermissionRefused(f"the password does not open {what}", hint="Give the right one.") from error
             raise UnsupportedFormat(f"{what} is no private key in PEM", hint="Make one: holdfast key make") from error
-        return cls._of(key, what)
+        return cls.of(key, what)
 
     @classmethod
-    def _of(cls, key: object, what: str) -> "PrivateKey":
+    def of(cls, key: object, what: str) -> "PrivateKey":
+        """The private key that a library holds; raises as `parse`."""
         from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
         if not isinstance(key, EllipticCurvePrivateKey):
             raise UnsupportedFormat(
                 f"{what} is of an algorithm that signs no versions", hint=f"Give {_CURVES}: holdfast key make"
             )
-        return cls(PublicKey._of(key.public_key(), what), key)
+        return cls(PublicKey.of(key.public_key(), what), key)
 
     @staticmethod
     def is_encrypted(data: bytes) -> bool:

@@ -48,15 +48,15 @@ class Statement:
         return cls(str(manifest.model), {**files, MANIFEST_NAME: manifest.digest})
 
     def encode(self) -> bytes:
-        """The statement as OMS 1.0 has it: files in the order of their paths' code points, their digests hashed once
-        more for the subject."""
+        """The statement as OMS 1.0 has it.
+
+        The files stand in the order of their paths' code points; the subject is the hash of their digests in a row.
+        """
         ordered = sorted(self.files.items())
         value: JsonObject = {
             "_type": _STATEMENT,
             "predicate": {
-                "resources": [
-                    {"algorithm": "sha256", "digest": digest.hex, "name": path} for path, digest in ordered
-                ],
+                "resources": [{"algorithm": "sha256", "digest": digest.hex, "name": path} for path, digest in ordered],
                 "serialization": {"allow_symlinks": False, "hash_type": "sha256", "method": "files"},
             },
             "predicateType": _PREDICATE,

@@ -9,7 +9,6 @@ from holdfast.database.migrations.plpgsql import function, quoted_schema
 __all__ = ["postgres_triggers", "sqlite_triggers"]
 
 _NEVER = "rows of signatures are never changed or deleted"
-_SENTENCE = "a signature needs its event, and is never replaced"
 
 
 def sqlite_triggers() -> Iterator[str]:
@@ -20,28 +19,28 @@ def sqlite_triggers() -> Iterator[str]:
             f"BEGIN SELECT RAISE(ABORT, '{_NEVER}'); END"
         )
     yield (
-        "CREATE TRIGGER signatures_refuse_insert BEFORE INSERT ON signatures "
+        "CREATE TRIGGER signatures_refuse_insert BEFORE INSERT ON signatures "  # noqa: S608 - constants of ours
         "WHEN EXISTS (SELECT 1 FROM signatures WHERE digest = NEW.digest) "
         'OR NOT EXISTS (SELECT 1 FROM events WHERE "index" = (SELECT MAX("index") FROM events) '
         "AND action = 'model:version:sign' AND actor = NEW.created_by "
         "AND model = NEW.model AND to_number = NEW.number "
         "AND json_extract(details, '$.signature') IS NEW.digest AND json_extract(details, '$.key') IS NEW.key) "
-        f"BEGIN SELECT RAISE(ABORT, '{_SENTENCE}'); END"
+        "BEGIN SELECT RAISE(ABORT, 'a signature needs its event, and is never replaced'); END"
     )
 
 
-_INSERT = f"""
+_INSERT = """
 DECLARE
   last record;
   said jsonb;
 BEGIN
   SELECT action, actor, model, to_number, details INTO last FROM events ORDER BY "index" DESC LIMIT 1;
-  said := COALESCE(last.details, '{{}}')::jsonb;
+  said := COALESCE(last.details, '{}')::jsonb;
   IF last.action IS DISTINCT FROM 'model:version:sign' OR last.actor IS DISTINCT FROM NEW.created_by
     OR last.model IS DISTINCT FROM NEW.model OR last.to_number IS DISTINCT FROM NEW.number
     OR said->>'signature' IS DISTINCT FROM NEW.digest OR said->>'key' IS DISTINCT FROM NEW.key
   THEN
-    RAISE EXCEPTION '{_SENTENCE}';
+    RAISE EXCEPTION 'a signature needs its event, and is never replaced';
   END IF;
   RETURN NEW;
 END
