@@ -78,6 +78,13 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "snapshot": (*_OPENING, "too_large", "source_changed", "wrong_bytes"),
     "register": (*_OPENING, *_BUNDLING, "invalid_input", "archived"),
     "adopt": (*_OPENING, *_BUNDLING, "invalid_input", "stage_moved", "archived"),
+    "key make": ("usage", "not_found", "unavailable", "already_exists", "no_space", "integrity", "permission_refused"),
+    "key show": (
+        *("usage", "not_found", "unavailable", "too_large", "no_space", "integrity"),
+        *("unsupported_format", "permission_refused"),
+    ),
+    "sign": (*_OPENING, "already_exists", "too_large", "archived"),
+    "verify": (*_OPENING, "too_large", "archived"),
     "list": _OPENING,
     "show": (*_OPENING, "archived"),
     "search": (*_OPENING, "too_large"),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.canonical import JsonObject
 from holdfast.digest import Digest, hash_stream
 from holdfast.errors import IntegrityError, TooLarge, UnsupportedFormat, UsageError
 from holdfast.manifest import BUNDLE_FILES_MAX, Manifest
@@ -23,7 +24,7 @@ from holdfast.signing import PrivateKey, PublicKey, Statement, judge, sign
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
 
-__all__ = ["Looked", "Vouched", "hashed", "sign_version", "take_in"]
+__all__ = ["Looked", "Vouched", "hashed", "require_signed", "sign_version", "take_in", "verified_folder"]
 
 _FILES_MAX = BUNDLE_FILES_MAX + 1
 """A bundle's files and its manifest: a folder with more is none that was signed."""
@@ -56,6 +57,13 @@ class Vouched:
     def keys(self) -> tuple[Digest, ...]:
         """The fingerprints of the trusted keys with a good signature, each once."""
         return tuple(sorted({one.signature.key for one in self.signatures if not one.fault}))
+
+    def to_json(self) -> JsonObject:
+        """What `verify` and a verdict say of them."""
+        return {
+            "keys": [str(key) for key in self.keys],
+            "signatures": [{**one.signature.about(), "fault": one.fault or None} for one in self.signatures],
+        }
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -99,7 +107,7 @@ def _fault(signature: Signature, files: Mapping[str, Digest], trusted: frozenset
 
 
 def sign_version(
-    version: Version, key: PrivateKey, registry: Registry, store: Store, actor: str, reason: str = ""
+    version: Version, key: PrivateKey, registry: Registry, store: Store, *, actor: str, reason: str = ""
 ) -> Signature:
     """Signs every file of a version's bundle, and its manifest, and has the registry keep it.
 
@@ -118,14 +126,29 @@ def sign_version(
 
 
 def take_in(
-    version: Version, body: bytes, key: PublicKey, registry: Registry, store: Store, actor: str, reason: str = ""
+    version: Version,
+    signed: tuple[bytes, PublicKey],
+    registry: Registry,
+    store: Store,
+    *,
+    actor: str,
+    reason: str = "",
 ) -> Signature:
     """Has the registry keep a signature that was made elsewhere, when it is over exactly this version's files.
+
+    Args:
+        version: what it is to be a signature of.
+        signed: its file, and the key that made it.
+        registry: keeps it.
+        store: has the manifest.
+        actor: who asks.
+        reason: for the log.
 
     Raises:
         IntegrityError: it is not, or not by this key; the message says why.
         NotFound: the store lacks the manifest.
     """
+    body, key = signed
     manifest = read_manifest(store, version.digest)
     fault = judge(body, key, Statement.of(manifest).files).fault
     if fault:
@@ -134,6 +157,48 @@ def take_in(
             hint="Check the version out, and sign every file of that folder.",
         )
     return registry.put_signature(NewSignature(version.model, version.number, body, key.pem), actor, reason)
+
+
+def require_signed(
+    version: Version, manifest: Manifest, registry: Registry, trusted: Iterable[Digest], least: int = 1
+) -> Vouched:
+    """Who vouches for a version, when enough of those who are trusted do.
+
+    Raises:
+        IntegrityError: fewer do; the message says what is wrong with each signature.
+    """
+    vouched = Vouched.of(version, manifest, registry, trusted)
+    if len(vouched.keys) < max(least, 1):
+        why = "; ".join(vouched.faults) or "there is no other signature"
+        raise IntegrityError(
+            f"{version.model}@{version.number} is signed by {len(vouched.keys)} of {max(least, 1)} trusted keys: {why}",
+            hint=f"Have it signed with one of these keys: holdfast sign {version.model}@{version.number}",
+            digest=str(version.digest),
+            keys=[str(key) for key in vouched.keys],
+        )
+    return vouched
+
+
+def verified_folder(folder: Path, body: bytes, keys: Iterable[PublicKey]) -> tuple[PublicKey, dict[str, Digest]]:
+    """The first of the keys that signed exactly the files in a folder; and those files.
+
+    Raises:
+        As `hashed`.
+        IntegrityError: none of the keys did; the message says why, key by key.
+        UsageError: no keys.
+    """
+    files = hashed(folder)
+    judged = [judge(body, key, files) for key in keys]
+    if not judged:
+        raise UsageError("no key to check with", hint="Name the public key: --key release.pub")
+    for one in judged:
+        if one.is_good:
+            return one.key, files
+    raise IntegrityError(
+        f"the signature does not fit {folder}: {'; '.join(dict.fromkeys(one.fault for one in judged))}",
+        hint="Do not use the folder. Take the version anew, with its signature, from where both are known to be good.",
+        faults=[{"key": str(one.key.fingerprint), "fault": one.fault} for one in judged],
+    )
 
 
 def hashed(folder: Path) -> dict[str, Digest]:

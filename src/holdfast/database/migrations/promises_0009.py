@@ -19,7 +19,7 @@ def sqlite_triggers() -> Iterator[str]:
             f"BEGIN SELECT RAISE(ABORT, '{_NEVER}'); END"
         )
     yield (
-        "CREATE TRIGGER signatures_refuse_insert BEFORE INSERT ON signatures "  # noqa: S608 - constants of ours
+        "CREATE TRIGGER signatures_refuse_insert BEFORE INSERT ON signatures "
         "WHEN EXISTS (SELECT 1 FROM signatures WHERE digest = NEW.digest) "
         'OR NOT EXISTS (SELECT 1 FROM events WHERE "index" = (SELECT MAX("index") FROM events) '
         "AND action = 'model:version:sign' AND actor = NEW.created_by "

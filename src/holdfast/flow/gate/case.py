@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject
-from holdfast.digest import hash_bytes
+from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
 from holdfast.evidence import Holdout, Metrics
 from holdfast.flow.bundle.assemble import Opener
@@ -34,6 +34,7 @@ from holdfast.runtime.materialise import materialise, read_manifest
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.predictor import Predictor
 from holdfast.runtime.rows import Table, read_table
+from holdfast.runtime.signed import Vouched
 from holdfast.runtime.smoke import read_outputs, write_outputs
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
@@ -85,6 +86,9 @@ class Case:
         trouble: what went wrong when it was.
         against: what the baseline says about the same rows; None when there is no baseline or it could not be asked.
         against_trouble: what went wrong when it was.
+        trusted: the keys that the policy names, by fingerprint, each as the policy names it.
+        vouched: who vouches for the candidate; None when nobody asked, or it could not be found out.
+        vouching_trouble: what went wrong when it was.
         seconds: how long the examination took.
     """
 
@@ -105,6 +109,9 @@ class Case:
     trouble: HoldfastError | None = None
     against: Measured | None = None
     against_trouble: HoldfastError | None = None
+    trusted: Mapping[Digest, str] = field(default_factory=dict)
+    vouched: Vouched | None = None
+    vouching_trouble: HoldfastError | None = None
     seconds: float = field(default=0.0, compare=False)
 
     def inputs(self) -> JsonObject:
@@ -137,11 +144,13 @@ class Workbench:
         store: where their bytes are.
         cache: where they are checked out.
         opener: starts a worker for a bundle.
+        project: what the files of keys that a policy names are relative to.
     """
 
     store: Store
     cache: Path
     opener: Opener
+    project: Path = Path()
 
 
 def examine(case: Case, bench: Workbench) -> Case:

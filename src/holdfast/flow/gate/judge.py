@@ -10,6 +10,7 @@ from holdfast.flow.gate.case import Case, Workbench, examine
 from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.rules import RULES
+from holdfast.flow.gate.signature import with_signatures
 from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Approval, Meaning, NewVerdict
@@ -93,6 +94,7 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
     )
     # (2) to (6): completeness, bytes, formats, environment, smoke; (7) and (8) look at what these brought
     case = examine(Case(version, request.stage, policy, request.actor, baseline=baseline, approvals=approvals), bench)
+    case = with_signatures(case, registry, bench.project)
     findings = tuple(RULES[name](case) for name in RULES if name in policy.rules)
     outcome = overall(findings)
     body = {

@@ -14,6 +14,7 @@ from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.groups import groups
 from holdfast.flow.gate.latency import latency
 from holdfast.flow.gate.not_worse import not_worse
+from holdfast.flow.gate.signature import signature
 from holdfast.parts import PART_NAMES, Missing, how_to_add
 from holdfast.registry.records import Meaning
 from holdfast.runtime.smoke import SCORE_TOLERANCE, compare
@@ -189,6 +190,7 @@ def _undecided(rule: str, case: Case) -> Finding:
 RULES: Mapping[str, Callable[[Case], Finding]] = {
     "completeness": completeness,
     "integrity": integrity,
+    "signature": signature,
     "formats": formats,
     "opens": opens,
     "smoke": smoke,
