@@ -13,6 +13,7 @@ from holdfast.cli.options import AsJson, ModelArgument, StageOption, here
 from holdfast.cli.output import Output
 from holdfast.errors import NotFound
 from holdfast.names import ModelName, StageName
+from holdfast.runtime.key_files import trusted
 from holdfast.serving.opening import opener
 from holdfast.serving.replica import Place, Replica
 from holdfast.serving.source import RegistrySource
@@ -59,11 +60,12 @@ def _require_holder(project: Project, model: ModelName, stage: StageName) -> Non
 
 
 def _replica(project: Project, model: ModelName, stage: StageName, url: str) -> Replica:
+    signed_by = trusted(project.settings.signed_by, project.settings.project)
     return Replica(
         RegistrySource(project.registry, model, stage),
         model=model,
         stage=stage,
-        opener=opener(project.store, project.settings.cache, project.registry),
+        opener=opener(project.store, project.settings.cache, project.registry, signed_by),
         place=Place(url),
         clock=utc_now,
         new_id=lambda: uuid4().hex,
