@@ -96,7 +96,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "history": _OPENING,
     "log": _OPENING,
     "lineage": _OPENING,
-    "serve": (*_OPENING, "bundle_failed", "missing_extra"),
+    "serve": (*_OPENING, "too_large", "bundle_failed", "missing_extra"),
     "server": (*_OPENING, "missing_extra"),
     "login": ("usage", "unauthenticated", "unavailable", "no_space", "unsupported_format", "permission_refused"),
     "logout": ("usage", "no_space", "unsupported_format", "permission_refused"),

@@ -162,7 +162,7 @@ def _verified_version(
 
 def _lines(name: str, files: int, keys: dict[Digest, str], found: Vouched) -> list[str]:
     good = [f"signed by {keys[one]}  {one}" for one in found.keys]
-    return [name, f"{files} files and the manifest are as they were signed", *good]
+    return [name, f"{files} file(s) and the manifest are as they were signed", *good]
 
 
 def _verified_folder(folder: Path, named: Sequence[str], signature: Path | None) -> tuple[JsonObject, list[str]]:
@@ -182,7 +182,7 @@ def _verified_folder(folder: Path, named: Sequence[str], signature: Path | None)
         "digest": None if digest is None else str(digest),
         "key": str(key.fingerprint),
     }
-    return value, [f"{len(files)} files in {folder} are as they were signed by the key {key.fingerprint}"]
+    return value, [f"{len(files)} file(s) in {folder} are as they were signed by the key {key.fingerprint}"]
 
 
 def _is_version(text: str) -> bool:

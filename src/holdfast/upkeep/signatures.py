@@ -9,11 +9,12 @@ brings, over a bundle with this version's manifest. Whether that key is trusted,
 from base64 import b64encode
 
 from holdfast.canonical import Reader, decode, encode
-from holdfast.errors import HoldfastError, IntegrityError, TooLarge, UnsupportedFormat, UsageError
+from holdfast.errors import IntegrityError, TooLarge, UnsupportedFormat, UsageError
 from holdfast.names import ModelName, VersionNumber
 from holdfast.registry.interface import Registry
 from holdfast.registry.vouching import NewSignature, file_in
 from holdfast.signing import KEY_BYTES_MAX, SIGNATURE_BYTES_MAX
+from holdfast.store.formats import accepted_version
 from holdfast.store.remote.refs import VersionRef
 from holdfast.store.remote.transport import Transport
 
@@ -70,7 +71,7 @@ def fetch_signatures(transport: Transport, registry: Registry, ref: VersionRef, 
             try:
                 registry.put_signature(found, actor, f"from {transport.name}")
             except (UnsupportedFormat, UsageError, IntegrityError) as error:
-                raise _damaged(transport, key, error) from error
+                raise _damaged(transport, key, error.message) from error
             new += 1
     return new
 
@@ -78,20 +79,17 @@ def fetch_signatures(transport: Transport, registry: Registry, ref: VersionRef, 
 def _read(transport: Transport, key: str, model: ModelName, number: VersionNumber) -> NewSignature:
     try:
         said = Reader(decode(transport.read(key, bytes_max=_FILE_BYTES_MAX), what=key), key)
-        if said.text("format") != _FORMAT or not said.text("version").startswith("1."):
-            raise UnsupportedFormat(f"{key} is of another format", hint="Upgrade Holdfast.")
-        if (said.text("model"), said.integer("number")) != (str(model), number):
-            raise UsageError(f"{key} is of another version", hint="Push it again.")
-        found = NewSignature(model, number, file_in(said), said.text("public_key"))
-    except (UnsupportedFormat, UsageError, TooLarge) as error:
-        raise _damaged(transport, key, error) from error
-    if found.digest.hex != key.rpartition("/")[2]:
-        raise _damaged(transport, key, None)
+        accepted_version(said, name=_FORMAT, major=1)
+        of, body, public_key = (said.text("model"), said.integer("number")), file_in(said), said.text("public_key")
+    except (UnsupportedFormat, TooLarge) as error:
+        raise _damaged(transport, key, error.message) from error
+    found = NewSignature(model, number, body, public_key)
+    if of != (str(model), number) or found.digest.hex != key.rpartition("/")[2]:
+        raise _damaged(transport, key, "it holds something else than what it is named by")
     return found
 
 
-def _damaged(transport: Transport, key: str, error: HoldfastError | None) -> IntegrityError:
-    why = "it holds other bytes than those it is named by" if error is None else error.message
+def _damaged(transport: Transport, key: str, why: str) -> IntegrityError:
     return IntegrityError(
         f"the signature {key} in {transport.name} is damaged: {why}",
         hint="Remove it there, and push it again from a project that has it.",
