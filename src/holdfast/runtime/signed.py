@@ -205,7 +205,7 @@ def hashed(folder: Path) -> dict[str, Digest]:
     """Every file below a folder, with the digest of its bytes; folders without files do not count.
 
     Raises:
-        NotFound: no such folder.
+        NotFound, UsageError: no such folder.
         IntegrityError: a link, a pipe, a device, or a path that no bundle can have.
         TooLarge: more files than a bundle has.
         PermissionRefused: something cannot be read.
@@ -217,6 +217,8 @@ def hashed(folder: Path) -> dict[str, Digest]:
 
     with refusing(folder):
         folder = folder.resolve()
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            raise UsageError(f"{folder} is no folder", hint="Name the folder that holds the bundle.")
         # By the folders' descriptors: a link that somebody plants meanwhile is not followed.
         for root, folders, names, handle in os.fwalk(folder, onerror=refuse, follow_symlinks=False):
             within = Path(root).relative_to(folder)
