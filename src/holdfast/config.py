@@ -13,7 +13,7 @@
 | `HOLDFAST_OIDC_CLIENT_ID` | as what that issuer knows the server | none |
 | `XDG_CONFIG_HOME` | where `holdfast login` keeps tokens, in `holdfast/` | `~/.config` |
 | `HOLDFAST_SIGNING_KEY` | the private key that `holdfast sign` and `register --sign` take | none |
-| `HOLDFAST_SIGNING_PASSWORD` | opens that key, when it is encrypted; asked for at a terminal otherwise | none |
+| `HOLDFAST_SIGNING_PASSPHRASE` | opens that key, when it is encrypted; asked for at a terminal otherwise | none |
 | `HOLDFAST_SIGNED_BY` | keys, with commas between, one of which must have signed what `holdfast serve` opens | none |
 | `HOLDFAST_WEBHOOK_HOSTS` | hosts, with commas between, that webhooks may name wherever they are | none |
 | `HOLDFAST_WEBHOOK_KEY` | 32 bytes in base 64 that seal the secrets of webhooks | `webhooks.key` in the home |
@@ -67,7 +67,7 @@ class Settings:
             leaves it alone.
         keys: the folder in which this user's own signing keys are made.
         signing_key: the private key that signs versions.
-        signing_password: opens it; None: whoever sits at the terminal is asked.
+        signing_passphrase: opens it; None: whoever sits at the terminal is asked.
         signed_by: keys, files or fingerprints, one of which must have signed what a replica here opens; empty: none.
         webhook_hosts: hosts that webhooks may name wherever they are.
         webhook_key: seals the secrets of webhooks; None: the key in the home does.
@@ -87,7 +87,7 @@ class Settings:
     oidc_client_id: str | None = None
     keys: Path | None = None
     signing_key: Path | None = None
-    signing_password: str | None = field(default=None, repr=False)
+    signing_passphrase: str | None = field(default=None, repr=False)
     signed_by: tuple[str, ...] = ()
     webhook_hosts: tuple[str, ...] = ()
     webhook_key: str | None = field(default=None, repr=False)
@@ -111,7 +111,7 @@ class Settings:
             oidc_client_id=environment.get("HOLDFAST_OIDC_CLIENT_ID") or None,
             keys=keys_folder(environment),
             signing_key=Path(text) if (text := environment.get("HOLDFAST_SIGNING_KEY")) else None,
-            signing_password=environment.get("HOLDFAST_SIGNING_PASSWORD") or None,
+            signing_passphrase=environment.get("HOLDFAST_SIGNING_PASSPHRASE") or None,
             signed_by=_listed(environment.get("HOLDFAST_SIGNED_BY", "")),
             webhook_hosts=_names(environment.get("HOLDFAST_WEBHOOK_HOSTS", "")),
             webhook_key=environment.get("HOLDFAST_WEBHOOK_KEY") or None,

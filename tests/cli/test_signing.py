@@ -150,16 +150,16 @@ def test_a_key_is_named_and_opened_or_nothing_is_signed(
 ) -> None:
     monkeypatch.delenv("HOLDFAST_SIGNING_KEY", raising=False)
     assert "HOLDFAST_SIGNING_KEY" in cli.fails("usage", "sign", "churn@1")["hint"]
-    monkeypatch.setenv("HOLDFAST_SIGNING_PASSWORD", "hunter2")
-    made = cli.json("key", "make", "--folder", "keys", "--password")
+    monkeypatch.setenv("HOLDFAST_SIGNING_PASSPHRASE", "hunter2")
+    made = cli.json("key", "make", "--folder", "keys", "--passphrase")
     cli.fails("already_exists", "key", "make", "--folder", "keys")
-    monkeypatch.delenv("HOLDFAST_SIGNING_PASSWORD")
+    monkeypatch.delenv("HOLDFAST_SIGNING_PASSPHRASE")
     assert "nobody is there" in cli.fails("usage", "sign", "churn@1", "--key", made["private"])["message"]
-    cli.fails("usage", "key", "make", "--name", "more", "--folder", "keys", "--password")
-    monkeypatch.setenv("HOLDFAST_SIGNING_PASSWORD", "hunter3")
+    cli.fails("usage", "key", "make", "--name", "more", "--folder", "keys", "--passphrase")
+    monkeypatch.setenv("HOLDFAST_SIGNING_PASSPHRASE", "hunter3")
     cli.fails("permission_refused", "sign", "churn@1", "--key", made["private"])
     assert [one["action"] for one in cli.json("log", "churn")["events"]].count("model:version:sign") == 0
-    monkeypatch.setenv("HOLDFAST_SIGNING_PASSWORD", "hunter2")
+    monkeypatch.setenv("HOLDFAST_SIGNING_PASSPHRASE", "hunter2")
     assert cli.json("sign", "churn@1", "--key", made["private"])["key"] == made["fingerprint"]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.digest import Digest, hash_bytes
-from holdfast.errors import HoldfastError, IntegrityError, NotFound, TooLarge, UnsupportedFormat, UsageError
+from holdfast.errors import HoldfastError, NotFound, TooLarge, UnsupportedFormat, UsageError
 from holdfast.manifest import MANIFEST_NAME
 from holdfast.names import ModelName, VersionNumber
 from holdfast.registry import NewSignature, NewVersion, Registry
@@ -64,11 +64,11 @@ def test_a_signature_of_something_else_is_not_kept(names: Registry) -> None:
         (replace(good, number=VersionNumber(9)), NotFound),
         (replace(good, model=ModelName("other")), NotFound),
         (replace(good, body=bare), UsageError),
-        (replace(good, public_key=key_of("bob").public.pem), IntegrityError),
+        (replace(good, public_key=key_of("bob").public.pem), UsageError),
         (replace(good, public_key="none"), UnsupportedFormat),
         (replace(good, body=b"none"), UnsupportedFormat),
         (replace(good, body=b""), UnsupportedFormat),
-        (damaged(good), IntegrityError),
+        (damaged(good), UsageError),
     ):
         with pytest.raises(error):
             names.put_signature(wrong, "ana")

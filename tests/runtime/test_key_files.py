@@ -12,7 +12,7 @@ from holdfast.signing import KEY_BYTES_MAX
 
 
 def nobody() -> str:
-    pytest.fail("no password is asked for where none is needed")
+    pytest.fail("no passphrase is asked for where none is needed")
 
 
 def mode_of(path: Path) -> int:
@@ -49,7 +49,7 @@ def test_a_private_key_that_others_may_touch_is_refused(tmp_path: Path, mode: in
         private_key(keys.private, nobody)
 
 
-def test_a_password_is_asked_for_where_one_is_needed(tmp_path: Path) -> None:
+def test_a_passphrase_is_asked_for_where_one_is_needed(tmp_path: Path) -> None:
     keys = make_keys(tmp_path, "ana", "hunter2")
     assert private_key(keys.private, lambda: "hunter2").public == public_key(keys.public)
     with pytest.raises(PermissionRefused, match="does not open"):

@@ -249,13 +249,13 @@ def test_what_is_no_public_key_is_refused() -> None:
             parse(public + b" " * KEY_BYTES_MAX)
 
 
-def test_a_private_key_is_opened_by_its_password_alone_and_never_shown() -> None:
+def test_a_private_key_is_opened_by_its_passphrase_alone_and_never_shown() -> None:
     locked = KEY.encode("hunter2")
     assert b"ENCRYPTED" in locked
     assert PrivateKey.parse(locked, "hunter2").public == KEY.public
-    for password in ("other", None, ""):
+    for passphrase in ("other", None, ""):
         with pytest.raises(PermissionRefused):
-            PrivateKey.parse(locked, password)
+            PrivateKey.parse(locked, passphrase)
     assert PrivateKey.parse(KEY.encode(None), "not needed").public == KEY.public
     assert repr(KEY) == f"PrivateKey({KEY.public.fingerprint})"
     with pytest.raises(UnsupportedFormat):

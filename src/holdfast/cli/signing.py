@@ -31,7 +31,7 @@ app = typer.Typer()
 key = typer.Typer(help="Keys that sign versions.")
 app.add_typer(key, name="key")
 
-_PASSWORD = "HOLDFAST_SIGNING_PASSWORD"  # noqa: S105 - the name of a setting, and no secret
+_PASSPHRASE = "HOLDFAST_SIGNING_PASSPHRASE"  # noqa: S105 - the name of a setting, and no secret
 
 KeyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A public key.")]
 SigningKey = Annotated[
@@ -46,15 +46,17 @@ Trusted = Annotated[
 SignatureFile = Annotated[Path | None, typer.Option("--signature", metavar="FILE", help="A signature made elsewhere.")]
 
 
-@key.command("make", epilog=epilog("key make", "holdfast key make --name release --password"))
+@key.command("make", epilog=epilog("key make", "holdfast key make --name release --passphrase"))
 def make(
     name: Annotated[str, typer.Option("--name", help="What the files are called: NAME.key and NAME.pub.")] = "signing",
     folder: Annotated[Path | None, typer.Option("--folder", help="Where; by default a folder of your own.")] = None,
-    password: Annotated[bool, typer.Option("--password", help="Encrypt the private key with a password.")] = False,
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Encrypt the private key with a passphrase.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a key pair: the private key stays here, the public one goes into the policy."""
-    made = make_keys(folder or _own_folder(), name, _new_password() if password else None)
+    made = make_keys(folder or _own_folder(), name, _new_passphrase() if passphrase else None)
     value = {"private": str(made.private), "public": str(made.public), "fingerprint": str(made.fingerprint)}
     lines = [
         f"private {made.private}  (keep it)",
@@ -127,7 +129,7 @@ def signer(settings: Settings, file: Path | None = None) -> PrivateKey:
     path = file or settings.signing_key
     if path is None:
         raise UsageError("no key to sign with", hint="Name one with --key or HOLDFAST_SIGNING_KEY: holdfast key make")
-    return private_key(path, lambda: settings.signing_password or _asked(f"password of {path}: "))
+    return private_key(path, lambda: settings.signing_passphrase or _asked(f"passphrase of {path}: "))
 
 
 def _signed(project: Project, wanted: Reference, key: Path | None, signature: Path | None, reason: str) -> Signature:
@@ -202,21 +204,23 @@ def _own_folder() -> Path:
     return folder
 
 
-def _new_password() -> str:
-    given = os.environ.get(_PASSWORD)
+def _new_passphrase() -> str:
+    given = os.environ.get(_PASSPHRASE)
     if given:
         return given
-    first, second = _asked("new password: "), _asked("again: ")
+    first, second = _asked("new passphrase: "), _asked("again: ")
     if first != second:
-        raise UsageError("the two passwords differ", hint="Begin again; nothing was made.")
+        raise UsageError("the two passphrases differ", hint="Begin again; nothing was made.")
     return first
 
 
 def _asked(prompt: str) -> str:
-    """A password that a person types; it is never an argument, which others see."""
+    """A passphrase that a person types; it is never an argument, which others see."""
     if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError("nobody is there to type a password", hint=f"Set {_PASSWORD}, from where secrets are kept.")
+        raise UsageError(
+            "nobody is there to type a passphrase", hint=f"Set {_PASSPHRASE}, from where secrets are kept."
+        )
     said = getpass.getpass(prompt)
     if not said:
-        raise UsageError("an empty password protects nothing", hint="Type one, or leave --password out.")
+        raise UsageError("an empty passphrase protects nothing", hint="Type one, or leave --passphrase out.")
     return said

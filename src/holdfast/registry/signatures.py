@@ -76,7 +76,10 @@ def keep(
 
 def _looked_at(new: NewSignature, version: Version) -> PublicKey:
     signer = PublicKey.parse(new.public_key.encode())
-    signed = read_signature(new.body, signer).files.get(MANIFEST_NAME)
+    try:
+        signed = read_signature(new.body, signer).files.get(MANIFEST_NAME)
+    except IntegrityError as error:  # of what was sent; nothing that is kept here is damaged
+        raise UsageError(f"the signature is not kept: {error.message}", hint=error.hint, **error.details) from error
     if signed != version.digest:
         raise UsageError(
             f"the signature is of {signed or 'files without a manifest'}, and {version.model}@{version.number} "

@@ -112,8 +112,7 @@ class Vouching(Protocol):
         Raises:
             NotFound: no such model or version.
             UnsupportedFormat: no signature, or no public key, that is read here.
-            IntegrityError: it is damaged, or not by that key.
-            UsageError: it is of another version.
+            UsageError: it is damaged, not by that key, or of another version.
             TooLarge: it, or all of the version together, are past what is kept.
         """
 

@@ -1,7 +1,7 @@
 """Keys as files: private ones that nobody else may read, public ones beside them, and what a policy names.
 
-made = make_keys(folder, "release", password)        release.key (mode 0600) and release.pub
-key = private_key(made.private, lambda: password)
+made = make_keys(folder, "release", passphrase)        release.key (mode 0600) and release.pub
+key = private_key(made.private, lambda: passphrase)
 trusted(["keys/release.pub", "sha256:ab12…"], project)
 """
 
@@ -39,13 +39,13 @@ class Keys:
     fingerprint: Digest
 
 
-def make_keys(folder: Path, name: str, password: str | None) -> Keys:
+def make_keys(folder: Path, name: str, passphrase: str | None) -> Keys:
     """Makes a new key of P-256, and writes both files.
 
     Args:
         folder: where they go; made for this user alone when it is not there.
         name: what the files are called, before their endings.
-        password: encrypts the private key; None: it is written as it is.
+        passphrase: encrypts the private key; None: it is written as it is.
 
     Raises:
         UsageError: no name for a file.
@@ -58,7 +58,7 @@ def make_keys(folder: Path, name: str, password: str | None) -> Keys:
     key = PrivateKey.make()
     with refusing(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path, mode, data in ((private, 0o600, key.encode(password)), (public, 0o644, key.public.pem.encode())):
+    for path, mode, data in ((private, 0o600, key.encode(passphrase)), (public, 0o644, key.public.pem.encode())):
         try:
             with refusing(path):
                 _create(path, mode, data)
@@ -79,20 +79,20 @@ def _create(path: Path, mode: int, data: bytes) -> None:
         os.close(handle)
 
 
-def private_key(path: Path, password: Callable[[], str]) -> PrivateKey:
+def private_key(path: Path, passphrase: Callable[[], str]) -> PrivateKey:
     """The private key in a file.
 
     Args:
         path: of the file.
-        password: asked for when the file is encrypted.
+        passphrase: asked for when the file is encrypted.
 
     Raises:
         NotFound: no such file.
-        PermissionRefused: others may read it, or the password does not open it.
+        PermissionRefused: others may read it, or the passphrase does not open it.
         UnsupportedFormat, TooLarge: no private key that signs versions.
     """
     data = read_file(path, KEY_BYTES_MAX, private=True)
-    return PrivateKey.parse(data, password() if PrivateKey.is_encrypted(data) else None, str(path))
+    return PrivateKey.parse(data, passphrase() if PrivateKey.is_encrypted(data) else None, str(path))
 
 
 def public_key(path: Path) -> PublicKey:

@@ -223,7 +223,7 @@ def hashed(folder: Path) -> dict[str, Digest]:
         for root, folders, names, handle in os.fwalk(folder, onerror=refuse, follow_symlinks=False):
             within = Path(root).relative_to(folder)
             for name in folders:
-                _refuse_link(os.stat(name, dir_fd=handle, follow_symlinks=False), within / name)
+                _require_plain(os.stat(name, dir_fd=handle, follow_symlinks=False), within / name)
             for name in names:
                 path = _path(within / name)
                 if len(found) == _FILES_MAX:
@@ -232,14 +232,14 @@ def hashed(folder: Path) -> dict[str, Digest]:
                         hint="Name the folder of one version.",
                         limit=_FILES_MAX,
                     )
-                _refuse_link(os.stat(name, dir_fd=handle, follow_symlinks=False), within / name)
+                _require_plain(os.stat(name, dir_fd=handle, follow_symlinks=False), within / name)
                 flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
                 with os.fdopen(os.open(name, flags, dir_fd=handle), "rb", buffering=0) as file:
                     found[path], _ = hash_stream(file)
     return found
 
 
-def _refuse_link(found: os.stat_result, path: Path) -> None:
+def _require_plain(found: os.stat_result, path: Path) -> None:
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         kind = "a link" if stat.S_ISLNK(found.st_mode) else "no regular file"
         raise IntegrityError(

@@ -124,16 +124,16 @@ class PrivateKey:
         return cls.of(ec.generate_private_key(ec.SECP256R1()), "the new key")
 
     @classmethod
-    def parse(cls, data: bytes, password: str | None, what: str = "the private key") -> "PrivateKey":
+    def parse(cls, data: bytes, passphrase: str | None, what: str = "the private key") -> "PrivateKey":
         """The private key in a PEM file (PKCS #8, RFC 5958).
 
         Args:
             data: the file.
-            password: opens it; None where it is not encrypted.
+            passphrase: opens it; None where it is not encrypted.
             what: what it is called in errors.
 
         Raises:
-            PermissionRefused: it is encrypted, and the password is not the right one.
+            PermissionRefused: it is encrypted, and the passphrase is not the right one.
             TooLarge, UnsupportedFormat: as `PublicKey.parse`.
         """
         from cryptography.exceptions import UnsupportedAlgorithm
@@ -142,14 +142,14 @@ class PrivateKey:
         _bounded(data, what)
         encrypted = cls.is_encrypted(data)
         try:
-            key = load_pem_private_key(data, password.encode() if password is not None and encrypted else None)
+            key = load_pem_private_key(data, passphrase.encode() if passphrase is not None and encrypted else None)
         except TypeError as error:
             raise PermissionRefused(
-                f"{what} is encrypted, and no password was given", hint="Set HOLDFAST_SIGNING_PASSWORD, or type it."
+                f"{what} is encrypted, and no passphrase was given", hint="Set HOLDFAST_SIGNING_PASSPHRASE, or type it."
             ) from error
         except (ValueError, UnsupportedAlgorithm) as error:
             if encrypted:
-                raise PermissionRefused(f"the password does not open {what}", hint="Give the right one.") from error
+                raise PermissionRefused(f"the passphrase does not open {what}", hint="Give the right one.") from error
             raise UnsupportedFormat(f"{what} is no private key in PEM", hint="Make one: holdfast key make") from error
         return cls.of(key, what)
 
@@ -166,11 +166,11 @@ class PrivateKey:
 
     @staticmethod
     def is_encrypted(data: bytes) -> bool:
-        """Whether the PEM file says that a password opens it."""
+        """Whether the PEM file says that a passphrase opens it."""
         return b"ENCRYPTED" in data
 
-    def encode(self, password: str | None) -> bytes:
-        """The key as PKCS #8 in PEM; encrypted (PBES2) where there is a password."""
+    def encode(self, passphrase: str | None) -> bytes:
+        """The key as PKCS #8 in PEM; encrypted (PBES2) where there is a passphrase."""
         from cryptography.hazmat.primitives.serialization import (
             BestAvailableEncryption,
             Encoding,
@@ -180,8 +180,8 @@ class PrivateKey:
         )
 
         lock: KeySerializationEncryption = NoEncryption()
-        if password:
-            lock = BestAvailableEncryption(password.encode())
+        if passphrase:
+            lock = BestAvailableEncryption(passphrase.encode())
         return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)
 
     def sign(self, message: bytes) -> bytes:

@@ -70,7 +70,7 @@ def fetch_signatures(transport: Transport, registry: Registry, ref: VersionRef, 
         if found.digest not in known:
             try:
                 registry.put_signature(found, actor, f"from {transport.name}")
-            except (UnsupportedFormat, UsageError, IntegrityError) as error:
+            except (UnsupportedFormat, UsageError) as error:
                 raise _damaged(transport, key, error.message) from error
             new += 1
     return new
