@@ -46,7 +46,7 @@ def test_a_version_is_signed_verified_and_let_through(
     fingerprint = make(cli, "release", monkeypatch)
     assert cli.json("key", "show", "keys/release.pub")["fingerprint"] == fingerprint
     asked(["keys/release.pub"])
-    assert "there is no other signature" in finding(cli, "fail")["sentence"]
+    assert "there is no signature" in finding(cli, "fail")["sentence"]
     assert "signed by 0 of 1" in cli.fails("integrity", "verify", "churn@1")["message"]
     made = cli.json("sign", "churn@1", "--output", "churn.sig", "--reason", "looked at it")
     assert (made["key"], made["file"]) == (fingerprint, "churn.sig")

@@ -30,6 +30,10 @@ _FILES_MAX = BUNDLE_FILES_MAX + 1
 """A bundle's files and its manifest: a folder with more is none that was signed."""
 
 
+_SHOWN_MAX = 3
+"""Signatures that do not count named in one sentence; documents hold them all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """One signature, looked at.
@@ -65,10 +69,13 @@ class Vouched:
             "signatures": [{**one.signature.about(), "fault": one.fault or None} for one in self.signatures],
         }
 
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """What is wrong with the others, in words that name each."""
-        return tuple(f"signature {one.signature.digest.short}: {one.fault}" for one in self.signatures if one.fault)
+    def why_no_more(self) -> str:
+        """Why no further signature counts, in words that name the first of them."""
+        faults = [f"signature {one.signature.digest.short}: {one.fault}" for one in self.signatures if one.fault]
+        if not faults:
+            return f"there is no {'other ' if self.keys else ''}signature"
+        more = f"; and {len(faults) - _SHOWN_MAX} more" if len(faults) > _SHOWN_MAX else ""
+        return "; ".join(faults[:_SHOWN_MAX]) + more
 
     @classmethod
     def of(cls, version: Version, manifest: Manifest, registry: Registry, trusted: Iterable[Digest]) -> "Vouched":
@@ -169,9 +176,9 @@ def require_signed(
     """
     vouched = Vouched.of(version, manifest, registry, trusted)
     if len(vouched.keys) < max(least, 1):
-        why = "; ".join(vouched.faults) or "there is no other signature"
         raise IntegrityError(
-            f"{version.model}@{version.number} is signed by {len(vouched.keys)} of {max(least, 1)} trusted keys: {why}",
+            f"{version.model}@{version.number} is signed by {len(vouched.keys)} of {max(least, 1)} trusted keys: "
+            f"{vouched.why_no_more()}",
             hint=f"Have it signed with one of these keys: holdfast sign {version.model}@{version.number}",
             digest=str(version.digest),
             keys=[str(key) for key in vouched.keys],

@@ -19,9 +19,6 @@ from holdfast.runtime.signed import Vouched
 
 __all__ = ["signature", "with_signatures"]
 
-_SHOWN_MAX = 3
-"""Signatures that do not count named in one sentence; the verdict's values hold them all."""
-
 
 def with_signatures(case: Case, registry: Registry, folder: Path) -> Case:
     """The case with who vouches for the candidate, where the policy asks.
@@ -63,7 +60,5 @@ def signature(case: Case) -> Finding:
     if len(good) >= asked:
         by = ", ".join(case.trusted[key] for key in good)
         return Finding("signature", Outcome.PASS, f"every file is signed by {by}", "", values)
-    faults = case.vouched.faults
-    more = f"; and {len(faults) - _SHOWN_MAX} more" if len(faults) > _SHOWN_MAX else ""
-    why = "; ".join(faults[:_SHOWN_MAX]) + more if faults else "there is no other signature"
-    return Finding("signature", Outcome.FAIL, f"signed by {len(good)} of {asked} trusted keys: {why}", sign, values)
+    why = f"signed by {len(good)} of {asked} trusted keys: {case.vouched.why_no_more()}"
+    return Finding("signature", Outcome.FAIL, why, sign, values)
