@@ -220,6 +220,22 @@ def test_signatures_travel_with_their_versions(
     assert cli.json("audit", "verify")["ok"]
 
 
+def test_signatures_are_shown_and_come_back_from_a_backup(
+    cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fingerprint, key = make(cli, "release", monkeypatch), str(incomplete / "keys/release.pub")
+    assert cli.json("show", "churn@1")["signatures"] == []
+    made = cli.json("sign", "churn@1")
+    assert cli.json("show", "churn@1")["signatures"] == [{name: made[name] for name in made if name != "file"}]
+    assert fingerprint in cli.ok("show", "churn@1").out
+    cli.ok("backup", "make", str(tmp_path / "place"))
+    monkeypatch.chdir(tmp_path)
+    cli.ok("backup", "restore", str(tmp_path / "place"), "again", "--reason", "the disk died")
+    monkeypatch.chdir(tmp_path / "again")
+    assert cli.json("verify", "churn@1", "--key", key)["keys"] == [fingerprint]
+    assert cli.json("audit", "verify")["ok"]
+
+
 def test_a_signature_that_a_remote_has_damaged_is_not_taken_in(
     cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
