@@ -28,6 +28,11 @@ def test_a_key_is_made_for_its_owner_alone_and_never_written_over(tmp_path: Path
     with pytest.raises(AlreadyExists):
         make_keys(tmp_path / "a/keys", "ana", None)
     assert keys.private.read_bytes() == before
+    (tmp_path / "a/keys/eve.pub").write_text("another's")
+    with pytest.raises(AlreadyExists):
+        make_keys(tmp_path / "a/keys", "eve", None)
+    assert not (tmp_path / "a/keys/eve.key").exists()
+    assert (tmp_path / "a/keys/eve.pub").read_text() == "another's"
     (tmp_path / "a/keys/bob.key").symlink_to(tmp_path / "planted")
     with pytest.raises(AlreadyExists):
         make_keys(tmp_path / "a/keys", "bob", None)

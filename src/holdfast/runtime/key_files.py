@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.digest import Digest
-from holdfast.errors import AlreadyExists, NotFound, PermissionRefused, UsageError
+from holdfast.errors import AlreadyExists, HoldfastError, NotFound, PermissionRefused, UsageError
 from holdfast.names import RelativePath
 from holdfast.signing import KEY_BYTES_MAX, PrivateKey, PublicKey
 from holdfast.store.disk import CREATE, fsync_folder, refusing, write_all
@@ -58,23 +58,32 @@ def make_keys(folder: Path, name: str, passphrase: str | None) -> Keys:
     key = PrivateKey.make()
     with refusing(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path, mode, data in ((private, 0o600, key.encode(passphrase)), (public, 0o644, key.public.pem.encode())):
-        try:
-            with refusing(path):
-                _create(path, mode, data)
-        except UsageError as error:
-            raise AlreadyExists(f"{path} is there already", hint="Take another name.", path=str(path)) from error
+    _create(private, 0o600, key.encode(passphrase))
+    try:
+        _create(public, 0o644, key.public.pem.encode())
+    except HoldfastError:
+        private.unlink()  # ours, made a moment ago; half a pair would be taken for a whole one
+        raise
     with refusing(folder):
         fsync_folder(folder)
     return Keys(private, public, key.public.fingerprint)
 
 
 def _create(path: Path, mode: int, data: bytes) -> None:
-    handle = os.open(path, CREATE, mode)
+    """A new file with exactly this mode, or none."""
     try:
-        write_all(handle, data)
-        os.fchmod(handle, mode)
-        os.fsync(handle)
+        with refusing(path):
+            handle = os.open(path, CREATE, mode)
+    except UsageError as error:
+        raise AlreadyExists(f"{path} is there already", hint="Take another name.", path=str(path)) from error
+    try:
+        with refusing(path):
+            write_all(handle, data)
+            os.fchmod(handle, mode)
+            os.fsync(handle)
+    except HoldfastError:
+        path.unlink()
+        raise
     finally:
         os.close(handle)
 
