@@ -14,6 +14,7 @@ from holdfast.cli.signing import signer
 from holdfast.errors import UsageError
 from holdfast.flow.bundle import Ingredients
 from holdfast.flow.bundle.base import BaseVersion, find_base
+from holdfast.flow.bundle.card import read_card
 from holdfast.flow.bundle.origin import data_input, gather, kept_capture
 from holdfast.flow.capture import Capture
 from holdfast.flow.capture.arguments import typed
@@ -50,6 +51,7 @@ Feature = Annotated[list[str] | None, typer.Option("--feature", help="A raw feat
 Train = Annotated[list[Path] | None, typer.Option("--train", help="Data it was trained on; repeatable.")]
 Param = Annotated[list[str] | None, typer.Option("--param", help="A hyperparameter, name=value; repeatable.")]
 Lock = Annotated[Path | None, typer.Option("--lock", help="The pinned requirements, when no run captured them.")]
+CardPath = Annotated[Path | None, typer.Option("--card", help="The model card, in Markdown.")]
 RunId = Annotated[str | None, typer.Option("--run", help="The run that made it; by default the one that wrote it.")]
 Sign = Annotated[bool, typer.Option("--sign", help="Sign the version too, with the key of HOLDFAST_SIGNING_KEY.")]
 Semver = Annotated[str | None, typer.Option("--semver", help="The semantic version for outsiders, such as 2.1.0.")]
@@ -77,6 +79,7 @@ def register(
     train: Train = None,
     param: Param = None,
     lock: Lock = None,
+    card: CardPath = None,
     run: RunId = None,
     semver: Semver = None,
     sign: Sign = False,
@@ -87,7 +90,8 @@ def register(
     project, output = here(), Output(as_json=as_json)
     key = signer(project.settings) if sign else None
     said = _Said(model, weights, base, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
-    given = replace(said.ingredients(project), groups=_names(group), features=_names(feature))
+    text = None if card is None else read_card(card)
+    given = replace(said.ingredients(project), groups=_names(group), features=_names(feature), card=text)
     found, capture = _run_of(project, run, weights, output)
     ready = gather(given, found, capture, project.store)
     registered = register_version(
