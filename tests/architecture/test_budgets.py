@@ -44,7 +44,6 @@ DEFERRED_IN: dict[str, str] = {
     "flow/gate/drift.py": "as flow/gate/gain.py",
     "flow/gate/gain.py": "who asks for no comparison does not wait for the libraries of numbers",
     "flow/gate/groups.py": "likewise",
-    "flow/gate/leakage.py": "likewise",
     "flow/gate/not_worse.py": "likewise",
     "flow/gate/training.py": "likewise",
     "wire/backup.py": "opens what is asked for: nobody else needs what reads and writes backups",
