@@ -16,9 +16,9 @@ from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.groups import groups
 from holdfast.flow.gate.latency import latency
 from holdfast.flow.gate.not_worse import not_worse
-from holdfast.flow.gate.signature import signature
 from holdfast.flow.gate.schema import schema
 from holdfast.flow.gate.semver import semver
+from holdfast.flow.gate.signature import signature
 from holdfast.flow.gate.threshold import threshold
 from holdfast.parts import PART_NAMES, Missing, how_to_add
 from holdfast.registry.records import Meaning
