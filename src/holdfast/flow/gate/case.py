@@ -11,15 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject
-from holdfast.digest import hash_bytes
+from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
 from holdfast.evidence import Holdout, Metrics
 from holdfast.flow.bundle.assemble import Opener
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.catalogue import Need, needed
-from holdfast.flow.gate.finding import Outcome
+from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.looking import listings_of
+from holdfast.flow.gate.pricing import Pricing
 from holdfast.flow.gate.race import Racer, race
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.formats import Listing
@@ -54,6 +55,8 @@ class Measured:
         metrics_trouble: why they cannot be.
         latencies_ms: of single rows, in the order of measurement.
         memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
+        costs: what each answer costs; None where policy does not say, or it could not be said.
+        costs_trouble: why it could not be.
     """
 
     answer: Answer
@@ -61,6 +64,8 @@ class Measured:
     metrics_trouble: HoldfastError | None = None
     latencies_ms: tuple[float, ...] = ()
     memory_bytes: int | None = None
+    costs: tuple[float, ...] | None = None
+    costs_trouble: HoldfastError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ class Case:
         trouble: what went wrong when it was.
         against: what the baseline says about the same rows; None when there is no baseline or it could not be asked.
         against_trouble: what went wrong when it was.
+        own: what the project's own rules found, by name.
+        code: the digests of the project's own code that judged, by the name of its rule, or `cost`.
         seconds: how long the examination took.
     """
 
@@ -105,6 +112,8 @@ class Case:
     trouble: HoldfastError | None = None
     against: Measured | None = None
     against_trouble: HoldfastError | None = None
+    own: Mapping[str, Finding] = field(default_factory=dict)
+    code: Mapping[str, Digest] = field(default_factory=dict)
     seconds: float = field(default=0.0, compare=False)
 
     def inputs(self) -> JsonObject:
@@ -122,6 +131,7 @@ class Case:
             "rows": 0 if self.rows is None else self.rows.count,
             "outputs": _digest_of(self.measured),
             "baseline_outputs": _digest_of(self.against),
+            **({"code": {name: str(digest) for name, digest in self.code.items()}} if self.code else {}),
         }
 
 
@@ -137,11 +147,13 @@ class Workbench:
         store: where their bytes are.
         cache: where they are checked out.
         opener: starts a worker for a bundle.
+        project: the folder whose code policy may name; None: none of it is run.
     """
 
     store: Store
     cache: Path
     opener: Opener
+    project: Path | None = None
 
 
 def examine(case: Case, bench: Workbench) -> Case:
@@ -177,7 +189,7 @@ def _examined(case: Case, bench: Workbench) -> Case:
         files = _taken(bench, case.candidate)
         case = _with_rows(case, files)
         with bench.opener(files) as predictor, _baseline(case, bench) as other:
-            return _measure(case, predictor, other)
+            return _measure(case, bench, predictor, other)
     except HoldfastError as error:
         return replace(case, trouble=error)
 
@@ -243,19 +255,21 @@ class _Other:
     trouble: HoldfastError | None
 
 
-def _measure(case: Case, predictor: Predictor, other: _Other) -> Case:
+def _measure(case: Case, bench: Workbench, predictor: Predictor, other: _Other) -> Case:
     if case.rows is None or case.manifest is None:
         return case
     holdout = case.manifest.evidence.holdout
     table = case.rows.without(holdout.target if isinstance(holdout, Holdout) else None)
-    mine = _asked(case, predictor, table)
+    pricing = Pricing.of(case.policy.cost, bench.project)
+    mine = _asked(case, predictor, table, pricing)
     theirs, trouble = None, other.trouble
     if other.predictor is not None:
         try:
-            theirs = _asked(case, other.predictor, table)
+            theirs = _asked(case, other.predictor, table, pricing)
         except HoldfastError as error:
             trouble = error
-    case = replace(case, measured=mine, against=theirs, against_trouble=trouble)
+    code = {} if pricing is None or pricing.own is None else {"cost": pricing.own.digest}
+    case = replace(case, measured=mine, against=theirs, against_trouble=trouble, code=code)
     return _timed(case, predictor, other, table) if Need.TIMED in needed(case.policy.rules) else case
 
 
@@ -271,13 +285,13 @@ def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Cas
     return case
 
 
-def _asked(case: Case, predictor: Predictor, table: Table) -> Measured:
+def _asked(case: Case, predictor: Predictor, table: Table, pricing: Pricing | None) -> Measured:
     """What one version says about the rows, and the memory that it took to say it."""
-    measured = _judged(case, predictor.predict(table))
+    measured = _judged(case, predictor.predict(table), table, pricing)
     return replace(measured, memory_bytes=predictor.memory_bytes())
 
 
-def _judged(case: Case, answer: Answer) -> Measured:
+def _judged(case: Case, answer: Answer, table: Table, pricing: Pricing | None) -> Measured:
     """The answer with its metrics; both versions are measured by the candidate's metrics on the candidate's rows."""
     if case.manifest is None or case.targets is None:
         return Measured(answer, None)
@@ -287,9 +301,22 @@ def _judged(case: Case, answer: Answer) -> Measured:
     primary = case.policy.metric or (recorded.primary if isinstance(recorded, Metrics) else None)
     try:
         _require_comparable(threshold, case.targets, answer.predictions)
-        return Measured(answer, measure(case.targets, answer, threshold, primary=primary))
+        costs, trouble = _costs(case.targets, answer, threshold, table, pricing)
+        primary = None if primary == "cost" and costs is None else primary
+        metrics = measure(case.targets, answer, threshold, primary=primary, costs=costs)
+        return Measured(answer, metrics, costs=costs, costs_trouble=trouble)
     except HoldfastError as error:
         return Measured(answer, None, error)
+
+
+def _costs(
+    targets: Sequence[Json], answer: Answer, threshold: EvalThreshold, table: Table, pricing: Pricing | None
+) -> tuple[tuple[float, ...] | None, HoldfastError | None]:
+    """What each row costs, or why nobody can say; the other metrics are measured all the same."""
+    try:
+        return None if pricing is None else pricing.costs(targets, answer, threshold, table), None
+    except HoldfastError as error:
+        return None, error
 
 
 def _require_comparable(threshold: EvalThreshold, targets: Sequence[Json], predictions: Sequence[Json]) -> None:

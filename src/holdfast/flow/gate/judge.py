@@ -8,6 +8,7 @@ from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, NotFound
 from holdfast.flow.gate.case import Case, Workbench, examine
 from holdfast.flow.gate.finding import Finding, Outcome, overall
+from holdfast.flow.gate.own_rules import with_own_rules
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.rules import RULES
 from holdfast.names import ModelName, Reference, StageName
@@ -93,7 +94,8 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
     )
     # (2) to (6): completeness, bytes, formats, environment, smoke; (7) and (8) look at what these brought
     case = examine(Case(version, request.stage, policy, request.actor, baseline=baseline, approvals=approvals), bench)
-    findings = tuple(RULES[name](case) for name in RULES if name in policy.rules)
+    case = with_own_rules(case, bench)
+    findings = tuple(case.own[name] if name in case.own else RULES[name](case) for name in policy.rules)
     outcome = overall(findings)
     body = {
         "format": "holdfast.verdict",

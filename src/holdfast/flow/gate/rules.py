@@ -12,6 +12,7 @@ from holdfast.flow.gate.case import Case
 from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.groups import groups
+from holdfast.flow.gate.guards import guards
 from holdfast.flow.gate.latency import latency
 from holdfast.flow.gate.not_worse import not_worse
 from holdfast.parts import PART_NAMES, Missing, how_to_add
@@ -194,6 +195,7 @@ RULES: Mapping[str, Callable[[Case], Finding]] = {
     "smoke": smoke,
     "not_worse": not_worse,
     "groups": groups,
+    "guards": guards,
     "metrics_min": metrics_min,
     "latency": latency,
     "approver": approver,
