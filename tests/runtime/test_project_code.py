@@ -1,4 +1,4 @@
-"""Code of a project's own in a process of its own: whatever it does, there is an answer or a sentence, and nothing stays."""
+"""A project's own code in a process of its own: whatever it does, there is an answer or a sentence; nothing stays."""
 
 import os
 import time
