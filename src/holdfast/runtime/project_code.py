@@ -184,7 +184,7 @@ def call(
         question.write(json.dumps(asked, separators=(",", ":")).encode())
         question.seek(0)
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "holdfast.runtime.project_worker", str(answer.fileno())],
+            [sys.executable, "-P", "-u", "-m", "holdfast.runtime.project_worker", str(answer.fileno())],
             stdin=question,
             stdout=printed,
             stderr=complained,

@@ -1,9 +1,10 @@
 """The process in which a function of a project's own runs, once.
 
-    python -P -m holdfast.runtime.project_worker ANSWER < QUESTION
+    python -P -u -m holdfast.runtime.project_worker ANSWER < QUESTION
 
 The question holds the source code, its limits and what it is asked; the answer goes to the file of that number:
-`{"value": …}`, or `{"error": "…"}` with what it did instead. `project_code` is the parent's end.
+`{"value": …}`, or `{"error": "…"}` with what it did instead. `project_code` is the parent's end. Output is not buffered:
+nothing that was printed gets lost when the process ends at once.
 """
 
 import json
@@ -58,11 +59,10 @@ def _limit(limits: JsonObject) -> None:
 
 
 def _said(program: JsonObject, request: JsonObject) -> JsonObject:
-    """The answer of the function, or what it did instead; its last word on standard output is out by then."""
+    """The answer of the function, or what it did instead."""
     try:
         value = _value(attrgetter(program["function"])(_loaded(program)), request)
         json.dumps(value, default=_plain, allow_nan=False)
-        sys.stdout.flush()
     except Exception as error:  # noqa: BLE001 - somebody else's code may raise anything
         return {"error": _told(error, program["name"])}
     return {"value": value}

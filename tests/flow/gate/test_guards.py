@@ -1,5 +1,6 @@
 """Guards: every one has to pass, none is judged more gently for being one of many, and chance is not called harm."""
 
+import random
 from typing import Any
 
 import pytest
@@ -111,6 +112,21 @@ def test_all_pass_together_exactly_where_each_passes_alone(
     assert (together.outcome is PASS) == all(one is PASS for one in alone)
     if together.outcome is FAIL:
         assert FAIL in alone
+
+
+def test_one_guard_that_loses_lets_at_most_alpha_of_all_versions_through_however_many_stand_beside_it() -> None:
+    """By simulation: accuracy truly loses its whole margin, and three other guards lose nothing that is not allowed."""
+    chance = random.Random(11)
+    asked: dict[str, Any] = {"policy": "strict", "guards": {"accuracy": {"margin": 0.05}}}
+    asked["guards"] |= {name: {"margin": 0.5} for name in ("recall", "precision", "f1")}
+    draws, passed, truth = 150, 0, RIGHT * 3
+    for _ in range(draws):
+        lost = [place for place in range(300) if chance.random() < 0.08]
+        gained = [place for place in range(300) if chance.random() < 0.03]
+        found = judge(wrong_at(*lost, targets=truth), wrong_at(*gained, targets=truth), targets=truth, **asked)
+        assert found.outcome is not FAIL or found.values["guards"][0]["outcome"] == "fail"
+        passed += found.outcome is PASS
+    assert passed <= 0.05 * draws + 3 * (draws * 0.05 * 0.95) ** 0.5
 
 
 @pytest.mark.parametrize("more", [{}, {"recall": {"margin": 1.0}}])
