@@ -38,7 +38,7 @@ _OF_A_CUT = ("false_positive", "false_negative")
 _OF_NUMBERS = ("over", "under")
 _ROWS = "matrix"
 
-_LABELS_MAX = 1_000
+_NAMES_MAX = 1_000
 """Labels of one matrix; a person writes it by hand."""
 
 
@@ -87,14 +87,14 @@ def _read(value: Any) -> Costs | None:
 
 
 def _matrix(value: Any) -> Costs | None:
-    if not isinstance(value, dict) or not 0 < len(value) <= _LABELS_MAX:
+    if not isinstance(value, dict) or not 0 < len(value) <= _NAMES_MAX:
         return None
     rows = {true: _amounts(row) for true, row in value.items()}
     return None if None in rows.values() else Costs(matrix={true: row for true, row in rows.items() if row is not None})
 
 
 def _amounts(value: Any) -> dict[str, float] | None:
-    if not isinstance(value, dict) or len(value) > _LABELS_MAX:
+    if not isinstance(value, dict) or len(value) > _NAMES_MAX:
         return None
     read = {name: amount().read(number) for name, number in value.items()}
     return None if None in read.values() else {name: number for name, number in read.items() if number is not None}
