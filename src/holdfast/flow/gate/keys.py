@@ -11,7 +11,20 @@ from typing import Any, Generic, TypeVar
 from holdfast.canonical import JsonObject, plain
 from holdfast.errors import TooLarge
 
-__all__ = ["Reader", "amount", "choice", "count", "floors", "margins", "share", "switch", "tables", "text", "texts"]
+__all__ = [
+    "Reader",
+    "above_zero",
+    "amount",
+    "choice",
+    "count",
+    "floors",
+    "margins",
+    "share",
+    "switch",
+    "tables",
+    "text",
+    "texts",
+]
 
 T = TypeVar("T")
 
@@ -32,6 +45,11 @@ class Reader(Generic[T]):
 def amount(takes: str = "a number, zero or more") -> Reader[float]:
     """A finite number that is not negative."""
     return Reader(takes, lambda value: float(value) if _is_number(value) and value >= 0 else None)
+
+
+def above_zero(takes: str = "a number above 0") -> Reader[float]:
+    """A finite number that is more than nothing."""
+    return Reader(takes, lambda value: float(value) if _is_number(value) and value > 0 else None)
 
 
 def share(below: float, takes: str) -> Reader[float]:
