@@ -1,9 +1,12 @@
 """A project's own code in a process of its own: whatever it does, there is an answer or a sentence; nothing stays."""
 
 import os
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -163,31 +166,45 @@ class TestAttacks:
         quiet = "import os\ndef check(case):\n    for _ in range(1024):\n        os.write(2, b'x' * (1 << 20))\n"
         assert "File too large" in refused(quiet)
 
-    def test_what_hangs_is_ended_with_all_that_it_started(self, tmp_path: Path) -> None:
-        note = tmp_path / "child"
+    def test_what_hangs_is_ended_with_all_that_it_started(self) -> None:
+        mark = str(uuid4().int % 10**9 + 10**9)
         body = f"""
 import os, time
 def check(case):
     if os.fork() == 0:
-        open({str(note)!r}, "w").write(str(os.getpid()))
+        os.execvp("sleep", ["sleep", "{mark}"])
     while True:
         time.sleep(1)
 """
         with pytest.raises(Unavailable, match="did not answer within 3 s"):
             asked(body, seconds_max=3.0)
-        self._gone(int(note.read_text()))
+        gone(mark)
 
-    def test_a_process_that_it_leaves_behind_is_ended(self, tmp_path: Path) -> None:
-        note = tmp_path / "child"
+    def test_a_process_that_it_leaves_behind_is_ended(self) -> None:
+        mark = str(uuid4().int % 10**9 + 10**9)
         body = f"""
-import subprocess, sys
+import subprocess
 def check(case):
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    open({str(note)!r}, "w").write(str(child.pid))
+    subprocess.Popen(["sleep", "{mark}"])
     return case.passed("left one behind")
 """
         assert asked(body)["outcome"] == "pass"
-        self._gone(int(note.read_text()))
+        gone(mark)
+
+    def test_a_fork_bomb_is_ended(self) -> None:
+        body = """
+import os, time
+def check(case):
+    for _ in range(400):
+        if os.fork() == 0:
+            time.sleep(600)
+    time.sleep(600)
+"""
+        assert "more than 256 processes" in refused(body)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="the network is refused on Linux")
+    def test_it_has_no_network(self) -> None:
+        assert "PermissionError" in refused("import socket\nsocket.socket()\n")
 
     def test_of_a_rule_that_forks_and_comes_back_twice_one_is_heard(self) -> None:
         body = """
@@ -227,17 +244,21 @@ def check(case):
         with pytest.raises(UsageError, match="No module named 'neighbour'"):
             call(of_file(tmp_path, RelativePath("rule.py"), "check"), {"op": "check", "case": CASE})
 
-    def _gone(self, pid: int) -> None:
-        patience = time.monotonic() + 60
-        while (state := self._state(pid)) not in {"", "Z"}:
-            assert time.monotonic() < patience, f"process {pid} is still there: {state}"
-            time.sleep(0.05)
 
-    def _state(self, pid: int) -> str:
-        try:
-            return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return ""
+def gone(mark: str) -> None:
+    """Wait until no process has the mark among its arguments."""
+    patience = time.monotonic() + 60
+    while any(mark in arguments for arguments in running()):
+        assert time.monotonic() < patience, f"a process with {mark} is still there"
+        time.sleep(0.05)
+
+
+def running() -> list[str]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            found.append((entry / "cmdline").read_bytes().decode(errors="replace"))
+    return found
 
 
 class TestWhereItIs:

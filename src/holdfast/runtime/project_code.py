@@ -4,18 +4,18 @@
     program.digest                                  of the bytes that will run, and no others
     call(program, {"op": "check", "case": …}).value
 
-The process has no token of Holdfast, an empty folder to stand in, limits on time, memory and the files it writes, and
-modules from what is installed alone: a file that leaned on its neighbours would not be said by its digest. It is held
-off from doing harm by accident; who writes it can change the policy as well, so it is no prison. Whatever it does, what
-comes back is a JSON value, or an error that says what happened.
+The process has the limits of a worker that nobody relies on yet (`confine.py`): on time, memory and processes, no
+network, and one empty folder to write to. It has none of our variables, and so no token, and modules from what is
+installed alone: a file that leaned on its neighbours would not be said by its digest. Whatever it does, what comes back
+is a JSON value, or an error that says what happened.
 """
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -27,6 +27,8 @@ from holdfast.canonical import Json, JsonObject, decode
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import Unavailable, UnsupportedFormat, UsageError
 from holdfast.names import RelativePath
+from holdfast.runtime.limits import PROCESSES_MAX, Limits
+from holdfast.runtime.session import end_session, processes_in
 from holdfast.store.disk import refusing
 
 __all__ = [
@@ -43,8 +45,8 @@ __all__ = [
 SECONDS_MAX = 60.0
 """A hundred thousand rows take a second in plain Python; loading a library of numbers takes three."""
 
-MEMORY_BYTES_MAX = 4 << 30
-"""Addresses, not memory in use: numpy with the threads of a large machine reserves two gigabytes before it adds two."""
+MEMORY_BYTES_MAX = 2 << 30
+"""A hundred thousand rows of thirty values take half a gigabyte as mappings of Python."""
 
 SOURCE_BYTES_MAX = 1 << 20
 """A module that somebody is to review."""
@@ -54,6 +56,9 @@ ANSWER_BYTES_MAX = 32 << 20
 
 FILE_BYTES_MAX = ANSWER_BYTES_MAX
 """What it prints goes into files as its answer does, and no file that it writes may be longer."""
+
+_LOOK_SECONDS = 0.2
+"""How often its processes are counted; a fork bomb makes some thousands meanwhile, and all are ended at once."""
 
 _SHOWN_CHARACTERS_MAX = 200
 """The beginning of what was printed, or the end of what was complained about: enough to find the line."""
@@ -166,16 +171,24 @@ def call(
         program: the function.
         request: what `project_worker` hands to it.
         seconds_max: how long it may take; then it is ended, with all that it started.
-        memory_bytes_max: the addresses that it may use.
+        memory_bytes_max: the private memory that it may use, each of its processes.
 
     Raises:
         Unavailable: it took too long.
-        UsageError: it raised, printed, ended without an answer, or answered what no JSON value is.
+        UsageError: it raised, started too many processes, printed, ended without an answer, or answered what is no
+            JSON value.
         NoSpace, PermissionRefused: the operating system refused files or a process for it.
     """
     asked = {
         "program": {**_told(program), "text": program.text.decode("latin-1")},
-        "limits": {"seconds": seconds_max, "memory_bytes": memory_bytes_max, "file_bytes": FILE_BYTES_MAX},
+        "limits": Limits(
+            memory_bytes_max=memory_bytes_max,
+            seconds_max=seconds_max,
+            cpu_seconds_max=int(seconds_max) + 1,  # of what ran away from its parent's clock
+            file_bytes_max=FILE_BYTES_MAX,
+            network=False,
+            untrusted=True,
+        ).to_json(),
         "request": request,
     }
     with refusing(Path(tempfile.gettempdir())), ExitStack() as held:
@@ -222,16 +235,19 @@ def _variables(ours: Mapping[str, str], folder: str) -> dict[str, str]:
 
 
 def _ended(process: "subprocess.Popen[bytes]", seconds_max: float) -> int | None:
-    """The exit code; None where it took too long. Nothing that it started in its session outlives it."""
-    code = None
+    """The exit code; None where it took too long, or too many processes. What it started does not outlive it."""
+    deadline = time.monotonic() + seconds_max
     try:
-        with suppress(subprocess.TimeoutExpired):
-            code = process.wait(seconds_max)
+        while process.poll() is None and (left := deadline - time.monotonic()) > 0:
+            if (processes_in(process.pid) or 0) > PROCESSES_MAX:
+                raise UsageError(
+                    f"it had more than {PROCESSES_MAX} processes, and was ended", hint="Do the work in one process."
+                )
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(min(left, _LOOK_SECONDS))
+        return process.poll()
     finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return code
+        end_session(process, 0.0)
 
 
 def _whole(stream: IO[bytes]) -> bytes:

@@ -3,23 +3,25 @@
     python -P -u -m holdfast.runtime.project_worker ANSWER < QUESTION
 
 The question holds the source code, its limits and what it is asked; the answer goes to the file of that number:
-`{"value": …}`, or `{"error": "…"}` with what it did instead. `project_code` is the parent's end. Output is not buffered:
-nothing that was printed gets lost when the process ends at once.
+`{"value": …}`, or `{"error": "…"}` with what it did instead. Output is not buffered: nothing that was printed gets lost
+when the process ends at once. It may write to the folder that it stands in, and to no other. `project_code` is the
+parent's end.
 """
 
 import json
 import os
-import resource
 import sys
 import traceback
-from contextlib import suppress
 from importlib.util import find_spec, module_from_spec, spec_from_loader
 from operator import attrgetter
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from holdfast.canonical import Json, JsonObject
+from holdfast.canonical import Json, JsonObject, Reader
 from holdfast.runtime.case_view import CaseView, frozen, rows_of
+from holdfast.runtime.confine import confine
+from holdfast.runtime.limits import Limits
 
 __all__ = ["main"]
 
@@ -32,30 +34,13 @@ def main(arguments: list[str]) -> None:
     answer, ours = int(arguments[0]), os.getpid()
     with os.fdopen(0, "rb", closefd=False) as stream:
         asked: JsonObject = json.load(stream)
-    _limit(asked["limits"])
+    confine(Limits.from_json(Reader(asked["limits"], "limits")), Path.cwd())
     text = json.dumps(_said(asked["program"], asked["request"]), default=_plain, separators=(",", ":"))
     if os.getpid() != ours:
         os._exit(1)  # a copy that the function made of this process, and that came back here too
     with os.fdopen(answer, "wb") as out:
         out.write(text.encode())
     os._exit(0)
-
-
-def _limit(limits: JsonObject) -> None:
-    seconds = int(limits["seconds"]) + 1
-    wanted = {
-        resource.RLIMIT_AS: limits["memory_bytes"],
-        resource.RLIMIT_FSIZE: limits["file_bytes"],
-        # What ran away from its group and its parent's clock ends by itself.
-        resource.RLIMIT_CPU: seconds,
-        resource.RLIMIT_CORE: 0,
-    }
-    for kind, asked in wanted.items():
-        _, hardest = resource.getrlimit(kind)
-        value = asked if hardest == resource.RLIM_INFINITY else min(asked, hardest)
-        # macOS does not limit addresses; the time is limited everywhere.
-        with suppress(OSError, ValueError):
-            resource.setrlimit(kind, (value, value))
 
 
 def _said(program: JsonObject, request: JsonObject) -> JsonObject:
