@@ -27,13 +27,16 @@ from holdfast.flow.gate.keys import Reader, count, share, text
 from holdfast.names import RelativePath
 from holdfast.runtime.project_code import MEMORY_BYTES_MAX, SECONDS_MAX
 
-__all__ = ["ENTRY_POINTS", "RULE_NAME", "CodeSource", "declared", "offered"]
+__all__ = ["ENTRY_POINTS", "CodeSource", "declared", "offered"]
 
 ENTRY_POINTS = "holdfast.rules"
 """The group of entry points under which distributions offer rules."""
 
-RULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+_RULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 """A name of one's own: it stands in tables, sentences and file names."""
+
+_TAKEN = frozenset({*RULE_NAMES, "cost"})
+"""Names of Holdfast's own: of its rules, and of what verdicts call the code that says what mistakes cost."""
 
 _ENTRY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
@@ -128,8 +131,8 @@ def declared(tables: Any, where: str) -> dict[str, CodeSource]:
     if not isinstance(tables, dict):
         raise UsageError(f"{where} [rules] is not a table", hint="Write one table for each rule: [rules.fairness].")
     for name in tables:
-        if name in RULE_NAMES or RULE_NAME.match(name) is None:
-            why = "is a rule of Holdfast's own" if name in RULE_NAMES else "cannot be the name of a rule"
+        if name in _TAKEN or _RULE_NAME.match(name) is None:
+            why = "is a name of Holdfast's own" if name in _TAKEN else "cannot be the name of a rule"
             raise UsageError(
                 f"{where} [rules.{name}]: {name!r} {why}",
                 hint="Use a name of your own: small letters, digits and _, 64 at most, a letter first.",
@@ -145,7 +148,7 @@ def offered(names: Collection[str]) -> Mapping[str, CodeSource]:
     """
     found: dict[str, CodeSource] = {}
     for one in entry_points(group=ENTRY_POINTS):
-        if one.name not in names or _ENTRY.match(f"{one.module}:{one.attr}") is None:
+        if one.name not in names or one.name in _TAKEN or _ENTRY.match(f"{one.module}:{one.attr}") is None:
             continue
         by = "an unknown distribution" if one.dist is None else f"{one.dist.name} {one.dist.version}"
         source = CodeSource(one.attr, module=one.module, offered_by=by)
