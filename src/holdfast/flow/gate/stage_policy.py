@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from holdfast.canonical import Json, JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
+from holdfast.flow.bundle.card import CARD_SECTIONS
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.catalogue import RULE_NAMES, in_order, usual
 from holdfast.flow.gate.costs import Costs, costs
@@ -30,9 +31,11 @@ from holdfast.flow.gate.sources import CodeSource, offered
 from holdfast.formats import is_refused
 from holdfast.runtime.limits import SECONDS_MAX, Limits
 
-__all__ = ["DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known", "stage_keys"]
+__all__ = ["ANY", "CUT_METRICS", "DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known", "stage_keys"]
 
 DEFAULT, STRICT = "default", "strict"
+
+COMPATIBLE, ANY = "compatible", "any"
 
 SAYS = {
     DEFAULT: "A version that is worse than the one it replaces by more than margin and harm_margin together passes in "
@@ -53,6 +56,9 @@ _WORKER_BYTES_LEAST = 64 << 20
 
 _METRICS = f"one of: {', '.join(sorted(DIRECTIONS))}"
 _RULES = texts(f"a list of rules: {', '.join(RULE_NAMES)}, or names of your own that stand in [rules]")
+
+CUT_METRICS = ("accuracy", "balanced_accuracy", "f1")
+"""The metrics that have a best cut-off: precision or recall alone has its best where all rows are one kind."""
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
 
@@ -103,6 +109,12 @@ class StagePolicy:
         cost: what wrong answers cost; it makes `cost` a metric. None: nobody says.
         custom: what is handed to the rules of the project's own, by rule.
         latency_ms_p95_max: the budget for one row, milliseconds, 95th percentile.
+        schema: `COMPATIBLE` refuses what breaks clients and is not said by a higher MAJOR; `ANY` lets it happen.
+        threshold_metric: the metric that the cut-off is judged by; None: the one that it was chosen by, or else the
+            primary one.
+        threshold_loss_max: how far that metric may lie below what the best cut-off would reach.
+        calibration_error_max: how far scores may lie from the shares that come true, as a root mean square.
+        card_sections: the sections that the model card must fill.
         executes_code: `allow` weights and transformers whose format can run code on load, as far as they import only
             what is listed; or `deny` them all.
         formats_allow: full names that a pickle may import besides, such as `mypkg.model.Net`; and digests of files that
@@ -141,6 +153,11 @@ class StagePolicy:
     cost: Costs | None = field(default=None, metadata={"reader": costs()})
     custom: Mapping[str, JsonObject] = _key({}, tables("one table for each rule of your own"))
     latency_ms_p95_max: float = _key(100.0, amount())
+    schema: str = _key(COMPATIBLE, choice((COMPATIBLE, ANY), '"compatible" or "any"'))
+    threshold_metric: str | None = _key(None, choice(CUT_METRICS, f"one of: {', '.join(CUT_METRICS)}"))
+    threshold_loss_max: float = _key(0.02, amount())
+    calibration_error_max: float = _key(0.05, amount())
+    card_sections: tuple[str, ...] = _key(CARD_SECTIONS, texts("a list of headings", bool))
     executes_code: str = _key("allow", choice(("allow", "deny"), '"allow" or "deny"'))
     formats_allow: tuple[str, ...] = _key(
         (),
