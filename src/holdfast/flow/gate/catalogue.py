@@ -96,6 +96,12 @@ CATALOGUE = (
         _COMPARED,
         _PRODUCTION,
     ),
+    Rule(
+        "guards",
+        7,
+        "is no metric that policy guards worse than that of the version that holds the stage?",
+        _COMPARED,
+    ),
     Rule("metrics_min", 7, "are the floors reached?", _OPENED, _PRODUCTION),
     Rule(
         "latency",
@@ -148,9 +154,15 @@ RULE_NAMES = tuple(rule.name for rule in CATALOGUE)
 """Their names, in that order."""
 
 
+_OWN_STEP = 7
+"""Where a project's own rules are asked: after those of the same step."""
+
+
 def in_order(names: Collection[str]) -> tuple[str, ...]:
-    """Those of all rules that are among `names`, each once, in the order of the steps."""
-    return tuple(name for name in RULE_NAMES if name in names)
+    """These rules, each once, in the order of the steps; those of a project's own by name."""
+    before = tuple(rule.name for rule in CATALOGUE if rule.step <= _OWN_STEP and rule.name in names)
+    after = tuple(rule.name for rule in CATALOGUE if rule.step > _OWN_STEP and rule.name in names)
+    return before + tuple(sorted(set(names) - set(RULE_NAMES))) + after
 
 
 def usual(stage: str) -> tuple[str, ...]:
@@ -160,5 +172,6 @@ def usual(stage: str) -> tuple[str, ...]:
 
 
 def needed(names: Collection[str]) -> frozenset[Need]:
-    """What has to be collected for these rules together."""
-    return frozenset().union(*(rule.needs for rule in CATALOGUE if rule.name in names))
+    """What has to be collected for these rules together; a rule of the project's own may look at both versions."""
+    own = _COMPARED if set(names) - set(RULE_NAMES) else frozenset()
+    return own.union(*(rule.needs for rule in CATALOGUE if rule.name in names))

@@ -1,6 +1,7 @@
 """The gate: collect the case, apply the rules, keep the verdict."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from holdfast.canonical import JsonObject, plain
 from holdfast.config import VERSION
@@ -9,6 +10,7 @@ from holdfast.errors import AlreadyExists, HoldfastError, NotFound
 from holdfast.evidence import Holdout
 from holdfast.flow.gate.case import Case, Workbench, examine, manifest_of
 from holdfast.flow.gate.finding import Finding, Outcome, overall
+from holdfast.flow.gate.own_rules import with_own_rules
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.rules import RULES
 from holdfast.flow.gate.signature import with_signatures
@@ -104,8 +106,9 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         approvals=approvals,
         judged_before=_judged_before(version, policy, bench, registry),
     )
-    case = with_signatures(examine(case, bench), registry, bench.project)
-    findings = tuple(RULES[name](case) for name in RULES if name in policy.rules)
+    case = with_signatures(examine(case, bench), registry, bench.project or Path())
+    case = with_own_rules(case, bench)
+    findings = tuple(case.own[name] if name in case.own else RULES[name](case) for name in policy.rules)
     outcome = overall(findings)
     body = {
         "format": "holdfast.verdict",

@@ -15,6 +15,7 @@ from holdfast.flow.gate.drift import drift
 from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.groups import groups
+from holdfast.flow.gate.guards import guards
 from holdfast.flow.gate.holdout import holdout
 from holdfast.flow.gate.latency import latency
 from holdfast.flow.gate.leakage import leakage
@@ -212,6 +213,7 @@ RULES: Mapping[str, Callable[[Case], Finding]] = {
     "smoke": smoke,
     "not_worse": not_worse,
     "groups": groups,
+    "guards": guards,
     "metrics_min": metrics_min,
     "latency": latency,
     "schema": schema,
