@@ -33,7 +33,7 @@ def refused(raw: sqlite3.Connection, *statements: str, why: str) -> None:
 
 FACTS = ["version_numbers", "version_texts"]
 EVERY_ROW = [
-    *("models", "versions", "events", "event_nodes", "verdicts", "approvals", "lineage"),
+    *("models", "versions", "events", "event_nodes", "verdicts", "approvals", "rehearsals", "lineage"),
     *("version_entries", "version_indexes", *FACTS),
 ]
 
@@ -55,7 +55,7 @@ def test_no_column_of_a_row_is_ever_updated(raw: sqlite3.Connection, table: str)
     "table",
     [
         *("models", "versions", "version_entries", "version_indexes", *FACTS),
-        *("events", "event_nodes", "verdicts", "approvals", "stages", "version_counters"),
+        *("events", "event_nodes", "verdicts", "approvals", "rehearsals", "stages", "version_counters"),
     ],
 )
 def test_a_row_is_never_replaced_by_an_insert(raw: sqlite3.Connection, table: str) -> None:

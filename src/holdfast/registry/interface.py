@@ -8,6 +8,7 @@ from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.asking import Questions
+from holdfast.registry.certificates import Rehearsals
 from holdfast.registry.records import (
     Approval,
     Audit,
@@ -28,7 +29,7 @@ EVENTS_MAX = 10_000
 """Events in one answer of `log`: a few megabytes of JSON; more is read in pages."""
 
 
-class Registry(Questions, Protocol):
+class Registry(Questions, Rehearsals, Protocol):
     """Models, versions, stages, and the log of all that happened to them.
 
     Every operation is all or nothing, and durable when it returns. `actor` is who asks: it goes into the event, and
