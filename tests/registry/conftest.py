@@ -109,7 +109,9 @@ def fill(registry: SqlRegistry) -> None:
         "ana",
     )
     registry.move_stage(MoveStage(churn, production, one, two, Action.STAGE_ROLLBACK, "latency"), "bob")
-    registry.put_rehearsal(certificate((2, hash_bytes(b"2")), (1, hash_bytes(b"1"))), "ana")
+    way = (2, hash_bytes(b"2")), (1, hash_bytes(b"1"))
+    registry.put_rehearsal(certificate(*way), "ana")
+    registry.put_rehearsal(certificate(*way, outcome="fail", failed=None), "bob")
     registry.record(NewEvent(Action.ROLLBACK_EXPLAIN, churn, production, reason="a slow index"), "bob")
 
 

@@ -21,7 +21,7 @@ from holdfast.registry import Audit
 from holdfast.registry.merkle import Head, Tree, root
 from holdfast.registry.sql import SqlRegistry
 
-EVENTS = 11
+EVENTS = 12
 
 
 @contextmanager

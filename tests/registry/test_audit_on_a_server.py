@@ -12,7 +12,7 @@ from tests.registry.conftest import Clock, counted, fill
 
 pytestmark = pytest.mark.slow
 
-EVENTS = 10
+EVENTS = 12
 
 
 @pytest.fixture(scope="module")

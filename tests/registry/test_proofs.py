@@ -17,7 +17,7 @@ from holdfast.registry.merkle import Head, Tree, root
 from holdfast.registry.sql import SqlRegistry
 
 CHURN = ModelName("churn")
-EVENTS = 11
+EVENTS = 12
 
 
 def bodies(registry: SqlRegistry) -> list[bytes]:
