@@ -109,6 +109,10 @@ class Rehearsal:
 
     def to_json(self) -> JsonObject:
         """One entry of `rehearsals`: what a list shows, and the whole certificate."""
+        return {**self.brief(), "body": self.said.body}
+
+    def brief(self) -> JsonObject:
+        """What a list shows of it."""
         said = self.said
         return {
             "certificate": str(self.digest),
@@ -120,7 +124,6 @@ class Rehearsal:
             "event": self.event,
             "created_at": to_text(self.created_at),
             "created_by": self.created_by,
-            "body": said.body,
         }
 
 
