@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject
@@ -20,13 +21,14 @@ from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.looking import listings_of
-from holdfast.flow.gate.race import Racer, race
+from holdfast.flow.gate.race import Racer, batches, race
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.formats import Listing
 from holdfast.manifest import Manifest
 from holdfast.names import StageName
 from holdfast.parts import EvalThreshold
 from holdfast.parts.eval_threshold import IDENTITY
+from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.records import Approval
 from holdfast.registry.values import Version
 from holdfast.runtime.bundle_files import BundleFiles
@@ -53,6 +55,7 @@ class Measured:
         metrics: measured on them; None when the rows have no target, or the answers cannot be measured.
         metrics_trouble: why they cannot be.
         latencies_ms: of single rows, in the order of measurement.
+        batch_latencies_ms: of batches, likewise.
         memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
     """
 
@@ -60,6 +63,7 @@ class Measured:
     metrics: Metrics | None
     metrics_trouble: HoldfastError | None = None
     latencies_ms: tuple[float, ...] = ()
+    batch_latencies_ms: tuple[float, ...] = ()
     memory_bytes: int | None = None
 
 
@@ -85,6 +89,8 @@ class Case:
         trouble: what went wrong when it was.
         against: what the baseline says about the same rows; None when there is no baseline or it could not be asked.
         against_trouble: what went wrong when it was.
+        rehearsal: the last one of going back to the baseline in this stage; None when there was none, or nobody asks.
+        at: the moment of judging, in UTC.
         seconds: how long the examination took.
     """
 
@@ -105,6 +111,8 @@ class Case:
     trouble: HoldfastError | None = None
     against: Measured | None = None
     against_trouble: HoldfastError | None = None
+    rehearsal: Rehearsal | None = None
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
     seconds: float = field(default=0.0, compare=False)
 
     def inputs(self) -> JsonObject:
@@ -260,14 +268,22 @@ def _measure(case: Case, predictor: Predictor, other: _Other) -> Case:
 
 
 def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Case:
-    """The case with how long single rows take, and with what went wrong when single rows were asked."""
+    """The case with how long single rows take, and batches; and with what went wrong when they were asked for."""
     mine = Racer(predictor)
     theirs = Racer(other.predictor) if other.predictor is not None and case.against is not None else None
-    race([mine] if theirs is None else [mine, theirs], table)
+    racers = [mine] if theirs is None else [mine, theirs]
+    race(racers, table, p99=case.policy.latency_ms_p99_max is not None)
+    singles = [tuple(racer.times_ms) for racer in racers]
+    for racer in racers:
+        racer.times_ms.clear()
+    batches(racers, table, case.policy.latency_batch_rows, p95=case.policy.latency_ms_batch_p95_max is not None)
+    many = [tuple(racer.times_ms) for racer in racers]
     if case.measured is not None:
-        case = replace(case, measured=replace(case.measured, latencies_ms=tuple(mine.times_ms)), trouble=mine.trouble)
+        timed = replace(case.measured, latencies_ms=singles[0], batch_latencies_ms=many[0])
+        case = replace(case, measured=timed, trouble=mine.trouble)
     if theirs is not None and case.against is not None:
-        case = replace(case, against=replace(case.against, latencies_ms=tuple(theirs.times_ms)))
+        timed = replace(case.against, latencies_ms=singles[1], batch_latencies_ms=many[1])
+        case = replace(case, against=timed)
     return case
 
 

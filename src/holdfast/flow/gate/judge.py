@@ -1,12 +1,13 @@
 """The gate: collect the case, apply the rules, keep the verdict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.canonical import JsonObject, plain
 from holdfast.config import VERSION
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, NotFound
 from holdfast.flow.gate.case import Case, Workbench, examine
+from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.rules import RULES
@@ -91,8 +92,13 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         for approval in registry.approvals(version.model, version.number)
         if approval.stage == request.stage and approval.digest == version.digest and _speaks_now(approval)
     )
+    rehearsal = None
+    if baseline is not None and Need.REHEARSED in needed(policy.rules):
+        found = registry.rehearsals(version.model, request.stage, to=baseline.number, limit=1)
+        rehearsal = next(iter(found), None)
     # (2) to (6): completeness, bytes, formats, environment, smoke; (7) and (8) look at what these brought
-    case = examine(Case(version, request.stage, policy, request.actor, baseline=baseline, approvals=approvals), bench)
+    case = Case(version, request.stage, policy, request.actor, baseline=baseline, approvals=approvals)
+    case = examine(replace(case, rehearsal=rehearsal), bench)
     findings = tuple(RULES[name](case) for name in RULES if name in policy.rules)
     outcome = overall(findings)
     body = {

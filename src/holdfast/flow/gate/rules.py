@@ -13,7 +13,9 @@ from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.groups import groups
 from holdfast.flow.gate.latency import latency
+from holdfast.flow.gate.memory import memory
 from holdfast.flow.gate.not_worse import not_worse
+from holdfast.flow.gate.rehearsed import rehearsed
 from holdfast.parts import PART_NAMES, Missing, how_to_add
 from holdfast.registry.records import Meaning
 from holdfast.runtime.smoke import SCORE_TOLERANCE, compare
@@ -196,5 +198,7 @@ RULES: Mapping[str, Callable[[Case], Finding]] = {
     "groups": groups,
     "metrics_min": metrics_min,
     "latency": latency,
+    "memory": memory,
+    "rehearsed": rehearsed,
     "approver": approver,
 }

@@ -10,7 +10,7 @@ from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.flow.bundle.metrics import DIRECTIONS
-from holdfast.flow.gate.catalogue import RULE_NAMES, in_order, usual
+from holdfast.flow.gate.catalogue import RULE_NAMES, asked_by, in_order, usual
 from holdfast.flow.gate.keys import Reader, amount, choice, count, floors, share, switch, text, texts
 from holdfast.formats import is_refused
 
@@ -79,7 +79,15 @@ class StagePolicy:
         group_margin: how far a group's mean may fall below the version that holds the stage.
         group_rows_min: a group with fewer rows is reported as untestable, never as passed.
         metrics_min: floors by metric (ceilings where lower is better).
-        latency_ms_p95_max: the budget for one row, milliseconds, 95th percentile.
+        latency_ms_p50_max: the budget for one row, milliseconds, median; None: none.
+        latency_ms_p95_max: the same, 95th percentile.
+        latency_ms_p99_max: the same, 99th percentile; None: none.
+        latency_ratio_max: how many times as long a row may take as with the version that holds the stage; None: any.
+        latency_batch_rows: how many rows a batch has.
+        latency_ms_batch_p95_max: the budget for a batch, milliseconds, 95th percentile; None: none.
+        memory_bytes_max: the most memory that its process may need; None: any.
+        memory_ratio_max: how many times as much as the version that holds the stage; None: any.
+        rehearsal_days_max: how old the rehearsal of going back may be, days.
         executes_code: `allow` weights and transformers whose format can run code on load, as far as they import only
             what is listed; or `deny` them all.
         formats_allow: full names that a pickle may import besides, such as `mypkg.model.Net`; and digests of files that
@@ -103,7 +111,15 @@ class StagePolicy:
     metrics_min: Mapping[str, float] = _key(
         {}, floors(DIRECTIONS, f"a table of numbers, such as {{ recall = 0.9 }}, by {_METRICS}")
     )
+    latency_ms_p50_max: float | None = _key(None, amount())
     latency_ms_p95_max: float = _key(100.0, amount())
+    latency_ms_p99_max: float | None = _key(None, amount())
+    latency_ratio_max: float | None = _key(None, amount())
+    latency_batch_rows: int = _key(100, count(1))
+    latency_ms_batch_p95_max: float | None = _key(None, amount())
+    memory_bytes_max: int | None = _key(None, count(1))
+    memory_ratio_max: float | None = _key(None, amount())
+    rehearsal_days_max: int = _key(30, count(1))
     executes_code: str = _key("allow", choice(("allow", "deny"), '"allow" or "deny"'))
     formats_allow: tuple[str, ...] = _key(
         (),
@@ -130,7 +146,7 @@ class StagePolicy:
             if found is None:
                 raise UsageError(f"{where} {key} = {value!r} is not valid", hint=f"It takes {readers[key].takes}.")
             values[key] = found
-        rules = in_order({*values.get("rules", usual(stage)), *values.get("rules_also", ())})
+        rules = in_order({*values.get("rules", usual(stage)), *values.get("rules_also", ()), *asked_by(table)})
         if not rules:
             raise UsageError(
                 f"{where} has no rules", hint="A gate without rules lets nothing through; name at least one."
