@@ -8,15 +8,13 @@ from holdfast.database.engine import Database
 from holdfast.flow.gate import Workbench
 from holdfast.registry.interface import Registry
 from holdfast.registry.sql import SqlRegistry
-from holdfast.runtime.bundle_files import BundleFiles
-from holdfast.runtime.environment import interpreter_for
-from holdfast.runtime.predictor import Predictor
 from holdfast.serving.opening import opener
 from holdfast.serving.rehearsal import Scene
 from holdfast.serving.switch import Hosting
 from holdfast.store.disk import refusing
 from holdfast.store.scratch import scratch, sweep
 from holdfast.wire.project import Project, new_id, utc_now
+from holdfast.wire.workers import opener as workers
 
 __all__ = ["open_scene"]
 
@@ -36,15 +34,9 @@ def open_scene(project: Project, hosting: Hosting, told: Callable[[str], None]) 
     sweep(settings.scratch, _PREFIX)
     with scratch(settings.scratch, _PREFIX) as mine:
         cache = mine.path / "cache"
-
-        @contextmanager
-        def opened(files: BundleFiles) -> Iterator[Predictor]:
-            with Predictor.start(files, interpreter_for(files, cache)) as predictor:
-                yield predictor
-
         yield Scene(
             registry=project.registry,
-            bench=Workbench(project.store, cache, opened),
+            bench=Workbench(project.store, cache, workers(cache)),
             fresh=opener(project.store, cache, project.registry),
             ready=opener(project.store, settings.cache, project.registry),
             names=_names,

@@ -204,7 +204,7 @@ def test_a_users_file_is_data(path: str) -> None:
         "/usr/lib/os-release",
         "/srv/ana/fonts/DejaVu.ttf",
         "/srv/ana/.aws/config",
-        "/home/ana/.local/state/tool/memory",
+        "/srv/ana/.local/state/tool/memory",
         "/srv/state/holdfast/logs/0b17",
         "/srv/ana/.netrc",
         "/srv/ana/churn/.env",

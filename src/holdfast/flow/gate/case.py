@@ -5,7 +5,7 @@ what it recorded.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.records import Approval
 from holdfast.registry.values import Version
 from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.limits import Limits
 from holdfast.runtime.materialise import materialise, read_manifest
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.predictor import Predictor
@@ -57,6 +58,7 @@ class Measured:
         latencies_ms: of single rows, in the order of measurement.
         batch_latencies_ms: of batches, likewise.
         memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
+        foreign: which library wrote its weights and which opened them, where they differ.
     """
 
     answer: Answer
@@ -65,6 +67,7 @@ class Measured:
     latencies_ms: tuple[float, ...] = ()
     batch_latencies_ms: tuple[float, ...] = ()
     memory_bytes: int | None = None
+    foreign: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ class Case:
         against_trouble: what went wrong when it was.
         rehearsal: the last one of going back to the baseline in this stage; None when there was none, or nobody asks.
         at: the moment of judging, in UTC.
+        worker: what the process that answered was allowed, and which of these limits the system held; None when
+            nothing was opened.
         seconds: how long the examination took.
     """
 
@@ -113,6 +118,7 @@ class Case:
     against_trouble: HoldfastError | None = None
     rehearsal: Rehearsal | None = None
     at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+    worker: JsonObject | None = None
     seconds: float = field(default=0.0, compare=False)
 
     def inputs(self) -> JsonObject:
@@ -130,6 +136,7 @@ class Case:
             "rows": 0 if self.rows is None else self.rows.count,
             "outputs": _digest_of(self.measured),
             "baseline_outputs": _digest_of(self.against),
+            "worker": self.worker,
         }
 
 
@@ -145,17 +152,23 @@ class Workbench:
         store: where their bytes are.
         cache: where they are checked out.
         opener: starts a worker for a bundle.
+        limited: an opener whose workers have the limits that a stage asks for; None: `opener` serves every stage.
     """
 
     store: Store
     cache: Path
     opener: Opener
+    limited: Callable[[Limits], Opener] | None = None
+
+    def of_stage(self, policy: StagePolicy) -> "Workbench":
+        """The same, with workers that may use what the stage lets them."""
+        return self if self.limited is None else replace(self, opener=self.limited(policy.worker_limits()))
 
 
 def examine(case: Case, bench: Workbench) -> Case:
     """The case with all that can be found out about the candidate; never an exception for what the candidate lacks."""
     started = time.perf_counter()
-    case = _examined(case, bench)
+    case = _examined(case, bench.of_stage(case.policy))
     return replace(case, seconds=time.perf_counter() - started)
 
 
@@ -252,6 +265,7 @@ class _Other:
 
 
 def _measure(case: Case, predictor: Predictor, other: _Other) -> Case:
+    case = replace(case, worker={"limits": predictor.limits.to_json(), **predictor.hello.walls.to_json()})
     if case.rows is None or case.manifest is None:
         return case
     holdout = case.manifest.evidence.holdout
@@ -290,7 +304,7 @@ def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Cas
 def _asked(case: Case, predictor: Predictor, table: Table) -> Measured:
     """What one version says about the rows, and the memory that it took to say it."""
     measured = _judged(case, predictor.predict(table))
-    return replace(measured, memory_bytes=predictor.memory_bytes())
+    return replace(measured, memory_bytes=predictor.memory_bytes(), foreign=predictor.hello.foreign)
 
 
 def _judged(case: Case, answer: Answer) -> Measured:
