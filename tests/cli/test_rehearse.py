@@ -137,6 +137,21 @@ def test_the_way_back_to_what_is_live_is_rehearsed_before_something_is_promoted(
     assert (again["from"], again["to"]) == (1, 2)
 
 
+def test_a_promotion_waits_for_a_fresh_rehearsal_of_the_way_back_from_it(cli: Cli, project: Project) -> None:
+    policy = project.settings.policy_path
+    policy.write_text(policy.read_text() + "rehearsal_days_max = 7\n")
+    cli.ok("rehearse", "churn")  # of another way: back to churn@1
+    refused = cli.fails("gate_refused", "promote", "churn@3")
+    [finding] = [one for one in refused["findings"] if one["rule"] == "rehearsed"]
+    assert finding["sentence"] == "going back to churn@2, which holds the stage, was never rehearsed"
+    assert finding["hint"].endswith("holdfast rehearse churn --stage production --from churn@3")
+    kept = cli.json(*finding["hint"].partition("holdfast ")[2].split())
+    moved = cli.json("promote", "churn@3", "--reason", "rehearsed")
+    [finding] = [one for one in moved["findings"] if one["rule"] == "rehearsed"]
+    assert (finding["outcome"], finding["values"]["certificate"]) == ("pass", kept["certificate"])
+    assert cli.json("rollback", "churn", "--reason", "as rehearsed")["to"] == 2
+
+
 def test_what_cannot_be_rehearsed_is_an_error_and_no_certificate(cli: Cli, project: Project) -> None:
     cli.fails("not_found", "rehearse", "churn", "--stage", "staging")
     cli.fails("usage", "rehearse", "churn", "--to", "churn@1", "--from", "churn@1")
