@@ -205,7 +205,8 @@ def _named(version: Version, scene: Scene) -> JsonObject:
     found = manifest.evidence.environment
     environment: Json = None
     if isinstance(found, Environment):
-        environment = {"python": found.python, "lock": str(manifest.file(found.lock).digest)}
+        wheels = None if found.wheels is None else str(found.wheels)
+        environment = {"python": found.python, "lock": str(manifest.file(found.lock).digest), "wheels": wheels}
     return {"version": version.number, "digest": str(version.digest), "environment": environment}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from holdfast.database.engine import Database
@@ -14,6 +15,7 @@ from holdfast.serving.switch import Hosting
 from holdfast.store.disk import refusing
 from holdfast.store.scratch import scratch, sweep
 from holdfast.wire.project import Project, new_id, utc_now
+from holdfast.wire.workers import environments
 from holdfast.wire.workers import opener as workers
 
 __all__ = ["open_scene"]
@@ -33,12 +35,14 @@ def open_scene(project: Project, hosting: Hosting, told: Callable[[str], None]) 
         settings.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     sweep(settings.scratch, _PREFIX)
     with scratch(settings.scratch, _PREFIX) as mine:
-        cache = mine.path / "cache"
+        cache, kept = mine.path / "cache", environments(settings, project.store)
+        # What was built before is not used: a new machine has none of it.
+        anew = replace(kept, cache=cache)
         yield Scene(
             registry=project.registry,
-            bench=Workbench(project.store, cache, workers(cache)),
-            fresh=opener(project.store, cache, project.registry),
-            ready=opener(project.store, settings.cache, project.registry),
+            bench=Workbench(project.store, cache, workers(anew)),
+            fresh=opener(project.store, cache, project.registry, anew),
+            ready=opener(project.store, settings.cache, project.registry, kept),
             names=_names,
             hosting=hosting,
             scratch=mine.path,

@@ -1,17 +1,20 @@
 """The gate: collect the case, apply the rules, keep the verdict."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from holdfast.canonical import JsonObject, plain
 from holdfast.config import VERSION
 from holdfast.digest import Digest
-from holdfast.errors import AlreadyExists, NotFound
-from holdfast.flow.gate.case import Case, Workbench, examine
+from holdfast.errors import AlreadyExists, HoldfastError, NotFound
+from holdfast.evidence import Holdout
+from holdfast.flow.gate.case import Case, Workbench, examine, manifest_of
 from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.rules import RULES
-from holdfast.names import ModelName, Reference, StageName
+from holdfast.flow.gate.stage_policy import StagePolicy
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
+from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Approval, Meaning, NewVerdict
 from holdfast.registry.values import Stage, Version
@@ -92,13 +95,18 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         for approval in registry.approvals(version.model, version.number)
         if approval.stage == request.stage and approval.digest == version.digest and _speaks_now(approval)
     )
-    rehearsal = None
-    if baseline is not None and Need.REHEARSED in needed(policy.rules):
-        found = registry.rehearsals(version.model, request.stage, to=baseline.number, limit=1)
-        rehearsal = next(iter(found), None)
     # (2) to (6): completeness, bytes, formats, environment, smoke; (7) and (8) look at what these brought
-    case = Case(version, request.stage, policy, request.actor, baseline=baseline, approvals=approvals)
-    case = examine(replace(case, rehearsal=rehearsal), bench)
+    case = Case(
+        version,
+        request.stage,
+        policy,
+        request.actor,
+        baseline=baseline,
+        approvals=approvals,
+        judged_before=_judged_before(version, policy, bench, registry),
+        rehearsal=_rehearsal(request, baseline, policy, registry),
+    )
+    case = examine(case, bench)
     findings = tuple(RULES[name](case) for name in RULES if name in policy.rules)
     outcome = overall(findings)
     body = {
@@ -118,6 +126,33 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
     last = {approval.approver: approval for approval in approvals}
     used = tuple(approval.id for approval in last.values() if approval.meaning is Meaning.APPROVE)
     return GateVerdict(version, stage, outcome, findings, kept.digest, used)
+
+
+def _judged_before(
+    version: Version, policy: StagePolicy, bench: Workbench, registry: Registry
+) -> tuple[VersionNumber, ...]:
+    """The other versions that gates judged on the frozen rows of this one."""
+    if "holdout" not in policy.rules:
+        return ()
+    try:
+        manifest = manifest_of(bench.store, version)
+    except HoldfastError:
+        return ()  # the examination says what is wrong with it
+    holdout = manifest.evidence.holdout
+    if not isinstance(holdout, Holdout):
+        return ()
+    judged = registry.judged_on(version.model, manifest.file(holdout.rows).digest)
+    return tuple(number for number in judged if number != version.number)
+
+
+def _rehearsal(
+    request: GateRequest, baseline: Version | None, policy: StagePolicy, registry: Registry
+) -> Rehearsal | None:
+    """The last rehearsal of going back to the version that holds the stage."""
+    if baseline is None or Need.REHEARSED not in needed(policy.rules):
+        return None
+    found = registry.rehearsals(baseline.model, request.stage, to=baseline.number, limit=1)
+    return next(iter(found), None)
 
 
 def stage_of(model: ModelName, request: GateRequest, registry: Registry) -> Stage:

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from holdfast.errors import HoldfastError
+from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.runtime.predictor import Predictor
 from holdfast.runtime.rows import Table
 
-__all__ = ["Racer", "batches", "race"]
+__all__ = ["Racer", "Times", "batches", "race", "times_of"]
 
 _WARM_UP_CALLS = 20
 """Calls before any is timed: the first ones import, allocate and fill caches."""
@@ -29,6 +31,21 @@ _BATCH_CALLS, _BATCH_CALLS_P95 = 30, 100
 
 _TIMED_SECONDS_MAX = 60.0
 """A slow model is timed with fewer calls, whose interval is wider, and nobody waits a quarter of an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long one version took.
+
+    Attributes:
+        singles_ms: for each single row, in milliseconds and in order.
+        batches_ms: for each batch.
+        trouble: why it gave up; None when it did not.
+    """
+
+    singles_ms: tuple[float, ...]
+    batches_ms: tuple[float, ...]
+    trouble: HoldfastError | None
 
 
 class Racer:
@@ -55,6 +72,17 @@ class Racer:
             self.trouble = error
         else:
             self.times_ms.append((time.perf_counter() - begun) * 1000.0)
+
+
+def times_of(predictors: Sequence[Predictor], table: Table, policy: StagePolicy) -> list[Times]:
+    """Time versions beside each other, as far as the budgets of a policy need it; the first is the candidate."""
+    racers = [Racer(predictor) for predictor in predictors]
+    race(racers, table, p99=policy.latency_ms_p99_max is not None)
+    singles = [tuple(racer.times_ms) for racer in racers]
+    for racer in racers:
+        racer.times_ms.clear()
+    batches(racers, table, policy.latency_batch_rows, p95=policy.latency_ms_batch_p95_max is not None)
+    return [Times(one, tuple(racer.times_ms), racer.trouble) for one, racer in zip(singles, racers, strict=True)]
 
 
 def race(racers: Sequence[Racer], table: Table, *, p99: bool = False) -> None:
