@@ -207,8 +207,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         What is not given is recorded as missing; such a version is kept and shown, and no gate lets it through.
 
         Args:
-            model: a fitted estimator, or the path of a file or folder of weights; from here, or else from the project's
-                folder.
+            model: a fitted estimator, or the path of weights, from here or else from the project's folder.
             base: the version that the weights are a delta on, such as `"llama@3"`.
             preprocessing: a function of the rows, a fitted transformer, or `"none"`.
             threshold: a cut-off, `"argmax"`, `"identity"`, or an `EvalThreshold`.
@@ -228,18 +227,16 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             CannotPackage: the model or the code cannot be carried into a bundle.
             BundleFailed: the bundle cannot answer its own holdout, or its environment cannot be frozen.
             AlreadyExists: this model has this very bundle.
-            Incomplete: the weights are an adapter, and `base` was not given.
-            NotFound: no such base.
+            Incomplete, NotFound: the weights are an adapter, and `base` was not given, or there is no such version.
         """
         project, run_id, live = self._open
-        base_version = None if base is None else find_base(Reference.parse(base), project.registry, project.store)
         capture = live.so_far()
         keep_capture(capture, run_id, project.store, project.tracking, project.settings.project)
         given = Ingredients(
             name=self._model,
             project=project.settings.project,
             model=_from_here(model),
-            base=base_version,
+            base=None if base is None else find_base(Reference.parse(base), project.registry, project.store),
             preprocessing=preprocessing,
             threshold=threshold,
             positive=positive,
