@@ -6,12 +6,17 @@
 | `HOLDFAST_DATABASE_URL` | the registry's database, in SQLite or PostgreSQL | `registry.db` in the home |
 | `HOLDFAST_STORE_URL` | where bytes are kept | `store/` in the home |
 | `HOLDFAST_STORE_CACHE_BYTES_MAX` | how much of a store in a bucket is kept on this machine | 10 GiB |
+| `HOLDFAST_ENVIRONMENTS_BYTES_MAX` | how much built environments take, before the oldest go | 20 GiB |
+| `HOLDFAST_BUILD_FROM_SOURCE` | `true`: what has no wheel is built, which runs its author's code | `false` |
 | `HOLDFAST_URL` | a Holdfast server, used instead of the embedded registry | none |
 | `HOLDFAST_TOKEN` | the identity shown to that server | what `holdfast login` keeps for it |
 | `HOLDFAST_DIRECT_READS` | `true`: a server whose bytes are in a bucket gives out signed URLs | `false` |
 | `HOLDFAST_OIDC_ISSUER` | who signs people in to a server started here | none |
 | `HOLDFAST_OIDC_CLIENT_ID` | as what that issuer knows the server | none |
 | `XDG_CONFIG_HOME` | where `holdfast login` keeps tokens, in `holdfast/` | `~/.config` |
+| `HOLDFAST_SIGNING_KEY` | the private key that `holdfast sign` and `register --sign` take | none |
+| `HOLDFAST_SIGNING_PASSPHRASE` | opens that key, when it is encrypted; asked for at a terminal otherwise | none |
+| `HOLDFAST_SIGNED_BY` | keys, with commas between, one of which must have signed what `holdfast serve` opens | none |
 | `HOLDFAST_WEBHOOK_HOSTS` | hosts, with commas between, that webhooks may name wherever they are | none |
 | `HOLDFAST_WEBHOOK_KEY` | 32 bytes in base 64 that seal the secrets of webhooks | `webhooks.key` in the home |
 | `XDG_STATE_HOME` | where what was seen of each log is remembered, in `holdfast/` | `~/.local/state` |
@@ -24,7 +29,16 @@ from pathlib import Path
 
 from holdfast.errors import NoProject, UsageError
 
-__all__ = ["HOME_NAME", "POLICY_NAME", "STORE_CACHE_BYTES_MAX", "VERSION", "Settings", "credentials_path"]
+__all__ = [
+    "ENVIRONMENTS_BYTES_MAX",
+    "HOME_NAME",
+    "POLICY_NAME",
+    "STORE_CACHE_BYTES_MAX",
+    "VERSION",
+    "Settings",
+    "credentials_path",
+    "keys_folder",
+]
 
 VERSION = "0.1.0"
 """Of this Holdfast; the one place that says it."""
@@ -34,6 +48,9 @@ POLICY_NAME = "holdfast.toml"
 
 STORE_CACHE_BYTES_MAX = 10 << 30
 """A dozen bundles and the data of a training run or two; little beside the disk of a machine that trains."""
+
+ENVIRONMENTS_BYTES_MAX = 20 << 30
+"""Three or four environments with a GPU framework, or some sixty without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +63,8 @@ class Settings:
         database_url: SQLAlchemy URL of the registry.
         store_url: a folder, or a URL of an object store.
         store_cache_bytes_max: how many bytes of an object store are kept on this machine.
+        environments_bytes_max: how many bytes built environments take, before those unused for longest are removed.
+        build_from_source: whether an environment may hold what has no wheel, and must be built from its source.
         url: a server, when one is used; None means embedded.
         token: the identity shown to that server.
         credentials: the file in which this user keeps tokens, by server.
@@ -54,6 +73,10 @@ class Settings:
         oidc_client_id: as what that issuer knows the server.
         state: what this user remembers across projects; outside of them, so that putting back an old copy of a project
             leaves it alone.
+        keys: the folder in which this user's own signing keys are made.
+        signing_key: the private key that signs versions.
+        signing_passphrase: opens it; None: whoever sits at the terminal is asked.
+        signed_by: keys, files or fingerprints, one of which must have signed what a replica here opens; empty: none.
         webhook_hosts: hosts that webhooks may name wherever they are.
         webhook_key: seals the secrets of webhooks; None: the key in the home does.
     """
@@ -63,6 +86,8 @@ class Settings:
     database_url: str = field(repr=False)  # it may hold a password
     store_url: str
     store_cache_bytes_max: int = STORE_CACHE_BYTES_MAX
+    environments_bytes_max: int = ENVIRONMENTS_BYTES_MAX
+    build_from_source: bool = False
     url: str | None = None
     token: str | None = field(default=None, repr=False)
     state: Path | None = None
@@ -70,6 +95,10 @@ class Settings:
     direct_reads: bool = False
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
+    keys: Path | None = None
+    signing_key: Path | None = None
+    signing_passphrase: str | None = field(default=None, repr=False)
+    signed_by: tuple[str, ...] = ()
     webhook_hosts: tuple[str, ...] = ()
     webhook_key: str | None = field(default=None, repr=False)
 
@@ -83,6 +112,8 @@ class Settings:
             database_url=environment.get("HOLDFAST_DATABASE_URL") or f"sqlite:///{home / 'registry.db'}",
             store_url=environment.get("HOLDFAST_STORE_URL") or str(home / "store"),
             store_cache_bytes_max=_bytes(environment, "HOLDFAST_STORE_CACHE_BYTES_MAX", STORE_CACHE_BYTES_MAX),
+            environments_bytes_max=_bytes(environment, "HOLDFAST_ENVIRONMENTS_BYTES_MAX", ENVIRONMENTS_BYTES_MAX),
+            build_from_source=_flag(environment, "HOLDFAST_BUILD_FROM_SOURCE"),
             url=environment.get("HOLDFAST_URL") or None,
             token=environment.get("HOLDFAST_TOKEN") or None,
             state=_folder(environment, "XDG_STATE_HOME", ".local/state"),
@@ -90,6 +121,10 @@ class Settings:
             direct_reads=_flag(environment, "HOLDFAST_DIRECT_READS"),
             oidc_issuer=environment.get("HOLDFAST_OIDC_ISSUER") or None,
             oidc_client_id=environment.get("HOLDFAST_OIDC_CLIENT_ID") or None,
+            keys=keys_folder(environment),
+            signing_key=Path(text) if (text := environment.get("HOLDFAST_SIGNING_KEY")) else None,
+            signing_passphrase=environment.get("HOLDFAST_SIGNING_PASSPHRASE") or None,
+            signed_by=_listed(environment.get("HOLDFAST_SIGNED_BY", "")),
             webhook_hosts=_names(environment.get("HOLDFAST_WEBHOOK_HOSTS", "")),
             webhook_key=environment.get("HOLDFAST_WEBHOOK_KEY") or None,
         )
@@ -151,6 +186,20 @@ def credentials_path(environment: Mapping[str, str] = os.environ) -> Path | None
     """The file in which this user keeps tokens; None where the user has no home."""
     folder = _folder(environment, "XDG_CONFIG_HOME", ".config")
     return None if folder is None else folder / "credentials.json"
+
+
+def keys_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The folder in which this user's own signing keys are made; None where the user has no home."""
+    folder = _folder(environment, "XDG_CONFIG_HOME", ".config")
+    return None if folder is None else folder / "keys"
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """What is named between commas; a text that names nothing at all, such as a lone comma, is a mistake."""
+    found = tuple(name for part in text.split(",") if (name := part.strip()))
+    if text.strip() and not found:
+        raise UsageError(f"HOLDFAST_SIGNED_BY is {text[:40]!r}, and names no key", hint="Name keys, or unset it.")
+    return found
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ from holdfast.registry.http import HttpRegistry
 from holdfast.registry.sql import SqlRegistry
 from holdfast.service import Line
 from tests.serving_api import api_server
+from tests.signatures import signature_of
 
 CHURN = ModelName("churn")
 PRODUCTION = StageName("production")
@@ -420,6 +421,10 @@ KEYED: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         lambda names, key: names.approve(NewApproval(CHURN, number(2), digest(2), PRODUCTION), "ana", key=key),
         lambda names, key: names.approve(NewApproval(CHURN, number(2), digest(2), STAGING), "ana", key=key),
     ),
+    "put_signature": (
+        lambda names, key: names.put_signature(signature_of(CHURN, number(1), digest(1)), "ana", key=key),
+        lambda names, key: names.put_signature(signature_of(CHURN, number(1), digest(1), "bob"), "ana", key=key),
+    ),
     "record": (
         lambda names, key: names.record(
             NewEvent(Action.ROLLBACK_EXPLAIN, CHURN, PRODUCTION, number(2), number(1), "why", None, {"n": 1.0}),
@@ -504,7 +509,7 @@ def test_an_answer_under_a_key_is_the_one_that_was_given_then(ready: Registry) -
     assert [one.digest for one in ready.archives()] == [digest("old")]
 
 
-@pytest.mark.parametrize("operation", ["register", "approve", "record", "hold", "define_stage"])
+@pytest.mark.parametrize("operation", ["register", "approve", "put_signature", "record", "hold", "define_stage"])
 def test_a_key_is_its_actors(ready: Registry, operation: str) -> None:
     class AsBob:
         def __getattr__(self, name: str) -> Any:
@@ -598,6 +603,28 @@ def test_a_verdict_is_named_by_its_body_and_kept_once(registry: Registry) -> Non
         registry.verdict(digest("never"))
     with pytest.raises(TooLarge):
         registry.put_verdict(NewVerdict(CHURN, number(1), PRODUCTION, "fail", {"x": "y" * 5_000_000}))
+
+
+def test_versions_that_were_judged_on_the_same_rows_are_counted_once_each(registry: Registry) -> None:
+    register(registry, 3)
+    rows, others = digest("rows"), digest("other rows")
+
+    def judge(version: int, on: Digest | None, outcome: str, run: int, stage: StageName = PRODUCTION) -> None:
+        body = {"inputs": {"holdout": None if on is None else str(on)}, "run": run}
+        registry.put_verdict(NewVerdict(CHURN, number(version), stage, outcome, body))
+
+    judge(2, rows, "fail", 1)
+    judge(2, rows, "pass", 2, STAGING)
+    judge(1, rows, "pass", 3)
+    judge(3, others, "pass", 4)
+    judge(3, None, "pass", 5)
+    # A text that only looks like the field is none.
+    registry.put_verdict(NewVerdict(CHURN, number(3), PRODUCTION, "pass", {"reason": f'"holdout":"{rows}"'}))
+    assert registry.judged_on(CHURN, rows) == (1, 2)
+    assert registry.judged_on(CHURN, others) == (3,)
+    assert registry.judged_on(CHURN, digest("never used")) == ()
+    with pytest.raises(NotFound):
+        registry.judged_on(ModelName("nobody"), rows)
 
 
 def test_a_refusal_is_recorded_and_moves_nothing(registry: Registry) -> None:

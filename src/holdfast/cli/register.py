@@ -10,11 +10,13 @@ from holdfast.canonical import Json
 from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, Reason, here
 from holdfast.cli.output import Output
+from holdfast.cli.signing import signer
 from holdfast.errors import UsageError
 from holdfast.flow.bundle import Ingredients
 from holdfast.flow.bundle.base import BaseVersion, find_base
 from holdfast.flow.bundle.card import read_card
 from holdfast.flow.bundle.origin import data_input, gather, kept_capture
+from holdfast.flow.bundle.wheels import freezer
 from holdfast.flow.capture import Capture
 from holdfast.flow.capture.arguments import typed
 from holdfast.flow.promote import adopt_stage
@@ -25,6 +27,8 @@ from holdfast.names import ModelName, Reference, StageName
 from holdfast.parts import DataInput, Hyperparameters
 from holdfast.parts.data_slice import TRAIN
 from holdfast.registry.actions import Action
+from holdfast.runtime.signed import sign_version
+from holdfast.signing import PrivateKey
 from holdfast.store.disk import refusing
 from holdfast.tracking.values import Run, RunStatus
 from holdfast.wire import Project
@@ -50,6 +54,8 @@ Param = Annotated[list[str] | None, typer.Option("--param", help="A hyperparamet
 Lock = Annotated[Path | None, typer.Option("--lock", help="The pinned requirements, when no run captured them.")]
 CardPath = Annotated[Path | None, typer.Option("--card", help="The model card, in Markdown.")]
 RunId = Annotated[str | None, typer.Option("--run", help="The run that made it; by default the one that wrote it.")]
+Freeze = Annotated[bool, typer.Option("--freeze-environment", help="Keep the wheels of the environment, too.")]
+Sign = Annotated[bool, typer.Option("--sign", help="Sign the version too, with the key of HOLDFAST_SIGNING_KEY.")]
 Semver = Annotated[str | None, typer.Option("--semver", help="The semantic version for outsiders, such as 2.1.0.")]
 
 
@@ -77,21 +83,33 @@ def register(
     lock: Lock = None,
     card: CardPath = None,
     run: RunId = None,
+    freeze_environment: Freeze = False,
     semver: Semver = None,
+    sign: Sign = False,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """Freeze the five parts as the next version of a model; what is missing is named, and no gate lets it through."""
     project, output = here(), Output(as_json=as_json)
+    key = signer(project.settings) if sign else None
     said = _Said(model, weights, base, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
     text = None if card is None else read_card(card)
-    given = replace(said.ingredients(project), groups=_names(group), features=_names(feature), card=text)
+    keeper = freezer(project.store, project.settings.scratch) if freeze_environment else None
+    given = replace(
+        said.ingredients(project), groups=_names(group), features=_names(feature), card=text, freezer=keeper
+    )
     found, capture = _run_of(project, run, weights, output)
     ready = gather(given, found, capture, project.store)
     registered = register_version(
         ready, project.workshop, project.registry, actor=project.actor, reason=reason, semver=semver
     )
+    _also_sign(project, registered, key)
     output.result(registered.to_json(), _lines(registered))
+
+
+def _also_sign(project: Project, registered: Registered, key: PrivateKey | None) -> None:
+    if key is not None:
+        sign_version(registered.version, key, project.registry, project.store, actor=project.actor)
 
 
 @app.command(

@@ -41,6 +41,7 @@ from holdfast.registry.values import (
     Stage,
     Version,
 )
+from holdfast.registry.vouching import NewSignature, Signature, Vouching
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "NewApproval",
     "NewArchive",
     "NewEvent",
+    "NewSignature",
     "NewVerdict",
     "NewVersion",
     "Node",
@@ -80,11 +82,13 @@ __all__ = [
     "Registry",
     "Replica",
     "ReplicaState",
+    "Signature",
     "Spell",
     "Stage",
     "Tenure",
     "Verdict",
     "Version",
+    "Vouching",
     "Walk",
     "facts_of",
 ]

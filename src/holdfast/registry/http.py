@@ -18,6 +18,7 @@ from holdfast.registry import asked, documents
 from holdfast.registry.actions import RECORDED, Action
 from holdfast.registry.checkpoints import VerifierKey
 from holdfast.registry.http_asking import HttpQuestions
+from holdfast.registry.http_vouching import HttpVouching
 from holdfast.registry.merkle import Head
 from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import (
@@ -43,7 +44,7 @@ _PAGE = 1_000
 """Asked for at once: half a megabyte of JSON, and a thousandth of a million versions."""
 
 
-class HttpRegistry(HttpQuestions):
+class HttpRegistry(HttpQuestions, HttpVouching):
     """A `Registry` that a server keeps.
 
     What would become an event is given an idempotency key here, if it has none, and asked for again when its answer is
@@ -197,6 +198,10 @@ class HttpRegistry(HttpQuestions):
     def verdict(self, digest: Digest) -> Verdict:
         """See `Registry.verdict`."""
         return documents.verdict(self._read(f"/verdicts/{quoted(digest)}"))
+
+    def judged_on(self, model: ModelName, rows: Digest) -> tuple[VersionNumber, ...]:
+        """See `Registry.judged_on`."""
+        return documents.judged(self._read(f"{_line_of(model)}/judged", rows=str(rows)))
 
     def lineage(self, kind: str, name: str) -> tuple[Edge, ...]:
         """See `Registry.lineage`."""

@@ -48,6 +48,7 @@ QUERIES: dict[str, dict[str, Any]] = {
     "/moves": {"idempotency_key": "k"},
     "/lineage": {"kind": "version", "name": "churn@1"},
     "/models/{model}/stages/{stage}/replicas": {"max_age_seconds": 60},
+    "/models/{model}/judged": {"rows": DIGEST},
     "/log/growth": {"since": 0},
     "/log/edge": {"size": 0},
     "/log/bodies": {"since": 0, "size": 0},
@@ -65,6 +66,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/models/{model}/stages/{stage}/moves"): {"to": 1, "action": "stage:pointer:promote"},
     ("POST", "/events"): {"action": "gate:verdict:refuse", "model": "churn"},
     ("POST", "/models/{model}/versions/{number}/approvals"): {"digest": DIGEST, "stage": "production"},
+    ("POST", "/models/{model}/versions/{number}/signatures"): {"body": "e30=", "public_key": "none"},
     ("PUT", "/verdicts/{digest}"): {
         "model": "churn",
         "version": 1,

@@ -5,7 +5,7 @@ what it recorded.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,22 +13,22 @@ from pathlib import Path
 from holdfast.canonical import Json, JsonObject
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
-from holdfast.evidence import Card, Holdout, Metrics
+from holdfast.evidence import Card, Holdout
 from holdfast.flow.bundle.assemble import Opener
 from holdfast.flow.bundle.card import CARD_BYTES_MAX
-from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
+from holdfast.flow.gate.former import Former, compared, frozen_rows
 from holdfast.flow.gate.looking import listings_of
+from holdfast.flow.gate.measured import Measured, measured_by
 from holdfast.flow.gate.pricing import Pricing
 from holdfast.flow.gate.race import Racer, race
 from holdfast.flow.gate.stage_policy import StagePolicy
+from holdfast.flow.gate.training import Training, look
 from holdfast.formats import Listing
 from holdfast.manifest import Manifest
-from holdfast.names import StageName
-from holdfast.parts import EvalThreshold
-from holdfast.parts.eval_threshold import IDENTITY
+from holdfast.names import StageName, VersionNumber
 from holdfast.registry.records import Approval
 from holdfast.registry.values import Version
 from holdfast.runtime.bundle_files import BundleFiles
@@ -37,6 +37,7 @@ from holdfast.runtime.materialise import materialise, read_manifest
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.predictor import Predictor
 from holdfast.runtime.rows import Table, read_table
+from holdfast.runtime.signed import Vouched
 from holdfast.runtime.smoke import read_outputs, write_outputs
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
@@ -45,31 +46,6 @@ __all__ = ["Case", "Measured", "Workbench", "damaged", "examine", "manifest_of"]
 
 _ANSWERING = {"weights", "preprocessing_code", "eval_threshold", "schema"}
 """What a bundle cannot answer without; opening one that lacks it would only fail in another process."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one version said about the candidate's frozen rows.
-
-    Attributes:
-        answer: scores and predictions.
-        metrics: measured on them; None when the rows have no target, or the answers cannot be measured.
-        metrics_trouble: why they cannot be.
-        latencies_ms: of single rows, in the order of measurement.
-        memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
-        foreign: which library wrote its weights and which opened them, where they differ.
-        costs: what each answer costs; None where policy does not say, or it could not be said.
-        costs_trouble: why it could not be.
-    """
-
-    answer: Answer
-    metrics: Metrics | None
-    metrics_trouble: HoldfastError | None = None
-    latencies_ms: tuple[float, ...] = ()
-    memory_bytes: int | None = None
-    foreign: str | None = None
-    costs: tuple[float, ...] | None = None
-    costs_trouble: HoldfastError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +59,7 @@ class Case:
         actor: who asks.
         baseline: the version that holds the stage; None when nothing does.
         approvals: what people said about the candidate for this stage.
+        judged_before: the other versions that gates judged on the candidate's frozen rows, by number.
         manifest: the candidate's manifest; None when it could not be read.
         damage: what is wrong with its bytes, one sentence each.
         listings: what each of its files could do when it is opened, by path.
@@ -94,8 +71,15 @@ class Case:
         trouble: what went wrong when it was.
         against: what the baseline says about the same rows; None when there is no baseline or it could not be asked.
         against_trouble: what went wrong when it was.
+        trusted: the keys that the policy names, by fingerprint, each as the policy names it.
+        vouched: who vouches for the candidate; None when nobody asked, or it could not be found out.
+        vouching_trouble: what went wrong when it was.
         baseline_manifest: the baseline's manifest; None when nobody asked, or it could not be read.
         card: the candidate's model card; None when nobody asked, or there is none that could be read.
+        former: the frozen rows of the baseline beside the candidate's, or why they could not be read; None when there
+            is no baseline or nobody asks.
+        training: what the candidate was trained on; None when nobody asks, or its manifest could not be read.
+        earlier: the same of the baseline.
         worker: what the process that answered was allowed, and which of these limits the system held; None when
             nothing was opened.
         own: what the project's own rules found, by name.
@@ -109,6 +93,7 @@ class Case:
     actor: str
     baseline: Version | None = None
     approvals: tuple[Approval, ...] = ()
+    judged_before: tuple[VersionNumber, ...] = ()
     manifest: Manifest | None = None
     damage: tuple[str, ...] = ()
     listings: Mapping[str, Listing] = field(default_factory=dict)
@@ -120,8 +105,14 @@ class Case:
     trouble: HoldfastError | None = None
     against: Measured | None = None
     against_trouble: HoldfastError | None = None
+    trusted: Mapping[Digest, str] = field(default_factory=dict)
+    vouched: Vouched | None = None
+    vouching_trouble: HoldfastError | None = None
     baseline_manifest: Manifest | None = None
     card: str | None = None
+    former: Former | HoldfastError | None = None
+    training: Training | None = None
+    earlier: Training | None = None
     worker: JsonObject | None = None
     own: Mapping[str, Finding] = field(default_factory=dict)
     code: Mapping[str, Digest] = field(default_factory=dict)
@@ -142,6 +133,10 @@ class Case:
             "rows": 0 if self.rows is None else self.rows.count,
             "outputs": _digest_of(self.measured),
             "baseline_outputs": _digest_of(self.against),
+            "baseline_holdout": str(self.former.digest) if isinstance(self.former, Former) else None,
+            "judged_before": list(self.judged_before),
+            "training": [] if self.training is None else self.training.digests(),
+            "baseline_training": [] if self.earlier is None else self.earlier.digests(),
             "worker": self.worker,
             **({"code": {name: str(digest) for name, digest in self.code.items()}} if self.code else {}),
         }
@@ -160,7 +155,8 @@ class Workbench:
         cache: where they are checked out.
         opener: starts a worker for a bundle.
         limited: an opener whose workers have the limits that a stage asks for; None: `opener` serves every stage.
-        project: the folder whose code policy may name; None: none of it is run.
+        project: the folder that the code and the files of keys that a policy names are relative to; None: no such
+            code is run, and keys are relative to where one stands.
     """
 
     store: Store
@@ -177,7 +173,7 @@ class Workbench:
 def examine(case: Case, bench: Workbench) -> Case:
     """The case with all that can be found out about the candidate; never an exception for what the candidate lacks."""
     started = time.perf_counter()
-    case = _examined(case, bench.of_stage(case.policy))
+    case = _with_data(_examined(case, bench.of_stage(case.policy)), bench)
     return replace(case, seconds=time.perf_counter() - started)
 
 
@@ -208,7 +204,7 @@ def _examined(case: Case, bench: Workbench) -> Case:
         files = _taken(bench, case.candidate)
         case = _with_rows(case, files)
         with bench.opener(files) as predictor, _baseline(case, bench) as other:
-            return _measure(case, bench, predictor, other)
+            return _with_former(_measure(case, bench, predictor, other), bench, predictor)
     except HoldfastError as error:
         return replace(case, trouble=error)
 
@@ -225,6 +221,28 @@ def _with_documents(case: Case, bench: Workbench, manifest: Manifest) -> Case:
             data = bench.store.read(manifest.file(card.file).digest, bytes_max=CARD_BYTES_MAX)
             text = data.decode("utf-8", "replace")
     return replace(case, baseline_manifest=before, card=text)
+
+
+def _with_data(case: Case, bench: Workbench) -> Case:
+    """The case with what the two versions were trained on; nothing of it is opened, and so nothing of it can run."""
+    asked, manifest = needed(case.policy.rules), case.manifest
+    if manifest is None or case.damage or Need.TRAINED not in asked:
+        return case
+    holdout, drawn = manifest.evidence.holdout, Need.EARLIER in asked and case.baseline is not None
+    if "leakage" in case.policy.rules and case.rows is None and isinstance(holdout, Holdout):
+        try:
+            case = replace(case, rows=frozen_rows(bench.store, manifest))
+        except HoldfastError as error:
+            return replace(case, training=Training(trouble=error))
+    rows = case.rows if "leakage" in case.policy.rules else None
+    target = holdout.target if isinstance(holdout, Holdout) else None
+    case = replace(case, training=look(bench.store, manifest, rows=rows, target=target, sample=drawn))
+    if not drawn or case.baseline is None:
+        return case
+    try:
+        return replace(case, earlier=look(bench.store, manifest_of(bench.store, case.baseline), sample=True))
+    except HoldfastError as error:
+        return replace(case, earlier=Training(trouble=error))
 
 
 def manifest_of(store: Store, version: Version) -> Manifest:
@@ -288,6 +306,16 @@ class _Other:
     trouble: HoldfastError | None
 
 
+def _with_former(case: Case, bench: Workbench, predictor: Predictor) -> Case:
+    if case.baseline is None or case.rows is None or Need.FORMER not in needed(case.policy.rules):
+        return case
+    try:
+        before = manifest_of(bench.store, case.baseline)
+        return replace(case, former=compared(bench.store, before, case.rows, predictor.predict))
+    except HoldfastError as error:
+        return replace(case, former=error)
+
+
 def _measure(case: Case, bench: Workbench, predictor: Predictor, other: _Other) -> Case:
     case = replace(case, worker={"limits": predictor.limits.to_json(), **predictor.hello.walls.to_json()})
     if case.rows is None or case.manifest is None:
@@ -321,50 +349,6 @@ def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Cas
 
 def _asked(case: Case, predictor: Predictor, table: Table, pricing: Pricing | None) -> Measured:
     """What one version says about the rows, and the memory that it took to say it."""
-    measured = _judged(case, predictor.predict(table), table, pricing)
+    manifest, primary = case.manifest, case.policy.metric
+    measured = measured_by(manifest, case.targets, predictor.predict(table), table, primary=primary, pricing=pricing)
     return replace(measured, memory_bytes=predictor.memory_bytes(), foreign=predictor.hello.foreign)
-
-
-def _judged(case: Case, answer: Answer, table: Table, pricing: Pricing | None) -> Measured:
-    """The answer with its metrics; both versions are measured by the candidate's metrics on the candidate's rows."""
-    if case.manifest is None or case.targets is None:
-        return Measured(answer, None)
-    threshold, recorded = case.manifest.parts.eval_threshold, case.manifest.evidence.metrics
-    if not isinstance(threshold, EvalThreshold):
-        return Measured(answer, None)
-    primary = case.policy.metric or (recorded.primary if isinstance(recorded, Metrics) else None)
-    try:
-        _require_comparable(threshold, case.targets, answer.predictions)
-        costs, trouble = _costs(case.targets, answer, threshold, table, pricing)
-        primary = None if primary == "cost" and costs is None else primary
-        metrics = measure(case.targets, answer, threshold, primary=primary, costs=costs)
-        return Measured(answer, metrics, costs=costs, costs_trouble=trouble)
-    except HoldfastError as error:
-        return Measured(answer, None, error)
-
-
-def _costs(
-    targets: Sequence[Json], answer: Answer, threshold: EvalThreshold, table: Table, pricing: Pricing | None
-) -> tuple[tuple[float, ...] | None, HoldfastError | None]:
-    """What each row costs, or why nobody can say; the other metrics are measured all the same."""
-    try:
-        return None if pricing is None else pricing.costs(targets, answer, threshold, table), None
-    except HoldfastError as error:
-        return None, error
-
-
-def _require_comparable(threshold: EvalThreshold, targets: Sequence[Json], predictions: Sequence[Json]) -> None:
-    """Refuse answers to another question: measured by this one's metrics they would only seem to be bad."""
-    numbers = threshold.rule == IDENTITY
-    for value in (*targets, *predictions):
-        fits = type(value) in {int, float} if numbers else not isinstance(value, list | dict)
-        if not fits:
-            raise UsageError(
-                f"{'numbers' if numbers else 'labels'} are compared, and {value!r:.40} is none",
-                hint="Compare versions that answer the same question.",
-            )
-    if not numbers and not set(targets) & set(predictions):
-        raise UsageError(
-            f"none of the answers, such as {predictions[0]!r:.40}, is among the true ones, such as {targets[0]!r:.40}",
-            hint="Compare versions that answer the same question, with the same labels.",
-        )

@@ -11,14 +11,18 @@ from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.calibration import calibration
 from holdfast.flow.gate.card import card
 from holdfast.flow.gate.case import Case
+from holdfast.flow.gate.drift import drift
 from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.groups import groups
 from holdfast.flow.gate.guards import guards
+from holdfast.flow.gate.holdout import holdout
 from holdfast.flow.gate.latency import latency
+from holdfast.flow.gate.leakage import leakage
 from holdfast.flow.gate.not_worse import not_worse
 from holdfast.flow.gate.schema import schema
 from holdfast.flow.gate.semver import semver
+from holdfast.flow.gate.signature import signature
 from holdfast.flow.gate.threshold import threshold
 from holdfast.parts import PART_NAMES, Missing, how_to_add
 from holdfast.registry.records import Meaning
@@ -203,6 +207,7 @@ def _undecided(rule: str, case: Case) -> Finding:
 RULES: Mapping[str, Callable[[Case], Finding]] = {
     "completeness": completeness,
     "integrity": integrity,
+    "signature": signature,
     "formats": formats,
     "opens": opens,
     "smoke": smoke,
@@ -216,5 +221,8 @@ RULES: Mapping[str, Callable[[Case], Finding]] = {
     "threshold": threshold,
     "calibration": calibration,
     "card": card,
+    "leakage": leakage,
+    "holdout": holdout,
+    "drift": drift,
     "approver": approver,
 }

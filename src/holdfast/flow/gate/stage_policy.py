@@ -29,6 +29,7 @@ from holdfast.flow.gate.keys import (
 )
 from holdfast.flow.gate.sources import CodeSource, offered
 from holdfast.formats import is_refused
+from holdfast.runtime.key_files import is_fingerprint
 from holdfast.runtime.limits import SECONDS_MAX, Limits
 
 __all__ = ["ANY", "CUT_METRICS", "DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known", "stage_keys"]
@@ -45,8 +46,9 @@ SAYS = {
 }
 """What error each of the two controls."""
 
-_STRICT = {"margin": 0.01}
-"""Where `strict` begins from another value: that nothing was lost at all, no number of rows would show."""
+_STRICT = {"margin": 0.01, "leakage_unread": "inconclusive"}
+"""Where `strict` begins from another value: that nothing was lost at all, no number of rows would show; and that no row
+was trained on, nothing shows where nothing can be read."""
 
 _ALPHA_MAX = 0.5
 """From there on a coin decides better."""
@@ -73,6 +75,11 @@ def _allowable(name: str) -> bool:
         return True
     module, _, last = name.rpartition(".")
     return _NAME.match(name) is not None and not is_refused(module, last)
+
+
+def _nameable(key: str) -> bool:
+    """The fingerprint of a key, written whole; or a file, which is looked for when it is needed."""
+    return is_fingerprint(key) if key.startswith("sha256:") else bool(key.strip()) and key.isprintable()
 
 
 T = TypeVar("T")
@@ -115,10 +122,19 @@ class StagePolicy:
         threshold_loss_max: how far that metric may lie below what the best cut-off would reach.
         calibration_error_max: how far scores may lie from the shares that come true, as a root mean square.
         card_sections: the sections that the model card must fill.
+        leakage_share_max: which share of the holdout's rows may be among what was trained on, beyond those that repeat
+            by chance.
+        leakage_unread: what it means that no table that was trained on can be read: `pass`, or `inconclusive`.
+        holdout: `any`, or `same`: the frozen rows must be those of the version that holds the stage.
+        holdout_uses_max: how many versions may be judged on the same frozen rows.
+        drift_psi_max: the population stability index up to which a column of the training data may have moved.
         executes_code: `allow` weights and transformers whose format can run code on load, as far as they import only
             what is listed; or `deny` them all.
         formats_allow: full names that a pickle may import besides, such as `mypkg.model.Net`; and digests of files that
             a person has looked at, such as `sha256:ab12…`, which pass whatever is in them.
+        signed_by: the keys whose signatures count: files with public keys, relative to the project, such as
+            `keys/release.pub`, or fingerprints, such as `sha256:ab12…`. Any of them asks the rule `signature` too.
+        signatures_min: how many of them must have signed.
         approvals_min: how many persons must approve; the one who promotes is one of them.
         second_person: whether an approver must be somebody else than the one who registered the version.
         worker_memory_bytes_max: the private memory of a process that runs the version for the gate; None: as much as
@@ -158,6 +174,11 @@ class StagePolicy:
     threshold_loss_max: float = _key(0.02, amount())
     calibration_error_max: float = _key(0.05, amount())
     card_sections: tuple[str, ...] = _key(CARD_SECTIONS, texts("a list of headings", bool))
+    leakage_share_max: float = _key(0.001, amount())
+    leakage_unread: str = _key("pass", choice(("pass", "inconclusive"), '"pass" or "inconclusive"'))
+    holdout: str = _key("any", choice(("any", "same"), '"any" or "same"'))
+    holdout_uses_max: int = _key(50, count(1))
+    drift_psi_max: float = _key(0.25, amount())
     executes_code: str = _key("allow", choice(("allow", "deny"), '"allow" or "deny"'))
     formats_allow: tuple[str, ...] = _key(
         (),
@@ -166,6 +187,11 @@ class StagePolicy:
             _allowable,
         ),
     )
+    signed_by: tuple[str, ...] = _key(
+        (),
+        texts('a list of files with public keys, such as "keys/release.pub", or fingerprints "sha256:…"', _nameable),
+    )
+    signatures_min: int = _key(1, count(1))
     approvals_min: int = _key(1, count(1))
     second_person: bool = _key(False, switch())
     worker_memory_bytes_max: int | None = _key(None, count(_WORKER_BYTES_LEAST))
@@ -198,10 +224,17 @@ class StagePolicy:
                 raise UsageError(f"{where} {key} = {value!r} is not valid", hint=f"It takes {readers[key].takes}.")
             values[key] = found
         asked = {*values.get("rules", usual(stage)), *values.get("rules_also", ())}
-        rules = in_order(asked | ({"guards"} if asked and values.get("guards") else set()))
+        keys = values.get("signed_by", ())
+        guards = asked and values.get("guards")
+        rules = in_order(asked | {name for name, named in (("guards", guards), ("signature", keys)) if named})
         if not rules:
             raise UsageError(
                 f"{where} has no rules", hint="A gate without rules lets nothing through; name at least one."
+            )
+        if keys and values.get("signatures_min", 1) > len(set(keys)):
+            raise UsageError(
+                f"{where} signatures_min = {values['signatures_min']}, and signed_by names {len(set(keys))} keys",
+                hint="Name as many keys as must have signed, or more.",
             )
         sources = _sources(values, own, rules, where)
         _require_used(values.get("custom", {}), {*own, *sources}, where)
