@@ -26,6 +26,7 @@ class Measured:
         metrics: measured on them; None when the rows have no target, or the answers cannot be measured.
         metrics_trouble: why they cannot be.
         latencies_ms: of single rows, in the order of measurement.
+        batch_latencies_ms: of batches, likewise.
         memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
         foreign: which library wrote its weights and which opened them, where they differ.
         costs: what each answer costs; None where policy does not say, or it could not be said.
@@ -36,6 +37,7 @@ class Measured:
     metrics: Metrics | None
     metrics_trouble: HoldfastError | None = None
     latencies_ms: tuple[float, ...] = ()
+    batch_latencies_ms: tuple[float, ...] = ()
     memory_bytes: int | None = None
     foreign: str | None = None
     costs: tuple[float, ...] | None = None
