@@ -13,6 +13,7 @@ from tests.architecture.sources import Module, modules
 from tests.commands import Cli
 
 GROUPS = {
+    "key": ["make", "show"],
     "audit": ["verify", "key", "checkpoint", "proof", "export", "verifier", "accept"],
     "remote": ["add", "list", "remove"],
     "backup": ["make", "list", "restore"],
@@ -129,6 +130,7 @@ def test_a_name_that_cannot_be_is_refused_wherever_it_is_typed(cli: Cli, project
         ["live", name],
         ["register", name],
         ["rollback", name],
+        ["rehearse", name],
         ["show", f"{name}@1"],
         ["run", "--model", name, "--", "true"],
     ):

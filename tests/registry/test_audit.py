@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from hypothesis import strategies as st
 from holdfast.canonical import encode
 from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
+from holdfast.names import ModelName, VersionNumber
 from holdfast.registry import Audit
 from holdfast.registry.merkle import Head, Tree, root
 from holdfast.registry.sql import SqlRegistry
+from tests.signatures import signature_of
 
-EVENTS = 10
+EVENTS = 12
 
 
 @contextmanager
@@ -95,6 +98,10 @@ def test_every_event_can_be_checked_by_hand_from_what_the_log_prints(filled: Sql
         ("INSERT INTO lineage VALUES ('a', 'b', 'c', 'd', 'e')", "edge of lineage"),
         ("UPDATE verdicts SET body = x'7b7d'", "holds other bytes"),
         ("UPDATE verdicts SET outcome = 'fail'", "filed as something else"),
+        ("UPDATE rehearsals SET outcome = 'fail'", "is not as the events say"),
+        ("UPDATE rehearsals SET created_by = 'eve'", "is not as the events say"),
+        ("UPDATE rehearsals SET body = x'7b7d'", "holds other bytes"),
+        ("DELETE FROM rehearsals", "is gone"),
     ],
 )
 def test_a_state_that_no_event_made_is_found_and_named(path: Path, change: str, said: str) -> None:
@@ -102,6 +109,29 @@ def test_a_state_that_no_event_made_is_found_and_named(path: Path, change: str, 
     assert not audit.ok
     assert audit.first_bad is None
     assert said in audit.sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE signatures SET body = x'7b7d'", "holds other bytes"),
+        ("UPDATE signatures SET public_key = 'none'", "filed under a key that did not make it"),
+        ("UPDATE signatures SET key = 'sha256:" + "0" * 64 + "'", "signature {} is not as"),
+        ("UPDATE signatures SET number = 2", "signature {} is not as"),
+        ("UPDATE signatures SET created_by = 'eve'", "signature {} is not as"),
+        ("UPDATE signatures SET digest = 'other'", "signature other is there"),
+        ("DELETE FROM signatures", "signature {} is gone"),
+    ],
+)
+def test_a_signature_that_no_event_made_is_found_and_named(path: Path, change: str, said: str) -> None:
+    new = signature_of(ModelName("churn"), VersionNumber(1), hash_bytes(b"1"))
+    with closing(Database.open(f"sqlite:///{path}")) as database:
+        SqlRegistry(database, lambda: datetime.now(UTC), str).put_signature(new, "ana")
+    assert audited(path).ok
+    found = audited(path, change)
+    assert not found.ok
+    assert found.first_bad is None
+    assert said.format(new.digest) in found.sentence
 
 
 def test_an_end_that_was_cut_off_is_found_by_what_it_had_made(path: Path) -> None:
@@ -188,15 +218,15 @@ def test_a_log_that_was_written_anew_with_its_tree_is_not_what_was_seen(path: Pa
     assert "from event 7 on" in audited(path, seen=[*seen, Head(7, head_of(path, 7).root)]).sentence
 
 
-@pytest.mark.parametrize("left", [0, 1, 6, 9])
+@pytest.mark.parametrize("left", [0, 1, 6, EVENTS - 1])
 def test_an_end_that_was_cut_off_with_all_that_it_made_is_not_what_was_seen(path: Path, left: int) -> None:
     seen = head_of(path, EVENTS)
     audit = audited(path, f'DELETE FROM events WHERE "index" >= {left}', seen=[seen])
     assert (audit.ok, audit.first_bad, audit.unlike) == (False, left, (seen,))
-    assert "the tree over the log still has 10" in audit.sentence
+    assert f"the tree over the log still has {EVENTS}" in audit.sentence
     audit = audited(path, f"DELETE FROM event_nodes WHERE event >= {left}", seen=[seen])
     assert (audit.ok, audit.first_bad, audit.unlike) == (False, left, (seen,))
-    assert f"ends at {left} events, and 10 were seen before" in audit.sentence
+    assert f"ends at {left} events, and {EVENTS} were seen before" in audit.sentence
     assert str(seen.root) in audit.sentence
 
 

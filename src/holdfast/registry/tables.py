@@ -21,7 +21,9 @@ __all__ = [
     "events",
     "lineage",
     "models",
+    "rehearsals",
     "replicas",
+    "signatures",
     "stages",
     "verdicts",
     "version_counters",
@@ -110,6 +112,20 @@ approvals = Table(
     _of_version(),
 )
 
+signatures = Table(
+    "signatures",
+    TABLES,
+    Column("digest", TEXT, primary_key=True),
+    _text("model"),
+    _number("number"),
+    _text("key"),
+    _text("public_key"),
+    Column("body", LargeBinary, nullable=False),
+    _text("created_at"),
+    _text("created_by"),
+    _of_version(),
+)
+
 events = Table(
     "events",
     TABLES,
@@ -195,6 +211,23 @@ lineage = Table(
     "lineage",
     TABLES,
     *(Column(name, TEXT, primary_key=True) for name in ("child_kind", "child", "relation", "parent_kind", "parent")),
+)
+
+rehearsals = Table(
+    "rehearsals",
+    TABLES,
+    Column("digest", TEXT, primary_key=True),
+    _text("model"),
+    _text("stage"),
+    _number("from_number"),
+    _number("to_number"),
+    _text("outcome"),
+    Column("body", LargeBinary, nullable=False),
+    Column("event", INTEGER, ForeignKey("events.place"), nullable=False, unique=True),
+    _text("created_at"),
+    _text("created_by"),
+    _of_version("from_number"),
+    _of_version("to_number"),
 )
 
 replicas = Table(
