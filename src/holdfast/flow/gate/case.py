@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject
@@ -23,7 +24,7 @@ from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.former import Former, compared, frozen_rows
 from holdfast.flow.gate.looking import listings_of
 from holdfast.flow.gate.pricing import Pricing
-from holdfast.flow.gate.race import Racer, race
+from holdfast.flow.gate.race import times_of
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.flow.gate.training import Training, look
 from holdfast.formats import Listing
@@ -31,6 +32,7 @@ from holdfast.manifest import Manifest
 from holdfast.names import StageName, VersionNumber
 from holdfast.parts import EvalThreshold
 from holdfast.parts.eval_threshold import IDENTITY
+from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.records import Approval
 from holdfast.registry.values import Version
 from holdfast.runtime.bundle_files import BundleFiles
@@ -59,6 +61,7 @@ class Measured:
         metrics: measured on them; None when the rows have no target, or the answers cannot be measured.
         metrics_trouble: why they cannot be.
         latencies_ms: of single rows, in the order of measurement.
+        batch_latencies_ms: of batches, likewise.
         memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
         foreign: which library wrote its weights and which opened them, where they differ.
         costs: what each answer costs; None where policy does not say, or it could not be said.
@@ -69,6 +72,7 @@ class Measured:
     metrics: Metrics | None
     metrics_trouble: HoldfastError | None = None
     latencies_ms: tuple[float, ...] = ()
+    batch_latencies_ms: tuple[float, ...] = ()
     memory_bytes: int | None = None
     foreign: str | None = None
     costs: tuple[float, ...] | None = None
@@ -101,6 +105,8 @@ class Case:
         trusted: the keys that the policy names, by fingerprint, each as the policy names it.
         vouched: who vouches for the candidate; None when nobody asked, or it could not be found out.
         vouching_trouble: what went wrong when it was.
+        rehearsal: the last one of going back to the baseline in this stage; None when there was none, or nobody asks.
+        at: the moment of judging, in UTC.
         baseline_manifest: the baseline's manifest; None when nobody asked, or it could not be read.
         card: the candidate's model card; None when nobody asked, or there is none that could be read.
         former: the frozen rows of the baseline beside the candidate's, or why they could not be read; None when there
@@ -135,6 +141,8 @@ class Case:
     trusted: Mapping[Digest, str] = field(default_factory=dict)
     vouched: Vouched | None = None
     vouching_trouble: HoldfastError | None = None
+    rehearsal: Rehearsal | None = None
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
     baseline_manifest: Manifest | None = None
     card: str | None = None
     former: Former | HoldfastError | None = None
@@ -362,14 +370,15 @@ def _measure(case: Case, bench: Workbench, predictor: Predictor, other: _Other) 
 
 
 def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Case:
-    """The case with how long single rows take, and with what went wrong when single rows were asked."""
-    mine = Racer(predictor)
-    theirs = Racer(other.predictor) if other.predictor is not None and case.against is not None else None
-    race([mine] if theirs is None else [mine, theirs], table)
+    """The case with how long single rows take, and batches; and with what went wrong when they were asked for."""
+    beside = other.predictor if case.against is not None else None
+    mine, *theirs = times_of([predictor] if beside is None else [predictor, beside], table, case.policy)
     if case.measured is not None:
-        case = replace(case, measured=replace(case.measured, latencies_ms=tuple(mine.times_ms)), trouble=mine.trouble)
-    if theirs is not None and case.against is not None:
-        case = replace(case, against=replace(case.against, latencies_ms=tuple(theirs.times_ms)))
+        timed = replace(case.measured, latencies_ms=mine.singles_ms, batch_latencies_ms=mine.batches_ms)
+        case = replace(case, measured=timed, trouble=mine.trouble)
+    if theirs and case.against is not None:
+        timed = replace(case.against, latencies_ms=theirs[0].singles_ms, batch_latencies_ms=theirs[0].batches_ms)
+        case = replace(case, against=timed)
     return case
 
 
