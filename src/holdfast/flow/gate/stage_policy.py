@@ -59,7 +59,7 @@ _WORKER_BYTES_LEAST = 64 << 20
 _METRICS = f"one of: {', '.join(sorted(DIRECTIONS))}"
 _RULES = texts(f"a list of rules: {', '.join(RULE_NAMES)}, or names of your own that stand in [rules]")
 
-CUT_METRICS = ("accuracy", "balanced_accuracy", "f1")
+CUT_METRICS = ("accuracy", "balanced_accuracy", "f1", "cost")
 """The metrics that have a best cut-off: precision or recall alone has its best where all rows are one kind."""
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
