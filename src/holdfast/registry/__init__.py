@@ -15,6 +15,7 @@ from holdfast.registry.actions import MOVES, RECORDED, Action
 from holdfast.registry.answers import Direction, Found, FoundVersion, Indexed, Node, Spell, Walk
 from holdfast.registry.asking import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, Questions
 from holdfast.registry.facts import FACTS_MAX, Facts, facts_of
+from holdfast.registry.governing import Governing, KeptPolicy, NewPolicy
 from holdfast.registry.interface import EVENTS_MAX, Registry
 from holdfast.registry.records import (
     Approval,
@@ -28,6 +29,7 @@ from holdfast.registry.records import (
     NewEvent,
     NewVerdict,
     Verdict,
+    outcome_text,
 )
 from holdfast.registry.values import (
     STAGES,
@@ -62,9 +64,11 @@ __all__ = [
     "Facts",
     "Found",
     "FoundVersion",
+    "Governing",
     "Hold",
     "Holding",
     "Indexed",
+    "KeptPolicy",
     "Live",
     "Meaning",
     "Model",
@@ -73,6 +77,7 @@ __all__ = [
     "NewApproval",
     "NewArchive",
     "NewEvent",
+    "NewPolicy",
     "NewVerdict",
     "NewVersion",
     "Node",
@@ -87,4 +92,5 @@ __all__ = [
     "Version",
     "Walk",
     "facts_of",
+    "outcome_text",
 ]

@@ -2,8 +2,8 @@
 
 (1) every event: its place, its predecessor's hash, its body recomputed from its columns, its own hash, its time, and
 what it closed in the tree; (2) every event follows from those before it; (3) the log begins with what others saw of it;
-(4) models, versions, stages, approvals and lineage are what the events made, no more and no less; (5) every verdict
-hashes to its name.
+(4) models, versions, stages, approvals, policies and lineage are what the events made, no more and no less; (5) every
+verdict and every policy hashes to its name.
 
 Alone a log cannot show that its end was cut off, or that all of it was written anew, tables and all. What was seen of
 it before and is kept elsewhere can, and that is (3).
@@ -27,6 +27,7 @@ from holdfast.registry.tables import (
     event_nodes,
     lineage,
     models,
+    policies,
     stages,
     verdicts,
     version_counters,
@@ -132,6 +133,7 @@ def _differences(connection: Connection, replay: Replay) -> Iterator[str]:
     yield from _compare("version {0[0]}@{0[1]}", _versions(connection), replay.versions)
     yield from _compare("stage {0[1]} of {0[0]}", _stages(connection), replay.stages)
     yield from _compare("approval {}", _approvals(connection), replay.approvals)
+    yield from _compare("policy {0[1]} of {0[0]!r}", _policies(connection), replay.policies)
     edges = {tuple(row): () for row in connection.execute(select(lineage))}
     yield from _compare("edge of lineage {}", edges, dict.fromkeys(replay.lineage, ()))
     for row in connection.execute(select(verdicts).order_by(verdicts.c.digest)):
@@ -139,6 +141,9 @@ def _differences(connection: Connection, replay: Replay) -> Iterator[str]:
             yield f"The verdict {row.digest} holds other bytes than those it is named by."
         elif not _says_so(row):
             yield f"The verdict {row.digest} is filed as something else than what its body says."
+    for row in connection.execute(select(policies).order_by(policies.c.scope, policies.c.number)):
+        if str(hash_bytes(as_bytes(row.body))) != row.digest:
+            yield f"The policy {row.digest} holds other bytes than those it is named by."
 
 
 def _compare(what: str, found: Mapping[Any, object], said: Mapping[Any, object]) -> Iterator[str]:
@@ -200,6 +205,12 @@ def _approvals(connection: Connection) -> dict[str, tuple[Any, ...]]:
         )
         for row in connection.execute(select(approvals))
     }
+
+
+def _policies(connection: Connection) -> dict[tuple[str, int], tuple[Any, ...]]:
+    names = ("scope", "number", "digest", "reason", "created_at", "created_by", "event")
+    rows = connection.execute(select(*(policies.c[name] for name in names)))
+    return {(row[0], row[1]): tuple(row[2:]) for row in rows}
 
 
 def _lenient(stored: object) -> object:

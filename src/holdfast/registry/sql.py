@@ -41,6 +41,7 @@ from holdfast.registry.records import (
     Verdict,
 )
 from holdfast.registry.sql_asking import SqlQuestions
+from holdfast.registry.sql_governing import SqlGoverning
 from holdfast.registry.sql_proving import SqlProofs
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
@@ -54,7 +55,7 @@ _LOOK_SECONDS = 0.2
 millisecond."""
 
 
-class SqlRegistry(SqlQuestions, SqlProofs):
+class SqlRegistry(SqlQuestions, SqlProofs, SqlGoverning):
     """A `Registry` in a database; it keeps no state of its own, so that any number may share one file.
 
     Args:

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from holdfast.canonical import JsonObject
 from holdfast.errors import UsageError
-from holdfast.names import ModelName, StageName
 from holdfast.service.line import Line
 from holdfast.wire.project import Project, new_id, utc_now
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from holdfast.access.sql import SqlAccess
     from holdfast.access.standing import StageAsks
     from holdfast.flow.gate import Policy
+    from holdfast.registry.guard import Evidence
     from holdfast.registry.provable import ProvableRegistry
 
 __all__ = ["open_access", "open_doors", "open_groups", "open_guarded", "whoami"]
@@ -46,7 +46,9 @@ def open_doors(project: Project) -> "SqlAccess":
 
 
 def open_guarded(project: Project) -> "ProvableRegistry":
-    """The registry as a server gives it to people it knows: each move is held against the project's policy.
+    """The registry as a server gives it to people it knows: each move is held against the policy in force.
+
+    That is the registry's, where one is set, else that of the project on the server's disk.
 
     Raises:
         UsageError: another server keeps the project, or the policy file is not valid.
@@ -58,8 +60,8 @@ def open_guarded(project: Project) -> "ProvableRegistry":
         raise UsageError("HOLDFAST_URL names a server, and that one guards its moves", hint="Unset HOLDFAST_URL here.")
     policy = project.policy
 
-    def asks(model: ModelName, stage: StageName) -> "StageAsks":
-        return _asks(policy, model, stage)
+    def asks(case: "Evidence") -> "StageAsks":
+        return _asks(policy, case)
 
     return SqlRegistry(project.names.database(), utc_now, new_id, guard=standing(asks))
 
@@ -88,8 +90,13 @@ def whoami(project: Project) -> JsonObject:
     return {"user": project.actor, "kind": None, "token": None, "expires_at": None, "grants": [], "url": None}
 
 
-def _asks(policy: "Policy", model: ModelName, stage: StageName) -> "StageAsks":
-    from holdfast.access.standing import StageAsks
+def _asks(policy: "Policy", case: "Evidence") -> "StageAsks":
+    from holdfast.access.standing import StageAsks, Waived
+    from holdfast.flow.gate.precedence import read_kept
+    from holdfast.flow.gate.waivers import in_force
 
-    found = policy.for_stage(model, stage)
-    return StageAsks(found.approvals_min, found.second_person, found.rules)
+    kept = policy if case.policy is None else read_kept(case.policy)
+    found = kept.for_stage(case.asked.model, case.asked.stage)
+    standing = {rule: in_force(found.waive, rule, case.asked.to, case.now.date()) for rule in found.rules}
+    waived = {rule: Waived(**one.told()) for rule, one in standing.items() if one is not None}
+    return StageAsks(found.approvals_min, found.second_person, found.rules, found.any_of, waived)

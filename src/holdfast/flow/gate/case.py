@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject
@@ -86,6 +87,7 @@ class Case:
         against: what the baseline says about the same rows; None when there is no baseline or it could not be asked.
         against_trouble: what went wrong when it was.
         seconds: how long the examination took.
+        at: the moment of judging, in UTC; on its day waivers stand or have ended.
     """
 
     candidate: Version
@@ -106,6 +108,7 @@ class Case:
     against: Measured | None = None
     against_trouble: HoldfastError | None = None
     seconds: float = field(default=0.0, compare=False)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     def inputs(self) -> JsonObject:
         """What was judged, by digest, for the verdict."""

@@ -25,7 +25,7 @@ A key that is not known is an error: a policy that is misspelt protects nobody.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,22 +117,42 @@ class Policy:
         """What `stage` asks of versions of `model`: the defaults, then the stage's table, then the model's."""
         return StagePolicy.parse(str(stage), self._tables(str(model), str(stage)), f"[gate.{stage}]")
 
+    def written(self, model: ModelName, stage: StageName) -> tuple[str, ...]:
+        """The keys that the file writes for this model and stage, in its own table or in that of all models."""
+        return tuple(self._tables(str(model), str(stage)))
+
+    def every_stage(self) -> Iterator[tuple[str, StageName, StagePolicy]]:
+        """Each stage that the policy names or has: the name of its table, the stage, and what it asks.
+
+        First what it asks of every model, then of those that have tables of their own.
+        """
+        general = self.document.get("gate", {})
+        for stage in self.stages:
+            yield f"gate.{stage}", stage, StagePolicy.parse(str(stage), general.get(str(stage), {}), self.where)
+        for model, tables in self.document.get("model", {}).items():
+            for stage in tables.get("gate", {}):
+                found = self.for_stage(ModelName(model), StageName(stage))
+                yield f"model.{model}.gate.{stage}", StageName(stage), found
+
     def _tables(self, model: str, stage: str) -> dict[str, Any]:
         general = self.document.get("gate", {}).get(stage, {})
         special = self.document.get("model", {}).get(model, {}).get("gate", {}).get(stage, {})
         return {**general, **special}
 
     def _check(self, where: str) -> None:
-        self._check_gates(self.document.get("gate", {}), where, "gate")
+        general = self.document.get("gate", {})
+        self._check_gates(general, {}, where, "gate")
         for model, tables in _table(self.document.get("model", {}), f"{where} [model]").items():
             require_known(_table(tables, f"{where} [model.{model}]"), {"gate"}, f"{where} [model.{model}]")
             _model_name(model, where)
-            self._check_gates(tables.get("gate", {}), where, f"model.{model}.gate")
+            self._check_gates(tables.get("gate", {}), general, where, f"model.{model}.gate")
 
-    def _check_gates(self, gates: Any, where: str, name: str) -> None:
+    def _check_gates(self, gates: Any, under: Mapping[str, Any], where: str, name: str) -> None:
+        """Each table as it counts: over that of the same stage for all models, if it is a model's own."""
         require_known(_table(gates, f"{where} [{name}]"), {str(stage) for stage in self.stages}, f"{where} [{name}]")
         for stage, table in gates.items():
-            StagePolicy.parse(stage, _table(table, f"{where} [{name}.{stage}]"), f"{where} [{name}.{stage}]")
+            place = f"{where} [{name}.{stage}]"
+            StagePolicy.parse(stage, {**under.get(stage, {}), **_table(table, place)}, place)
 
 
 def _stages(names: Any, where: str) -> tuple[StageName, ...]:

@@ -3,15 +3,17 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from holdfast.canonical import JsonObject
-from holdfast.digest import Digest
+from holdfast.canonical import JsonObject, encode, plain
+from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import UsageError
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.catalogue import RULE_NAMES, in_order, usual
-from holdfast.flow.gate.keys import Reader, amount, choice, count, floors, share, switch, text, texts
+from holdfast.flow.gate.keys import Reader, amount, choice, count, floors, sets, share, switch, text, texts
+from holdfast.flow.gate.waivers import NEVER_WAIVED, Waiver, read_waivers
 from holdfast.formats import is_refused
 
 __all__ = ["DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known"]
@@ -34,6 +36,11 @@ _ALPHA_MAX = 0.5
 
 _METRICS = f"one of: {', '.join(sorted(DIRECTIONS))}"
 _RULES = texts(f"a list of rules: {', '.join(RULE_NAMES)}", RULE_NAMES.__contains__)
+_GROUPS = sets(
+    'lists of two rules or more, such as [["latency", "groups"]]; none of them may be one of those that nobody can '
+    f"waive: {', '.join(NEVER_WAIVED)}",
+    lambda name: name in RULE_NAMES and name not in NEVER_WAIVED,
+)
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
 
@@ -67,6 +74,9 @@ class StagePolicy:
     Attributes:
         rules: the rules, by name; never empty.
         rules_also: rules besides those that the stage asks anyway; `rules` holds them too.
+        any_of: groups of rules of which one needs to pass; `rules` holds them too, and each counts through its groups
+            alone.
+        waive: the waivers, whichever day it is.
         policy: `DEFAULT` or `STRICT`, which say what a comparison has to show; see `SAYS`.
         metric: the metric to judge by; None: the candidate's own primary metric.
         margin: how far that metric may fall below the version that holds the stage; for errors, as a share of
@@ -90,6 +100,8 @@ class StagePolicy:
 
     rules: tuple[str, ...] = _key(usual("production"), _RULES)
     rules_also: tuple[str, ...] = _key((), _RULES)
+    any_of: tuple[tuple[str, ...], ...] = _key((), _GROUPS)
+    waive: tuple[Waiver, ...] = _key((), Reader("tables with rule, by, reason and until", read_waivers))
     policy: str = _key(DEFAULT, choice((DEFAULT, STRICT), '"default" or "strict"'))
     metric: str | None = _key(None, choice(DIRECTIONS, _METRICS))
     margin: float = _key(0.0, amount())
@@ -126,23 +138,65 @@ class StagePolicy:
         require_known(table, set(readers), where)
         values: dict[str, Any] = _STRICT.copy() if table.get("policy") == STRICT else {}
         for key, value in table.items():
-            found = readers[key].read(value)
+            try:
+                found = readers[key].read(value)
+            except UsageError as error:
+                raise UsageError(f"{where} {key} {error.message}", hint=error.hint) from error
             if found is None:
                 raise UsageError(f"{where} {key} = {value!r} is not valid", hint=f"It takes {readers[key].takes}.")
             values[key] = found
-        rules = in_order({*values.get("rules", usual(stage)), *values.get("rules_also", ())})
+        grouped = {rule for group in values.get("any_of", ()) for rule in group}
+        rules = in_order({*values.get("rules", usual(stage)), *values.get("rules_also", ()), *grouped})
         if not rules:
             raise UsageError(
                 f"{where} has no rules", hint="A gate without rules lets nothing through; name at least one."
             )
+        _require_composed(values, rules, grouped, where)
         return cls(**{**values, "rules": rules})
+
+    @property
+    def digest(self) -> Digest:
+        """The name of what is asked: the SHA-256 of `to_json` in canonical form. Every verdict says it."""
+        return hash_bytes(encode(plain(self.to_json())))
+
+    def require_timely(self, today: date, where: str) -> None:
+        """Refuse waivers that end too far ahead.
+
+        Raises:
+            UsageError: one does.
+        """
+        for waiver in self.waive:
+            waiver.require_near(today, where)
 
     def to_json(self) -> JsonObject:
         """The policy as a verdict keeps it."""
-        return {
-            item.name: list(value) if isinstance(value := getattr(self, item.name), tuple) else value
-            for item in fields(self)
-        }
+        return {item.name: _written(getattr(self, item.name)) for item in fields(self)}
+
+
+def _require_composed(values: Mapping[str, Any], rules: tuple[str, ...], grouped: set[str], where: str) -> None:
+    """Refuse what contradicts itself, and what lets everything through.
+
+    Raises:
+        UsageError: a rule is asked for alone and in a group, or every rule is waived.
+    """
+    twice = sorted(grouped & {*values.get("rules", ()), *values.get("rules_also", ())})
+    if twice:
+        raise UsageError(
+            f"{where} names {twice[0]} in any_of and among its rules",
+            hint="In any_of it may fail when another one passes, among the rules it may not: name it once.",
+        )
+    waived = {waiver.rule for waiver in values.get("waive", ())}
+    if waived >= set(rules):
+        raise UsageError(
+            f"{where} waives every rule that it asks",
+            hint="A gate without rules lets nothing through; keep at least one that is not waived.",
+        )
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_written(item) for item in value]
+    return value.to_json() if isinstance(value, Waiver) else value
 
 
 def require_known(table: Mapping[str, Any], keys: set[str], where: str) -> None:

@@ -305,6 +305,15 @@ class Verdict(Said):
     created_at: Moment
 
 
+class Waived(Said):
+    """A rule that did not let a version through, and who answers for that, why and until which day."""
+
+    rule: str
+    by: str
+    reason: str
+    until: str
+
+
 class Holding(Said):
     """The version that held a stage at a moment."""
 
@@ -313,6 +322,7 @@ class Holding(Said):
     since: Moment
     by: str
     event: Index
+    waived: list[Waived]
 
 
 class Live(Said):
