@@ -1,6 +1,7 @@
 """The verb *explain*: what a version is, whole, from its manifest and the registry."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from holdfast.canonical import JsonObject
 from holdfast.errors import IntegrityError
@@ -18,12 +19,16 @@ __all__ = ["Explained", "explain"]
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A version, what it is made of, the stages that hold it, and where it is archived, if it is."""
+    """A version, what it is made of, the stages that hold it, and where it is archived, if it is.
+
+    Of the stages, `waived` names those that it came to by waivers, and these.
+    """
 
     version: Version
     manifest: Manifest
     stages: tuple[str, ...]
     archive: Archive | None = None
+    waived: Mapping[str, tuple[JsonObject, ...]] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """What `show` prints."""
@@ -33,6 +38,7 @@ class Explained:
             "evidence": self.manifest.evidence.to_json(),
             "files": [entry.to_json() for entry in self.manifest.files],
             "stages": list(self.stages),
+            "waived": {name: list(waivers) for name, waivers in self.waived.items()},
             "archived": None if self.archive is None else self.archive.to_json(),
         }
 
@@ -54,4 +60,6 @@ def explain(reference: Reference, registry: Registry, store: Store) -> Explained
             raise
         raise archive.away() from error
     held = tuple(str(stage.name) for stage in registry.stages(version.model) if stage.number == version.number)
-    return Explained(version, manifest, held, archive)
+    live = registry.live(version.model).stages if held else {}
+    waived = {name: one.waived for name, one in live.items() if name in held and one is not None and one.waived}
+    return Explained(version, manifest, held, archive, waived)

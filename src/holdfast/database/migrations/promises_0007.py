@@ -20,7 +20,7 @@ def sqlite_triggers() -> Iterator[str]:
             f"BEGIN SELECT RAISE(ABORT, '{_NEVER}'); END"
         )
     yield (
-        "CREATE TRIGGER policies_refuse_insert BEFORE INSERT ON policies "
+        "CREATE TRIGGER policies_refuse_insert BEFORE INSERT ON policies "  # noqa: S608 - constants of ours
         "WHEN NEW.number IS NOT (SELECT COALESCE(MAX(number), 0) + 1 FROM policies WHERE scope = NEW.scope) "
         "OR EXISTS (SELECT 1 FROM policies WHERE event = NEW.event) "
         'OR NOT EXISTS (SELECT 1 FROM events WHERE "index" = NEW.event '

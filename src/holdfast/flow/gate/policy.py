@@ -37,7 +37,7 @@ from holdfast.names import ModelName, StageName
 from holdfast.registry.values import STAGES
 from holdfast.store.disk import refusing
 
-__all__ = ["POLICY_STUB", "Policy"]
+__all__ = ["POLICY_STUB", "Policy", "text_of"]
 
 POLICY_STUB = """\
 # What each stage asks of a version. What stands here behind a # is the default.
@@ -91,13 +91,9 @@ class Policy:
             PermissionRefused: the file is there and cannot be read.
         """
         try:
-            with refusing(path):
-                text = path.read_text(encoding="utf-8")
+            return cls.parse(text_of(path), where=path.name)
         except NotFound:
             return cls()
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{path.name} is not UTF-8: {error.reason}", hint="Save it as UTF-8.") from error
-        return cls.parse(text, where=path.name)
 
     @classmethod
     def parse(cls, text: str, *, where: str) -> "Policy":
@@ -113,30 +109,31 @@ class Policy:
         policy._check(where)
         return policy
 
-    def for_stage(self, model: ModelName, stage: StageName) -> StagePolicy:
+    def for_stage(self, model: ModelName | None, stage: StageName) -> StagePolicy:
         """What `stage` asks of versions of `model`: the defaults, then the stage's table, then the model's."""
-        return StagePolicy.parse(str(stage), self._tables(str(model), str(stage)), f"[gate.{stage}]")
+        return StagePolicy.parse(str(stage), self._tables(model, stage), f"{self.where} [gate.{stage}]")
 
-    def written(self, model: ModelName, stage: StageName) -> tuple[str, ...]:
+    def written(self, model: ModelName | None, stage: StageName) -> tuple[str, ...]:
         """The keys that the file writes for this model and stage, in its own table or in that of all models."""
-        return tuple(self._tables(str(model), str(stage)))
+        return tuple(self._tables(model, stage))
 
     def every_stage(self) -> Iterator[tuple[str, StageName, StagePolicy]]:
         """Each stage that the policy names or has: the name of its table, the stage, and what it asks.
 
         First what it asks of every model, then of those that have tables of their own.
         """
-        general = self.document.get("gate", {})
         for stage in self.stages:
-            yield f"gate.{stage}", stage, StagePolicy.parse(str(stage), general.get(str(stage), {}), self.where)
+            yield f"gate.{stage}", stage, self.for_stage(None, stage)
         for model, tables in self.document.get("model", {}).items():
             for stage in tables.get("gate", {}):
                 found = self.for_stage(ModelName(model), StageName(stage))
                 yield f"model.{model}.gate.{stage}", StageName(stage), found
 
-    def _tables(self, model: str, stage: str) -> dict[str, Any]:
-        general = self.document.get("gate", {}).get(stage, {})
-        special = self.document.get("model", {}).get(model, {}).get("gate", {}).get(stage, {})
+    def _tables(self, model: ModelName | None, stage: StageName) -> dict[str, Any]:
+        general = self.document.get("gate", {}).get(str(stage), {})
+        if model is None:
+            return dict(general)
+        special = self.document.get("model", {}).get(str(model), {}).get("gate", {}).get(str(stage), {})
         return {**general, **special}
 
     def _check(self, where: str) -> None:
@@ -153,6 +150,21 @@ class Policy:
         for stage, table in gates.items():
             place = f"{where} [{name}.{stage}]"
             StagePolicy.parse(stage, {**under.get(stage, {}), **_table(table, place)}, place)
+
+
+def text_of(path: Path) -> str:
+    """What stands in a policy file.
+
+    Raises:
+        NotFound: there is none.
+        UsageError: it is not UTF-8.
+        PermissionRefused: it cannot be read.
+    """
+    try:
+        with refusing(path):
+            return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path.name} is not UTF-8: {error.reason}", hint="Save it as UTF-8.") from error
 
 
 def _stages(names: Any, where: str) -> tuple[StageName, ...]:

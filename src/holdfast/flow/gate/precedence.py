@@ -16,7 +16,15 @@ from holdfast.names import ModelName, StageName
 from holdfast.registry.governing import KeptPolicy
 from holdfast.registry.interface import Registry
 
-__all__ = ["Origin", "asked_of", "read_kept", "require_own_waivers", "require_settable"]
+__all__ = [
+    "Origin",
+    "asked_of",
+    "in_force",
+    "read_kept",
+    "require_agreement",
+    "require_own_waivers",
+    "require_settable",
+]
 
 _SETTABLE = frozenset({"stages", "gate", "model"})
 """The tables that a policy in the registry may have."""
@@ -52,11 +60,30 @@ def asked_of(local: Policy, registry: Registry, model: ModelName, stage: StageNa
         NotFound: no such model.
         UsageError: the project's policy asks something else than the registry's, or one of them is not valid.
     """
-    mine = local.for_stage(model, stage)
+    policy, origin = in_force(local, registry, model)
+    if origin.kept is not None:
+        require_agreement(local, origin.kept, model, stage)
+    return policy.for_stage(model, stage), origin
+
+
+def in_force(local: Policy, registry: Registry, model: ModelName | None) -> tuple[Policy, Origin]:
+    """The policy in force for a model, or for those that have none of their own, and where it is written.
+
+    Raises:
+        NotFound: no such model.
+        UsageError: the registry's is not valid here.
+    """
     kept = registry.policy(model)
-    if kept is None:
-        return mine, Origin(local.where)
-    asked = read_kept(kept).for_stage(model, stage)
+    return (local, Origin(local.where)) if kept is None else (read_kept(kept), Origin(kept.name, kept))
+
+
+def require_agreement(local: Policy, kept: KeptPolicy, model: ModelName | None, stage: StageName) -> None:
+    """Refuse a policy of the project that asks something else than the registry's.
+
+    Raises:
+        UsageError: it does; the message says what.
+    """
+    mine, asked = local.for_stage(model, stage), read_kept(kept).for_stage(model, stage)
     for key in local.written(model, stage):
         if getattr(mine, key) != getattr(asked, key):
             shown = asked.to_json()[key]
@@ -67,7 +94,6 @@ def asked_of(local: Policy, registry: Registry, model: ModelName, stage: StageNa
                 key=key,
                 policy=str(kept.digest),
             )
-    return asked, Origin(kept.name, kept)
 
 
 def read_kept(kept: KeptPolicy) -> Policy:
