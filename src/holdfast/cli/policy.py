@@ -21,9 +21,7 @@ app = typer.Typer()
 policy = typer.Typer(help="What stages ask of versions: the registry's policy, and files.")
 app.add_typer(policy, name="policy")
 
-Model = Annotated[
-    str | None, typer.Option("--model", help="Of one model; otherwise of all without one of their own.")
-]
+Model = Annotated[str | None, typer.Option("--model", help="Of one model; otherwise of all without one of their own.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A policy as TOML, such as holdfast.toml.")]
 
 
@@ -41,9 +39,7 @@ def show(
     return SUCCESS
 
 
-@policy.command(
-    "set", epilog=epilog("policy set", 'holdfast policy set policy.toml --reason "two people"')
-)
+@policy.command("set", epilog=epilog("policy set", 'holdfast policy set policy.toml --reason "two people"'))
 def set_policy(
     file: File,
     reason: Reason = "",

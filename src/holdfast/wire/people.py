@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holdfast.registry.guard import Evidence
     from holdfast.registry.provable import ProvableRegistry
 
-__all__ = ["open_access", "open_doors", "open_groups", "open_guarded", "whoami"]
+__all__ = ["asked_of_move", "open_access", "open_doors", "open_groups", "open_guarded", "whoami"]
 
 
 def open_access(project: Project) -> "Access":
@@ -61,7 +61,7 @@ def open_guarded(project: Project) -> "ProvableRegistry":
     policy = project.policy
 
     def asks(case: "Evidence") -> "StageAsks":
-        return _asks(policy, case)
+        return asked_of_move(policy, case)
 
     return SqlRegistry(project.names.database(), utc_now, new_id, guard=standing(asks))
 
@@ -90,7 +90,12 @@ def whoami(project: Project) -> JsonObject:
     return {"user": project.actor, "kind": None, "token": None, "expires_at": None, "grants": [], "url": None}
 
 
-def _asks(policy: "Policy", case: "Evidence") -> "StageAsks":
+def asked_of_move(policy: "Policy", case: "Evidence") -> "StageAsks":
+    """What is asked of a promotion: by the registry's policy, where one is in force, else by `policy`.
+
+    Raises:
+        UsageError: the registry's policy cannot be read by this Holdfast; then nothing moves under it.
+    """
     from holdfast.access.standing import StageAsks, Waived
     from holdfast.flow.gate.precedence import read_kept
     from holdfast.flow.gate.waivers import in_force
