@@ -28,7 +28,7 @@ WAIVABLE = [name for name in RULE_NAMES if name not in NEVER_WAIVED]
 
 def written(**changes: str | None) -> str:
     """A policy with one waiver; a value is written as it stands but for the texts of `GOOD`."""
-    lines = {key: value if key == "until" else f'"{value}"' for key, value in GOOD.items()}
+    lines: dict[str, str | None] = {key: value if key == "until" else f'"{value}"' for key, value in GOOD.items()}
     lines |= changes
     return "[[gate.production.waive]]\n" + "\n".join(f"{key} = {value}" for key, value in lines.items() if value)
 

@@ -77,7 +77,7 @@ class Waiver:
         if self.until > _ahead(today):
             raise UsageError(
                 f"{where} waives {self.rule} until {self.until}, which is more than {AHEAD_MAX.days} days ahead",
-                hint=f"It ends by {_ahead(today)} at the latest. What is to hold for good is a change of policy.",
+                hint=f"It ends by {_ahead(today)}, or before. What is to hold for good is a change of policy.",
             )
 
     def told(self) -> dict[str, str]:

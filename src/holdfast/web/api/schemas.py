@@ -305,34 +305,6 @@ class Verdict(Said):
     created_at: Moment
 
 
-class Waived(Said):
-    """A rule that did not let a version through, and who answers for that, why and until which day."""
-
-    rule: str
-    by: str
-    reason: str
-    until: str
-
-
-class Holding(Said):
-    """The version that held a stage at a moment."""
-
-    version: Number
-    digest: DigestText
-    since: Moment
-    by: str
-    event: Index
-    waived: list[Waived]
-
-
-class Live(Said):
-    """What held each stage of a model at a moment."""
-
-    model: str
-    at: Moment | None
-    stages: dict[str, Holding | None]
-
-
 class NewReplica(Asked):
     """What a serving process says of itself."""
 
