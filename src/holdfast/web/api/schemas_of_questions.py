@@ -11,8 +11,8 @@ from holdfast.web.api.schemas import (
     Number,
     Said,
     Version,
-    Waived,
 )
+from holdfast.web.api.schemas_of_stages import Waived
 
 
 class FoundVersion(Version):
