@@ -3,17 +3,22 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from holdfast.canonical import Reader, decode
 from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.errors import IntegrityError
 from holdfast.names import ModelName
-from holdfast.registry import NewPolicy
+from holdfast.registry import Action, NewPolicy
+from holdfast.registry.events import Entry
+from holdfast.registry.lines import filled as put_back
+from holdfast.registry.lines import written
 from holdfast.registry.sql import SqlRegistry
 from tests.postgres import PostgresServer
 from tests.registry.conftest import Clock, counted, fill
@@ -112,3 +117,24 @@ def test_a_server_of_databases_keeps_the_same_promises(postgres: PostgresServer)
                 raw.execute(statement.encode())
             raw.rollback()
     postgres.drop(name)
+
+
+def test_policies_are_in_a_backup_and_come_back_as_they_were(
+    filled: SqlRegistry, database: Database, tmp_path: Path
+) -> None:
+    set_two(filled)
+    head, *rows = written(database, {"about": "a test"})
+
+    @contextmanager
+    def lines() -> Iterator[tuple[Reader, Iterator[bytes]]]:
+        yield Reader(decode(head, what="the first line"), "the first line"), iter(rows)
+
+    url = f"sqlite:///{tmp_path / 'back.db'}"
+    put_back(url, lines, Entry(Action.LOG_RESTORE, reason="a test"), datetime(2026, 4, 1, tzinfo=UTC), "ana")
+    with closing(Database.open(url)) as again:
+        registry = SqlRegistry(again, Clock(), counted("approval-"))
+        assert registry.policies() == filled.policies()
+        assert registry.policy(CHURN) == filled.policy(CHURN)
+        assert registry.audit_verify().ok
+        third = registry.set_policy(NewPolicy(FIRST, None, "back again", expect=2), "ana")
+    assert third.number == 3

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import combinations
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.canonical import encode, plain
+from holdfast.canonical import decode, encode, plain
 from holdfast.digest import hash_bytes
 from holdfast.errors import UsageError
 from holdfast.flow.gate.catalogue import RULE_NAMES
@@ -202,6 +203,24 @@ def test_the_digest_of_a_policy_is_that_of_all_that_it_asks() -> None:
     for policy in policies:
         assert policy.digest == hash_bytes(encode(plain(policy.to_json())))
     assert parse("").digest == parse("[gate.production]\nmargin = 0.0").digest
+
+
+@pytest.mark.parametrize("versions", [None, "[5]"])
+def test_a_policy_is_read_again_from_what_a_verdict_keeps(versions: str | None) -> None:
+    keys = 'any_of = [["latency", "smoke"]]\nrules_also = ["completeness"]\nmetric = "recall"\n'
+    policy = parse("[gate.production]\n" + keys + written(versions=versions, rule='"groups"'))
+    kept = decode(encode(plain(policy.to_json())), what="a policy")
+    again = StagePolicy.from_json("production", kept, "the verdict")
+    assert again == policy
+    assert again.digest == policy.digest
+    kept["waive"][0]["until"] = "soon"
+    with pytest.raises(UsageError, match="is not a day"):
+        StagePolicy.from_json("production", kept, "the verdict")
+    for key in ("rules", "rules_also", "any_of", "waive"):
+        bad: list[Any] = [7, [7], [[7]], [{}], [{"until": 7}], {"x": 1}]
+        for value in bad:
+            with pytest.raises(UsageError):
+                StagePolicy.from_json("production", {**plain(policy.to_json()), key: value}, "the verdict")
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ class Case:
         worker: what the process that answered was allowed, and which of these limits the system held; None when
             nothing was opened.
         seconds: how long the examination took.
+        origin: where the policy is written, as the verdict says it; see `precedence.Origin`.
         at: the moment of judging, in UTC; on its day waivers stand or have ended.
     """
 
@@ -114,6 +115,7 @@ class Case:
     against_trouble: HoldfastError | None = None
     worker: JsonObject | None = None
     seconds: float = field(default=0.0, compare=False)
+    origin: JsonObject = field(default_factory=dict)
     at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     def inputs(self) -> JsonObject:

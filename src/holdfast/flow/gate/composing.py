@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import date
 
 from holdfast.canonical import JsonObject
+from holdfast.flow.gate.case import Case
 from holdfast.flow.gate.finding import Finding, Outcome, best
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.flow.gate.waivers import in_force
 
-__all__ = ["composition", "unsettled", "waived", "with_waivers"]
+__all__ = ["about_policy", "composition", "unsettled", "waived", "with_waivers"]
 
 
 def with_waivers(findings: Sequence[Finding], policy: StagePolicy, number: int, today: date) -> tuple[Finding, ...]:
@@ -54,6 +55,15 @@ def composition(findings: Sequence[Finding], policy: StagePolicy) -> JsonObject:
         for group in policy.any_of
     ]
     return {"waived": waived(findings), "any_of": groups}
+
+
+def about_policy(case: Case, findings: Sequence[Finding]) -> JsonObject:
+    """What a verdict says of its policy beside the policy itself: its name, where it is written, what it came to."""
+    return {
+        "policy_digest": str(case.policy.digest),
+        "policy_origin": dict(case.origin),
+        **composition(findings, case.policy),
+    }
 
 
 def unsettled(findings: Sequence[Finding], any_of: Sequence[Sequence[str]]) -> list[Finding]:

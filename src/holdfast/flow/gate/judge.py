@@ -8,7 +8,7 @@ from holdfast.config import VERSION
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, NotFound
 from holdfast.flow.gate.case import Case, Workbench, examine
-from holdfast.flow.gate.composing import composition, with_waivers
+from holdfast.flow.gate.composing import about_policy, composition, with_waivers
 from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.precedence import asked_of
@@ -103,7 +103,16 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         if approval.stage == request.stage and approval.digest == version.digest and _speaks_now(approval)
     )
     # (2) to (6): completeness, bytes, formats, environment, smoke; (7) and (8) look at what these brought
-    case = Case(version, request.stage, policy, request.actor, baseline=baseline, approvals=approvals, at=request.at)
+    case = Case(
+        version,
+        request.stage,
+        policy,
+        request.actor,
+        baseline=baseline,
+        approvals=approvals,
+        at=request.at,
+        origin=origin.to_json(),
+    )
     case = examine(case, bench)
     findings = tuple(RULES[name](case) for name in RULES if name in policy.rules)
     findings = with_waivers(findings, policy, version.number, case.at.date())
@@ -115,11 +124,9 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         "stage": str(request.stage),
         "inputs": case.inputs(),
         "policy": policy.to_json(),
-        "policy_digest": str(policy.digest),
-        "policy_origin": origin.to_json(),
         "outcome": str(outcome),
         "findings": [finding.to_json() for finding in findings],
-        **composition(findings, policy),
+        **about_policy(case, findings),
         "asked_by": request.actor,
         "holdfast": VERSION,
         "seconds": round(case.seconds, 3),

@@ -13,7 +13,7 @@ from holdfast.errors import UsageError
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.catalogue import RULE_NAMES, in_order, usual
 from holdfast.flow.gate.keys import Reader, above_zero, amount, choice, count, floors, sets, share, switch, text, texts
-from holdfast.flow.gate.waivers import NEVER_WAIVED, Waiver, read_waivers
+from holdfast.flow.gate.waivers import NEVER_WAIVED, Waiver, read_waivers, waiver_table
 from holdfast.formats import is_refused
 from holdfast.runtime.limits import SECONDS_MAX, Limits
 
@@ -165,6 +165,25 @@ class StagePolicy:
         _require_composed(values, rules, grouped, where)
         return cls(**{**values, "rules": rules})
 
+    @classmethod
+    def from_json(cls, stage: str, written: JsonObject, where: str) -> "StagePolicy":
+        """The policy that `to_json` wrote; what an earlier Holdfast did not know has its default.
+
+        Law: `from_json(stage, policy.to_json(), where) == policy`.
+
+        Raises:
+            UsageError: it has a key or a value that this Holdfast does not know.
+        """
+        table = {key: value for key, value in written.items() if value is not None}
+        # What is no list stays as it is, and `parse` refuses it: anybody may have written a verdict.
+        groups = [group for group in _items(table.get("any_of")) if isinstance(group, list)]
+        for key in {"rules", "rules_also"} & set(table):
+            if isinstance(table[key], list):
+                table[key] = [rule for rule in table[key] if not any(rule in group for group in groups)]
+        if isinstance(table.get("waive"), list):
+            table["waive"] = [waiver_table(one) if isinstance(one, dict) else one for one in table["waive"]]
+        return cls.parse(stage, table, where)
+
     @property
     def digest(self) -> Digest:
         """The name of what is asked: the SHA-256 of `to_json` in canonical form. Every verdict says it."""
@@ -210,6 +229,10 @@ def _require_composed(values: Mapping[str, Any], rules: tuple[str, ...], grouped
             f"{where} waives every rule that it asks",
             hint="A gate without rules lets nothing through; keep at least one that is not waived.",
         )
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _written(value: Any) -> Any:

@@ -6,6 +6,7 @@ that stands wherever the outcome does.
 
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from holdfast.canonical import JsonObject
 from holdfast.errors import UsageError
 from holdfast.flow.gate.catalogue import RULE_NAMES
 
-__all__ = ["AHEAD_MAX", "NEVER_WAIVED", "Waiver", "in_force", "read_waivers"]
+__all__ = ["AHEAD_MAX", "NEVER_WAIVED", "Waiver", "in_force", "read_waivers", "waiver_table"]
 
 AHEAD_MAX = timedelta(days=366)
 """How far ahead a waiver may end: a year, a leap one included. What is waived for longer is no exception any more, and
@@ -109,6 +110,14 @@ def read_waivers(value: Any) -> tuple[Waiver, ...] | None:
             hint="So many exceptions are another policy: change the rules.",
         )
     return tuple(_waiver(item, place) for place, item in enumerate(value, 1))
+
+
+def waiver_table(written: JsonObject) -> JsonObject:
+    """The table that `Waiver.to_json` says again; what is none is left as it is, for `read_waivers` to refuse."""
+    table = {key: value for key, value in written.items() if (key, value) != ("versions", [])}
+    with suppress(ValueError, TypeError, KeyError):
+        table["until"] = date.fromisoformat(table["until"])
+    return table
 
 
 def _waiver(table: Mapping[str, Any], place: int) -> Waiver:
