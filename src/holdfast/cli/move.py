@@ -131,8 +131,7 @@ def _findings(value: JsonObject) -> Iterator[str]:
     yield f"{said}: {value['model']}@{value['version']} for {value['stage']}"
     for finding in value["findings"]:
         yield from _finding(finding, finding["hint"])
-    for group in value["any_of"]:
-        yield f"  {group['outcome']:<13} one of: {', '.join(group['rules'])}"
+    yield from _groups(value["any_of"])
     yield f"  verdict {value['verdict']}"
 
 
@@ -145,6 +144,11 @@ def _finding(finding: JsonObject, hint: str) -> Iterator[str]:
         yield f"  {'':<13} {hint}"
 
 
+def _groups(groups: list[JsonObject]) -> Iterator[str]:
+    for group in groups:
+        yield f"  {group['outcome']:<13} one of: {', '.join(group['rules'])}"
+
+
 def _moved(value: JsonObject) -> Iterator[str]:
     before = f"@{value['from']}" if value["from"] is not None else "nothing"
     waived = value.get("waived", [])
@@ -152,6 +156,7 @@ def _moved(value: JsonObject) -> Iterator[str]:
     yield f"{value['stage']} of {value['model']}: {before} -> @{value['to']}  ({event})"
     for finding in value.get("findings", []):
         yield from _finding(finding, "")
+    yield from _groups(value.get("any_of", []))
     for replica in value["replicas"]:
         yield f"  replica {replica['url']} serves @{replica['version']}"
     if value["last_known_good"] is not None:

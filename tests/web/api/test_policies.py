@@ -87,6 +87,7 @@ def test_only_an_admin_of_what_it_is_for_sets_a_policy(churn: People) -> None:
         (BASE + waiver("admin", rule="integrity"), "which nobody can waive"),
         (BASE + waiver("admin\u202e"), "not valid"),
     ],
+    ids=["no TOML", "misspelt", "no rules", "of a project", "for ever", "of integrity", "reversed"],
 )
 def test_a_server_takes_no_policy_that_cannot_be_in_force(churn: People, text: str, says: str) -> None:
     answer = put(churn, "admin", text)

@@ -37,8 +37,8 @@ async def set_policy(desk: Here, who: Who, new: schemas.NewPolicy, key: Key = No
     asked = NewPolicy(new.text, model, new.reason, new.expect)
     policy = require_settable(asked.text, "the policy", datetime.now(UTC).date(), model)
     if who.identity is not None:
-        before = await desk.ask(lambda: desk.registry.policies(model))
-        require_own_waivers(policy, before[-1] if before else None, who.name)
+        there = await desk.ask(lambda: desk.registry.policies(model))
+        require_own_waivers(policy, next((one for one in there if one.number == new.expect), None), who.name)
     return answer((await desk.ask(lambda: desk.registry.set_policy(asked, who.name, key=key))).to_json(), 201)
 
 
