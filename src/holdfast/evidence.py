@@ -51,7 +51,7 @@ _HOW_TO_ADD = {
     "holdout": "Give rows that the model was not trained on: holdout='data/holdout.csv', or --holdout PATH.",
     "run": "Train under `holdfast run -- python train.py`, or inside `with holdfast.run(…)`.",
     "code": "Keep the training code in Git.",
-    "card": "A stub is written for every version.",
+    "card": "Write one in Markdown: run.register(…, card='CARD.md'), or --card CARD.md; else a stub is written.",
 }
 
 

@@ -41,9 +41,11 @@ DEFERRABLE = {
 
 DEFERRED_IN: dict[str, str] = {
     "__init__.py": "gives out the public names lazily, so that a training script pays for what it uses",
-    "flow/gate/gain.py": "who asks for no comparison does not wait for the libraries of numbers",
+    "flow/gate/calibration.py": "who asks for no comparison does not wait for the libraries of numbers",
+    "flow/gate/gain.py": "likewise",
     "flow/gate/groups.py": "likewise",
     "flow/gate/not_worse.py": "likewise",
+    "flow/gate/threshold.py": "likewise",
     "wire/backup.py": "opens what is asked for: nobody else needs what reads and writes backups",
     "wire/people.py": "opens what is asked for: who works through a server waits for no database",
     "wire/service.py": "opens what is asked for: who gives nobody signed URLs does not wait for the client of buckets",

@@ -19,6 +19,7 @@ from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.evidence import FeatureSchema
 from holdfast.flow.bundle import Ingredients
 from holdfast.flow.bundle.base import find_base
+from holdfast.flow.bundle.card import read_card
 from holdfast.flow.bundle.origin import data_input, gather, keep_capture, to_run
 from holdfast.flow.capture import LiveCapture, capture_here
 from holdfast.flow.capture.gathering import quietly
@@ -195,6 +196,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         groups: tuple[str, ...] | None = None,
         features: tuple[str, ...] | None = None,
         schema: FeatureSchema | None = None,
+        card: str | Path | None = None,
         semver: str | None = None,
         reason: str = "",
     ) -> Version:
@@ -215,6 +217,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             groups: the holdout's columns whose groups a gate watches.
             features: the raw columns that are features.
             schema: an edited schema, from `holdfast.infer_schema`.
+            card: the model card, the path of a Markdown file; by default a stub is written, with its questions.
             semver: the semantic version that outsiders know it by.
             reason: why it is registered.
 
@@ -243,6 +246,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             groups=groups,
             features=features,
             schema=schema,
+            card=None if card is None else read_card(project.settings.project / _from_here(card)),
         )
         ready = gather(given, project.tracking.run(run_id), capture, project.store)
         return register_version(

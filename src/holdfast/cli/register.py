@@ -13,6 +13,7 @@ from holdfast.cli.output import Output
 from holdfast.errors import UsageError
 from holdfast.flow.bundle import Ingredients
 from holdfast.flow.bundle.base import BaseVersion, find_base
+from holdfast.flow.bundle.card import read_card
 from holdfast.flow.bundle.origin import data_input, gather, kept_capture
 from holdfast.flow.capture import Capture
 from holdfast.flow.capture.arguments import typed
@@ -47,6 +48,7 @@ Feature = Annotated[list[str] | None, typer.Option("--feature", help="A raw feat
 Train = Annotated[list[Path] | None, typer.Option("--train", help="Data it was trained on; repeatable.")]
 Param = Annotated[list[str] | None, typer.Option("--param", help="A hyperparameter, name=value; repeatable.")]
 Lock = Annotated[Path | None, typer.Option("--lock", help="The pinned requirements, when no run captured them.")]
+CardPath = Annotated[Path | None, typer.Option("--card", help="The model card, in Markdown.")]
 RunId = Annotated[str | None, typer.Option("--run", help="The run that made it; by default the one that wrote it.")]
 Semver = Annotated[str | None, typer.Option("--semver", help="The semantic version for outsiders, such as 2.1.0.")]
 
@@ -73,6 +75,7 @@ def register(
     train: Train = None,
     param: Param = None,
     lock: Lock = None,
+    card: CardPath = None,
     run: RunId = None,
     semver: Semver = None,
     reason: Reason = "",
@@ -81,7 +84,8 @@ def register(
     """Freeze the five parts as the next version of a model; what is missing is named, and no gate lets it through."""
     project, output = here(), Output(as_json=as_json)
     said = _Said(model, weights, base, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
-    given = replace(said.ingredients(project), groups=_names(group), features=_names(feature))
+    text = None if card is None else read_card(card)
+    given = replace(said.ingredients(project), groups=_names(group), features=_names(feature), card=text)
     found, capture = _run_of(project, run, weights, output)
     ready = gather(given, found, capture, project.store)
     registered = register_version(

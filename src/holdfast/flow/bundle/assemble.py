@@ -12,7 +12,7 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import UsageError
 from holdfast.evidence import Card, CodeState, Environment, Evidence, FeatureSchema, Holdout, Metrics, RunReference
 from holdfast.flow.bundle.base import BaseVersion
-from holdfast.flow.bundle.card import card_stub
+from holdfast.flow.bundle.card import card_text
 from holdfast.flow.bundle.code import modules_in
 from holdfast.flow.bundle.holdout import FrozenRows, read_rows
 from holdfast.flow.bundle.hyperparameters import with_estimator
@@ -73,6 +73,7 @@ class Ingredients:
         patch: the uncommitted difference, as `git apply` takes it.
         run: the run that this came from.
         holdout_snapshot: the snapshot that the holdout was read from.
+        card: what people wrote about the model, as Markdown; None: a stub is written.
     """
 
     name: ModelName
@@ -97,6 +98,7 @@ class Ingredients:
     patch: bytes = b""
     run: RunReference | Missing = field(default_factory=lambda: Missing("run", "registered outside a run"))
     holdout_snapshot: Digest | None = None
+    card: str | None = None
 
 
 def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
@@ -143,7 +145,7 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
     draft.write(_CARD, b"")
     if rows is not None:
         evidence = _record(given, draft, parts, evidence, rows=rows, opener=opener)
-    draft.write(_CARD, card_stub(given.name, parts, evidence).encode())
+    draft.write(_CARD, card_text(given.name, parts, evidence, given.card).encode())
     return draft.finish(given.name, parts, evidence)
 
 

@@ -6,7 +6,7 @@ what it recorded.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,9 @@ from pathlib import Path
 from holdfast.canonical import Json, JsonObject
 from holdfast.digest import hash_bytes
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
-from holdfast.evidence import Holdout, Metrics
+from holdfast.evidence import Card, Holdout, Metrics
 from holdfast.flow.bundle.assemble import Opener
+from holdfast.flow.bundle.card import CARD_BYTES_MAX
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Outcome
@@ -89,6 +90,8 @@ class Case:
         trouble: what went wrong when it was.
         against: what the baseline says about the same rows; None when there is no baseline or it could not be asked.
         against_trouble: what went wrong when it was.
+        baseline_manifest: the baseline's manifest; None when nobody asked, or it could not be read.
+        card: the candidate's model card; None when nobody asked, or there is none that could be read.
         worker: what the process that answered was allowed, and which of these limits the system held; None when
             nothing was opened.
         seconds: how long the examination took.
@@ -113,6 +116,8 @@ class Case:
     trouble: HoldfastError | None = None
     against: Measured | None = None
     against_trouble: HoldfastError | None = None
+    baseline_manifest: Manifest | None = None
+    card: str | None = None
     worker: JsonObject | None = None
     seconds: float = field(default=0.0, compare=False)
     origin: JsonObject = field(default_factory=dict)
@@ -187,6 +192,7 @@ def _examined(case: Case, bench: Workbench) -> Case:
             return replace(case, damage=(error.message,))
         if judge_formats(manifest, case.listings, case.policy).outcome is not Outcome.PASS:
             return replace(case, unopened=True)
+    case = _with_documents(case, bench, manifest)
     lacking = _ANSWERING & {missing.name for missing in manifest.missing()}
     if lacking or Need.OPENED not in needed(case.policy.rules):
         return case
@@ -198,6 +204,20 @@ def _examined(case: Case, bench: Workbench) -> Case:
             return _measure(case, predictor, other)
     except HoldfastError as error:
         return replace(case, trouble=error)
+
+
+def _with_documents(case: Case, bench: Workbench, manifest: Manifest) -> Case:
+    """The case with what is only read, as far as a rule asks for it."""
+    asked, before, text = needed(case.policy.rules), None, None
+    if Need.BASELINE in asked and case.baseline is not None:
+        with suppress(HoldfastError):  # the rule says that it could not be read, and what finds out why
+            before = manifest_of(bench.store, case.baseline)
+    card = manifest.evidence.card
+    if Need.CARD in asked and isinstance(card, Card):
+        with suppress(HoldfastError):  # likewise
+            data = bench.store.read(manifest.file(card.file).digest, bytes_max=CARD_BYTES_MAX)
+            text = data.decode("utf-8", "replace")
+    return replace(case, baseline_manifest=before, card=text)
 
 
 def manifest_of(store: Store, version: Version) -> Manifest:

@@ -20,6 +20,10 @@ class Need(Enum):
     """Those of the version that holds the stage, too."""
     TIMED = auto()
     """How long single rows take."""
+    BASELINE = auto()
+    """What the version that holds the stage says it is."""
+    CARD = auto()
+    """The model card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,22 @@ CATALOGUE = (
         _COMPARED | {Need.TIMED},
         _PRODUCTION,
     ),
+    Rule(
+        "schema",
+        7,
+        "may the clients of the version that holds the stage go on unchanged?",
+        _COMPARED | {Need.BASELINE},
+        _PRODUCTION,
+    ),
+    Rule("semver", 7, "does the semantic version say how much changed?", frozenset({Need.BASELINE})),
+    Rule(
+        "threshold",
+        7,
+        "is the pinned cut-off still a good one on the frozen rows?",
+        _COMPARED | {Need.BASELINE},
+    ),
+    Rule("calibration", 7, "does a score of 0.8 come true in eight of ten rows?", _COMPARED),
+    Rule("card", 7, "does the model card say what people have to know?", frozenset({Need.CARD})),
     Rule("approver", 8, "do enough people stand behind it?", stages=_EVERYWHERE),
 )
 """Every rule, in the order of the promotion's steps; the table of docs/reference/policy.md says the same."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from holdfast.canonical import JsonObject, encode, plain
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import UsageError
+from holdfast.flow.bundle.card import CARD_SECTIONS
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.catalogue import RULE_NAMES, in_order, usual
 from holdfast.flow.gate.keys import Reader, above_zero, amount, choice, count, floors, sets, share, switch, text, texts
@@ -17,9 +18,11 @@ from holdfast.flow.gate.waivers import NEVER_WAIVED, Waiver, read_waivers, waive
 from holdfast.formats import is_refused
 from holdfast.runtime.limits import SECONDS_MAX, Limits
 
-__all__ = ["DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known"]
+__all__ = ["ANY", "CUT_METRICS", "DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known"]
 
 DEFAULT, STRICT = "default", "strict"
+
+COMPATIBLE, ANY = "compatible", "any"
 
 SAYS = {
     DEFAULT: "A version that is worse than the one it replaces by more than margin and harm_margin together passes in "
@@ -45,6 +48,9 @@ _GROUPS = sets(
     f"waive: {', '.join(NEVER_WAIVED)}",
     lambda name: name in RULE_NAMES and name not in NEVER_WAIVED,
 )
+
+CUT_METRICS = ("accuracy", "balanced_accuracy", "f1")
+"""The metrics that have a best cut-off: precision or recall alone has its best where all rows are one kind."""
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
 
@@ -94,6 +100,12 @@ class StagePolicy:
         group_rows_min: a group with fewer rows is reported as untestable, never as passed.
         metrics_min: floors by metric (ceilings where lower is better).
         latency_ms_p95_max: the budget for one row, milliseconds, 95th percentile.
+        schema: `COMPATIBLE` refuses what breaks clients and is not said by a higher MAJOR; `ANY` lets it happen.
+        threshold_metric: the metric that the cut-off is judged by; None: the one that it was chosen by, or else the
+            primary one.
+        threshold_loss_max: how far that metric may lie below what the best cut-off would reach.
+        calibration_error_max: how far scores may lie from the shares that come true, as a root mean square.
+        card_sections: the sections that the model card must fill.
         executes_code: `allow` weights and transformers whose format can run code on load, as far as they import only
             what is listed; or `deny` them all.
         formats_allow: full names that a pickle may import besides, such as `mypkg.model.Net`; and digests of files that
@@ -124,6 +136,11 @@ class StagePolicy:
         {}, floors(DIRECTIONS, f"a table of numbers, such as {{ recall = 0.9 }}, by {_METRICS}")
     )
     latency_ms_p95_max: float = _key(100.0, amount())
+    schema: str = _key(COMPATIBLE, choice((COMPATIBLE, ANY), '"compatible" or "any"'))
+    threshold_metric: str | None = _key(None, choice(CUT_METRICS, f"one of: {', '.join(CUT_METRICS)}"))
+    threshold_loss_max: float = _key(0.02, amount())
+    calibration_error_max: float = _key(0.05, amount())
+    card_sections: tuple[str, ...] = _key(CARD_SECTIONS, texts("a list of headings", bool))
     executes_code: str = _key("allow", choice(("allow", "deny"), '"allow" or "deny"'))
     formats_allow: tuple[str, ...] = _key(
         (),
