@@ -21,6 +21,7 @@ from holdfast.flow.bundle import Ingredients
 from holdfast.flow.bundle.base import find_base
 from holdfast.flow.bundle.card import read_card
 from holdfast.flow.bundle.origin import data_input, gather, keep_capture, to_run
+from holdfast.flow.bundle.wheels import freezer as wheels_freezer
 from holdfast.flow.capture import LiveCapture, capture_here
 from holdfast.flow.capture.gathering import quietly
 from holdfast.flow.register import register as register_version
@@ -197,6 +198,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         features: tuple[str, ...] | None = None,
         schema: FeatureSchema | None = None,
         card: str | Path | None = None,
+        freeze_environment: bool = False,
         semver: str | None = None,
         reason: str = "",
     ) -> Version:
@@ -218,12 +220,13 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             features: the raw columns that are features.
             schema: an edited schema, from `holdfast.infer_schema`.
             card: the model card, the path of a Markdown file; by default a stub is written, with its questions.
+            freeze_environment: whether the wheels that it needs are kept too, so that it opens without an index.
             semver: the semantic version that outsiders know it by.
             reason: why it is registered.
 
         Raises:
             CannotPackage: the model or the code cannot be carried into a bundle.
-            BundleFailed: the bundle cannot answer its own holdout.
+            BundleFailed: the bundle cannot answer its own holdout, or its environment cannot be frozen.
             AlreadyExists: this model has this very bundle.
             Incomplete: the weights are an adapter, and `base` was not given.
             NotFound: no such base.
@@ -247,6 +250,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             features=features,
             schema=schema,
             card=None if card is None else read_card(project.settings.project / _from_here(card)),
+            freezer=wheels_freezer(project.store, project.settings.scratch) if freeze_environment else None,
         )
         ready = gather(given, project.tracking.run(run_id), capture, project.store)
         return register_version(

@@ -15,6 +15,7 @@ from holdfast.flow.bundle import Ingredients
 from holdfast.flow.bundle.base import BaseVersion, find_base
 from holdfast.flow.bundle.card import read_card
 from holdfast.flow.bundle.origin import data_input, gather, kept_capture
+from holdfast.flow.bundle.wheels import freezer
 from holdfast.flow.capture import Capture
 from holdfast.flow.capture.arguments import typed
 from holdfast.flow.promote import adopt_stage
@@ -50,6 +51,7 @@ Param = Annotated[list[str] | None, typer.Option("--param", help="A hyperparamet
 Lock = Annotated[Path | None, typer.Option("--lock", help="The pinned requirements, when no run captured them.")]
 CardPath = Annotated[Path | None, typer.Option("--card", help="The model card, in Markdown.")]
 RunId = Annotated[str | None, typer.Option("--run", help="The run that made it; by default the one that wrote it.")]
+Freeze = Annotated[bool, typer.Option("--freeze-environment", help="Keep the wheels of the environment, too.")]
 Semver = Annotated[str | None, typer.Option("--semver", help="The semantic version for outsiders, such as 2.1.0.")]
 
 
@@ -77,6 +79,7 @@ def register(
     lock: Lock = None,
     card: CardPath = None,
     run: RunId = None,
+    freeze_environment: Freeze = False,
     semver: Semver = None,
     reason: Reason = "",
     as_json: AsJson = False,
@@ -85,7 +88,10 @@ def register(
     project, output = here(), Output(as_json=as_json)
     said = _Said(model, weights, base, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
     text = None if card is None else read_card(card)
-    given = replace(said.ingredients(project), groups=_names(group), features=_names(feature), card=text)
+    keeper = freezer(project.store, project.settings.scratch) if freeze_environment else None
+    given = replace(
+        said.ingredients(project), groups=_names(group), features=_names(feature), card=text, freezer=keeper
+    )
     found, capture = _run_of(project, run, weights, output)
     ready = gather(given, found, capture, project.store)
     registered = register_version(

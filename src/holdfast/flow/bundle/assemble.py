@@ -22,6 +22,7 @@ from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.bundle.preprocessing import write_preprocessing
 from holdfast.flow.bundle.threshold import threshold_part
 from holdfast.flow.bundle.weights import write_weights
+from holdfast.flow.bundle.wheels import Freezer
 from holdfast.manifest import MANIFEST_NAME, FileEntry, Manifest, least_minor
 from holdfast.names import ModelName, RelativePath
 from holdfast.parts import DataInput, DataSlice, EvalThreshold, Hyperparameters, Missing, Parts, Weights
@@ -68,6 +69,7 @@ class Ingredients:
         hyperparameters: every value that was logged or found.
         environment: what was captured of the environment.
         lock: the pinned requirements.
+        freezer: keeps the wheels that the lock names; None: they are fetched again wherever they are needed.
         python: the interpreter's version.
         code: the Git state of the project.
         patch: the uncommitted difference, as `git apply` takes it.
@@ -93,6 +95,7 @@ class Ingredients:
     hyperparameters: Hyperparameters | None = None
     environment: Mapping[str, Json] = field(default_factory=dict)
     lock: str | None = None
+    freezer: Freezer | None = None
     python: str = platform.python_version()
     code: CodeState | Missing = field(default_factory=lambda: Missing("code", "the Git state was not captured"))
     patch: bytes = b""
@@ -171,7 +174,7 @@ class _Draft:
         self._entries.update({entry.path: entry for entry in entries})
 
     def finish(self, name: ModelName, parts: Parts, evidence: Evidence) -> BundleFiles:
-        manifest = Manifest(name, parts, evidence, tuple(sorted(self._entries.values())), least_minor(parts))
+        manifest = Manifest(name, parts, evidence, tuple(sorted(self._entries.values())), least_minor(parts, evidence))
         data = manifest.encode()
         with refusing(self._folder / MANIFEST_NAME):
             (self._folder / MANIFEST_NAME).write_bytes(data)
@@ -241,8 +244,10 @@ def _environment(
         values = {**values, "captured": "at registration, in the environment that registered, not while training"}
     if isinstance(schema, FeatureSchema):
         needed.add(schema.container)
-    draft.write(_LOCK, completed_lock(lock, needed).encode())
-    return Environment(given.python, _LOCK, values)
+    lock = completed_lock(lock, needed)
+    draft.write(_LOCK, lock.encode())
+    wheels = None if given.freezer is None else given.freezer(lock, given.python)
+    return Environment(given.python, _LOCK, values, wheels=wheels)
 
 
 def _schema(given: Ingredients, rows: FrozenRows | None) -> FeatureSchema | Missing:

@@ -21,12 +21,14 @@ from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Outcome
 from holdfast.flow.gate.formats import judge_formats
+from holdfast.flow.gate.former import Former, compared, frozen_rows
 from holdfast.flow.gate.looking import listings_of
 from holdfast.flow.gate.race import Racer, race
 from holdfast.flow.gate.stage_policy import StagePolicy
+from holdfast.flow.gate.training import Training, look
 from holdfast.formats import Listing
 from holdfast.manifest import Manifest
-from holdfast.names import StageName
+from holdfast.names import StageName, VersionNumber
 from holdfast.parts import EvalThreshold
 from holdfast.parts.eval_threshold import IDENTITY
 from holdfast.registry.records import Approval
@@ -79,6 +81,7 @@ class Case:
         actor: who asks.
         baseline: the version that holds the stage; None when nothing does.
         approvals: what people said about the candidate for this stage.
+        judged_before: the other versions that gates judged on the candidate's frozen rows, by number.
         manifest: the candidate's manifest; None when it could not be read.
         damage: what is wrong with its bytes, one sentence each.
         listings: what each of its files could do when it is opened, by path.
@@ -92,6 +95,10 @@ class Case:
         against_trouble: what went wrong when it was.
         baseline_manifest: the baseline's manifest; None when nobody asked, or it could not be read.
         card: the candidate's model card; None when nobody asked, or there is none that could be read.
+        former: the frozen rows of the baseline beside the candidate's, or why they could not be read; None when there
+            is no baseline or nobody asks.
+        training: what the candidate was trained on; None when nobody asks, or its manifest could not be read.
+        earlier: the same of the baseline.
         worker: what the process that answered was allowed, and which of these limits the system held; None when
             nothing was opened.
         seconds: how long the examination took.
@@ -105,6 +112,7 @@ class Case:
     actor: str
     baseline: Version | None = None
     approvals: tuple[Approval, ...] = ()
+    judged_before: tuple[VersionNumber, ...] = ()
     manifest: Manifest | None = None
     damage: tuple[str, ...] = ()
     listings: Mapping[str, Listing] = field(default_factory=dict)
@@ -118,6 +126,9 @@ class Case:
     against_trouble: HoldfastError | None = None
     baseline_manifest: Manifest | None = None
     card: str | None = None
+    former: Former | HoldfastError | None = None
+    training: Training | None = None
+    earlier: Training | None = None
     worker: JsonObject | None = None
     seconds: float = field(default=0.0, compare=False)
     origin: JsonObject = field(default_factory=dict)
@@ -138,6 +149,10 @@ class Case:
             "rows": 0 if self.rows is None else self.rows.count,
             "outputs": _digest_of(self.measured),
             "baseline_outputs": _digest_of(self.against),
+            "baseline_holdout": str(self.former.digest) if isinstance(self.former, Former) else None,
+            "judged_before": list(self.judged_before),
+            "training": [] if self.training is None else self.training.digests(),
+            "baseline_training": [] if self.earlier is None else self.earlier.digests(),
             "worker": self.worker,
         }
 
@@ -170,7 +185,7 @@ class Workbench:
 def examine(case: Case, bench: Workbench) -> Case:
     """The case with all that can be found out about the candidate; never an exception for what the candidate lacks."""
     started = time.perf_counter()
-    case = _examined(case, bench.of_stage(case.policy))
+    case = _with_data(_examined(case, bench.of_stage(case.policy)), bench)
     return replace(case, seconds=time.perf_counter() - started)
 
 
@@ -201,7 +216,7 @@ def _examined(case: Case, bench: Workbench) -> Case:
         files = _taken(bench, case.candidate)
         case = _with_rows(case, files)
         with bench.opener(files) as predictor, _baseline(case, bench) as other:
-            return _measure(case, predictor, other)
+            return _with_former(_measure(case, predictor, other), bench, predictor)
     except HoldfastError as error:
         return replace(case, trouble=error)
 
@@ -218,6 +233,28 @@ def _with_documents(case: Case, bench: Workbench, manifest: Manifest) -> Case:
             data = bench.store.read(manifest.file(card.file).digest, bytes_max=CARD_BYTES_MAX)
             text = data.decode("utf-8", "replace")
     return replace(case, baseline_manifest=before, card=text)
+
+
+def _with_data(case: Case, bench: Workbench) -> Case:
+    """The case with what the two versions were trained on; nothing of it is opened, and so nothing of it can run."""
+    asked, manifest = needed(case.policy.rules), case.manifest
+    if manifest is None or case.damage or Need.TRAINED not in asked:
+        return case
+    holdout, drawn = manifest.evidence.holdout, Need.EARLIER in asked and case.baseline is not None
+    if "leakage" in case.policy.rules and case.rows is None and isinstance(holdout, Holdout):
+        try:
+            case = replace(case, rows=frozen_rows(bench.store, manifest))
+        except HoldfastError as error:
+            return replace(case, training=Training(trouble=error))
+    rows = case.rows if "leakage" in case.policy.rules else None
+    target = holdout.target if isinstance(holdout, Holdout) else None
+    case = replace(case, training=look(bench.store, manifest, rows=rows, target=target, sample=drawn))
+    if not drawn or case.baseline is None:
+        return case
+    try:
+        return replace(case, earlier=look(bench.store, manifest_of(bench.store, case.baseline), sample=True))
+    except HoldfastError as error:
+        return replace(case, earlier=Training(trouble=error))
 
 
 def manifest_of(store: Store, version: Version) -> Manifest:
@@ -279,6 +316,16 @@ def _baseline(case: Case, bench: Workbench) -> Iterator["_Other"]:
 class _Other:
     predictor: Predictor | None
     trouble: HoldfastError | None
+
+
+def _with_former(case: Case, bench: Workbench, predictor: Predictor) -> Case:
+    if case.baseline is None or case.rows is None or Need.FORMER not in needed(case.policy.rules):
+        return case
+    try:
+        before = manifest_of(bench.store, case.baseline)
+        return replace(case, former=compared(bench.store, before, case.rows, predictor.predict))
+    except HoldfastError as error:
+        return replace(case, former=error)
 
 
 def _measure(case: Case, predictor: Predictor, other: _Other) -> Case:

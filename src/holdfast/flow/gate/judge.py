@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 from holdfast.canonical import JsonObject, plain
 from holdfast.config import VERSION
 from holdfast.digest import Digest
-from holdfast.errors import AlreadyExists, NotFound
-from holdfast.flow.gate.case import Case, Workbench, examine
+from holdfast.errors import AlreadyExists, HoldfastError, NotFound
+from holdfast.evidence import Holdout
+from holdfast.flow.gate.case import Case, Workbench, examine, manifest_of
 from holdfast.flow.gate.composing import about_policy, composition, with_waivers
 from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.precedence import asked_of
 from holdfast.flow.gate.rules import RULES
 from holdfast.flow.gate.stage_policy import StagePolicy
-from holdfast.names import ModelName, Reference, StageName
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Approval, Meaning, NewVerdict
 from holdfast.registry.values import Stage, Version
@@ -110,6 +111,7 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         request.actor,
         baseline=baseline,
         approvals=approvals,
+        judged_before=_judged_before(version, policy, bench, registry),
         at=request.at,
         origin=origin.to_json(),
     )
@@ -135,6 +137,23 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
     last = {approval.approver: approval for approval in approvals}
     used = tuple(approval.id for approval in last.values() if approval.meaning is Meaning.APPROVE)
     return GateVerdict(version, stage, outcome, findings, kept.digest, used, policy)
+
+
+def _judged_before(
+    version: Version, policy: StagePolicy, bench: Workbench, registry: Registry
+) -> tuple[VersionNumber, ...]:
+    """The other versions that gates judged on the frozen rows of this one."""
+    if "holdout" not in policy.rules:
+        return ()
+    try:
+        manifest = manifest_of(bench.store, version)
+    except HoldfastError:
+        return ()  # the examination says what is wrong with it
+    holdout = manifest.evidence.holdout
+    if not isinstance(holdout, Holdout):
+        return ()
+    judged = registry.judged_on(version.model, manifest.file(holdout.rows).digest)
+    return tuple(number for number in judged if number != version.number)
 
 
 def stage_of(model: ModelName, request: GateRequest, registry: Registry) -> Stage:

@@ -11,10 +11,13 @@ from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.calibration import calibration
 from holdfast.flow.gate.card import card
 from holdfast.flow.gate.case import Case
+from holdfast.flow.gate.drift import drift
 from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.groups import groups
+from holdfast.flow.gate.holdout import holdout
 from holdfast.flow.gate.latency import latency
+from holdfast.flow.gate.leakage import leakage
 from holdfast.flow.gate.not_worse import not_worse
 from holdfast.flow.gate.schema import schema
 from holdfast.flow.gate.semver import semver
@@ -214,5 +217,8 @@ RULES: Mapping[str, Callable[[Case], Finding]] = {
     "threshold": threshold,
     "calibration": calibration,
     "card": card,
+    "leakage": leakage,
+    "holdout": holdout,
+    "drift": drift,
     "approver": approver,
 }

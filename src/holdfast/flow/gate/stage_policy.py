@@ -32,8 +32,9 @@ SAYS = {
 }
 """What error each of the two controls."""
 
-_STRICT = {"margin": 0.01}
-"""Where `strict` begins from another value: that nothing was lost at all, no number of rows would show."""
+_STRICT = {"margin": 0.01, "leakage_unread": "inconclusive"}
+"""Where `strict` begins from another value: that nothing was lost at all, no number of rows would show; and that no row
+was trained on, nothing shows where nothing can be read."""
 
 _ALPHA_MAX = 0.5
 """From there on a coin decides better."""
@@ -106,6 +107,12 @@ class StagePolicy:
         threshold_loss_max: how far that metric may lie below what the best cut-off would reach.
         calibration_error_max: how far scores may lie from the shares that come true, as a root mean square.
         card_sections: the sections that the model card must fill.
+        leakage_share_max: which share of the holdout's rows may be among what was trained on, beyond those that repeat
+            by chance.
+        leakage_unread: what it means that no table that was trained on can be read: `pass`, or `inconclusive`.
+        holdout: `any`, or `same`: the frozen rows must be those of the version that holds the stage.
+        holdout_uses_max: how many versions may be judged on the same frozen rows.
+        drift_psi_max: the population stability index up to which a column of the training data may have moved.
         executes_code: `allow` weights and transformers whose format can run code on load, as far as they import only
             what is listed; or `deny` them all.
         formats_allow: full names that a pickle may import besides, such as `mypkg.model.Net`; and digests of files that
@@ -141,6 +148,11 @@ class StagePolicy:
     threshold_loss_max: float = _key(0.02, amount())
     calibration_error_max: float = _key(0.05, amount())
     card_sections: tuple[str, ...] = _key(CARD_SECTIONS, texts("a list of headings", bool))
+    leakage_share_max: float = _key(0.001, amount())
+    leakage_unread: str = _key("pass", choice(("pass", "inconclusive"), '"pass" or "inconclusive"'))
+    holdout: str = _key("any", choice(("any", "same"), '"any" or "same"'))
+    holdout_uses_max: int = _key(50, count(1))
+    drift_psi_max: float = _key(0.25, amount())
     executes_code: str = _key("allow", choice(("allow", "deny"), '"allow" or "deny"'))
     formats_allow: tuple[str, ...] = _key(
         (),

@@ -305,6 +305,12 @@ class Verdict(Said):
     created_at: Moment
 
 
+class Judged(Said):
+    """Versions that were judged on the same frozen rows."""
+
+    versions: list[Number]
+
+
 class NewReplica(Asked):
     """What a serving process says of itself."""
 
