@@ -14,6 +14,7 @@ from tests.commands import Cli
 
 GROUPS = {
     "policy": ["show", "set", "history", "check"],
+    "key": ["make", "show"],
     "audit": ["verify", "key", "checkpoint", "proof", "export", "verifier", "accept"],
     "remote": ["add", "list", "remove"],
     "backup": ["make", "list", "restore"],

@@ -31,6 +31,8 @@ WITHOUT_A_PROJECT = {
     "check": [],
     "checkout": ["churn@1", "there"],
     "gate": ["churn@1"],
+    "sign": ["churn@1"],
+    "verify": ["churn@1"],
     "history": ["churn"],
     "lineage": ["churn@1"],
     "gc": [],

@@ -10,6 +10,7 @@ from holdfast.manifest import Manifest
 from holdfast.names import Reference
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import Version
+from holdfast.registry.vouching import Signature
 from holdfast.registry.whereabouts import Archive
 from holdfast.runtime.at_hand import archive_of
 from holdfast.store.interface import Store
@@ -19,7 +20,7 @@ __all__ = ["Explained", "explain"]
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A version, what it is made of, the stages that hold it, and where it is archived, if it is.
+    """A version, what it is made of, the stages that hold it, who signed it, and where it is archived, if it is.
 
     Of the stages, `waived` names those that it came to by waivers, and these.
     """
@@ -28,6 +29,7 @@ class Explained:
     manifest: Manifest
     stages: tuple[str, ...]
     archive: Archive | None = None
+    signatures: tuple[Signature, ...] = ()
     waived: Mapping[str, tuple[JsonObject, ...]] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
@@ -38,6 +40,7 @@ class Explained:
             "evidence": self.manifest.evidence.to_json(),
             "files": [entry.to_json() for entry in self.manifest.files],
             "stages": list(self.stages),
+            "signatures": [one.about() for one in self.signatures],
             "waived": {name: list(waivers) for name, waivers in self.waived.items()},
             "archived": None if self.archive is None else self.archive.to_json(),
         }
@@ -62,4 +65,5 @@ def explain(reference: Reference, registry: Registry, store: Store) -> Explained
     held = tuple(str(stage.name) for stage in registry.stages(version.model) if stage.number == version.number)
     live = registry.live(version.model).stages if held else {}
     waived = {name: one.waived for name, one in live.items() if name in held and one is not None and one.waived}
-    return Explained(version, manifest, held, archive, waived)
+    signatures = registry.signatures(version.model, version.number)
+    return Explained(version, manifest, held, archive, signatures, waived)

@@ -43,6 +43,7 @@ from holdfast.registry.values import (
     Stage,
     Version,
 )
+from holdfast.registry.vouching import NewSignature, Signature, Vouching
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "NewArchive",
     "NewEvent",
     "NewPolicy",
+    "NewSignature",
     "NewVerdict",
     "NewVersion",
     "Node",
@@ -85,11 +87,13 @@ __all__ = [
     "Registry",
     "Replica",
     "ReplicaState",
+    "Signature",
     "Spell",
     "Stage",
     "Tenure",
     "Verdict",
     "Version",
+    "Vouching",
     "Walk",
     "facts_of",
     "outcome_text",

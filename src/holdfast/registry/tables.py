@@ -23,6 +23,7 @@ __all__ = [
     "models",
     "policies",
     "replicas",
+    "signatures",
     "stages",
     "verdicts",
     "version_counters",
@@ -108,6 +109,20 @@ approvals = Table(
     _text("meaning"),
     _text("reason"),
     _text("created_at"),
+    _of_version(),
+)
+
+signatures = Table(
+    "signatures",
+    TABLES,
+    Column("digest", TEXT, primary_key=True),
+    _text("model"),
+    _number("number"),
+    _text("key"),
+    _text("public_key"),
+    Column("body", LargeBinary, nullable=False),
+    _text("created_at"),
+    _text("created_by"),
     _of_version(),
 )
 

@@ -1,5 +1,6 @@
 """Who may what in a project: asked of its database, or of the server that keeps it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.canonical import JsonObject
@@ -58,10 +59,10 @@ def open_guarded(project: Project) -> "ProvableRegistry":
 
     if isinstance(project.names, Line):
         raise UsageError("HOLDFAST_URL names a server, and that one guards its moves", hint="Unset HOLDFAST_URL here.")
-    policy = project.policy
+    policy, folder = project.policy, project.settings.project
 
     def asks(case: "Evidence") -> "StageAsks":
-        return asked_of_move(policy, case)
+        return asked_of_move(policy, case, folder)
 
     return SqlRegistry(project.names.database(), utc_now, new_id, guard=standing(asks))
 
@@ -90,8 +91,13 @@ def whoami(project: Project) -> JsonObject:
     return {"user": project.actor, "kind": None, "token": None, "expires_at": None, "grants": [], "url": None}
 
 
-def asked_of_move(policy: "Policy", case: "Evidence") -> "StageAsks":
+def asked_of_move(policy: "Policy", case: "Evidence", folder: Path) -> "StageAsks":
     """What is asked of a promotion: by the registry's policy, where one is in force, else by `policy`.
+
+    Args:
+        policy: of the project on the server's disk.
+        case: the promotion.
+        folder: of that project, where files of keys stand.
 
     Raises:
         UsageError: the registry's policy cannot be read by this Holdfast; then nothing moves under it.
@@ -99,9 +105,17 @@ def asked_of_move(policy: "Policy", case: "Evidence") -> "StageAsks":
     from holdfast.access.standing import StageAsks, Waived
     from holdfast.flow.gate.precedence import read_kept
     from holdfast.flow.gate.waivers import in_force
+    from holdfast.runtime.key_files import trusted
 
     kept = policy if case.policy is None else read_kept(case.policy)
     found = kept.for_stage(case.asked.model, case.asked.stage)
     standing = {rule: in_force(found.waive, rule, case.asked.to, case.now.date()) for rule in found.rules}
-    waived = {rule: Waived(**one.told()) for rule, one in standing.items() if one is not None}
-    return StageAsks(found.approvals_min, found.second_person, found.rules, found.any_of, waived)
+    return StageAsks(
+        found.approvals_min,
+        found.second_person,
+        found.rules,
+        any_of=found.any_of,
+        waived={rule: Waived(**one.told()) for rule, one in standing.items() if one is not None},
+        signed_by=frozenset(trusted(found.signed_by, folder)),
+        signatures_min=found.signatures_min,
+    )

@@ -43,7 +43,7 @@ def churn(database: Database, embedded: SqlRegistry, tmp_path: Path) -> Iterator
     for number, author in enumerate(("contributor", "second"), 1):
         embedded.register(NewVersion(ModelName("churn"), hash_bytes(f"churn {number}".encode()), complete=True), author)
     local = Policy.parse(BASE, where="holdfast.toml")
-    with served(database, tmp_path, partial(asked_of_move, local)) as found:
+    with served(database, tmp_path, partial(asked_of_move, local, folder=tmp_path)) as found:
         yield found
         found.client.close()
 

@@ -12,17 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject
-from holdfast.digest import hash_bytes
+from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
 from holdfast.evidence import Card, Holdout, Metrics
 from holdfast.flow.bundle.assemble import Opener
 from holdfast.flow.bundle.card import CARD_BYTES_MAX
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.catalogue import Need, needed
-from holdfast.flow.gate.finding import Outcome
+from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.former import Former, compared, frozen_rows
 from holdfast.flow.gate.looking import listings_of
+from holdfast.flow.gate.pricing import Pricing
 from holdfast.flow.gate.race import Racer, race
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.flow.gate.training import Training, look
@@ -39,6 +40,7 @@ from holdfast.runtime.materialise import materialise, read_manifest
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.predictor import Predictor
 from holdfast.runtime.rows import Table, read_table
+from holdfast.runtime.signed import Vouched
 from holdfast.runtime.smoke import read_outputs, write_outputs
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
@@ -60,6 +62,8 @@ class Measured:
         latencies_ms: of single rows, in the order of measurement.
         memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
         foreign: which library wrote its weights and which opened them, where they differ.
+        costs: what each answer costs; None where policy does not say, or it could not be said.
+        costs_trouble: why it could not be.
     """
 
     answer: Answer
@@ -68,6 +72,8 @@ class Measured:
     latencies_ms: tuple[float, ...] = ()
     memory_bytes: int | None = None
     foreign: str | None = None
+    costs: tuple[float, ...] | None = None
+    costs_trouble: HoldfastError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,9 @@ class Case:
         trouble: what went wrong when it was.
         against: what the baseline says about the same rows; None when there is no baseline or it could not be asked.
         against_trouble: what went wrong when it was.
+        trusted: the keys that the policy names, by fingerprint, each as the policy names it.
+        vouched: who vouches for the candidate; None when nobody asked, or it could not be found out.
+        vouching_trouble: what went wrong when it was.
         baseline_manifest: the baseline's manifest; None when nobody asked, or it could not be read.
         card: the candidate's model card; None when nobody asked, or there is none that could be read.
         former: the frozen rows of the baseline beside the candidate's, or why they could not be read; None when there
@@ -101,6 +110,8 @@ class Case:
         earlier: the same of the baseline.
         worker: what the process that answered was allowed, and which of these limits the system held; None when
             nothing was opened.
+        own: what the project's own rules found, by name.
+        code: the digests of the project's own code that judged, by the name of its rule, or `cost`.
         seconds: how long the examination took.
         origin: where the policy is written, as the verdict says it; see `precedence.Origin`.
         at: the moment of judging, in UTC; on its day waivers stand or have ended.
@@ -124,12 +135,17 @@ class Case:
     trouble: HoldfastError | None = None
     against: Measured | None = None
     against_trouble: HoldfastError | None = None
+    trusted: Mapping[Digest, str] = field(default_factory=dict)
+    vouched: Vouched | None = None
+    vouching_trouble: HoldfastError | None = None
     baseline_manifest: Manifest | None = None
     card: str | None = None
     former: Former | HoldfastError | None = None
     training: Training | None = None
     earlier: Training | None = None
     worker: JsonObject | None = None
+    own: Mapping[str, Finding] = field(default_factory=dict)
+    code: Mapping[str, Digest] = field(default_factory=dict)
     seconds: float = field(default=0.0, compare=False)
     origin: JsonObject = field(default_factory=dict)
     at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
@@ -154,6 +170,7 @@ class Case:
             "training": [] if self.training is None else self.training.digests(),
             "baseline_training": [] if self.earlier is None else self.earlier.digests(),
             "worker": self.worker,
+            **({"code": {name: str(digest) for name, digest in self.code.items()}} if self.code else {}),
         }
 
 
@@ -170,12 +187,14 @@ class Workbench:
         cache: where they are checked out.
         opener: starts a worker for a bundle.
         limited: an opener whose workers have the limits that a stage asks for; None: `opener` serves every stage.
+        project: the folder whose code and keys policy may name; None: none of its code is run.
     """
 
     store: Store
     cache: Path
     opener: Opener
     limited: Callable[[Limits], Opener] | None = None
+    project: Path | None = None
 
     def of_stage(self, policy: StagePolicy) -> "Workbench":
         """The same, with workers that may use what the stage lets them."""
@@ -216,7 +235,7 @@ def _examined(case: Case, bench: Workbench) -> Case:
         files = _taken(bench, case.candidate)
         case = _with_rows(case, files)
         with bench.opener(files) as predictor, _baseline(case, bench) as other:
-            return _with_former(_measure(case, predictor, other), bench, predictor)
+            return _with_former(_measure(case, bench, predictor, other), bench, predictor)
     except HoldfastError as error:
         return replace(case, trouble=error)
 
@@ -328,20 +347,22 @@ def _with_former(case: Case, bench: Workbench, predictor: Predictor) -> Case:
         return replace(case, former=error)
 
 
-def _measure(case: Case, predictor: Predictor, other: _Other) -> Case:
+def _measure(case: Case, bench: Workbench, predictor: Predictor, other: _Other) -> Case:
     case = replace(case, worker={"limits": predictor.limits.to_json(), **predictor.hello.walls.to_json()})
     if case.rows is None or case.manifest is None:
         return case
     holdout = case.manifest.evidence.holdout
     table = case.rows.without(holdout.target if isinstance(holdout, Holdout) else None)
-    mine = _asked(case, predictor, table)
+    pricing = Pricing.of(case.policy.cost, bench.project)
+    mine = _asked(case, predictor, table, pricing)
     theirs, trouble = None, other.trouble
     if other.predictor is not None:
         try:
-            theirs = _asked(case, other.predictor, table)
+            theirs = _asked(case, other.predictor, table, pricing)
         except HoldfastError as error:
             trouble = error
-    case = replace(case, measured=mine, against=theirs, against_trouble=trouble)
+    code = {} if pricing is None or pricing.own is None else {"cost": pricing.own.digest}
+    case = replace(case, measured=mine, against=theirs, against_trouble=trouble, code=code)
     return _timed(case, predictor, other, table) if Need.TIMED in needed(case.policy.rules) else case
 
 
@@ -357,13 +378,13 @@ def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Cas
     return case
 
 
-def _asked(case: Case, predictor: Predictor, table: Table) -> Measured:
+def _asked(case: Case, predictor: Predictor, table: Table, pricing: Pricing | None) -> Measured:
     """What one version says about the rows, and the memory that it took to say it."""
-    measured = _judged(case, predictor.predict(table))
+    measured = _judged(case, predictor.predict(table), table, pricing)
     return replace(measured, memory_bytes=predictor.memory_bytes(), foreign=predictor.hello.foreign)
 
 
-def _judged(case: Case, answer: Answer) -> Measured:
+def _judged(case: Case, answer: Answer, table: Table, pricing: Pricing | None) -> Measured:
     """The answer with its metrics; both versions are measured by the candidate's metrics on the candidate's rows."""
     if case.manifest is None or case.targets is None:
         return Measured(answer, None)
@@ -373,9 +394,22 @@ def _judged(case: Case, answer: Answer) -> Measured:
     primary = case.policy.metric or (recorded.primary if isinstance(recorded, Metrics) else None)
     try:
         _require_comparable(threshold, case.targets, answer.predictions)
-        return Measured(answer, measure(case.targets, answer, threshold, primary=primary))
+        costs, trouble = _costs(case.targets, answer, threshold, table, pricing)
+        primary = None if primary == "cost" and costs is None else primary
+        metrics = measure(case.targets, answer, threshold, primary=primary, costs=costs)
+        return Measured(answer, metrics, costs=costs, costs_trouble=trouble)
     except HoldfastError as error:
         return Measured(answer, None, error)
+
+
+def _costs(
+    targets: Sequence[Json], answer: Answer, threshold: EvalThreshold, table: Table, pricing: Pricing | None
+) -> tuple[tuple[float, ...] | None, HoldfastError | None]:
+    """What each row costs, or why nobody can say; the other metrics are measured all the same."""
+    try:
+        return None if pricing is None else pricing.costs(targets, answer, threshold, table), None
+    except HoldfastError as error:
+        return None, error
 
 
 def _require_comparable(threshold: EvalThreshold, targets: Sequence[Json], predictions: Sequence[Json]) -> None:

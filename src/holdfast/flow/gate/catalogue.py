@@ -20,6 +20,8 @@ class Need(Enum):
     """Those of the version that holds the stage, too."""
     TIMED = auto()
     """How long single rows take."""
+    SIGNED = auto()
+    """Who vouches for the candidate."""
     BASELINE = auto()
     """What the version that holds the stage says it is."""
     CARD = auto()
@@ -58,6 +60,7 @@ _PRODUCTION = frozenset({"production"})
 _TRIED = frozenset({"production", "staging"})
 _EVERYWHERE = frozenset({"production", "staging", "archived"})
 
+_SIGNED = frozenset({Need.SIGNED})
 _OPENED = frozenset({Need.OPENED})
 _COMPARED = frozenset({Need.OPENED, Need.COMPARED})
 
@@ -69,6 +72,7 @@ CATALOGUE = (
         stages=_TRIED,
     ),
     Rule("integrity", 3, "is every byte what its digest says?", stages=_EVERYWHERE),
+    Rule("signature", 3, "have enough of the keys that the policy trusts signed exactly these files?", _SIGNED),
     Rule("formats", 4, "could opening any of its files run hidden code?", stages=_TRIED),
     Rule("opens", 5, "does it open in its own environment, and answer?", _OPENED, _TRIED),
     Rule(
@@ -91,6 +95,12 @@ CATALOGUE = (
         "is no group of rows answered worse? The true answers are groups too, always",
         _COMPARED,
         _PRODUCTION,
+    ),
+    Rule(
+        "guards",
+        7,
+        "is no metric that policy guards worse than that of the version that holds the stage?",
+        _COMPARED,
     ),
     Rule("metrics_min", 7, "are the floors reached?", _OPENED, _PRODUCTION),
     Rule(
@@ -144,9 +154,15 @@ RULE_NAMES = tuple(rule.name for rule in CATALOGUE)
 """Their names, in that order."""
 
 
+_OWN_STEP = 7
+"""Where a project's own rules are asked: after those of the same step."""
+
+
 def in_order(names: Collection[str]) -> tuple[str, ...]:
-    """Those of all rules that are among `names`, each once, in the order of the steps."""
-    return tuple(name for name in RULE_NAMES if name in names)
+    """These rules, each once, in the order of the steps; those of a project's own by name."""
+    before = tuple(rule.name for rule in CATALOGUE if rule.step <= _OWN_STEP and rule.name in names)
+    after = tuple(rule.name for rule in CATALOGUE if rule.step > _OWN_STEP and rule.name in names)
+    return before + tuple(sorted(set(names) - set(RULE_NAMES))) + after
 
 
 def usual(stage: str) -> tuple[str, ...]:
@@ -156,5 +172,6 @@ def usual(stage: str) -> tuple[str, ...]:
 
 
 def needed(names: Collection[str]) -> frozenset[Need]:
-    """What has to be collected for these rules together."""
-    return frozenset().union(*(rule.needs for rule in CATALOGUE if rule.name in names))
+    """What has to be collected for these rules together; a rule of the project's own may look at both versions."""
+    own = _COMPARED if set(names) - set(RULE_NAMES) else frozenset()
+    return own.union(*(rule.needs for rule in CATALOGUE if rule.name in names))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from holdfast.canonical import JsonObject, plain
 from holdfast.config import VERSION
@@ -11,9 +12,11 @@ from holdfast.evidence import Holdout
 from holdfast.flow.gate.case import Case, Workbench, examine, manifest_of
 from holdfast.flow.gate.composing import about_policy, composition, with_waivers
 from holdfast.flow.gate.finding import Finding, Outcome, overall
+from holdfast.flow.gate.own_rules import with_own_rules
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.precedence import asked_of
 from holdfast.flow.gate.rules import RULES
+from holdfast.flow.gate.signature import with_signatures
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.interface import Registry
@@ -115,8 +118,9 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         at=request.at,
         origin=origin.to_json(),
     )
-    case = examine(case, bench)
-    findings = tuple(RULES[name](case) for name in RULES if name in policy.rules)
+    case = with_signatures(examine(case, bench), registry, bench.project or Path())
+    case = with_own_rules(case, bench)
+    findings = tuple(case.own[name] if name in case.own else RULES[name](case) for name in policy.rules)
     findings = with_waivers(findings, policy, version.number, case.at.date())
     outcome = overall(findings, policy.any_of)
     body = {

@@ -16,6 +16,10 @@
     [model.churn.gate.production]   # the same keys, for one model
     metrics_min = { recall = 0.9 }
 
+    [rules.fairness]                # a rule of the project's own, which a stage may then ask
+    file = "gates/fairness.py"
+    function = "check"
+
     [retention]                     # which versions stay at hand; upkeep reads it
     versions = 3
 
@@ -32,6 +36,7 @@ from typing import Any
 
 from holdfast.config import POLICY_NAME
 from holdfast.errors import NotFound, UsageError
+from holdfast.flow.gate.sources import CodeSource, declared
 from holdfast.flow.gate.stage_policy import StagePolicy, require_known
 from holdfast.names import ModelName, StageName
 from holdfast.registry.values import STAGES
@@ -103,7 +108,7 @@ class Policy:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{where} is not TOML: {error}", hint="Mend that line.") from error
-        require_known(document, {"stages", "gate", "model", "retention", "access"}, where)
+        require_known(document, {"stages", "gate", "model", "rules", "retention", "access"}, where)
         stages = _table(document.get("stages", {}), f"{where} [stages]")
         require_known(stages, {"names"}, f"{where} [stages]")
         policy = cls(_stages(stages.get("names", [str(name) for name in STAGES]), f"{where} [stages]"), document, where)
@@ -112,7 +117,20 @@ class Policy:
 
     def for_stage(self, model: ModelName | None, stage: StageName) -> StagePolicy:
         """What `stage` asks of versions of `model`: the defaults, then the stage's table, then the model's."""
-        return StagePolicy.parse(str(stage), self._tables(model, stage), f"{self.where} [gate.{stage}]")
+        return self._asked(str(stage), self._tables(model, stage), f"{self.where} [gate.{stage}]")
+
+    def _asked(self, stage: str, table: Mapping[str, Any], where: str) -> StagePolicy:
+        asked = StagePolicy.parse(stage, table, where, self._own())
+        judged_by = {asked.metric, *asked.guards, *asked.metrics_min}
+        if "cost" in judged_by and asked.cost is None:
+            raise UsageError(
+                f"{where} judges by cost, and nothing says what wrong answers cost",
+                hint="Say it: cost = { false_positive = 1.0, false_negative = 20.0 }",
+            )
+        return asked
+
+    def _own(self) -> Mapping[str, CodeSource]:
+        return declared(self.document.get("rules", {}), self.where)
 
     def written(self, model: ModelName | None, stage: StageName) -> tuple[str, ...]:
         """The keys that the file writes for this model and stage, in its own table or in that of all models."""
@@ -138,6 +156,7 @@ class Policy:
         return {**general, **special}
 
     def _check(self, where: str) -> None:
+        self._own()
         general = self.document.get("gate", {})
         self._check_gates(general, {}, where, "gate")
         for model, tables in _table(self.document.get("model", {}), f"{where} [model]").items():
@@ -150,7 +169,7 @@ class Policy:
         require_known(_table(gates, f"{where} [{name}]"), {str(stage) for stage in self.stages}, f"{where} [{name}]")
         for stage, table in gates.items():
             place = f"{where} [{name}.{stage}]"
-            StagePolicy.parse(stage, {**under.get(stage, {}), **_table(table, place)}, place)
+            self._asked(stage, {**under.get(stage, {}), **_table(table, place)}, place)
 
 
 def text_of(path: Path) -> str:

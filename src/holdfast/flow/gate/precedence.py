@@ -15,6 +15,7 @@ from holdfast.flow.gate.waivers import Waiver
 from holdfast.names import ModelName, StageName
 from holdfast.registry.governing import KeptPolicy
 from holdfast.registry.interface import Registry
+from holdfast.runtime.key_files import is_fingerprint
 
 __all__ = [
     "Origin",
@@ -26,7 +27,7 @@ __all__ = [
     "require_settable",
 ]
 
-_SETTABLE = frozenset({"stages", "gate", "model"})
+_SETTABLE = frozenset({"stages", "gate", "model", "rules"})
 """The tables that a policy in the registry may have."""
 
 
@@ -131,7 +132,29 @@ def require_settable(text: str, where: str, today: date, model: ModelName | None
         )
     for name, _, asked in policy.every_stage():
         asked.require_timely(today, f"{where} [{name}]")
+        _require_the_same_everywhere(asked, f"{where} [{name}]")
     return policy
+
+
+def _require_the_same_everywhere(asked: StagePolicy, where: str) -> None:
+    """Refuse what each project would read from files of its own, and so differently."""
+    for name, source in asked.sources.items():
+        if source.digest is None:
+            raise UsageError(
+                f"{where} asks the rule {name}, whose code can be anything: {source}",
+                hint=f'Say which it is: [rules.{name}] digest = "sha256:…"',
+            )
+    if asked.cost is not None and asked.cost.source is not None and asked.cost.source.digest is None:
+        raise UsageError(
+            f"{where} cost is what code says that can be anything: {asked.cost.source}",
+            hint='Say which it is: digest = "sha256:…"',
+        )
+    for key in asked.signed_by:
+        if not is_fingerprint(key):
+            raise UsageError(
+                f"{where} signed_by names the file {key!r:.120}, which each project has its own of",
+                hint="Name the key by its fingerprint: holdfast key show",
+            )
 
 
 def require_own_waivers(policy: Policy, before: KeptPolicy | None, by: str) -> None:

@@ -15,12 +15,14 @@ from holdfast.flow.gate.drift import drift
 from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.groups import groups
+from holdfast.flow.gate.guards import guards
 from holdfast.flow.gate.holdout import holdout
 from holdfast.flow.gate.latency import latency
 from holdfast.flow.gate.leakage import leakage
 from holdfast.flow.gate.not_worse import not_worse
 from holdfast.flow.gate.schema import schema
 from holdfast.flow.gate.semver import semver
+from holdfast.flow.gate.signature import signature
 from holdfast.flow.gate.threshold import threshold
 from holdfast.parts import PART_NAMES, Missing, how_to_add
 from holdfast.registry.records import Meaning
@@ -205,11 +207,13 @@ def _undecided(rule: str, case: Case) -> Finding:
 RULES: Mapping[str, Callable[[Case], Finding]] = {
     "completeness": completeness,
     "integrity": integrity,
+    "signature": signature,
     "formats": formats,
     "opens": opens,
     "smoke": smoke,
     "not_worse": not_worse,
     "groups": groups,
+    "guards": guards,
     "metrics_min": metrics_min,
     "latency": latency,
     "schema": schema,

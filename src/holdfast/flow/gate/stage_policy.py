@@ -1,24 +1,41 @@
 """What one stage asks of a version: every key that a `[gate.STAGE]` table may have, each declared in one place."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from holdfast.canonical import JsonObject, encode, plain
+from holdfast.canonical import Json, JsonObject, encode, plain
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import UsageError
 from holdfast.flow.bundle.card import CARD_SECTIONS
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.catalogue import RULE_NAMES, in_order, usual
-from holdfast.flow.gate.keys import Reader, above_zero, amount, choice, count, floors, sets, share, switch, text, texts
-from holdfast.flow.gate.waivers import NEVER_WAIVED, Waiver, read_waivers, waiver_table
+from holdfast.flow.gate.costs import Costs, costs
+from holdfast.flow.gate.keys import (
+    Reader,
+    above_zero,
+    amount,
+    choice,
+    count,
+    floors,
+    margins,
+    sets,
+    share,
+    switch,
+    tables,
+    text,
+    texts,
+)
+from holdfast.flow.gate.sources import CodeSource, offered
+from holdfast.flow.gate.waivers import NEVER_WAIVED, WAIVABLE, Waiver, read_waivers, waiver_table
 from holdfast.formats import is_refused
+from holdfast.runtime.key_files import is_fingerprint
 from holdfast.runtime.limits import SECONDS_MAX, Limits
 
-__all__ = ["ANY", "CUT_METRICS", "DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known"]
+__all__ = ["ANY", "CUT_METRICS", "DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known", "stage_keys"]
 
 DEFAULT, STRICT = "default", "strict"
 
@@ -43,11 +60,11 @@ _WORKER_BYTES_LEAST = 64 << 20
 """Python and Holdfast alone take thirty megabytes; a limit below this opens nothing."""
 
 _METRICS = f"one of: {', '.join(sorted(DIRECTIONS))}"
-_RULES = texts(f"a list of rules: {', '.join(RULE_NAMES)}", RULE_NAMES.__contains__)
+_RULES = texts(f"a list of rules: {', '.join(RULE_NAMES)}, or names of your own that stand in [rules]")
 _GROUPS = sets(
     'lists of two rules or more, such as [["latency", "groups"]]; none of them may be one of those that nobody can '
     f"waive: {', '.join(NEVER_WAIVED)}",
-    lambda name: name in RULE_NAMES and name not in NEVER_WAIVED,
+    lambda name: name not in NEVER_WAIVED,
 )
 
 CUT_METRICS = ("accuracy", "balanced_accuracy", "f1")
@@ -66,6 +83,11 @@ def _allowable(name: str) -> bool:
         return True
     module, _, last = name.rpartition(".")
     return _NAME.match(name) is not None and not is_refused(module, last)
+
+
+def _nameable(key: str) -> bool:
+    """The fingerprint of a key, written whole; or a file, which is looked for when it is needed."""
+    return is_fingerprint(key) if key.startswith("sha256:") else bool(key.strip()) and key.isprintable()
 
 
 T = TypeVar("T")
@@ -100,6 +122,10 @@ class StagePolicy:
         group_margin: how far a group's mean may fall below the version that holds the stage.
         group_rows_min: a group with fewer rows is reported as untestable, never as passed.
         metrics_min: floors by metric (ceilings where lower is better).
+        guards: metrics besides that may not get worse either, each with a `margin`, a `harm_margin`, or neither; what
+            is left out is as for the metric.
+        cost: what wrong answers cost; it makes `cost` a metric. None: nobody says.
+        custom: what is handed to the rules of the project's own, by rule.
         latency_ms_p95_max: the budget for one row, milliseconds, 95th percentile.
         schema: `COMPATIBLE` refuses what breaks clients and is not said by a higher MAJOR; `ANY` lets it happen.
         threshold_metric: the metric that the cut-off is judged by; None: the one that it was chosen by, or else the
@@ -117,12 +143,17 @@ class StagePolicy:
             what is listed; or `deny` them all.
         formats_allow: full names that a pickle may import besides, such as `mypkg.model.Net`; and digests of files that
             a person has looked at, such as `sha256:ab12…`, which pass whatever is in them.
+        signed_by: the keys whose signatures count: files with public keys, relative to the project, such as
+            `keys/release.pub`, or fingerprints, such as `sha256:ab12…`. Any of them asks the rule `signature` too.
+        signatures_min: how many of them must have signed.
         approvals_min: how many persons must approve; the one who promotes is one of them.
         second_person: whether an approver must be somebody else than the one who registered the version.
         worker_memory_bytes_max: the private memory of a process that runs the version for the gate; None: as much as
             the machine has.
         worker_seconds_max: how long opening it may take, and each answer.
         worker_network: whether it may use the network meanwhile.
+        sources: where the code of those rules stands that are the project's own, by rule; no key of the stage's table,
+            for `[rules]` says it once for all stages.
     """
 
     rules: tuple[str, ...] = _key(usual("production"), _RULES)
@@ -142,6 +173,14 @@ class StagePolicy:
     metrics_min: Mapping[str, float] = _key(
         {}, floors(DIRECTIONS, f"a table of numbers, such as {{ recall = 0.9 }}, by {_METRICS}")
     )
+    guards: Mapping[str, Mapping[str, float]] = _key(
+        {},
+        margins(
+            DIRECTIONS, f"margins, such as {{ recall = 0.02 }} or {{ recall = {{ margin = 0.02 }} }}, by {_METRICS}"
+        ),
+    )
+    cost: Costs | None = field(default=None, metadata={"reader": costs()})
+    custom: Mapping[str, JsonObject] = _key({}, tables("one table for each rule of your own"))
     latency_ms_p95_max: float = _key(100.0, amount())
     schema: str = _key(COMPATIBLE, choice((COMPATIBLE, ANY), '"compatible" or "any"'))
     threshold_metric: str | None = _key(None, choice(CUT_METRICS, f"one of: {', '.join(CUT_METRICS)}"))
@@ -161,20 +200,35 @@ class StagePolicy:
             _allowable,
         ),
     )
+    signed_by: tuple[str, ...] = _key(
+        (),
+        texts('a list of files with public keys, such as "keys/release.pub", or fingerprints "sha256:…"', _nameable),
+    )
+    signatures_min: int = _key(1, count(1))
     approvals_min: int = _key(1, count(1))
     second_person: bool = _key(False, switch())
     worker_memory_bytes_max: int | None = _key(None, count(_WORKER_BYTES_LEAST))
     worker_seconds_max: float = _key(SECONDS_MAX, above_zero())
     worker_network: bool = _key(False, switch())
+    sources: Mapping[str, CodeSource] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, stage: str, table: Mapping[str, Any], where: str) -> "StagePolicy":
-        """What a stage's table asks; `where` names it in errors.
+    def parse(
+        cls, stage: str, table: Mapping[str, Any], where: str, own: Mapping[str, CodeSource] | None = None
+    ) -> "StagePolicy":
+        """What a stage's table asks.
+
+        Args:
+            stage: the stage.
+            table: what its policy says.
+            where: names the table in errors.
+            own: the rules that the project declares.
 
         Raises:
-            UsageError: an unknown key, a value that the key does not take, or no rules at all.
+            UsageError: an unknown key or rule, a value that the key does not take, or no rules at all.
         """
-        readers: dict[str, Reader[Any]] = {item.name: item.metadata["reader"] for item in fields(cls)}
+        own = own or {}
+        readers = stage_keys()
         require_known(table, set(readers), where)
         values: dict[str, Any] = _STRICT.copy() if table.get("policy") == STRICT else {}
         for key, value in table.items():
@@ -185,14 +239,24 @@ class StagePolicy:
             if found is None:
                 raise UsageError(f"{where} {key} = {value!r} is not valid", hint=f"It takes {readers[key].takes}.")
             values[key] = found
+        keys = values.get("signed_by", ())
         grouped = {rule for group in values.get("any_of", ()) for rule in group}
-        rules = in_order({*values.get("rules", usual(stage)), *values.get("rules_also", ()), *grouped})
+        asked = {*values.get("rules", usual(stage)), *values.get("rules_also", ()), *grouped}
+        implied = {name for name, key in (("signature", "signed_by"), ("guards", "guards")) if values.get(key)}
+        rules = in_order(asked | implied) if asked else ()
         if not rules:
             raise UsageError(
                 f"{where} has no rules", hint="A gate without rules lets nothing through; name at least one."
             )
         _require_composed(values, rules, grouped, where)
-        return cls(**{**values, "rules": rules})
+        if keys and values.get("signatures_min", 1) > len(set(keys)):
+            raise UsageError(
+                f"{where} signatures_min = {values['signatures_min']}, and signed_by names {len(set(keys))} keys",
+                hint="Name as many keys as must have signed, or more.",
+            )
+        sources = _sources(values, own, rules, where)
+        _require_used(values.get("custom", {}), {*own, *sources}, where)
+        return cls(**{**values, "rules": rules, "sources": sources})
 
     @classmethod
     def from_json(cls, stage: str, written: JsonObject, where: str) -> "StagePolicy":
@@ -211,7 +275,8 @@ class StagePolicy:
                 table[key] = [rule for rule in table[key] if not any(rule in group for group in groups)]
         if isinstance(table.get("waive"), list):
             table["waive"] = [waiver_table(one) if isinstance(one, dict) else one for one in table["waive"]]
-        return cls.parse(stage, table, where)
+        own = {name: CodeSource.from_json(name, source, where) for name, source in _tables(table.pop("sources", None))}
+        return cls.parse(stage, table, where, own)
 
     @property
     def digest(self) -> Digest:
@@ -237,7 +302,7 @@ class StagePolicy:
 
     def to_json(self) -> JsonObject:
         """The policy as a verdict keeps it."""
-        return {item.name: _written(getattr(self, item.name)) for item in fields(self)}
+        return {item.name: _json(getattr(self, item.name)) for item in fields(self)}
 
 
 def _require_composed(values: Mapping[str, Any], rules: tuple[str, ...], grouped: set[str], where: str) -> None:
@@ -253,6 +318,9 @@ def _require_composed(values: Mapping[str, Any], rules: tuple[str, ...], grouped
             hint="In any_of it may fail when another one passes, among the rules it may not: name it once.",
         )
     waived = {waiver.rule for waiver in values.get("waive", ())}
+    unknown = sorted(waived - {*RULE_NAMES, *rules})
+    if unknown:
+        raise UsageError(f"{where} waives {unknown[0]!r:.80}, which is no rule", hint=f"It can be {WAIVABLE}.")
     if waived >= set(rules):
         raise UsageError(
             f"{where} waives every rule that it asks",
@@ -260,14 +328,48 @@ def _require_composed(values: Mapping[str, Any], rules: tuple[str, ...], grouped
         )
 
 
+def _tables(value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, Mapping) else []
+
+
 def _items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _written(value: Any) -> Any:
+def stage_keys() -> dict[str, Reader[Any]]:
+    """Every key that a stage's table may have, with how it is read."""
+    return {item.name: item.metadata["reader"] for item in fields(StagePolicy) if "reader" in item.metadata}
+
+
+def _sources(
+    values: Mapping[str, Any], own: Mapping[str, CodeSource], rules: Sequence[str], where: str
+) -> dict[str, CodeSource]:
+    """Where the code of those rules stands that are not Holdfast's."""
+    wanted = [name for name in rules if name not in RULE_NAMES]
+    known = {**offered([name for name in wanted if name not in own]), **own} if wanted else {}
+    named = {key: values.get(key, ()) for key in ("rules", "rules_also")}
+    named["any_of"] = tuple(rule for group in values.get("any_of", ()) for rule in group)
+    for key, names in named.items():
+        if any(name in wanted and name not in known for name in names):
+            raise UsageError(f"{where} {key} = {list(values[key])!r} is not valid", hint=f"It takes {_RULES.takes}.")
+    return {name: known[name] for name in wanted}
+
+
+def _require_used(custom: Mapping[str, JsonObject], known: set[str], where: str) -> None:
+    unknown = sorted(set(custom) - known)
+    if unknown:
+        raise UsageError(
+            f"{where} custom.{unknown[0]} is for a rule that nobody has",
+            hint=f"Declare it as [rules.{unknown[0]}]. Known: {', '.join(sorted(known)) or 'none'}",
+        )
+
+
+def _json(value: Any) -> Json:
     if isinstance(value, tuple):
-        return [_written(item) for item in value]
-    return value.to_json() if isinstance(value, Waiver) else value
+        return [_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _json(item) for name, item in value.items()}
+    return value.to_json() if isinstance(value, Costs | CodeSource | Waiver) else value
 
 
 def require_known(table: Mapping[str, Any], keys: set[str], where: str) -> None:

@@ -15,7 +15,7 @@ from holdfast.canonical import JsonObject
 from holdfast.errors import UsageError
 from holdfast.flow.gate.catalogue import RULE_NAMES
 
-__all__ = ["AHEAD_MAX", "NEVER_WAIVED", "Waiver", "in_force", "read_waivers", "waiver_table"]
+__all__ = ["AHEAD_MAX", "NEVER_WAIVED", "WAIVABLE", "Waiver", "in_force", "read_waivers", "waiver_table"]
 
 AHEAD_MAX = timedelta(days=366)
 """How far ahead a waiver may end: a year, a leap one included. What is waived for longer is no exception any more, and
@@ -39,6 +39,12 @@ NEVER_WAIVED: Mapping[str, str] = {
     "approver": "it is the rule by which people answer for a version: they approve it",
 }
 """The rules that nobody can waive, and that cannot be one of several in `any_of` either, and why."""
+
+WAIVABLE = (
+    f"one of: {', '.join(name for name in RULE_NAMES if name not in NEVER_WAIVED)}, or a rule of your own that the "
+    "stage asks"
+)
+"""What can be waived, for people."""
 
 _KEYS = {"rule", "by", "reason", "until", "versions"}
 
@@ -132,9 +138,8 @@ def _waiver(table: Mapping[str, Any], place: int) -> Waiver:
     rule = table["rule"]
     if isinstance(rule, str) and rule in NEVER_WAIVED:
         raise UsageError(f"{place} waives {rule}, which nobody can waive", hint=f"Why not: {NEVER_WAIVED[rule]}.")
-    if rule not in RULE_NAMES:
-        waivable = ", ".join(name for name in RULE_NAMES if name not in NEVER_WAIVED)
-        raise UsageError(f"{place} waives {rule!r:.80}, which is no rule", hint=f"It can be one of: {waivable}")
+    if not isinstance(rule, str) or not rule:
+        raise UsageError(f"{place} waives {rule!r:.80}, which is no rule", hint=f"It can be {WAIVABLE}.")
     return Waiver(
         rule,
         _text(table, "by", _BY_CHARACTERS_MAX, place),
