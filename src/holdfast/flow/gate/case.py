@@ -77,7 +77,6 @@ class Case:
         vouched: who vouches for the candidate; None when nobody asked, or it could not be found out.
         vouching_trouble: what went wrong when it was.
         rehearsal: the last one of going back to the baseline in this stage; None when there was none, or nobody asks.
-        at: the moment of judging, in UTC.
         baseline_manifest: the baseline's manifest; None when nobody asked, or it could not be read.
         card: the candidate's model card; None when nobody asked, or there is none that could be read.
         former: the frozen rows of the baseline beside the candidate's, or why they could not be read; None when there
@@ -89,6 +88,8 @@ class Case:
         own: what the project's own rules found, by name.
         code: the digests of the project's own code that judged, by the name of its rule, or `cost`.
         seconds: how long the examination took.
+        origin: where the policy is written, as the verdict says it; see `precedence.Origin`.
+        at: the moment of judging, in UTC; on its day waivers stand or have ended.
     """
 
     candidate: Version
@@ -123,6 +124,7 @@ class Case:
     own: Mapping[str, Finding] = field(default_factory=dict)
     code: Mapping[str, Digest] = field(default_factory=dict)
     seconds: float = field(default=0.0, compare=False)
+    origin: JsonObject = field(default_factory=dict)
 
     def inputs(self) -> JsonObject:
         """What was judged, by digest, for the verdict."""
