@@ -13,7 +13,7 @@ A version is never changed; a stage only moves together with its event. The data
 
 from holdfast.registry.actions import MOVES, RECORDED, Action
 from holdfast.registry.answers import Direction, Found, FoundVersion, Indexed, Node, Spell, Walk
-from holdfast.registry.asking import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, Questions
+from holdfast.registry.asking import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, VERDICTS_MAX, Questions
 from holdfast.registry.facts import FACTS_MAX, Facts, facts_of
 from holdfast.registry.interface import EVENTS_MAX, Registry
 from holdfast.registry.records import (
@@ -28,6 +28,7 @@ from holdfast.registry.records import (
     NewEvent,
     NewVerdict,
     Verdict,
+    VerdictEntry,
 )
 from holdfast.registry.values import (
     STAGES,
@@ -52,6 +53,7 @@ __all__ = [
     "RECORDED",
     "SPELLS_MAX",
     "STAGES",
+    "VERDICTS_MAX",
     "Action",
     "Approval",
     "Archive",
@@ -84,6 +86,7 @@ __all__ = [
     "Stage",
     "Tenure",
     "Verdict",
+    "VerdictEntry",
     "Version",
     "Walk",
     "facts_of",

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from holdfast.canonical import JsonObject, plain
-from holdfast.config import VERSION
+from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, NotFound
 from holdfast.flow.gate.case import Case, Workbench, examine
 from holdfast.flow.gate.finding import Finding, Outcome, overall
+from holdfast.flow.gate.keeping import keep
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.rules import RULES
 from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.interface import Registry
-from holdfast.registry.records import Approval, Meaning, NewVerdict
+from holdfast.registry.records import Approval, Meaning
 from holdfast.registry.values import Stage, Version
 from holdfast.runtime.at_hand import require_at_hand
 
@@ -77,6 +77,7 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         NotFound: no such model, version or stage.
         Archived: the version was archived, and its bytes are not here.
         UsageError: policy asks for no rules.
+        NoSpace, PermissionRefused: the store could not take the answers, which are a part of the verdict.
     """
     # (1) resolve the reference to a version
     version = registry.resolve(request.reference)
@@ -94,24 +95,10 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
     # (2) to (6): completeness, bytes, formats, environment, smoke; (7) and (8) look at what these brought
     case = examine(Case(version, request.stage, policy, request.actor, baseline=baseline, approvals=approvals), bench)
     findings = tuple(RULES[name](case) for name in RULES if name in policy.rules)
-    outcome = overall(findings)
-    body = {
-        "format": "holdfast.verdict",
-        "format_version": "1.0",
-        "model": str(version.model),
-        "stage": str(request.stage),
-        "inputs": case.inputs(),
-        "policy": policy.to_json(),
-        "outcome": str(outcome),
-        "findings": [finding.to_json() for finding in findings],
-        "asked_by": request.actor,
-        "holdfast": VERSION,
-        "seconds": round(case.seconds, 3),
-    }
-    kept = registry.put_verdict(NewVerdict(version.model, version.number, request.stage, str(outcome), plain(body)))
+    kept = keep(case, findings, bench.store, registry)
     last = {approval.approver: approval for approval in approvals}
     used = tuple(approval.id for approval in last.values() if approval.meaning is Meaning.APPROVE)
-    return GateVerdict(version, stage, outcome, findings, kept.digest, used)
+    return GateVerdict(version, stage, overall(findings), findings, kept.digest, used)
 
 
 def stage_of(model: ModelName, request: GateRequest, registry: Registry) -> Stage:
