@@ -1,7 +1,7 @@
 """`gate`: may a version have a stage? And the verdicts that were kept: shown, and computed again."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,7 +29,7 @@ _ROWS_SHOWN_MAX = 10
 class _WithDefault(typer.core.TyperGroup):
     """A group whose first command may go without its name: a version always has an `@`, and no command has."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the name there where it was left out."""
         if args and args[0] not in {*self.commands, "-h", "--help"}:
             args = [_JUDGE, *args]

@@ -1,9 +1,11 @@
 """What a build asks: is every part of the version there, and may it have the stage?"""
 
+from dataclasses import replace
+
 from holdfast.canonical import JsonObject
 from holdfast.errors import HoldfastError, NotFound, UsageError
 from holdfast.flow.gate.case import Case, Workbench, manifest_of
-from holdfast.flow.gate.finding import Finding, Outcome
+from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.judge import GateRequest, gate
 from holdfast.flow.gate.rendering.report import Report
 from holdfast.flow.gate.rules import RULES
@@ -46,18 +48,8 @@ def whole_and_passing(request: GateRequest, bench: Workbench, registry: Registry
     if any(finding.rule == _PARTS for finding in report.findings):
         return report
     parts = parts_of(verdict.version, bench)
-    worst = report.outcome if parts.outcome == Outcome.PASS else parts.outcome
-    return Report(
-        report.model,
-        report.version,
-        report.stage,
-        report.against,
-        worst,
-        (*parts.findings, *report.findings),
-        report.digest,
-        report.created_at,
-        report.body,
-    )
+    findings = (*parts.findings, *report.findings)
+    return replace(report, outcome=str(overall(findings)), findings=findings)
 
 
 def parts_of(version: Version, bench: Workbench) -> Report:

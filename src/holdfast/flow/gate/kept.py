@@ -25,7 +25,7 @@ def verdict_named(name: str, stage: StageName, registry: Registry) -> Verdict:
     """The verdict that a person means.
 
     Args:
-        name: its digest or how that begins, with or without `sha256:`; or a version, such as `churn@4`, of which the last
+        name: its digest or how that begins, with or without `sha256:`; or a version, such as `churn@4`, whose last
             verdict for the stage is meant.
         stage: asked where a version is named.
         registry: where it is kept.

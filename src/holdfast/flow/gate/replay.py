@@ -122,7 +122,7 @@ class Replayed:
 
     @property
     def standing(self) -> Standing:
-        """Of the whole: it differs where a rule does, and is open where one is, or where evidence is not what it was."""
+        """Of the whole: it differs where a rule does, and is open where one is, or where evidence was lost."""
         found = {rule.standing for rule in self.rules}
         if Standing.DIFFERS in found:
             return Standing.DIFFERS

@@ -18,8 +18,8 @@ CHARACTERS_MAX = 60_000
 _SENTENCE_CHARACTERS_MAX = 600
 """A sentence of a finding names five groups at most; the page and the JSON have what is cut."""
 
-_FINDINGS_MAX = 60
-"""More rules than anybody has; a verdict from somewhere else must fit into a comment too."""
+_PART_CHARACTERS_MAX = CHARACTERS_MAX // 3
+"""What is found, what to do, and what folds away share the comment; twenty rules need a tenth of it."""
 
 _ESTIMATES_MAX = 40
 """A metric, some guards, and the least well off groups."""
@@ -51,23 +51,38 @@ def _head(report: Report) -> Iterator[str]:
 def _table(findings: Sequence[Finding]) -> Iterator[str]:
     yield "| | rule | what was found |"
     yield "|---|---|---|"
-    for finding in findings[:_FINDINGS_MAX]:
-        sentence = in_markdown(finding.sentence, _SENTENCE_CHARACTERS_MAX)
-        yield f"| {_SIGNS[finding.outcome]} {finding.outcome} | {in_markdown(finding.rule, 100)} | {sentence} |"
-    if len(findings) > _FINDINGS_MAX:
-        yield f"| | | and {len(findings) - _FINDINGS_MAX} more |"
+    rows = [
+        f"| {_SIGNS[finding.outcome]} {finding.outcome} | {in_markdown(finding.rule, 100)} "
+        f"| {in_markdown(finding.sentence, _SENTENCE_CHARACTERS_MAX)} |"
+        for finding in findings
+    ]
+    fitting = list(_fitting(rows))
+    yield from fitting
+    if len(fitting) < len(rows):
+        yield f"| | | and {len(rows) - len(fitting)} more |"
 
 
 def _to_do(findings: Sequence[Finding]) -> Iterator[str]:
-    wanted = [one for one in findings[:_FINDINGS_MAX] if one.outcome is not Outcome.PASS and one.hint]
+    wanted = [one for one in findings if one.outcome is not Outcome.PASS and one.hint]
     if not wanted:
         return
     yield ""
     yield "**What to do**"
     yield ""
-    for finding in wanted:
-        hint = in_markdown(finding.hint, _SENTENCE_CHARACTERS_MAX)
-        yield f"- {in_markdown(finding.rule, 100)}: {hint}"
+    yield from _fitting(
+        f"- {in_markdown(finding.rule, 100)}: {in_markdown(finding.hint, _SENTENCE_CHARACTERS_MAX)}"
+        for finding in wanted
+    )
+
+
+def _fitting(lines: Iterable[str]) -> Iterator[str]:
+    """As many of the lines as a part of the comment has room for."""
+    left = _PART_CHARACTERS_MAX
+    for line in lines:
+        left -= len(line) + 1
+        if left < 0:
+            return
+        yield line
 
 
 def _estimates(report: Report) -> Iterator[str]:
