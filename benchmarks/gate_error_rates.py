@@ -8,6 +8,9 @@ an error that must happen in at most alpha of all cases; and a real gain. For ea
 and stay open is printed, beside what the comparison of two numbers says that other tools make: "the new one is at least
 as good".
 
+Then how often a real difference is found: for each metric and policy the number of rows is calculated with which four
+of five holdouts should tell, from one large sample, and so many rows are drawn again and again.
+
 Metrics: accuracy, roc_auc, f1, root_mean_squared_error. Then groups: five of them, one of which loses.
 """
 
@@ -17,6 +20,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +31,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from holdfast.evidence import Metrics
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.case import Case, Measured
+from holdfast.flow.gate.gain import gain_in
 from holdfast.flow.gate.groups import groups
 from holdfast.flow.gate.not_worse import not_worse
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.runtime.pipeline import Answer
+from holdfast.statistics.estimate import rows_needed
 from holdfast.statistics.ranking import auc
 from tests.flow.gate.cases import CUT_OFF, NUMBERS, RIGHT, case, manifest
 
@@ -152,14 +158,20 @@ def measured(name: str, targets: list[Any], answer: Answer) -> Metrics:
     return Metrics(name, {name: value}, {name: DIRECTIONS[name]}, len(truth), 0.5)
 
 
+@cache
 def true_gain(metric: Metric, asked: float) -> float:
-    """What the difference is in the population, from a very large sample of it."""
-    found = judged(metric, metric.draw(np.random.default_rng(SEED), 400_000, asked))
-    assert found.measured is not None
-    assert found.against is not None
-    assert found.measured.metrics is not None
-    assert found.against.metrics is not None
-    mine, theirs = found.measured.metrics.values[metric.name], found.against.metrics.values[metric.name]
+    """What the difference is in the population, from very large samples of it."""
+    chance = np.random.default_rng(SEED)
+    return float(np.mean([_gain_of(metric, metric.draw(chance, 400_000, asked)) for _ in range(_LARGE_SAMPLES)]))
+
+
+_LARGE_SAMPLES = 10
+"""So many of 400,000 rows: what is left of chance is a twentieth of the smallest difference that is looked for."""
+
+
+def _gain_of(metric: Metric, drawn: tuple[list[Any], Answer, Answer]) -> float:
+    targets, new, old = drawn
+    mine, theirs = (measured(metric.name, targets, one).values[metric.name] for one in (new, old))
     return mine - theirs if metric.name != "root_mean_squared_error" else (theirs - mine) / theirs
 
 
@@ -176,6 +188,28 @@ def rates(metric: Metric, gain: float, rows: int, trials: int, **policy: Any) ->
         **{name: outcomes[name] / trials for name in ("pass", "inconclusive", "fail")},
         "point_estimate_passes": at_least / trials,
     }
+
+
+def rows_that_tell(metric: Metric, gain: float, bound: float) -> int:
+    """What the power calculation asks for: rows with which four of five holdouts should rule a loss of `-bound` out."""
+    drawn = judged(metric, metric.draw(np.random.default_rng(SEED + 1), _PILOT_ROWS, gain))
+    found = gain_in(drawn, metric.name, 1 - 2 * ALPHA)
+    width = (found.estimate.value - found.estimate.low) / found.scale * np.sqrt(_PILOT_ROWS)
+    truth = true_gain(metric, gain)
+    needed = rows_needed(replace(found.estimate, value=truth, low=truth - width, rows=1), bound)
+    assert needed is not None
+    return needed
+
+
+_PILOT_ROWS = 20_000
+"""The sample that says how much a row tells, by the width of its interval."""
+
+
+def powers() -> Iterator[tuple[str, str, float, float, dict[str, Any]]]:
+    """Truth, policy, true gain, the bound that has to be shown, and the policy's keys."""
+    yield "no difference", "strict", 0.0, -0.03, {"policy": "strict", "margin": 0.03}
+    yield "a gain of 0.03", "strict", 0.03, -0.01, {"policy": "strict", "margin": 0.01}
+    yield "a gain of 0.03", "default", 0.03, -0.05, {"harm_margin": 0.05}
 
 
 def group_rates(rows: int, trials: int, loss: float, **policy: Any) -> dict[str, float]:
@@ -228,6 +262,14 @@ def main() -> None:
                 f"{found['fail']:6.3f}   {found['point_estimate_passes']:18.3f}",
                 flush=True,
             )
+    print(f"\n{'metric':24} {'policy':8} {'truth':40} {'rows for 0.8':>12} {'pass':>6}")
+    for metric in METRICS:
+        for name, policy, gain, bound, keys in powers():
+            enough = rows_that_tell(metric, gain, bound)
+            power = rates(metric, gain, enough, trials, **keys)["pass"]
+            said.append({"metric": metric.name, "policy": policy, "truth": name, "rows": enough, "power": power})
+            print(f"{metric.name:24} {policy:8} {name:40} {enough:12,} {power:6.3f}", flush=True)
+    print()
     for policy in ("default", "strict"):
         for loss in (0.0, 0.05, 0.1):
             found = group_rates(rows * 5, max(1, trials // 5), loss, policy=policy)

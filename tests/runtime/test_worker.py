@@ -33,6 +33,7 @@ from holdfast.parts import EvalThreshold, Missing
 from holdfast.runtime import frames
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.environment import Interpreter
+from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import Predictor, spawn
 from holdfast.runtime.rows import Table, table_of
 from tests.runtime.conftest import CODE, HERE, ROWS, SCHEMA, Bundles, fitted
@@ -262,7 +263,7 @@ def test_a_bundle_that_hangs_is_ended_at_its_limit_and_never_answers_somebody_el
             time.sleep(rows[0]["age"])
             return [[row["age"], 0.0] for row in rows]
     """
-    with opened(bundles(code), call_seconds_max=1.0) as predictor:
+    with opened(bundles(code), limits=Limits(seconds_max=1.0)) as predictor:
         assert predictor.predict(Table.of_records([{"age": 0.0}])).predictions
         before = time.monotonic()
         with pytest.raises(Unavailable, match="did not answer within 1 s") as error:
@@ -278,7 +279,7 @@ def test_a_bundle_that_hangs_is_ended_at_its_limit_and_never_answers_somebody_el
 @pytest.mark.timeout(60)
 def test_a_bundle_that_hangs_while_it_opens_is_ended(bundles: Bundles) -> None:
     with pytest.raises(Unavailable, match="did not answer within 2 s"):
-        Predictor.start(bundles("import time\ntime.sleep(100)\n"), HERE, open_seconds_max=2.0)
+        Predictor.start(bundles("import time\ntime.sleep(100)\n"), HERE, limits=Limits(seconds_max=2.0))
 
 
 @pytest.mark.parametrize(

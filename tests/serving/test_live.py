@@ -45,8 +45,8 @@ async def opened(built: Built, number: int = 1, changed: Callable[[], None] = la
 
 
 def pid_of(live: Live) -> int:
-    assert live._process is not None
-    return live._process.pid
+    assert live._spawned is not None
+    return live._spawned.process.pid
 
 
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -243,7 +243,7 @@ def test_opening_that_is_given_up_leaves_no_process(first: Built) -> None:
     async def work() -> None:
         live = Live(MODEL, pointer(1, first), Opened(first.files, here()), lambda: None)
         opening = asyncio.create_task(live.open())
-        await until(lambda: live._process is not None, "the process was started")
+        await until(lambda: live._spawned is not None, "the process was started")
         pid = pid_of(live)
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)

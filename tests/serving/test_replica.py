@@ -34,8 +34,8 @@ def v2_body(*, sleep: float = 0.0) -> bytes:
 
 
 def pid_of(live: Live) -> int:
-    assert live._process is not None
-    return live._process.pid
+    assert live._spawned is not None
+    return live._spawned.process.pid
 
 
 def alive(pid: int) -> bool:

@@ -2,7 +2,7 @@
 
 import warnings
 from itertools import pairwise
-from math import inf, sqrt
+from math import ceil, inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
+from scipy.stats import norm
 from sklearn import metrics
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+from statsmodels.stats.power import normal_sample_size_one_tail
 
 from holdfast.statistics.estimate import Estimate, rows_needed
 from holdfast.statistics.proportions import chance_of, mcnemar, paired_difference
@@ -309,7 +311,9 @@ def test_the_bootstrap_covers_what_it_says() -> None:
 
 def test_how_many_rows_would_decide() -> None:
     found = Estimate(0.01, -0.02, 0.04, 0.95, "any", 100)
-    assert rows_needed(found, 0.0) == 900  # the bound is three widths off: nine times the rows
+    error = 0.03 / norm.ppf(0.975) * 10  # of one row
+    asked = normal_sample_size_one_tail(0.01, 0.8, 0.025, error)
+    assert rows_needed(found, 0.0) == ceil(asked)
     assert rows_needed(found, 0.01) is None
     assert rows_needed(Estimate(0.0, -inf, inf, 0.95, "any", 1), 0.5) is None
     assert rows_needed(found, -0.5) == 101  # decided already, and then one row more is enough

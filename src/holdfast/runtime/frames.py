@@ -11,6 +11,7 @@ One side never trusts the other's lengths: both are bounded before anything is r
 import json
 import socket
 import struct
+from collections.abc import Callable
 
 from holdfast.canonical import JsonObject
 from holdfast.errors import TooLarge, Unavailable
@@ -54,30 +55,47 @@ def unpack_prefix(prefix: bytes | bytearray) -> tuple[int, int]:
     return head, body
 
 
-def receive(connection: socket.socket) -> tuple[JsonObject, bytes]:
+def receive(connection: socket.socket, waiting: Callable[[], None] | None = None) -> tuple[JsonObject, bytes]:
     """The next frame from a blocking socket.
+
+    Args:
+        connection: the socket.
+        waiting: called whenever the socket's time-out passes, and after every piece that is not the last; what it
+            raises ends the waiting. Without it the first time-out does.
 
     Raises:
         Unavailable: the other side is gone, or did not answer within the socket's time-out.
+        TooLarge: a length passes its limit.
+        ValueError: the header is no JSON object.
     """
-    head, body = unpack_prefix(_exactly(connection, PREFIX.size))
-    header: JsonObject = json.loads(_exactly(connection, head))
-    return header, _exactly(connection, body)
+    head, body = unpack_prefix(_exactly(connection, PREFIX.size, waiting))
+    try:
+        header = json.loads(_exactly(connection, head, waiting))
+    except RecursionError as error:
+        raise ValueError("the header of a frame is nested past any use") from error
+    if not isinstance(header, dict):
+        raise ValueError("the header of a frame is no JSON object")  # noqa: TRY004 - a value of the other side's
+    return header, _exactly(connection, body, waiting)
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes:
+def _exactly(connection: socket.socket, size: int, waiting: Callable[[], None] | None) -> bytes:
     held = bytearray(size)
     view, got = memoryview(held), 0
     while got < size:
         try:
             count = connection.recv_into(view[got:])
         except TimeoutError as error:
-            raise Unavailable(
-                "the bundle's process did not answer in time", hint="Try again; if it stays so, look at its log."
-            ) from error
+            if waiting is None:
+                raise Unavailable(
+                    "the bundle's process did not answer in time", hint="Try again; if it stays so, look at its log."
+                ) from error
+            waiting()
+            continue
         except ConnectionError:
             count = 0
         if count == 0:
             raise Unavailable("the bundle's process has ended", hint="Its standard error says why.")
         got += count
+        if waiting is not None and got < size:
+            waiting()
     return bytes(held)

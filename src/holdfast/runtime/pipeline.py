@@ -4,7 +4,6 @@ Everything comes from the bundle: no threshold, no preprocessing and no schema f
 """
 
 import importlib
-import io
 import math
 import traceback
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from holdfast.parts.preprocessing_code import FUNCTION, IDENTITY
 from holdfast.runtime.bundle_code import install_modules
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.loaders import Scorer, loader_named
-from holdfast.runtime.loaders.sklearn import joblib_here
+from holdfast.runtime.loaders.sklearn import unpickled
 from holdfast.runtime.rows import Table
 from holdfast.runtime.schema import conform, to_container
 
@@ -52,7 +51,11 @@ class Answer:
 
 
 class Pipeline:
-    """One opened bundle. Open it in a worker: it imports the bundle's modules and unpickles its weights."""
+    """One opened bundle. Open it in a worker: it imports the bundle's modules and unpickles its weights.
+
+    Attributes:
+        foreign: which library wrote what the bundle holds and which opened it, where they differ.
+    """
 
     def __init__(self, files: BundleFiles) -> None:
         """Open the bundle.
@@ -76,8 +79,9 @@ class Pipeline:
         self._schema: FeatureSchema = schema
         self._threshold: EvalThreshold = threshold
         install_modules(files)
-        self._prepare = _guarded("opening the preprocessing code", lambda: _preprocessing(files, code))
+        self._prepare, foreign = _guarded("opening the preprocessing code", lambda: _preprocessing(files, code))
         self._scorer = _guarded("opening the weights", lambda: _weights(files, weights))
+        self.foreign = self._scorer.foreign or foreign
 
     def predict(self, table: Table) -> Answer:
         """The bundle's answer to raw rows.
@@ -91,7 +95,8 @@ class Pipeline:
             return Answer([], [], self._scorer.classes)
         held = _guarded(f"making {self._schema.container} rows", lambda: to_container(self._schema, rows))
         features = _guarded("the preprocessing code", lambda: self._prepare(held))
-        scores = _guarded("the model", lambda: list(self._scorer.score(features)))
+        model = f"the model, {self.foreign}," if self.foreign else "the model"
+        scores = _guarded(model, lambda: list(self._scorer.score(features)))
         if len(scores) != rows.count:
             raise BundleFailed(
                 f"the bundle answered {len(scores)} scores for {rows.count} rows",
@@ -136,21 +141,21 @@ def _guarded(what: str, call: Callable[[], T]) -> T:
         ) from error
 
 
-def _preprocessing(files: BundleFiles, part: PreprocessingCode) -> Callable[[Any], Any]:
+def _preprocessing(files: BundleFiles, part: PreprocessingCode) -> tuple[Callable[[Any], Any], str | None]:
     if part.kind == IDENTITY:
-        return lambda rows: rows
+        return lambda rows: rows, None
     if part.kind == FUNCTION and part.entry_point is not None:
         module, _, name = part.entry_point.partition(":")
         found: Any = importlib.import_module(module)
         for step in name.split("."):
             found = getattr(found, step)
-        return cast("Callable[[Any], Any]", found)
+        return cast("Callable[[Any], Any]", found), None
     if part.state is None:
         raise BundleFailed(
             f"preprocessing code of kind {part.kind!r} cannot be opened", hint="Upgrade Holdfast, or register it again."
         )
-    transformer = joblib_here().load(io.BytesIO(files.read(part.state)))
-    return cast("Callable[[Any], Any]", transformer.transform)
+    transformer, foreign = unpickled(files.read(part.state))
+    return cast("Callable[[Any], Any]", transformer.transform), foreign
 
 
 def _weights(files: BundleFiles, part: Weights) -> Scorer:

@@ -6,55 +6,96 @@ with Predictor.start(files, interpreter=interpreter_for(files, cache)) as predic
 
 import json
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from holdfast.canonical import JsonObject, Reader, decode
-from holdfast.errors import BundleFailed, TooLarge, Unavailable, from_json
+from holdfast.errors import BundleFailed, HoldfastError, TooLarge, Unavailable, from_json
+from holdfast.runtime.at_the_limit import how_it_ended
 from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.confine import Walls
 from holdfast.runtime.environment import Interpreter
 from holdfast.runtime.frames import pack, receive
+from holdfast.runtime.limits import Limits
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table
+from holdfast.runtime.session import Printed, end_session, processes_in
 from holdfast.runtime.shapes import TABLE
 from holdfast.runtime.smoke import answer_of
+from holdfast.store.disk import refusing
 
-__all__ = ["CALL_SECONDS_MAX", "OPEN_SECONDS_MAX", "Hello", "Predictor", "Spawned", "spawn"]
+__all__ = ["SERVED", "Hello", "Predictor", "Spawned", "spawn"]
 
-OPEN_SECONDS_MAX = 300.0
-"""Tens of gigabytes of weights from a slow disk; a worker that needs longer than this is taken to hang."""
-
-CALL_SECONDS_MAX = 300.0
-"""A million rows through a slow model; single requests have limits of their own where they are served."""
+_LOOK_SECONDS = 0.25
+"""How often a worker that is waited for is looked at: a fork bomb has some hundred processes then, not a million."""
 
 _END_SECONDS_MAX = 5.0
 """A worker that has lost its socket has nothing left to do; past this it is killed."""
 
+_MESSAGE_CHARACTERS_MAX = 2000
+"""What is believed of a worker's account of an error: its code may have written it."""
+
+SERVED = Limits()
+"""The limits of a version that somebody relies on already."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spawned:
-    """A worker process that has been started, and the parent's end of its socket. It has not said hello yet."""
+    """A worker process that has been started, and the parent's end of its socket. It has not said hello yet.
+
+    Attributes:
+        process: the process; it leads a session of its own.
+        connection: the parent's end.
+        scratch: the one folder that it may write to; `end` removes it.
+    """
 
     process: subprocess.Popen[bytes]
     connection: socket.socket
+    scratch: Path
+
+    def end(self, seconds: float) -> int | None:
+        """Wait for the process, which has lost its socket, end all that is left of it, and tidy up; its exit code."""
+        try:
+            return end_session(self.process, seconds)
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-def spawn(files: BundleFiles, interpreter: Interpreter, stamp: JsonObject) -> Spawned:
+def spawn(
+    files: BundleFiles,
+    interpreter: Interpreter,
+    stamp: JsonObject,
+    limits: Limits = SERVED,
+    *,
+    printed: Printed | None = None,
+) -> Spawned:
     """Start a worker for the bundle, in the interpreter that satisfies its lock.
 
     Args:
         files: the bundle's directory.
         interpreter: what `runtime.environment` chose.
         stamp: what the worker writes into every answer: `model`, `version`, `digest`.
+        limits: what it may use.
+        printed: where its standard error goes; None: to ours.
+
+    Raises:
+        OSError: the process could not be started.
+        NoSpace, PermissionRefused: there is no temporary folder to give it.
     """
+    with refusing(Path(tempfile.gettempdir())):
+        scratch = Path(tempfile.mkdtemp(prefix="holdfast-worker-"))
     ours, theirs = socket.socketpair()
     with theirs:
         arguments = [str(theirs.fileno()), str(files.root), str(files.digest), json.dumps(stamp)]
-        environment = {**os.environ, **interpreter.variables}
+        arguments += [json.dumps(limits.to_json()), str(scratch)]
+        environment = {**os.environ, **interpreter.variables, "TMPDIR": str(scratch)}
         environment.pop("HOLDFAST_CAPTURE", None)
         environment["PYTHONPATH"] = _search_path(environment.get("PYTHONPATH", ""))
         try:
@@ -62,12 +103,15 @@ def spawn(files: BundleFiles, interpreter: Interpreter, stamp: JsonObject) -> Sp
                 [str(interpreter.executable), "-P", "-m", "holdfast.runtime.worker", *arguments],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stderr=None if printed is None else printed.write,
                 env=environment,
+                start_new_session=True,
             )
         except OSError:
             ours.close()
+            shutil.rmtree(scratch, ignore_errors=True)
             raise
-    return Spawned(process, ours)
+    return Spawned(process, ours, scratch)
 
 
 def _search_path(given: str) -> str:
@@ -88,11 +132,15 @@ class Hello:
         pid: its process.
         open_seconds: how long verifying, importing and loading took.
         memory_bytes: the most memory that it had needed by then.
+        walls: which of its limits the system holds.
+        foreign: which library wrote the weights and which opened them, where they differ.
     """
 
     pid: int
     open_seconds: float
     memory_bytes: int
+    walls: Walls
+    foreign: str | None
 
     @classmethod
     def of(cls, header: JsonObject) -> "Hello":
@@ -102,7 +150,13 @@ class Hello:
             UnsupportedFormat: it is none.
         """
         reader = Reader(header, "hello")
-        return cls(reader.integer("pid"), reader.number("open_seconds"), reader.integer("memory_bytes"))
+        return cls(
+            reader.integer("pid"),
+            reader.number("open_seconds"),
+            reader.integer("memory_bytes"),
+            Walls.from_json(reader.reader("walls")),
+            reader.maybe_text("foreign"),
+        )
 
 
 class Predictor:
@@ -110,26 +164,24 @@ class Predictor:
 
     Attributes:
         hello: what the worker said when the bundle was open.
+        limits: what it may use.
     """
 
     hello: Hello
 
-    def __init__(self, spawned: Spawned, *, call_seconds_max: float = CALL_SECONDS_MAX) -> None:
+    def __init__(self, spawned: Spawned, limits: Limits, printed: Printed) -> None:
+        self.limits = limits
+        self._spawned = spawned
         self._process = spawned.process
         self._connection = spawned.connection
-        self._call_seconds_max = call_seconds_max
+        self._printed = printed
+        self._looked_at = time.monotonic()
         # Between a question and its answer nobody else may ask: an answer that nobody read would be taken for the next.
         self._owes_answer = False
 
     @classmethod
     def start(
-        cls,
-        files: BundleFiles,
-        interpreter: Interpreter,
-        *,
-        version: int | None = None,
-        open_seconds_max: float = OPEN_SECONDS_MAX,
-        call_seconds_max: float = CALL_SECONDS_MAX,
+        cls, files: BundleFiles, interpreter: Interpreter, *, version: int | None = None, limits: Limits = SERVED
     ) -> "Predictor":
         """Start a worker and wait until the bundle is open.
 
@@ -137,25 +189,32 @@ class Predictor:
             files: the bundle's directory.
             interpreter: what `runtime.environment` chose.
             version: the version's number, when it has one.
-            open_seconds_max: how long opening may take.
-            call_seconds_max: how long each answer may take.
+            limits: what the worker may use.
 
         Raises:
-            BundleFailed: the bundle's code or weights raised, the process ended, or it could not be started.
+            BundleFailed: the bundle's code or weights raised, the process ended or passed a limit, or it could not be
+                started.
             IntegrityError: a file of the bundle is damaged.
             Unavailable: the bundle was not open in time.
+            NoSpace, PermissionRefused: there is no temporary folder to give it.
         """
         stamp = {"model": str(files.manifest.model), "version": version, "digest": str(files.digest)}
+        printed = Printed()
         try:
-            spawned = spawn(files, interpreter, stamp)
+            spawned = spawn(files, interpreter, stamp, limits, printed=printed)
+        except HoldfastError:
+            printed.drop()
+            raise
         except OSError as error:
+            printed.drop()
             raise BundleFailed(
                 f"no process for the bundle could be started: {error}",
                 hint="Look at the interpreter it needs, and at the limits of this machine.",
             ) from error
-        predictor = cls(spawned, call_seconds_max=call_seconds_max)
+        printed.start()
+        predictor = cls(spawned, limits, printed)
         try:
-            header, _ = predictor._receive(open_seconds_max)
+            header, _ = predictor._receive()
             predictor.hello = Hello.of(header)
         except BaseException:
             predictor.close()
@@ -167,12 +226,17 @@ class Predictor:
 
         Raises:
             InvalidInput: the rows do not fit the schema.
-            BundleFailed: the bundle's own code raised, or its process has ended.
+            BundleFailed: the bundle's own code raised, its process has ended or passed a limit, or it answered another
+                number of rows.
             TooLarge: the rows or the answer pass the limit of one call.
             Unavailable: no answer in time; the process has been ended.
         """
         body = json.dumps(table.to_json(), separators=(",", ":")).encode()
-        return answer_of(self._ask({"op": "predict", "shape": TABLE}, body))
+        answer = answer_of(self._ask({"op": "predict", "shape": TABLE}, body))
+        # The worker has counted them too; but its code may write to its socket as well as we do.
+        if not len(answer.predictions) == len(answer.scores) == table.count:
+            raise _nonsense(f"{len(answer.predictions)} predictions for {table.count} rows")
+        return answer
 
     def holdout(self) -> Answer:
         """The bundle's answer to its own frozen holdout; raises as `predict`."""
@@ -184,12 +248,8 @@ class Predictor:
         return Reader(decode(body, what="the worker's memory", exact=True), "memory").integer("memory_bytes")
 
     def close(self) -> None:
-        """End the worker; safe to call twice."""
-        self._connection.close()
-        try:
-            self._process.wait(_END_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            self._kill()
+        """End the worker and all that it started; safe to call twice."""
+        self._end(_END_SECONDS_MAX)
 
     def __enter__(self) -> Self:
         return self
@@ -199,10 +259,11 @@ class Predictor:
     ) -> None:
         self.close()
 
-    def _kill(self) -> None:
+    def _end(self, seconds: float) -> int | None:
         self._connection.close()
-        self._process.kill()
-        self._process.wait()
+        code = self._spawned.end(seconds)
+        self._printed.stop()
+        return code
 
     def _ask(self, header: JsonObject, body: bytes) -> bytes:
         frame = pack(header, body)
@@ -212,48 +273,80 @@ class Predictor:
                 hint="Open the version again.",
             )
         self._owes_answer = True
-        self._connection.settimeout(self._call_seconds_max)
+        self._connection.settimeout(self.limits.seconds_max)
         try:
             self._connection.sendall(frame)
         except TimeoutError as error:
-            raise self._late(self._call_seconds_max) from error
+            raise self._late() from error
         except OSError as error:
             raise self._ended() from error
-        return self._receive(self._call_seconds_max)[1]
+        return self._receive()[1]
 
-    def _receive(self, seconds_max: float) -> tuple[JsonObject, bytes]:
-        self._connection.settimeout(seconds_max)
+    def _receive(self) -> tuple[JsonObject, bytes]:
+        deadline = time.monotonic() + self.limits.seconds_max
+        self._connection.settimeout(min(_LOOK_SECONDS, self.limits.seconds_max))
         try:
-            header, body = receive(self._connection)
+            header, body = receive(self._connection, lambda: self._wait(deadline))
         except Unavailable as error:
-            raise self._late(seconds_max) if isinstance(error.__cause__, TimeoutError) else self._ended() from error
+            # What `_wait` raised has ended the worker already; otherwise the other end is closed.
+            raise error if self._connection.fileno() < 0 else self._ended() from error
         except (TooLarge, ValueError) as error:
             # What cannot be read to its end leaves the stream in the middle of something.
-            self._kill()
-            raise BundleFailed(
-                f"the process of the bundle sent what no answer is: {error}", hint="Look at what its code writes to."
-            ) from error
+            self._end(0)
+            raise _nonsense(f"what no answer is: {error}") from error
         self._owes_answer = False
-        if not header.get("ok"):
-            raise from_json(header.get("error", {}))
+        if header.get("ok") is not True:
+            raise _told(header)
         return header, body
 
-    def _late(self, seconds_max: float) -> Unavailable:
-        self._kill()
+    def _wait(self, deadline: float) -> None:
+        """Between two looks at the socket: whether the worker still has time, and has not become a crowd."""
+        now = time.monotonic()
+        if now >= deadline:
+            raise self._late()
+        if self.limits.processes_max is None or now < self._looked_at + _LOOK_SECONDS:
+            return
+        found = processes_in(self._process.pid)
+        self._looked_at = time.monotonic()
+        if found is not None and found > self.limits.processes_max:
+            self._end(0)
+            raise BundleFailed(
+                f"the bundle had {found} processes at once, and {self.limits.processes_max} are allowed; "
+                "all of them have been ended",
+                hint="Let its code start fewer; set n_jobs=1 where it answers.",
+                limit="processes",
+            )
+
+    def _late(self) -> Unavailable:
+        self._end(0)
+        seconds = self.limits.seconds_max
         return Unavailable(
-            f"the bundle did not answer within {seconds_max:g} s; its process has been ended",
-            hint="Send fewer rows, or look at what its code waits for.",
-            seconds_max=seconds_max,
+            f"the bundle did not answer within {seconds:g} s; its process has been ended",
+            hint="Send fewer rows, or look at what its code waits for; a stage gives more time with "
+            "worker_seconds_max in holdfast.toml.",
+            seconds_max=seconds,
+            limit="seconds",
         )
 
     def _ended(self) -> BundleFailed:
+        self._connection.close()
         try:
             code: int | None = self._process.wait(_END_SECONDS_MAX)
         except subprocess.TimeoutExpired:
             code = None
-        how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-        return BundleFailed(
-            f"the process that ran the bundle ended {how if code is not None else 'the conversation'}",
-            hint="Its standard error says why; a signal 9 is usually a lack of memory.",
-            exit_code=code,
-        )
+        return how_it_ended(code, self.limits)
+
+
+def _nonsense(what: str) -> BundleFailed:
+    return BundleFailed(f"the process of the bundle sent {what}", hint="Look at what its code writes to.")
+
+
+def _told(header: JsonObject) -> HoldfastError:
+    """The error that a worker described, as far as it is one."""
+    value = header.get("error")
+    if not isinstance(value, dict):
+        return _nonsense("an error that says nothing")
+    error = from_json(value)
+    if len(error.message) <= _MESSAGE_CHARACTERS_MAX:
+        return error
+    return from_json({**value, "message": error.message[:_MESSAGE_CHARACTERS_MAX] + " …"})

@@ -1,9 +1,10 @@
 """The process that runs one bundle and answers frames on one socket.
 
-    python -P -m holdfast.runtime.worker FD BUNDLE DIGEST STAMP
+    python -P -m holdfast.runtime.worker FD BUNDLE DIGEST STAMP LIMITS SCRATCH
 
-It opens the bundle (every byte verified on the way in), says hello or why it could not, and then answers one frame at a
-time, in order, until its parent closes the socket. What the bundle's code prints goes to standard error.
+It puts its limits around itself, opens the bundle (every byte verified on the way in), says hello or why it could not,
+and then answers one frame at a time, in order, until its parent closes the socket. What the bundle's code prints goes
+to standard error.
 """
 
 import json
@@ -14,14 +15,18 @@ import sys
 import time
 import traceback
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.canonical import JsonObject
+from holdfast.canonical import JsonObject, Reader
 from holdfast.digest import Digest
 from holdfast.errors import BundleFailed, HoldfastError, Unavailable, UsageError
 from holdfast.evidence import Holdout
+from holdfast.runtime.at_the_limit import said_with_limit
 from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.confine import Walls, confine
 from holdfast.runtime.frames import pack, receive
+from holdfast.runtime.limits import Limits
 from holdfast.runtime.memory import peak_memory_bytes
 from holdfast.runtime.pipeline import Pipeline
 from holdfast.runtime.rows import read_table
@@ -32,50 +37,73 @@ __all__ = ["main"]
 
 def main(arguments: list[str]) -> None:
     """Run the worker until the parent closes its end."""
-    handle, root, digest, stamp = arguments
+    handle, root, digest, stamp, allowed, scratch = arguments
     connection = socket.socket(fileno=int(handle))
     # The parent decides when a worker ends; a Ctrl-C at the terminal reaches the whole group and must not race it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(2, 1)
+    limits = Limits.from_json(Reader(json.loads(allowed), "limits"))
+    walls = confine(limits, Path(scratch))
     started = time.perf_counter()
     try:
         files = BundleFiles.open(Path(root), expected=Digest.parse(digest))
         pipeline = Pipeline(files)
     except HoldfastError as error:
         traceback.print_exc()
-        connection.sendall(pack({"ok": False, "error": error.to_json()}))
+        connection.sendall(_refusal(error, limits, walls))
         return
-    seconds = time.perf_counter() - started
+    hello = {
+        "digest": digest,
+        "pid": os.getpid(),
+        "open_seconds": time.perf_counter() - started,
+        "memory_bytes": peak_memory_bytes(),
+        "foreign": pipeline.foreign,
+        "walls": walls.to_json(),
+    }
     # A parent that has closed its end, at any moment, no longer wants this process.
     with suppress(ConnectionError):
-        hello = {"digest": digest, "pid": os.getpid(), "open_seconds": seconds, "memory_bytes": peak_memory_bytes()}
         connection.sendall(pack({"ok": True, **hello}))
-        _serve(connection, files, pipeline, json.loads(stamp))
+        _Answering(files, pipeline, json.loads(stamp), limits, walls).serve(connection)
 
 
-def _serve(connection: socket.socket, files: BundleFiles, pipeline: Pipeline, stamp: JsonObject) -> None:
-    while True:
+@dataclass(frozen=True, slots=True)
+class _Answering:
+    """One open bundle, and what its process was told."""
+
+    files: BundleFiles
+    pipeline: Pipeline
+    stamp: JsonObject
+    limits: Limits
+    walls: Walls
+
+    def serve(self, connection: socket.socket) -> None:
+        while True:
+            try:
+                header, body = receive(connection)
+            except Unavailable:
+                return
+            connection.sendall(self._frame(header, body))
+
+    def _frame(self, header: JsonObject, body: bytes) -> bytes:
         try:
-            header, body = receive(connection)
-        except Unavailable:
-            return
-        connection.sendall(_frame(header, body, files, pipeline, stamp))
-
-
-def _frame(header: JsonObject, body: bytes, files: BundleFiles, pipeline: Pipeline, stamp: JsonObject) -> bytes:
-    try:
-        return pack({"ok": True}, _answer(header, body, files, pipeline, stamp))
-    except HoldfastError as error:
-        if isinstance(error, BundleFailed):
+            return pack({"ok": True}, _answer(header, body, self.files, self.pipeline, self.stamp))
+        except HoldfastError as error:
+            if isinstance(error, BundleFailed):
+                traceback.print_exc()
+            return _refusal(error, self.limits, self.walls)
+        except Exception as error:  # noqa: BLE001 - the process's edge: one request must not end the one that answers all
             traceback.print_exc()
-        return pack({"ok": False, "error": error.to_json()})
-    except Exception as error:  # noqa: BLE001 - the process's edge: one request must not end the one that answers all
-        traceback.print_exc()
-        failed = BundleFailed(
-            f"the request could not be answered: {type(error).__name__}",
-            hint="Send fewer rows and flat values; the log of the process has the details.",
-        )
-        return pack({"ok": False, "error": failed.to_json()})
+            failed = BundleFailed(
+                f"the request could not be answered: {type(error).__name__}",
+                hint="Send fewer rows and flat values; the log of the process has the details.",
+            )
+            failed.__cause__ = error
+            return _refusal(failed, self.limits, self.walls)
+
+
+def _refusal(error: HoldfastError, limits: Limits, walls: Walls) -> bytes:
+    told = said_with_limit(error, limits, walls) if isinstance(error, BundleFailed) else error
+    return pack({"ok": False, "error": told.to_json()})
 
 
 def _answer(header: JsonObject, body: bytes, files: BundleFiles, pipeline: Pipeline, stamp: JsonObject) -> bytes:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -10,7 +9,8 @@ from holdfast.canonical import JsonObject, encode
 from holdfast.errors import BundleFailed, HoldfastError, Unavailable
 from holdfast.evidence import FeatureSchema, Holdout
 from holdfast.names import ModelName, VersionNumber
-from holdfast.runtime.predictor import OPEN_SECONDS_MAX, Spawned, spawn
+from holdfast.runtime.limits import SECONDS_MAX
+from holdfast.runtime.predictor import Spawned, spawn
 from holdfast.runtime.shapes import INVOCATIONS, V2, outputs
 from holdfast.runtime.smoke import Differences, answer_of, compare, read_outputs
 from holdfast.serving.opening import Opened
@@ -65,7 +65,7 @@ class Live:
         self._stamp = {"model": str(model), "version": version.number, "digest": str(version.digest)}
         self._changed = changed
         self._pipe: Pipe | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._spawned: Spawned | None = None
         self._reviving: asyncio.Task[None] | None = None
         self._closing = False
         self._pause = 0.0
@@ -92,7 +92,7 @@ class Live:
         Raises:
             BundleFailed: the bundle's code or weights raised, or the process could not be started or ended.
             IntegrityError: a file of the bundle is damaged.
-            Unavailable: it took longer than `OPEN_SECONDS_MAX`.
+            Unavailable: it took longer than `SECONDS_MAX`.
         """
         await self._start()
 
@@ -130,10 +130,10 @@ class Live:
         """Wait for a version that is being restarted.
 
         Raises:
-            Unavailable: it did not come back within `OPEN_SECONDS_MAX`.
+            Unavailable: it did not come back within `SECONDS_MAX`.
         """
         with suppress(TimeoutError):
-            async with asyncio.timeout(OPEN_SECONDS_MAX):
+            async with asyncio.timeout(SECONDS_MAX):
                 await self._up.wait()
         if not self.up:
             raise self._down()
@@ -157,12 +157,12 @@ class Live:
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
         spawned = await self._spawn()
-        self._process = spawned.process
+        self._spawned = spawned
         spawned.connection.setblocking(False)
         pipe = Pipe(self._lost)
         try:
             await loop.create_unix_connection(lambda: pipe, sock=spawned.connection)
-            await pipe.expect(OPEN_SECONDS_MAX)
+            await pipe.expect(SECONDS_MAX)
         except BaseException:
             pipe.give_up(_stopped())
             spawned.connection.close()
@@ -184,7 +184,7 @@ class Live:
             with suppress(OSError):
                 spawned = await starting
                 spawned.connection.close()
-                await asyncio.to_thread(spawned.process.wait)
+                await asyncio.to_thread(spawned.end, _END_SECONDS_MAX)
             raise
         except OSError as error:
             raise BundleFailed(
@@ -225,14 +225,8 @@ class Live:
 
     async def _reap(self) -> int | None:
         """Wait for the process to end, after its socket has been closed; the exit code."""
-        process, self._process = self._process, None
-        if process is None:
-            return None
-        try:
-            return await asyncio.to_thread(process.wait, _END_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return await asyncio.to_thread(process.wait)
+        spawned, self._spawned = self._spawned, None
+        return None if spawned is None else await asyncio.to_thread(spawned.end, _END_SECONDS_MAX)
 
 
 def _stopped() -> Unavailable:

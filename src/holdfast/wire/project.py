@@ -4,8 +4,8 @@ import getpass
 import os
 import subprocess
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from holdfast.registry.interface import Registry
     from holdfast.registry.provable import ProvableRegistry
     from holdfast.runtime.bundle_files import BundleFiles
-    from holdfast.runtime.predictor import Predictor
+    from holdfast.runtime.limits import Limits
     from holdfast.tracking.interface import Tracking
     from holdfast.upkeep.audit.logbook import Logbook
     from holdfast.upkeep.keep_rules import KeepRules
@@ -220,12 +220,20 @@ class Project(AbstractContextManager["Project"]):
         """Where bundles are taken to be judged."""
         from holdfast.flow.gate import Workbench
 
-        return Workbench(self.store, self.settings.cache, self.opener)
+        return Workbench(self.store, self.settings.cache, self.opener, self.limited)
 
     @property
     def opener(self) -> "Opener":
         """Starts a worker for a bundle, in the environment that the bundle names."""
-        return self._open
+        from holdfast.wire.workers import opener
+
+        return opener(self.settings.cache)
+
+    def limited(self, limits: "Limits") -> "Opener":
+        """The same, with workers that may use what `limits` say."""
+        from holdfast.wire.workers import opener
+
+        return opener(self.settings.cache, limits)
 
     def checkout(self, version: Reference, folder: Path) -> "BundleFiles":
         """Write the bundle of a version into `folder`.
@@ -252,14 +260,6 @@ class Project(AbstractContextManager["Project"]):
         from holdfast.runtime.at_hand import require_data_at_hand
 
         require_data_at_hand(tree, self.registry, self.store)
-
-    @contextmanager
-    def _open(self, files: "BundleFiles") -> "Iterator[Predictor]":
-        from holdfast.runtime.environment import interpreter_for
-        from holdfast.runtime.predictor import Predictor
-
-        with Predictor.start(files, interpreter_for(files, self.settings.cache)) as predictor:
-            yield predictor
 
 
 def create_project(folder: Path, log_name: str | None = None) -> Settings:

@@ -10,6 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -265,3 +266,16 @@ def test_loaders_are_chosen_by_what_they_recognise() -> None:
     assert loader_named("sklearn").name == "sklearn"
     with pytest.raises(CannotPackage, match="no loader 'none'"):
         loader_named("none")
+
+
+def test_weights_of_another_scikit_learn_say_so_when_they_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y)
+    now = sklearn.__version__
+    same, before = io.BytesIO(), io.BytesIO()
+    joblib.dump(model, same)
+    monkeypatch.setattr("sklearn.base.__version__", "0.9")
+    joblib.dump(model, before)
+    monkeypatch.undo()
+    loader = loader_named("sklearn")
+    assert loader.load({"model": same.getvalue()}, "joblib").foreign is None
+    assert loader.load({"model": before.getvalue()}, "joblib").foreign == f"saved by scikit-learn 0.9, opened by {now}"

@@ -204,6 +204,8 @@ def test_a_users_file_is_data(path: str) -> None:
         "/usr/lib/os-release",
         "/srv/ana/fonts/DejaVu.ttf",
         "/srv/ana/.aws/config",
+        "/srv/ana/.local/state/tool/memory",
+        "/srv/state/holdfast/logs/0b17",
         "/srv/ana/.netrc",
         "/srv/ana/churn/.env",
         "/srv/ana/churn/key.pem",

@@ -71,6 +71,27 @@ def test_a_gate_moves_nothing_and_writes_nothing_but_its_verdict(churn: Project,
     moves_and_events_agree(churn)
 
 
+def test_the_verdict_says_what_the_process_was_allowed_and_what_held_it(churn: Project, workers: Workers) -> None:
+    bench = replace(churn.workbench, opener=workers)
+    policy = Policy.parse("[gate.production]\nworker_seconds_max = 77.0\nworker_network = true", where="x")
+    worker = churn.registry.verdict(gate(ask(1, policy=policy), bench, churn.registry).digest).body["inputs"]["worker"]
+    assert (worker["limits"]["seconds_max"], worker["limits"]["network"]) == (77, True)
+    assert worker["limits"]["untrusted"]
+    assert {"file_size", "core_files", "processor_time"} <= {*worker["enforced"]}
+    strict = churn.registry.verdict(gate(ask(1), bench, churn.registry).digest).body["inputs"]["worker"]
+    assert "network" in {*strict["enforced"], *strict["not_enforced"]}
+
+
+def test_a_version_that_needs_more_memory_than_the_stage_gives_is_a_finding(churn: Project) -> None:
+    policy = Policy.parse("[gate.production]\nworker_memory_bytes_max = 67108864", where="x")
+    verdict = gate(ask(1, policy=policy), churn.workbench, churn.registry)
+    opens = next(finding for finding in verdict.findings if finding.rule == "opens")
+    if verdict.outcome is Outcome.PASS:
+        pytest.skip("this system does not count the private memory of a process")
+    assert opens.outcome is Outcome.FAIL
+    assert opens.hint
+
+
 def test_its_answer_has_the_keys_that_commands_print(churn: Project, bench: Workbench) -> None:
     value = gate(ask(1), bench, churn.registry).to_json()
     assert {"model", "version", "stage", "outcome", "findings", "verdict"} <= set(value)
@@ -162,6 +183,9 @@ class Stubborn:
         if table.count == 1:
             raise Unavailable("one row alone is not answered", hint="Send more.")
         return self._predictor.predict(table)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._predictor, name)
 
 
 @pytest.mark.parametrize("stubborn", [1, 2])

@@ -165,6 +165,10 @@ WRONG = [
     "approvals_min = 0",
     "approvals_min = 1.0",
     "second_person = 1",
+    "worker_memory_bytes_max = 1000",
+    "worker_memory_bytes_max = 1e9",
+    "worker_seconds_max = 0",
+    'worker_network = "no"',
     'second_person = "yes"',
 ]
 

@@ -170,6 +170,14 @@ class TestOpens:
     def test_an_answer_passes(self) -> None:
         assert judge("opens", case()).outcome is PASS
 
+    def test_weights_that_another_version_of_their_library_wrote_are_not_trusted_to_answer_as_before(self) -> None:
+        found = case()
+        assert found.measured is not None
+        foreign = replace(found.measured, foreign="saved by scikit-learn 1.9.1, opened by 1.3.2")
+        finding = judge("opens", replace(found, measured=foreign))
+        assert finding.outcome is FAIL
+        assert "saved by scikit-learn 1.9.1, opened by 1.3.2" in finding.sentence
+
     def test_what_the_bundle_raised_fails_in_its_own_words(self) -> None:
         finding = judge("opens", without_answer(case(), TROUBLE))
         assert (finding.outcome, finding.sentence, finding.hint) == (FAIL, TROUBLE.message, TROUBLE.hint)

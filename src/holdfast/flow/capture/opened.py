@@ -46,6 +46,8 @@ _NEVER_SUFFIX = (*_CODE, *_FONTS, *_LOCKS, *_KEYS)
 _NEVER_FOLDER = (
     "/.git/",
     "/.holdfast/",
+    "/.local/state/",
+    "/holdfast/logs/",  # what was seen of each log, wherever XDG_STATE_HOME is
     "/holdfast-table-",  # where a table is written on its way into the store
     "/__pycache__/",
     "/site-packages/",

@@ -5,7 +5,7 @@ what it recorded.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from holdfast.parts.eval_threshold import IDENTITY
 from holdfast.registry.records import Approval
 from holdfast.registry.values import Version
 from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.limits import Limits
 from holdfast.runtime.materialise import materialise, read_manifest
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.predictor import Predictor
@@ -54,6 +55,7 @@ class Measured:
         metrics_trouble: why they cannot be.
         latencies_ms: of single rows, in the order of measurement.
         memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
+        foreign: which library wrote its weights and which opened them, where they differ.
     """
 
     answer: Answer
@@ -61,6 +63,7 @@ class Measured:
     metrics_trouble: HoldfastError | None = None
     latencies_ms: tuple[float, ...] = ()
     memory_bytes: int | None = None
+    foreign: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class Case:
         trouble: what went wrong when it was.
         against: what the baseline says about the same rows; None when there is no baseline or it could not be asked.
         against_trouble: what went wrong when it was.
+        worker: what the process that answered was allowed, and which of these limits the system held; None when
+            nothing was opened.
         seconds: how long the examination took.
     """
 
@@ -105,6 +110,7 @@ class Case:
     trouble: HoldfastError | None = None
     against: Measured | None = None
     against_trouble: HoldfastError | None = None
+    worker: JsonObject | None = None
     seconds: float = field(default=0.0, compare=False)
 
     def inputs(self) -> JsonObject:
@@ -122,6 +128,7 @@ class Case:
             "rows": 0 if self.rows is None else self.rows.count,
             "outputs": _digest_of(self.measured),
             "baseline_outputs": _digest_of(self.against),
+            "worker": self.worker,
         }
 
 
@@ -137,17 +144,23 @@ class Workbench:
         store: where their bytes are.
         cache: where they are checked out.
         opener: starts a worker for a bundle.
+        limited: an opener whose workers have the limits that a stage asks for; None: `opener` serves every stage.
     """
 
     store: Store
     cache: Path
     opener: Opener
+    limited: Callable[[Limits], Opener] | None = None
+
+    def of_stage(self, policy: StagePolicy) -> "Workbench":
+        """The same, with workers that may use what the stage lets them."""
+        return self if self.limited is None else replace(self, opener=self.limited(policy.worker_limits()))
 
 
 def examine(case: Case, bench: Workbench) -> Case:
     """The case with all that can be found out about the candidate; never an exception for what the candidate lacks."""
     started = time.perf_counter()
-    case = _examined(case, bench)
+    case = _examined(case, bench.of_stage(case.policy))
     return replace(case, seconds=time.perf_counter() - started)
 
 
@@ -244,6 +257,7 @@ class _Other:
 
 
 def _measure(case: Case, predictor: Predictor, other: _Other) -> Case:
+    case = replace(case, worker={"limits": predictor.limits.to_json(), **predictor.hello.walls.to_json()})
     if case.rows is None or case.manifest is None:
         return case
     holdout = case.manifest.evidence.holdout
@@ -274,7 +288,7 @@ def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Cas
 def _asked(case: Case, predictor: Predictor, table: Table) -> Measured:
     """What one version says about the rows, and the memory that it took to say it."""
     measured = _judged(case, predictor.predict(table))
-    return replace(measured, memory_bytes=predictor.memory_bytes())
+    return replace(measured, memory_bytes=predictor.memory_bytes(), foreign=predictor.hello.foreign)
 
 
 def _judged(case: Case, answer: Answer) -> Measured:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Reader", "amount", "choice", "count", "floors", "share", "switch", "text", "texts"]
+__all__ = ["Reader", "above_zero", "amount", "choice", "count", "floors", "share", "switch", "text", "texts"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,11 @@ class Reader(Generic[T]):
 def amount(takes: str = "a number, zero or more") -> Reader[float]:
     """A finite number that is not negative."""
     return Reader(takes, lambda value: float(value) if _is_number(value) and value >= 0 else None)
+
+
+def above_zero(takes: str = "a number above 0") -> Reader[float]:
+    """A finite number that is more than nothing."""
+    return Reader(takes, lambda value: float(value) if _is_number(value) and value > 0 else None)
 
 
 def share(below: float, takes: str) -> Reader[float]:

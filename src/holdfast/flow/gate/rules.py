@@ -76,6 +76,14 @@ def opens(case: Case) -> Finding:
         return Finding("opens", outcome, case.trouble.message, case.trouble.hint, {"code": case.trouble.code})
     if case.measured is None:
         return _undecided("opens", case)
+    if case.measured.foreign is not None:
+        return Finding(
+            "opens",
+            Outcome.FAIL,
+            f"the weights were {case.measured.foreign}, which may answer otherwise without a word",
+            "Register it from the environment that it was trained in, or train it again in this one.",
+            {"foreign": case.measured.foreign},
+        )
     return Finding("opens", Outcome.PASS, "the bundle opens in a process of its own, and answers")
 
 

@@ -11,8 +11,9 @@ from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.catalogue import RULE_NAMES, in_order, usual
-from holdfast.flow.gate.keys import Reader, amount, choice, count, floors, share, switch, text, texts
+from holdfast.flow.gate.keys import Reader, above_zero, amount, choice, count, floors, share, switch, text, texts
 from holdfast.formats import is_refused
+from holdfast.runtime.limits import SECONDS_MAX, Limits
 
 __all__ = ["DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known"]
 
@@ -31,6 +32,9 @@ _STRICT = {"margin": 0.01}
 
 _ALPHA_MAX = 0.5
 """From there on a coin decides better."""
+
+_WORKER_BYTES_LEAST = 64 << 20
+"""Python and Holdfast alone take thirty megabytes; a limit below this opens nothing."""
 
 _METRICS = f"one of: {', '.join(sorted(DIRECTIONS))}"
 _RULES = texts(f"a list of rules: {', '.join(RULE_NAMES)}", RULE_NAMES.__contains__)
@@ -86,6 +90,10 @@ class StagePolicy:
             a person has looked at, such as `sha256:ab12…`, which pass whatever is in them.
         approvals_min: how many persons must approve; the one who promotes is one of them.
         second_person: whether an approver must be somebody else than the one who registered the version.
+        worker_memory_bytes_max: the private memory of a process that runs the version for the gate; None: as much as
+            the machine has.
+        worker_seconds_max: how long opening it may take, and each answer.
+        worker_network: whether it may use the network meanwhile.
     """
 
     rules: tuple[str, ...] = _key(usual("production"), _RULES)
@@ -114,6 +122,9 @@ class StagePolicy:
     )
     approvals_min: int = _key(1, count(1))
     second_person: bool = _key(False, switch())
+    worker_memory_bytes_max: int | None = _key(None, count(_WORKER_BYTES_LEAST))
+    worker_seconds_max: float = _key(SECONDS_MAX, above_zero())
+    worker_network: bool = _key(False, switch())
 
     @classmethod
     def parse(cls, stage: str, table: Mapping[str, Any], where: str) -> "StagePolicy":
@@ -136,6 +147,14 @@ class StagePolicy:
                 f"{where} has no rules", hint="A gate without rules lets nothing through; name at least one."
             )
         return cls(**{**values, "rules": rules})
+
+    def worker_limits(self) -> Limits:
+        """What a process may use that runs a version for the gate."""
+        return Limits.of_gate(
+            memory_bytes_max=self.worker_memory_bytes_max,
+            seconds_max=self.worker_seconds_max,
+            network=self.worker_network,
+        )
 
     def to_json(self) -> JsonObject:
         """The policy as a verdict keeps it."""

@@ -30,9 +30,11 @@ class Scorer(Protocol):
 
     Attributes:
         classes: the label of each column of a row of scores; None when a score is one number.
+        foreign: which library wrote the model and which opened it, where they differ; None where they do not.
     """
 
     classes: list[Json] | None
+    foreign: str | None
 
     def score(self, features: Any) -> list[Json]:
         """One score a row: a number, or a list with a number for each class."""

@@ -1,6 +1,7 @@
 """scikit-learn estimators, written with joblib: a pickle, and marked as a format that can run code."""
 
 import io
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from holdfast.canonical import Json
 from holdfast.errors import BundleFailed, MissingExtra
 from holdfast.runtime.loaders.interface import Saved, Scorer
 
-__all__ = ["SklearnLoader", "joblib_here"]
+__all__ = ["SklearnLoader", "joblib_here", "unpickled"]
 
 _FILE = "model.joblib"
 
@@ -38,7 +39,21 @@ class SklearnLoader:
                 f"{len(files)} files of weights where {format_name} has one", hint="Register the one file of the model."
             )
         (data,) = files.values()
-        return _SklearnScorer(joblib_here().load(io.BytesIO(data)))
+        return _SklearnScorer(*unpickled(data))
+
+
+def unpickled(data: bytes) -> tuple[Any, str | None]:
+    """What joblib wrote, and, where another version of scikit-learn had written it, which and which opened it."""
+    joblib = joblib_here()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = joblib.load(io.BytesIO(data))
+    for one in said:
+        # Asked by what it carries: older versions of scikit-learn have no class for this warning.
+        before, now = (getattr(one.message, f"{when}_sklearn_version", None) for when in ("original", "current"))
+        if before is not None:
+            return found, f"saved by scikit-learn {before}, opened by {now}"
+    return found, None
 
 
 def joblib_here() -> Any:
@@ -57,8 +72,8 @@ def joblib_here() -> Any:
 class _SklearnScorer:
     """Probabilities when the estimator has them, decision values next, predictions last."""
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
+    def __init__(self, model: Any, foreign: str | None) -> None:
+        self.foreign = foreign
         self.classes: list[Json] | None = None
         known: Any = getattr(model, "classes_", None)
         labels = known.tolist() if hasattr(known, "tolist") else known
