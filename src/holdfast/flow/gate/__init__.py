@@ -9,6 +9,9 @@
     rules.py     the rules, pure functions of a case; formats.py, groups.py and latency.py are three of them
     finding.py   findings and outcomes
     judge.py     the gate itself
+    keeping.py   what is kept of a verdict: answered.py, answers row by row; estimates.py, every estimate in one list
+    kept.py      finding a kept verdict; replay.py computes one again; build.py is what a build asks
+    rendering/   a verdict as text, Markdown, HTML and JUnit XML
 
 A gate moves nothing; `flow.promote` does.
 """

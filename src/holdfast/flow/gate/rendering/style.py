@@ -43,7 +43,7 @@ th { text-align: left; font-weight: 500; font-size: 0.85rem; }
 td, th {
   padding: 0.5rem 0.9rem 0.5rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere;
 }
-tr:last-child td { border-bottom: 0; }
+tbody tr:last-child > * { border-bottom: 0; }
 td.figure, th.figure { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.rule { white-space: nowrap; font-weight: 550; }
 td p.soft { margin-bottom: 0; }
