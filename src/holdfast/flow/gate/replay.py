@@ -182,7 +182,7 @@ def replay(verdict: Digest, bench: Workbench, registry: Registry, *, timed: bool
 
 def _damage(report: Report, bench: Workbench) -> Iterator[str]:
     """What became of the blobs that the verdict keeps."""
-    for name in report.body.get("blobs", ()):
+    for name in report.body.get("blobs") or ():
         try:
             bench.store.verify(Digest.parse(name))
         except HoldfastError as error:
@@ -202,7 +202,7 @@ def _policy(report: Report) -> StagePolicy:
 
 
 def _version(report: Report, who: str, registry: Registry, bench: Workbench) -> Version:
-    named = report.table("inputs")[who]["digest"]
+    named = Digest.parse(str(report.table("inputs", who).get("digest")))
     found = registry.resolve(Reference.parse(f"{report.model}@{named}"))
     require_at_hand(found, registry, bench.store)
     return found
@@ -240,8 +240,7 @@ def _examined(case: Case, bench: Workbench, report: Report, *, timed: bool) -> C
 def _with_times(measured: Measured | None, report: Report, who: str) -> Measured | None:
     if measured is None:
         return None
-    kept = report.table("latencies_ms").get(who) or ()
-    return replace(measured, latencies_ms=tuple(float(time) for time in kept))
+    return replace(measured, latencies_ms=tuple(report.latencies_ms.get(who, ())))
 
 
 def _again(then: Finding, case: Case, report: Report, *, timed: bool) -> ReplayedRule:
@@ -300,11 +299,11 @@ def _answers(case: Case, report: Report, bench: Workbench) -> Iterator[ReplayedA
 
 def _told_apart(who: str, measured: Measured, report: Report, bench: Workbench) -> ReplayedAnswers:
     """Which rows are answered otherwise, by the digests that were kept of them."""
-    kept = (report.table("answers").get(who) or {}).get("row_digests")
+    kept = report.table("answers", who).get("row_digests")
     if kept is None:
         return ReplayedAnswers(who, same=False, trouble="the verdict keeps no digests of single rows")
     try:
-        then = read_row_digests(bench.store.read(Digest.parse(kept), bytes_max=ROW_DIGESTS_BYTES_MAX))
+        then = read_row_digests(bench.store.read(Digest.parse(str(kept)), bytes_max=ROW_DIGESTS_BYTES_MAX))
     except HoldfastError as error:
         return ReplayedAnswers(who, same=False, trouble=error.message)
     rows = rows_that_differ(then, read_row_digests(row_digests(measured.answer)))

@@ -126,12 +126,10 @@ def _rests_on(report: Report) -> Iterator[str]:
 
 
 def _inputs(report: Report) -> Iterator[tuple[str, str]]:
-    inputs = report.body.get("inputs")
-    if not isinstance(inputs, dict):
-        return
+    inputs = report.table("inputs")
     for who in ("candidate", "baseline"):
-        found = inputs.get(who)
-        if isinstance(found, dict):
+        found = report.table("inputs", who)
+        if found:
             yield who, f"version {found.get('version')}, {found.get('digest')}"
     for name in ("holdout", "outputs", "baseline_outputs"):
         if inputs.get(name):

@@ -140,19 +140,19 @@ def _groups(report: Report) -> Iterator[Element]:
 
 
 def _latency(report: Report) -> Iterator[Element]:
-    times = report.latencies_ms
+    times = {who: sorted(found) for who, found in report.latencies_ms.items()}
     if not times:
         return
-    policy = report.body.get("policy")
-    budget = policy.get("latency_ms_p95_max") if isinstance(policy, Mapping) else None
-    legend: list[Child] = [element("span", class_="key"), f"version {report.version}, {len(times['candidate'])} calls"]
+    legend: list[Child] = []
+    if "candidate" in times:
+        legend = [element("span", class_="key"), f"version {report.version}, {len(times['candidate'])} calls"]
     if "baseline" in times:
         against = f"version {report.against}, {len(times['baseline'])} calls"
         legend += [" · ", element("span", class_="key old"), against]
     yield element("h2", "Time for one row")
     yield element(
         "figure",
-        distribution(times, budget if isinstance(budget, int | float) else None, "latency"),
+        distribution(times, report.budget_ms, "latency"),
         element("figcaption", *legend),
         class_="card",
     )
@@ -171,26 +171,25 @@ def _rests_on(report: Report) -> Iterator[Element]:
     pairs += _pairs("holdfast", report.body.get("holdfast"), 0)
     yield element("h2", "What it rests on")
     yield _sides(report)
-    yield element("div", element("dl", *pairs), _asked(report.body.get("policy")), again, class_="card")
+    yield element("div", element("dl", *pairs), _asked(report.table("policy")), again, class_="card")
 
 
 def _sides(report: Report) -> Element:
     """Both versions beside each other, by digest."""
-    sides = [who for who in ("candidate", "baseline") if isinstance(report.table("inputs").get(who), Mapping)]
+    sides = [who for who in ("candidate", "baseline") if report.table("inputs", who)]
     found: dict[str, dict[str, Any]] = {}
     for who in sides:
-        answers = report.table("answers").get(who) or {}
-        environment = report.table("environments").get(who) or {}
+        answers, environment = report.table("answers", who), report.table("environments", who)
         outputs = report.table("inputs").get("outputs" if who == "candidate" else "baseline_outputs")
         found[who] = {
-            "digest": report.table("inputs")[who].get("digest"),
+            "digest": report.table("inputs", who).get("digest"),
             "answers": outputs,
             "root over the rows": answers.get("root"),
             "digests of the rows": answers.get("row_digests"),
             "python": environment.get("python"),
             "lock": environment.get("lock"),
         }
-    heads = ("", *(f"version {report.table('inputs')[who].get('version')}" for who in sides))
+    heads = ("", *(f"version {report.table('inputs', who).get('version')}" for who in sides))
     rows = [
         element("tr", element("th", name, scope="row"), *(element("td", _code(found[who][name])) for who in sides))
         for name in next(iter(found.values()), {})
@@ -214,8 +213,6 @@ def _pairs(name: str, value: Any, depth: int) -> Iterator[Child]:
         yield element("dd", element("code", said))
 
 
-def _asked(policy: object) -> Element | None:
-    if not isinstance(policy, Mapping):
-        return None
+def _asked(policy: Mapping[str, Any]) -> Element | None:
     pairs = [pair for key, value in sorted(policy.items()) for pair in _pairs(str(key), value, 1)]
-    return element("details", element("summary", "What policy asked"), element("dl", *pairs))
+    return element("details", element("summary", "What policy asked"), element("dl", *pairs)) if pairs else None

@@ -13,6 +13,9 @@ from holdfast.registry.records import Verdict
 
 __all__ = ["Report", "findings_of"]
 
+_DRAWN_MAX = 1e100
+"""No metric and no time comes near it, and ranges of such numbers stay finite."""
+
 _FORMAT, _MAJOR = "holdfast.verdict", "1"
 
 
@@ -55,12 +58,13 @@ class Report:
                 f"a verdict of format {name[:40]} {version[:20]}",
                 hint="Upgrade Holdfast: pip install --upgrade holdfast",
             )
-        baseline = reader.mapping("inputs").get("baseline") or {}
+        baseline = reader.mapping("inputs").get("baseline")
+        against = baseline.get("version") if isinstance(baseline, Mapping) else None
         return cls(
             str(verdict.model),
             verdict.number,
             str(verdict.stage),
-            baseline.get("version"),
+            against if isinstance(against, int) else None,
             verdict.outcome,
             findings_of(verdict.body),
             str(verdict.digest),
@@ -84,14 +88,20 @@ class Report:
         """Every estimate; a verdict of before 1.1 has them in its findings alone."""
         kept = self.body.get("estimates")
         found = kept if isinstance(kept, list) else estimates(self.findings)
-        return [one for one in found if isinstance(one, dict)]
+        return [_estimate(one) for one in found if isinstance(one, Mapping)]
 
     @property
     def latencies_ms(self) -> dict[str, list[float]]:
-        """The times of single calls by `candidate` and `baseline`, ascending; empty where they were not kept."""
+        """The times of single calls by `candidate` and `baseline`, as they were taken; empty where none were kept."""
         kept = self.table("latencies_ms")
-        times = {who: [float(one) for one in kept.get(who) or []] for who in ("candidate", "baseline")}
-        return {who: sorted(found) for who, found in times.items() if found}
+        times = {who: _times(kept.get(who)) for who in ("candidate", "baseline")}
+        return {who: found for who, found in times.items() if found}
+
+    @property
+    def budget_ms(self) -> float | None:
+        """What policy allows for one row; None where it allows anything."""
+        found = _number(self.table("policy").get("latency_ms_p95_max"))
+        return found if found is not None and found > 0 else None
 
     def counts(self) -> dict[str, int]:
         """How many findings ended in each way; ways in which none did are left out."""
@@ -111,10 +121,33 @@ class Report:
         }
         return value if self.digest is None else {**value, "created_at": self.created_at, "body": dict(self.body)}
 
-    def table(self, key: str) -> Mapping[str, Any]:
+    def table(self, *keys: str) -> Mapping[str, Any]:
         """A table of the body; empty where there is none, as in verdicts of before it was kept."""
-        found = self.body.get(key)
-        return found if isinstance(found, Mapping) else {}
+        found = self.body
+        for key in keys:
+            inner = found.get(key)
+            if not isinstance(inner, Mapping):
+                return {}
+            found = inner
+        return found
+
+
+def _number(value: object) -> float | None:
+    """A number that can be drawn; a body may hold anything, for anybody may have written it."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < _DRAWN_MAX else None  # type: ignore[arg-type]
+
+
+def _times(value: object) -> list[float]:
+    found = [_number(one) for one in value] if isinstance(value, list) else []
+    return [max(one, 0.0) for one in found if one is not None]
+
+
+def _estimate(one: Mapping[str, Any]) -> JsonObject:
+    numbers = ("value", "low", "high", "confidence", "rows", "p", "margin", "harm_margin")
+    words = ("rule", "name", "method", "outcome")
+    told = {key: _number(one.get(key)) for key in numbers} | {key: str(one.get(key, "")) for key in words}
+    return {**told, "rows": None if told["rows"] is None else int(told["rows"])}
 
 
 def findings_of(body: JsonObject) -> tuple[Finding, ...]:
