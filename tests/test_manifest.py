@@ -9,11 +9,11 @@ import pytest
 
 from holdfast import manifest as module
 from holdfast.canonical import encode
-from holdfast.digest import hash_bytes
+from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, NotFound, TooLarge, UnsupportedFormat, UsageError
 from holdfast.manifest import MANIFEST_BYTES_MAX, FileEntry, Manifest, least_minor
 from holdfast.names import RelativePath
-from tests.laws.samples import adapter, complete, entries, incomplete, of_tomorrow, path
+from tests.laws.samples import adapter, complete, entries, frozen, incomplete, of_tomorrow, path
 from tests.test_names import HOSTILE
 
 Change = Callable[[Any], object]
@@ -58,8 +58,19 @@ def test_one_flipped_bit_anywhere_is_found_by_the_digest() -> None:
 def test_only_a_manifest_with_a_base_says_that_its_format_is_newer() -> None:
     """A version without one keeps the digest that it always had, whichever Holdfast registers it."""
     assert b'"format_version":"1.1"' in adapter().encode()
-    assert [least_minor(one.parts) for one in (complete(), incomplete(), adapter())] == [0, 0, 1]
+    assert [least_minor(one.parts, one.evidence) for one in (complete(), incomplete(), adapter())] == [0, 0, 1]
     assert b'"base"' not in complete().encode()
+
+
+def test_wheels_are_named_as_data_is_and_only_they_make_the_format_newer() -> None:
+    kept, bare = frozen(), complete()
+    assert b'"format_version":"1.2"' in kept.encode()
+    assert kept.snapshots() == (*bare.snapshots(), Digest("4" * 64))
+    assert Manifest.parse(kept.encode()) == kept
+    assert b'"wheels"' not in bare.encode()
+    spoilt = kept.encode().replace(b"4" * 64, b"4" * 63)
+    with pytest.raises(UnsupportedFormat):
+        Manifest.parse(spoilt)
 
 
 @pytest.mark.parametrize(

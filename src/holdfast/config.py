@@ -6,6 +6,8 @@
 | `HOLDFAST_DATABASE_URL` | the registry's database, in SQLite or PostgreSQL | `registry.db` in the home |
 | `HOLDFAST_STORE_URL` | where bytes are kept | `store/` in the home |
 | `HOLDFAST_STORE_CACHE_BYTES_MAX` | how much of a store in a bucket is kept on this machine | 10 GiB |
+| `HOLDFAST_ENVIRONMENTS_BYTES_MAX` | how much built environments take, before the oldest go | 20 GiB |
+| `HOLDFAST_BUILD_FROM_SOURCE` | `true`: what has no wheel is built, which runs its author's code | `false` |
 | `HOLDFAST_URL` | a Holdfast server, used instead of the embedded registry | none |
 | `HOLDFAST_TOKEN` | the identity shown to that server | what `holdfast login` keeps for it |
 | `HOLDFAST_DIRECT_READS` | `true`: a server whose bytes are in a bucket gives out signed URLs | `false` |
@@ -24,7 +26,15 @@ from pathlib import Path
 
 from holdfast.errors import NoProject, UsageError
 
-__all__ = ["HOME_NAME", "POLICY_NAME", "STORE_CACHE_BYTES_MAX", "VERSION", "Settings", "credentials_path"]
+__all__ = [
+    "ENVIRONMENTS_BYTES_MAX",
+    "HOME_NAME",
+    "POLICY_NAME",
+    "STORE_CACHE_BYTES_MAX",
+    "VERSION",
+    "Settings",
+    "credentials_path",
+]
 
 VERSION = "0.1.0"
 """Of this Holdfast; the one place that says it."""
@@ -34,6 +44,9 @@ POLICY_NAME = "holdfast.toml"
 
 STORE_CACHE_BYTES_MAX = 10 << 30
 """A dozen bundles and the data of a training run or two; little beside the disk of a machine that trains."""
+
+ENVIRONMENTS_BYTES_MAX = 20 << 30
+"""Three or four environments with a GPU framework, or some sixty without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,8 @@ class Settings:
         database_url: SQLAlchemy URL of the registry.
         store_url: a folder, or a URL of an object store.
         store_cache_bytes_max: how many bytes of an object store are kept on this machine.
+        environments_bytes_max: how many bytes built environments take, before those unused for longest are removed.
+        build_from_source: whether an environment may hold what has no wheel, and must be built from its source.
         url: a server, when one is used; None means embedded.
         token: the identity shown to that server.
         credentials: the file in which this user keeps tokens, by server.
@@ -63,6 +78,8 @@ class Settings:
     database_url: str = field(repr=False)  # it may hold a password
     store_url: str
     store_cache_bytes_max: int = STORE_CACHE_BYTES_MAX
+    environments_bytes_max: int = ENVIRONMENTS_BYTES_MAX
+    build_from_source: bool = False
     url: str | None = None
     token: str | None = field(default=None, repr=False)
     state: Path | None = None
@@ -83,6 +100,8 @@ class Settings:
             database_url=environment.get("HOLDFAST_DATABASE_URL") or f"sqlite:///{home / 'registry.db'}",
             store_url=environment.get("HOLDFAST_STORE_URL") or str(home / "store"),
             store_cache_bytes_max=_bytes(environment, "HOLDFAST_STORE_CACHE_BYTES_MAX", STORE_CACHE_BYTES_MAX),
+            environments_bytes_max=_bytes(environment, "HOLDFAST_ENVIRONMENTS_BYTES_MAX", ENVIRONMENTS_BYTES_MAX),
+            build_from_source=_flag(environment, "HOLDFAST_BUILD_FROM_SOURCE"),
             url=environment.get("HOLDFAST_URL") or None,
             token=environment.get("HOLDFAST_TOKEN") or None,
             state=_folder(environment, "XDG_STATE_HOME", ".local/state"),

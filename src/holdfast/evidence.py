@@ -9,9 +9,7 @@
     card          the model card
 
 The first four are required by every gate: without them nothing can be opened, checked or compared. Each is present or
-`Missing`, as the parts are. Nothing here does any I/O.
-
-Law: `Evidence.from_json(evidence.to_json()) == evidence`.
+`Missing`, as the parts are. Nothing here does any I/O. Law: `Evidence.from_json(evidence.to_json()) == evidence`.
 """
 
 from collections.abc import Mapping
@@ -51,7 +49,7 @@ _HOW_TO_ADD = {
     "holdout": "Give rows that the model was not trained on: holdout='data/holdout.csv', or --holdout PATH.",
     "run": "Train under `holdfast run -- python train.py`, or inside `with holdfast.run(…)`.",
     "code": "Keep the training code in Git.",
-    "card": "A stub is written for every version.",
+    "card": "Write one in Markdown: run.register(…, card='CARD.md'), or --card CARD.md; else a stub is written.",
 }
 
 
@@ -68,16 +66,19 @@ class Environment:
         python: the interpreter's version, such as `3.11.7`.
         lock: the file of pinned requirements inside the bundle.
         values: the rest that was captured: platform, hardware, drivers, all installed distributions.
+        wheels: the snapshot of the wheels that the lock names, for the platform of `values`; None: not frozen.
     """
 
     python: str
     lock: RelativePath
     values: Mapping[str, Json] = field(default_factory=dict)
     extra: Mapping[str, Json] = field(default_factory=dict)
+    wheels: Digest | None = None
 
     def to_json(self) -> JsonObject:
         """The environment as it stands in a manifest."""
-        return {**self.extra, "python": self.python, "lock": str(self.lock), "values": dict(self.values)}
+        wheels = {} if self.wheels is None else {"wheels": str(self.wheels)}
+        return {**self.extra, **wheels, "python": self.python, "lock": str(self.lock), "values": dict(self.values)}
 
     @classmethod
     def from_json(cls, reader: Reader) -> "Environment":
@@ -86,6 +87,7 @@ class Environment:
             python=reader.text("python"),
             lock=RelativePath(reader.text("lock")),
             values=reader.mapping("values"),
+            wheels=Digest.parse(reader.text("wheels")) if reader.has("wheels") else None,
             extra=reader.rest(),
         )
 

@@ -34,6 +34,9 @@ equal digests whichever Holdfast registers them."""
 FORMAT_MINOR_OF_A_BASE = 1
 """What weights with a base need."""
 
+FORMAT_MINOR_OF_WHEELS = 2
+"""What an environment with wheels of its own needs."""
+
 _MINOR = re.compile(r"(0|[1-9][0-9]{0,5})\Z")
 
 MANIFEST_NAME = "holdfast.json"
@@ -117,11 +120,13 @@ class Manifest:
         return self.parts.missing() + self.evidence.missing()
 
     def snapshots(self) -> tuple[Digest, ...]:
-        """The snapshots that the version names and its bundle does not hold: what it was trained and tested on."""
+        """The snapshots that the version names and its bundle does not hold: its data, and its environment's wheels."""
         data, holdout = self.parts.data_slice, self.evidence.holdout
         named = [item.digest for item in data.inputs] if isinstance(data, DataSlice) else []
         if isinstance(holdout, Holdout) and holdout.snapshot is not None:
             named.append(holdout.snapshot)
+        if isinstance(self.evidence.environment, Environment) and self.evidence.environment.wheels is not None:
+            named.append(self.evidence.environment.wheels)
         return tuple(dict.fromkeys(named))
 
     def file(self, path: RelativePath) -> FileEntry:
@@ -215,8 +220,10 @@ class Manifest:
         )
 
 
-def least_minor(parts: Parts) -> int:
-    """The least minor format that can say these parts."""
+def least_minor(parts: Parts, evidence: Evidence) -> int:
+    """The least minor format that can say these parts and this evidence."""
+    if isinstance(evidence.environment, Environment) and evidence.environment.wheels is not None:
+        return FORMAT_MINOR_OF_WHEELS
     has_base = isinstance(parts.weights, Weights) and parts.weights.base is not None
     return FORMAT_MINOR_OF_A_BASE if has_base else FORMAT_MINOR
 

@@ -41,9 +41,14 @@ DEFERRABLE = {
 
 DEFERRED_IN: dict[str, str] = {
     "__init__.py": "gives out the public names lazily, so that a training script pays for what it uses",
-    "flow/gate/gain.py": "who asks for no comparison does not wait for the libraries of numbers",
+    "flow/gate/calibration.py": "who asks for no comparison does not wait for the libraries of numbers",
+    "flow/gate/drift.py": "likewise",
+    "flow/gate/gain.py": "likewise",
     "flow/gate/groups.py": "likewise",
+    "flow/gate/leakage.py": "likewise",
     "flow/gate/not_worse.py": "likewise",
+    "flow/gate/threshold.py": "likewise",
+    "flow/gate/training.py": "likewise",
     "wire/backup.py": "opens what is asked for: nobody else needs what reads and writes backups",
     "wire/people.py": "opens what is asked for: who works through a server waits for no database",
     "wire/service.py": "opens what is asked for: who gives nobody signed URLs does not wait for the client of buckets",
@@ -64,7 +69,7 @@ CATCH_ALL: dict[str, str] = {
     "flow/capture/opened.py:OpenedFiles.see": "the user's open() does not fail because we looked",
     "flow/capture/seeds.py:SeedWatch.note": "the user's seeding does not fail because we looked",
     "flow/capture/seeds.py:_LaterImports._listen.exec_module": "the user's import does not fail because we looked",
-    "runtime/worker.py:_frame": "the edge of the worker's process: one bad answer must not end it",
+    "runtime/worker.py:_Answering._frame": "the edge of the worker's process: one bad answer must not end it",
     "runtime/pipeline.py:_guarded": "a bundle's own code may raise anything; all of it becomes BundleFailed",
 }
 """`place:function` that may catch every exception, and why: one at the edge of each process. The code says it too."""

@@ -600,6 +600,28 @@ def test_a_verdict_is_named_by_its_body_and_kept_once(registry: Registry) -> Non
         registry.put_verdict(NewVerdict(CHURN, number(1), PRODUCTION, "fail", {"x": "y" * 5_000_000}))
 
 
+def test_versions_that_were_judged_on_the_same_rows_are_counted_once_each(registry: Registry) -> None:
+    register(registry, 3)
+    rows, others = digest("rows"), digest("other rows")
+
+    def judge(version: int, on: Digest | None, outcome: str, run: int, stage: StageName = PRODUCTION) -> None:
+        body = {"inputs": {"holdout": None if on is None else str(on)}, "run": run}
+        registry.put_verdict(NewVerdict(CHURN, number(version), stage, outcome, body))
+
+    judge(2, rows, "fail", 1)
+    judge(2, rows, "pass", 2, STAGING)
+    judge(1, rows, "pass", 3)
+    judge(3, others, "pass", 4)
+    judge(3, None, "pass", 5)
+    # A text that only looks like the field is none.
+    registry.put_verdict(NewVerdict(CHURN, number(3), PRODUCTION, "pass", {"reason": f'"holdout":"{rows}"'}))
+    assert registry.judged_on(CHURN, rows) == (1, 2)
+    assert registry.judged_on(CHURN, others) == (3,)
+    assert registry.judged_on(CHURN, digest("never used")) == ()
+    with pytest.raises(NotFound):
+        registry.judged_on(ModelName("nobody"), rows)
+
+
 def test_a_refusal_is_recorded_and_moves_nothing(registry: Registry) -> None:
     register(registry)
     verdict = registry.put_verdict(NewVerdict(CHURN, number(1), PRODUCTION, "fail", {"n": 1}))

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from holdfast.config import VERSION
-from holdfast.runtime.environment import _BUILD_SECONDS_MAX
+from holdfast.runtime.building import _BUILD_SECONDS_MAX
 from holdfast.web.listening import _FINISH_SECONDS
 from tests.deploy.written import KUBERNETES, containers, kustomizations, manifests, option, pods, stages, variables
 

@@ -24,7 +24,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.flow.gate import Outcome, Policy, Workbench
-from holdfast.flow.gate.catalogue import RULE_NAMES
+from holdfast.flow.gate.catalogue import usual
 from holdfast.flow.promote import Promoted, Promotion, adopt_stage, promote
 from holdfast.flow.rollback import Rollback, roll_back
 from holdfast.names import ModelName, Reference, StageName
@@ -153,7 +153,7 @@ class TestMoves:
         for number in (1, 2):
             promoted = promote(Promotion(ask(number, policy=policy)), churn.workbench, churn.registry)
         assert promoted.verdict is not None
-        assert [finding.rule for finding in promoted.verdict.findings] == list(RULE_NAMES)
+        assert [finding.rule for finding in promoted.verdict.findings] == list(usual("production"))
         assert {finding.outcome for finding in promoted.verdict.findings} == {Outcome.PASS}
         with pytest.raises(GateRefused):
             promote(Promotion(ask(4, policy=policy)), churn.workbench, churn.registry)

@@ -7,7 +7,7 @@ import pytest
 from holdfast.canonical import encode
 from holdfast.digest import hash_bytes
 from holdfast.manifest import Manifest
-from tests.laws.samples import adapter, complete, incomplete, of_tomorrow
+from tests.laws.samples import adapter, complete, frozen, incomplete, of_tomorrow
 
 Golden = Callable[[str, bytes], None]
 
@@ -41,7 +41,7 @@ def test_canonical_json(golden: Golden, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [complete, incomplete, adapter, of_tomorrow], ids=lambda make: make.__name__.replace("_", "-")
+    "make", [complete, incomplete, adapter, frozen, of_tomorrow], ids=lambda make: make.__name__.replace("_", "-")
 )
 def test_a_manifest(golden: Golden, make: Callable[[], Manifest]) -> None:
     manifest = make()

@@ -119,7 +119,16 @@ def adapter() -> Manifest:
         "weights/base/model.safetensors": b"\x02\0\0\0\0\0\0\0{}",
     }
     parts = replace(manifest.parts, weights=Weights("safetensors", "none", "unknown", False, own, base))
-    return Manifest(CHURN, parts, manifest.evidence, entries(contents), least_minor(parts))
+    return Manifest(CHURN, parts, manifest.evidence, entries(contents), least_minor(parts, manifest.evidence))
+
+
+def frozen() -> Manifest:
+    """A complete version that keeps the wheels of its environment."""
+    manifest = complete()
+    environment = manifest.evidence.environment
+    assert isinstance(environment, Environment)
+    evidence = replace(manifest.evidence, environment=replace(environment, wheels=Digest("4" * 64)))
+    return replace(manifest, evidence=evidence, minor=least_minor(manifest.parts, evidence))
 
 
 def of_tomorrow() -> Manifest:

@@ -4,10 +4,12 @@ An index may be out of reach of a machine that runs these tests, so they install
 for a version of `six`; where nobody serves it, it says so and is skipped.
 """
 
+import hashlib
+import io
 import os
 import subprocess
 import sys
-import zipfile
+import tarfile
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -16,29 +18,13 @@ import pytest
 from holdfast.errors import BundleFailed, HoldfastError
 from holdfast.evidence import Environment
 from holdfast.names import RelativePath
-from holdfast.runtime import environment as module
+from holdfast.runtime import building, environment, wheels
 from holdfast.runtime.environment import Interpreter, interpreter_for, pins, unsatisfied
 from holdfast.runtime.predictor import Predictor
 from tests.runtime.conftest import SOURCE, Bundles
+from tests.wheels import wheel
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}.0"
-
-
-def wheel(folder: Path, name: str, version: str, source: str) -> Path:
-    """A wheel of one module, as an index would serve it."""
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}.py": source,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{place},,\n" for place in [*files, f"{info}/RECORD"])
-    with zipfile.ZipFile(path, "w") as archive:
-        for place, text in {**files, f"{info}/RECORD": record}.items():
-            archive.writestr(place, text)
-    return path
 
 
 @pytest.fixture
@@ -89,14 +75,14 @@ def test_uv_trusts_what_the_machine_trusts_unless_somebody_said_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = tmp_path / "ca-certificates.crt"
-    monkeypatch.setattr(module, "_CERTIFICATES", (str(store),))
-    assert "UV_SYSTEM_CERTS" not in module._variables({})
+    monkeypatch.setattr(building, "_CERTIFICATES", (str(store),))
+    assert "UV_SYSTEM_CERTS" not in building.variables_for_uv({})
     store.write_text("")
-    found = module._variables({"VIRTUAL_ENV": "/x", "PATH": "/bin"})
+    found = building.variables_for_uv({"VIRTUAL_ENV": "/x", "PATH": "/bin"})
     assert (found["UV_SYSTEM_CERTS"], found["UV_NATIVE_TLS"], found["PATH"]) == ("true", "true", "/bin")
     assert "VIRTUAL_ENV" not in found
     for said in ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS"):
-        assert module._variables({said: "false"}) == {said: "false"}
+        assert building.variables_for_uv({said: "false"}) == {said: "false"}
 
 
 @pytest.mark.parametrize("python", ["3.10.4", "2.7.18", "3", "", "pypy", "three.ten"])
@@ -160,7 +146,55 @@ def test_a_lock_that_nobody_can_serve_says_what_uv_said_and_leaves_nothing(
         interpreter_for(files, tmp_path / "cache")
     assert "could not be built" in error.value.message
     assert error.value.hint
-    assert list((tmp_path / "cache" / "environments").iterdir()) == []
+    assert [path.suffix for path in (tmp_path / "cache" / "environments").iterdir()] == [".lock"]
+
+
+@pytest.mark.slow
+def test_what_would_have_to_be_built_from_source_runs_nobodys_code(
+    bundles: Bundles, tmp_path: Path, links: Path
+) -> None:
+    links.mkdir()
+    proof = tmp_path / "setup ran"
+    with tarfile.open(links / "holdfast_source-1.0.tar.gz", "w:gz") as archive:
+        for name, text in {
+            "setup.py": f"open({str(proof)!r}, 'w').close()\nfrom setuptools import setup\nsetup()\n",
+            "PKG-INFO": "Metadata-Version: 2.1\nName: holdfast-source\nVersion: 1.0\n",
+        }.items():
+            entry = tarfile.TarInfo(f"holdfast_source-1.0/{name}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    with pytest.raises(BundleFailed, match="could not be built") as error:
+        interpreter_for(bundles(lock="holdfast_source==1.0\n"), tmp_path / "cache")
+    assert "HOLDFAST_BUILD_FROM_SOURCE" in error.value.hint
+    assert not proof.exists()
+
+
+@pytest.mark.slow
+def test_hashes_in_a_lock_are_held_against_what_the_index_gives(bundles: Bundles, tmp_path: Path, links: Path) -> None:
+    path = wheel(links, "holdfast_pinned", "1.5", "VALUE = 3\n")
+    right = hashlib.sha256(path.read_bytes()).hexdigest()
+    for found, works in ((right, True), ("0" * 64, False)):
+        files = bundles(lock=f"holdfast_pinned==1.5 \\\n    --hash=sha256:{found}\n")
+        if works:
+            assert imported(interpreter_for(files, tmp_path / "cache"), "import holdfast_pinned") == ""
+        else:
+            with pytest.raises(BundleFailed, match=r"(?i)hash"):
+                interpreter_for(files, tmp_path / "cache")
+
+
+def test_a_lock_is_hashed_when_every_requirement_of_it_is() -> None:
+    one, other = f"numpy==2.1.0 \\\n    --hash=sha256:{'0' * 64}\n", "pandas==2.2.0\n"
+    assert building.is_hashed(f"# pinned\n--index-url https://example.org/simple\n{one}")
+    assert not building.is_hashed(one + other)
+    assert not building.is_hashed("")
+
+
+def test_the_index_of_uv_is_pips_index_too_unless_pip_has_its_own() -> None:
+    ours = {"UV_INDEX": "inner=https://in.example/simple", "UV_INDEX_URL": "https://b.example", "UV_OFFLINE": "1"}
+    found = wheels._variables(ours)
+    assert found["PIP_EXTRA_INDEX_URL"] == "https://in.example/simple"
+    assert (found["PIP_INDEX_URL"], found["PIP_NO_INDEX"]) == ("https://b.example", "1")
+    assert wheels._variables({**ours, "PIP_INDEX_URL": "https://p.example"})["PIP_INDEX_URL"] == "https://p.example"
 
 
 @pytest.mark.slow
@@ -197,7 +231,7 @@ def test_another_installation_of_holdfast_has_links_of_its_own(
     wheel(links, "holdfast_pinned", "1.5", "VALUE = 3\n")
     files = bundles(lock="holdfast_pinned==1.5\n")
     first = interpreter_for(files, tmp_path / "cache")
-    monkeypatch.setattr(module, "_CARRIED", ("holdfast", "rfc8785", "typer"))
+    monkeypatch.setattr(environment, "_CARRIED", ("holdfast", "rfc8785", "typer"))
     second = interpreter_for(files, tmp_path / "cache")
     assert first.executable == second.executable
     assert first.variables != second.variables

@@ -1,5 +1,6 @@
 """Workers that go as far as they can: each limit stops them, and what is said names it."""
 
+import json
 import os
 import platform
 import time
@@ -250,6 +251,14 @@ def frame(head, body=b""):
 """
 
 
+def answering(prediction: object, score: object, classes: object = None) -> str:
+    """Code that says itself what three rows are answered."""
+    three = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in (prediction, score)]
+    listed = [b"[" + b", ".join([one] * 3) + b"]" for one in three]
+    told = b'{"predictions": %s, "scores": %s, "classes": %s}' % (*listed, json.dumps(classes).encode())
+    return f"send(frame(b'{{\"ok\": true}}', {told!r}))"
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -264,6 +273,12 @@ def frame(head, body=b""):
         ("send(frame(b'{\"ok\": true}', b'[]'))", "an object was expected"),
         ("send(frame(b'{\"ok\": true}', b'{\"predictions\": [1], \"scores\": [1]}'))", "1 predictions for 3 rows"),
         ("send(frame(b'{\"ok\": true}', b'{\"predictions\": [NaN, 1, 1], \"scores\": [1, 1, 1]}'))", "not valid JSON"),
+        (answering(b"[" * 90 + b"]" * 90, 1), "nested, or larger"),
+        (answering(b"9" * 400, 1), "nested, or larger"),
+        (answering(b'{"a": 1}', 1), "nested, or larger"),
+        (answering(1, b'{"a": 1}'), "nested, or larger"),
+        (answering(1, [1, 2], ["a"]), "one for each class"),
+        (answering(1, [1], [["a"]]), "no labels"),
         ("send(frame(b'{\"ok\": true}')[:-3]); os._exit(0)", "exit code 0"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else None,

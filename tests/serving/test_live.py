@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import platform
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ import uvloop
 from holdfast.errors import BundleFailed, HoldfastError, IntegrityError, InvalidInput, Unavailable
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.environment import Interpreter
+from holdfast.runtime.limits import Limits
 from holdfast.runtime.shapes import INVOCATIONS, V2
 from holdfast.serving import live as live_module
 from holdfast.serving import pipe as pipe_module
@@ -237,6 +239,25 @@ def test_a_process_that_cannot_start_is_an_error_of_the_bundle(first: Built) -> 
         await live.close()
 
     run(work)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not say what is filtered")
+@pytest.mark.parametrize(("network", "filtered"), [(True, "0"), (False, "2")])
+def test_a_version_is_refused_the_network_where_somebody_asks_for_that(
+    first: Built, network: bool, filtered: str
+) -> None:
+    async def work() -> None:
+        live = Live(MODEL, pointer(1, first), Opened(first.files, here(), Limits(network=network)), lambda: None)
+        await live.open()
+        try:
+            said = await asyncio.to_thread(Path(f"/proc/{pid_of(live)}/status").read_text)
+            assert f"\nSeccomp:\t{filtered}\n" in said
+            assert await live.smoke() is not None
+        finally:
+            await live.close()
+
+    if platform.machine() in {"x86_64", "aarch64"}:
+        run(work)
 
 
 def test_opening_that_is_given_up_leaves_no_process(first: Built) -> None:

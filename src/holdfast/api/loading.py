@@ -17,11 +17,12 @@ from holdfast.manifest import MANIFEST_NAME
 from holdfast.names import Reference
 from holdfast.runtime.at_hand import require_at_hand
 from holdfast.runtime.bundle_files import BundleFiles
-from holdfast.runtime.environment import interpreter_for
+from holdfast.runtime.environment import Environments
 from holdfast.runtime.materialise import materialise
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.predictor import Predictor
 from holdfast.runtime.rows import table_of
+from holdfast.wire.workers import environments
 
 __all__ = ["LoadedVersion", "load"]
 
@@ -90,7 +91,7 @@ def load(reference: str | PathLike[str]) -> LoadedVersion:
     path = Path(reference)
     if isinstance(reference, PathLike) or (path / MANIFEST_NAME).is_file():
         files, number = BundleFiles.open(path.absolute()), None
-        cache = _cache_beside(path)
+        interpreter = Environments(_cache_beside(path)).interpreter_for(files)
     elif _is_path(reference):
         raise NotFound(
             f"{reference} is no bundle: it has no {MANIFEST_NAME}",
@@ -100,10 +101,11 @@ def load(reference: str | PathLike[str]) -> LoadedVersion:
     else:
         with find_project() as project:
             version = project.registry.resolve(Reference.parse(reference))
-            cache, number = project.settings.cache, version.number
+            number = version.number
             require_at_hand(version, project.registry, project.store)
-            files = materialise(project.store, version.digest, cache)
-    return LoadedVersion(files, Predictor.start(files, interpreter_for(files, cache), version=number))
+            files = materialise(project.store, version.digest, project.settings.cache)
+            interpreter = environments(project.settings, project.store).interpreter_for(files)
+    return LoadedVersion(files, Predictor.start(files, interpreter, version=number))
 
 
 def _is_path(text: str) -> bool:

@@ -19,7 +19,9 @@ from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.evidence import FeatureSchema
 from holdfast.flow.bundle import Ingredients
 from holdfast.flow.bundle.base import find_base
+from holdfast.flow.bundle.card import read_card
 from holdfast.flow.bundle.origin import data_input, gather, keep_capture, to_run
+from holdfast.flow.bundle.wheels import freezer as wheels_freezer
 from holdfast.flow.capture import LiveCapture, capture_here
 from holdfast.flow.capture.gathering import quietly
 from holdfast.flow.register import register as register_version
@@ -195,6 +197,8 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         groups: tuple[str, ...] | None = None,
         features: tuple[str, ...] | None = None,
         schema: FeatureSchema | None = None,
+        card: str | Path | None = None,
+        freeze_environment: bool = False,
         semver: str | None = None,
         reason: str = "",
     ) -> Version:
@@ -215,12 +219,14 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             groups: the holdout's columns whose groups a gate watches.
             features: the raw columns that are features.
             schema: an edited schema, from `holdfast.infer_schema`.
+            card: the model card, the path of a Markdown file; by default a stub is written, with its questions.
+            freeze_environment: whether the wheels that it needs are kept too, so that it opens without an index.
             semver: the semantic version that outsiders know it by.
             reason: why it is registered.
 
         Raises:
             CannotPackage: the model or the code cannot be carried into a bundle.
-            BundleFailed: the bundle cannot answer its own holdout.
+            BundleFailed: the bundle cannot answer its own holdout, or its environment cannot be frozen.
             AlreadyExists: this model has this very bundle.
             Incomplete: the weights are an adapter, and `base` was not given.
             NotFound: no such base.
@@ -243,6 +249,8 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             groups=groups,
             features=features,
             schema=schema,
+            card=None if card is None else read_card(project.settings.project / _from_here(card)),
+            freezer=wheels_freezer(project.store, project.settings.scratch) if freeze_environment else None,
         )
         ready = gather(given, project.tracking.run(run_id), capture, project.store)
         return register_version(

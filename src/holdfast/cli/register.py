@@ -13,7 +13,9 @@ from holdfast.cli.output import Output
 from holdfast.errors import UsageError
 from holdfast.flow.bundle import Ingredients
 from holdfast.flow.bundle.base import BaseVersion, find_base
+from holdfast.flow.bundle.card import read_card
 from holdfast.flow.bundle.origin import data_input, gather, kept_capture
+from holdfast.flow.bundle.wheels import freezer
 from holdfast.flow.capture import Capture
 from holdfast.flow.capture.arguments import typed
 from holdfast.flow.promote import adopt_stage
@@ -47,7 +49,9 @@ Feature = Annotated[list[str] | None, typer.Option("--feature", help="A raw feat
 Train = Annotated[list[Path] | None, typer.Option("--train", help="Data it was trained on; repeatable.")]
 Param = Annotated[list[str] | None, typer.Option("--param", help="A hyperparameter, name=value; repeatable.")]
 Lock = Annotated[Path | None, typer.Option("--lock", help="The pinned requirements, when no run captured them.")]
+CardPath = Annotated[Path | None, typer.Option("--card", help="The model card, in Markdown.")]
 RunId = Annotated[str | None, typer.Option("--run", help="The run that made it; by default the one that wrote it.")]
+Freeze = Annotated[bool, typer.Option("--freeze-environment", help="Keep the wheels of the environment, too.")]
 Semver = Annotated[str | None, typer.Option("--semver", help="The semantic version for outsiders, such as 2.1.0.")]
 
 
@@ -73,7 +77,9 @@ def register(
     train: Train = None,
     param: Param = None,
     lock: Lock = None,
+    card: CardPath = None,
     run: RunId = None,
+    freeze_environment: Freeze = False,
     semver: Semver = None,
     reason: Reason = "",
     as_json: AsJson = False,
@@ -81,7 +87,11 @@ def register(
     """Freeze the five parts as the next version of a model; what is missing is named, and no gate lets it through."""
     project, output = here(), Output(as_json=as_json)
     said = _Said(model, weights, base, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
-    given = replace(said.ingredients(project), groups=_names(group), features=_names(feature))
+    text = None if card is None else read_card(card)
+    keeper = freezer(project.store, project.settings.scratch) if freeze_environment else None
+    given = replace(
+        said.ingredients(project), groups=_names(group), features=_names(feature), card=text, freezer=keeper
+    )
     found, capture = _run_of(project, run, weights, output)
     ready = gather(given, found, capture, project.store)
     registered = register_version(

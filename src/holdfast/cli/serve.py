@@ -13,6 +13,7 @@ from holdfast.cli.options import AsJson, ModelArgument, StageOption, here
 from holdfast.cli.output import Output
 from holdfast.errors import NotFound
 from holdfast.names import ModelName, StageName
+from holdfast.runtime.limits import Limits
 from holdfast.serving.opening import opener
 from holdfast.serving.replica import Place, Replica
 from holdfast.serving.source import RegistrySource
@@ -20,6 +21,7 @@ from holdfast.web.inference.app import replica_app
 from holdfast.web.listening import address_of, listen
 from holdfast.web.listening import serve as serve_app
 from holdfast.wire import Project, utc_now
+from holdfast.wire.workers import environments
 
 app = typer.Typer()
 
@@ -30,6 +32,7 @@ def serve(
     stage: StageOption = "production",
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8081,
+    no_network: Annotated[bool, typer.Option("--no-network", help="Refuse the version any network.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Answer predictions over HTTP: /invocations, the Open Inference Protocol at /v2, /healthz, /readyz."""
@@ -39,7 +42,7 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     listening = listen(host, port)
     url = address_of(listening)
-    served = replica_app(_replica(project, name, pointer, url))
+    served = replica_app(_replica(project, name, pointer, url, Limits(network=not no_network)))
     # Said before the first version is loaded: a request that comes until then waits in the socket.
     value: JsonObject = {"model": model, "stage": stage, "url": url, "pid": os.getpid()}
     output.result(value, [f"{model}@{stage} at {url}"])
@@ -58,12 +61,18 @@ def _require_holder(project: Project, model: ModelName, stage: StageName) -> Non
         )
 
 
-def _replica(project: Project, model: ModelName, stage: StageName, url: str) -> Replica:
+def _replica(project: Project, model: ModelName, stage: StageName, url: str, limits: Limits) -> Replica:
     return Replica(
         RegistrySource(project.registry, model, stage),
         model=model,
         stage=stage,
-        opener=opener(project.store, project.settings.cache, project.registry),
+        opener=opener(
+            project.store,
+            project.settings.cache,
+            project.registry,
+            environments(project.settings, project.store),
+            limits,
+        ),
         place=Place(url),
         clock=utc_now,
         new_id=lambda: uuid4().hex,

@@ -42,6 +42,7 @@ __all__ = [
     "head",
     "hold",
     "inclusion",
+    "judged",
     "live",
     "model",
     "moment",
@@ -158,6 +159,14 @@ def verdict(found: Reader) -> Verdict:
         body=found.mapping("body"),
         created_at=_time(found, "created_at"),
     )
+
+
+def judged(found: Reader) -> tuple[VersionNumber, ...]:
+    """The numbers of versions that were judged on the same rows."""
+    numbers = found.items("versions")
+    if not all(isinstance(number, int) for number in numbers):
+        raise UnsupportedFormat("a version's number is none", hint="Ask whoever runs the server.")
+    return tuple(VersionNumber(number) for number in numbers if isinstance(number, int))
 
 
 def edge(found: Reader) -> Edge:

@@ -198,6 +198,10 @@ class HttpRegistry(HttpQuestions):
         """See `Registry.verdict`."""
         return documents.verdict(self._read(f"/verdicts/{quoted(digest)}"))
 
+    def judged_on(self, model: ModelName, rows: Digest) -> tuple[VersionNumber, ...]:
+        """See `Registry.judged_on`."""
+        return documents.judged(self._read(f"{_line_of(model)}/judged", rows=str(rows)))
+
     def lineage(self, kind: str, name: str) -> tuple[Edge, ...]:
         """See `Registry.lineage`."""
         return tuple(map(documents.edge, self._items("/lineage", "edges", kind=kind, name=name)))

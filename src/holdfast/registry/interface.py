@@ -22,10 +22,13 @@ from holdfast.registry.records import (
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
-__all__ = ["EVENTS_MAX", "Registry"]
+__all__ = ["EVENTS_MAX", "JUDGED_MAX", "Registry"]
 
 EVENTS_MAX = 10_000
 """Events in one answer of `log`: a few megabytes of JSON; more is read in pages."""
+
+JUDGED_MAX = 10_000
+"""Versions in one answer of `judged_on`: rows that were used so often are worn out, and more tells nothing more."""
 
 
 class Registry(Questions, Protocol):
@@ -235,6 +238,19 @@ class Registry(Questions, Protocol):
         Raises:
             NotFound: no such verdict.
             IntegrityError: the body is not what the digest names.
+        """
+
+    def judged_on(self, model: ModelName, rows: Digest) -> tuple[VersionNumber, ...]:
+        """The versions of a model that a gate has judged on these frozen rows, by number; `JUDGED_MAX` of them at most.
+
+        A version counts once, however often it was judged, for whatever stage, and whatever the outcome.
+
+        Args:
+            model: whose.
+            rows: the digest of the frozen rows, as verdicts name it in their `inputs`.
+
+        Raises:
+            NotFound: no such model.
         """
 
     def lineage(self, kind: str, name: str) -> tuple[Edge, ...]:

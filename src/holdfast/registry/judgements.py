@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import Connection, LargeBinary, Row, bindparam, func, insert, literal, select
 
 from holdfast.canonical import JsonObject, decode, encode, plain
 from holdfast.database.times import from_text, to_text
@@ -12,8 +12,9 @@ from holdfast.errors import AlreadyExists, IntegrityError, NotFound, TooLarge, U
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.events import Entry, append
+from holdfast.registry.interface import JUDGED_MAX
 from holdfast.registry.keys import earlier
-from holdfast.registry.nearest import unknown_version
+from holdfast.registry.nearest import require_model, unknown_version
 from holdfast.registry.records import Approval, Meaning, NewApproval, NewVerdict, Verdict, VerdictEntry
 from holdfast.registry.stages import find_stage
 from holdfast.registry.tables import approvals, verdicts, versions
@@ -23,6 +24,7 @@ __all__ = [
     "approvals_of",
     "approve",
     "for_move",
+    "judged_on",
     "keep",
     "load_approval",
     "require_verdict",
@@ -293,6 +295,23 @@ def _blobs(body: JsonObject) -> tuple[Digest, ...]:
     """What a verdict keeps in the store; a verdict of before format 1.1 keeps nothing."""
     said = body.get("blobs")
     return tuple(Digest.parse(one) for one in said) if isinstance(said, list) else ()
+
+
+def judged_on(connection: Connection, model: ModelName, rows: Digest) -> tuple[VersionNumber, ...]:
+    """The versions that were judged on these frozen rows; see `Registry.judged_on`."""
+    require_model(connection, str(model))
+    # In canonical JSON a field with a value is written in one way only, and inside a text its quotes are escaped.
+    field = literal(f'"holdout":"{rows}"'.encode(), LargeBinary)
+    is_server = connection.dialect.name == "postgresql"
+    place = func.position(field.op("IN")(verdicts.c.body)) if is_server else func.instr(verdicts.c.body, field)
+    found = connection.execute(
+        select(verdicts.c.number)
+        .where(verdicts.c.model == str(model), place > 0)
+        .distinct()
+        .order_by(verdicts.c.number)
+        .limit(JUDGED_MAX)
+    )
+    return tuple(VersionNumber(number) for number in found.scalars())
 
 
 def _load_verdict(row: Row[Any]) -> Verdict:

@@ -269,6 +269,11 @@ class SqlRegistry(SqlQuestions, SqlProofs):
         with self._database.read() as connection:
             return judgements.verdict_of(connection, digest)
 
+    def judged_on(self, model: ModelName, rows: Digest) -> tuple[VersionNumber, ...]:
+        """See `Registry.judged_on`."""
+        with self._database.view() as connection:
+            return judgements.judged_on(connection, model, rows)
+
     def lineage(self, kind: str, name: str) -> tuple[Edge, ...]:
         """See `Registry.lineage`."""
         with self._database.read() as connection:

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +30,7 @@ from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table
 from holdfast.runtime.session import Printed, end_session, processes_in
 from holdfast.runtime.shapes import TABLE
+from holdfast.runtime.shelf import held_in_use
 from holdfast.runtime.smoke import answer_of
 from holdfast.store.disk import refusing
 
@@ -92,7 +95,7 @@ def spawn(
     with refusing(Path(tempfile.gettempdir())):
         scratch = Path(tempfile.mkdtemp(prefix="holdfast-worker-"))
     ours, theirs = socket.socketpair()
-    with theirs:
+    with theirs, _in_use(interpreter) as kept:
         arguments = [str(theirs.fileno()), str(files.root), str(files.digest), json.dumps(stamp)]
         arguments += [json.dumps(limits.to_json()), str(scratch)]
         environment = {**os.environ, **interpreter.variables, "TMPDIR": str(scratch)}
@@ -101,7 +104,7 @@ def spawn(
         try:
             process = subprocess.Popen(
                 [str(interpreter.executable), "-P", "-m", "holdfast.runtime.worker", *arguments],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *kept],
                 stdin=subprocess.DEVNULL,
                 stderr=None if printed is None else printed.write,
                 env=environment,
@@ -112,6 +115,19 @@ def spawn(
             shutil.rmtree(scratch, ignore_errors=True)
             raise
     return Spawned(process, ours, scratch)
+
+
+@contextmanager
+def _in_use(interpreter: Interpreter) -> Iterator[list[int]]:
+    """What a process is handed so that nobody removes the environment that it runs in; ours is closed afterwards."""
+    if interpreter.in_use is None:
+        yield []
+        return
+    handle = held_in_use(interpreter.in_use)
+    try:
+        yield [handle]
+    finally:
+        os.close(handle)
 
 
 def _search_path(given: str) -> str:

@@ -11,7 +11,17 @@ from holdfast.errors import InvalidInput, MissingExtra
 from holdfast.evidence import Column, FeatureSchema
 from holdfast.runtime.rows import Table
 
-__all__ = ["ORDERED", "PYTHON_NAN", "PYTHON_NONE", "conform", "to_container"]
+__all__ = [
+    "ORDERED",
+    "PYTHON_NAN",
+    "PYTHON_NONE",
+    "accepts",
+    "conform",
+    "family",
+    "has_zone",
+    "limits",
+    "to_container",
+]
 
 
 PYTHON_NONE = "object"
@@ -51,9 +61,18 @@ def conform(schema: FeatureSchema, table: Table) -> Table:
     return Table(names, tuple(_checked(c, v) for c, v in zip(schema.columns, found, strict=True)), table.count)
 
 
+def accepts(column: Column, value: Json) -> bool:
+    """Whether a row may hold this value, which is neither null nor NaN, in this column."""
+    try:
+        _checked(column, [value])
+    except InvalidInput:
+        return False
+    return True
+
+
 def _checked(column: Column, values: list[Json]) -> list[Json]:
     checked = values
-    exact = _EXACT.get(_family(column.dtype))
+    exact = _EXACT.get(family(column.dtype))
     for row, value in enumerate(values):
         held = value
         if value is None or value != value:  # noqa: PLR0124 - NaN is the one value that differs from itself
@@ -76,20 +95,20 @@ def _checked(column: Column, values: list[Json]) -> list[Json]:
 
 def _misfit(column: Column, value: Json) -> str | None:
     """Why the column's code could not be handed this value as what it is."""
-    family = _family(column.dtype)
-    if type(value) not in _KINDS[family]:
-        return f"{_EXPECTED[family]} was expected, {value!r:.40} was sent"
-    if family in {"number", "integer"}:
+    kind = family(column.dtype)
+    if type(value) not in _KINDS[kind]:
+        return f"{_EXPECTED[kind]} was expected, {value!r:.40} was sent"
+    if kind in {"number", "integer"}:
         if not -math.inf < value < math.inf:
             return "a finite number was expected, infinity was sent"
-        if family == "integer" and type(value) is float and not value.is_integer():
+        if kind == "integer" and type(value) is float and not value.is_integer():
             return f"a whole number was expected, {value!r} was sent"
-        low, high = _LIMITS.get(column.dtype, _LIMITS["float64" if family == "number" else "int64"])
+        low, high = limits(column.dtype)
         if not low <= value <= high:
             return f"{value!r:.40} does not fit into {column.dtype}"
-    if family == "boolean" and value not in (0, 1):
+    if kind == "boolean" and value not in (0, 1):
         return f"true or false was expected, {value!r:.40} was sent"
-    return _untimely(column, value) if family == "time" else None
+    return _untimely(column, value) if kind == "time" else None
 
 
 def _untimely(column: Column, value: str) -> str | None:
@@ -97,22 +116,28 @@ def _untimely(column: Column, value: str) -> str | None:
         found = datetime.fromisoformat(value)
     except ValueError:
         return f"a time such as 2026-03-01T09:00:00 was expected, {value!r:.40} was sent"
-    if column.native is None or (found.tzinfo is not None) == _has_zone(column.native):
+    if column.native is None or (found.tzinfo is not None) == has_zone(column.native):
         return None
     return f"a time {'with' if found.tzinfo is None else 'without'} a zone was expected, {value!r:.40} was sent"
 
 
-def _has_zone(native: str) -> bool:
-    """Whether `datetime64[us, UTC]` or `Datetime(time_unit='us', time_zone='UTC')` holds times with a zone."""
+def has_zone(native: str) -> bool:
+    """Whether times of this native name have a zone, as `datetime64[us, UTC]` and polars' `time_zone='UTC'` do."""
     return "time_zone='" in native if native.startswith("Datetime") else "," in native or "tz=" in native
 
 
-def _family(dtype: str) -> str:
+def family(dtype: str) -> str:
+    """What kind of value a dtype is to a request: `number`, `integer`, `boolean`, `text`, `time` or `any`."""
     if dtype.startswith("float"):
         return "number"
     if dtype.startswith(("int", "uint")):
         return "integer"
     return {"bool": "boolean", "datetime": "time", "string": "text"}.get(dtype, "any")
+
+
+def limits(dtype: str) -> tuple[float, float]:
+    """The least and the greatest number that fits into the dtype of a `number` or an `integer`."""
+    return _LIMITS.get(dtype, _LIMITS["float64" if family(dtype) == "number" else "int64"])
 
 
 _KINDS: dict[str, set[type]] = {
@@ -202,24 +227,24 @@ def _series(column: Column, values: list[Json]) -> Any:
     import numpy as np
     import pandas as pd
 
-    family, native = _family(column.dtype), column.native
+    kind, native = family(column.dtype), column.native
     if column.dtype == "category":
         known = list(column.categories)
         # A category that training never saw is what it would have been there: missing.
         held = [value if value in known else None for value in values]
         return pd.Categorical(held, categories=known, ordered=native == ORDERED)
-    if family == "time":
-        times = pd.to_datetime(pd.Series(values, dtype=object), format="ISO8601", utc=_has_zone(native or ""))
+    if kind == "time":
+        times = pd.to_datetime(pd.Series(values, dtype=object), format="ISO8601", utc=has_zone(native or ""))
         return times if native is None else times.astype(native)
     if native in {PYTHON_NONE, PYTHON_NAN}:
         missing = np.nan if native == PYTHON_NAN else None
         return pd.Series([missing if value is None else value for value in values], dtype=object)
     if native is not None:
         return pd.Series(values, dtype=native)
-    if family == "number" or (family in {"integer", "boolean"} and not column.nullable):
+    if kind == "number" or (kind in {"integer", "boolean"} and not column.nullable):
         return np.array(values, dtype=column.dtype)
-    if family in {"integer", "boolean"}:
-        return pd.Series(values, dtype="boolean" if family == "boolean" else _nullable(column.dtype))
+    if kind in {"integer", "boolean"}:
+        return pd.Series(values, dtype="boolean" if kind == "boolean" else _nullable(column.dtype))
     return pd.Series(values, dtype=object if int(pd.__version__.partition(".")[0]) < 3 else "str")  # noqa: PLR2004
 
 
@@ -259,7 +284,7 @@ def _polars_time(native: str) -> Any:
 def _numpy(schema: FeatureSchema, table: Table) -> Any:
     import numpy as np
 
-    dtypes, families = {column.dtype for column in schema.columns}, {_family(c.dtype) for c in schema.columns}
+    dtypes, families = {column.dtype for column in schema.columns}, {family(c.dtype) for c in schema.columns}
     held = np.empty((table.count, len(schema.columns)), dtype=object)
     for place, values in enumerate(table.columns):
         held[:, place] = values

@@ -22,6 +22,12 @@ SCORE_TOLERANCE = 1e-6
 
 _FORMAT, _FORMAT_VERSION = "holdfast.outputs", "1.0"
 
+_DEPTH_MAX = 8
+"""An answer for one row may be a table; nothing that is compared goes deeper."""
+
+_INTEGER_MAX = 1 << 64
+"""The largest identifier that any column holds; Python's own integers go on, and no float follows them there."""
+
 _ABSENT = object()
 """Stands for a row that one side has and the other has not; equal to nothing."""
 
@@ -148,4 +154,25 @@ def answer_of(body: bytes) -> Answer:
 
 def _answer(reader: Reader) -> Answer:
     classes: list[Json] | None = reader.items("classes") if reader.has("classes") else None
-    return Answer(reader.items("predictions"), reader.items("scores"), classes)
+    answer = Answer(reader.items("predictions"), reader.items("scores"), classes)
+    # Somebody's code may have written it: what is believed here is compared, counted and written down again elsewhere.
+    if not all(_is_plain(value, _DEPTH_MAX) for values in (answer.predictions, answer.scores) for value in values):
+        raise _no_answer("a value that is nested, or larger, than any answer is")
+    if classes is not None:
+        if not all(_is_plain(name, 0) for name in classes):
+            raise _no_answer("classes that are no labels")
+        if not all(isinstance(score, list) and len(score) == len(classes) for score in answer.scores):
+            raise _no_answer("scores that are not one for each class")
+    return answer
+
+
+def _is_plain(value: Json, depth: int) -> bool:
+    if isinstance(value, dict):
+        return False
+    if isinstance(value, list):
+        return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
+    return not isinstance(value, int) or abs(value) <= _INTEGER_MAX
+
+
+def _no_answer(what: str) -> UnsupportedFormat:
+    return UnsupportedFormat(f"the answer holds {what}", hint="Look at what the bundle's code writes to its socket.")

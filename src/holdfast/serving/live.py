@@ -175,8 +175,8 @@ class Live:
         self._up.set()
 
     async def _spawn(self) -> Spawned:
-        files, interpreter = self._opened.files, self._opened.interpreter
-        starting = asyncio.ensure_future(asyncio.to_thread(spawn, files, interpreter, self._stamp))
+        files, interpreter, limits = self._opened.files, self._opened.interpreter, self._opened.limits
+        starting = asyncio.ensure_future(asyncio.to_thread(spawn, files, interpreter, self._stamp, limits))
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:

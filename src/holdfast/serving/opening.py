@@ -10,8 +10,10 @@ from holdfast.errors import NotFound
 from holdfast.registry.interface import Registry
 from holdfast.runtime.at_hand import archive_of
 from holdfast.runtime.bundle_files import BundleFiles
-from holdfast.runtime.environment import Interpreter, interpreter_for
+from holdfast.runtime.environment import Environments, Interpreter
+from holdfast.runtime.limits import Limits
 from holdfast.runtime.materialise import materialise
+from holdfast.runtime.predictor import SERVED
 from holdfast.store.interface import Store
 
 __all__ = ["Opened", "Opener", "opener"]
@@ -19,21 +21,29 @@ __all__ = ["Opened", "Opener", "opener"]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A bundle on this machine and the interpreter to run it with."""
+    """A bundle on this machine, the interpreter to run it with, and what its process may use."""
 
     files: BundleFiles
     interpreter: Interpreter
+    limits: Limits = SERVED
 
 
 Opener: TypeAlias = Callable[[Digest], Opened]
 """Fetches a version; called in a thread, and may take as long as a download and an installation."""
 
 
-def opener(store: Store, cache: Path, registry: Registry | None = None) -> Opener:
+def opener(
+    store: Store,
+    cache: Path,
+    registry: Registry | None = None,
+    environments: Environments | None = None,
+    limits: Limits = SERVED,
+) -> Opener:
     """The opener that takes bundles from the store and keeps them, and their environments, in `cache`.
 
     The registry is asked where a bundle is not in the store, for it may have been archived.
     """
+    kept = environments or Environments(cache, store)
 
     def fetch(digest: Digest) -> Opened:
         try:
@@ -42,6 +52,6 @@ def opener(store: Store, cache: Path, registry: Registry | None = None) -> Opene
             if registry is not None and (archive := archive_of(digest, registry)) is not None:
                 raise archive.away() from error
             raise
-        return Opened(files, interpreter_for(files, cache))
+        return Opened(files, kept.interpreter_for(files), limits)
 
     return fetch

@@ -225,15 +225,15 @@ class Project(AbstractContextManager["Project"]):
     @property
     def opener(self) -> "Opener":
         """Starts a worker for a bundle, in the environment that the bundle names."""
-        from holdfast.wire.workers import opener
+        from holdfast.wire.workers import environments, opener
 
-        return opener(self.settings.cache)
+        return opener(environments(self.settings, self.store))
 
     def limited(self, limits: "Limits") -> "Opener":
         """The same, with workers that may use what `limits` say."""
-        from holdfast.wire.workers import opener
+        from holdfast.wire.workers import environments, opener
 
-        return opener(self.settings.cache, limits)
+        return opener(environments(self.settings, self.store), limits)
 
     def checkout(self, version: Reference, folder: Path) -> "BundleFiles":
         """Write the bundle of a version into `folder`.

@@ -2,28 +2,34 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from holdfast.config import Settings
 from holdfast.flow.bundle.assemble import Opener
 from holdfast.runtime.bundle_files import BundleFiles
-from holdfast.runtime.environment import interpreter_for
+from holdfast.runtime.environment import Environments
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import SERVED, Predictor
+from holdfast.store.interface import Store
 
-__all__ = ["opener"]
+__all__ = ["environments", "opener"]
 
 
-def opener(cache: Path, limits: Limits = SERVED) -> Opener:
+def environments(settings: Settings, store: Store | None = None) -> Environments:
+    """Where interpreters come from, as the settings have it."""
+    return Environments(settings.cache, store, settings.build_from_source, settings.environments_bytes_max)
+
+
+def opener(kept: Environments, limits: Limits = SERVED) -> Opener:
     """What starts a worker for a bundle.
 
     Args:
-        cache: where built environments are kept.
+        kept: where interpreters come from.
         limits: what its workers may use.
     """
 
     @contextmanager
     def opened(files: BundleFiles) -> Iterator[Predictor]:
-        with Predictor.start(files, interpreter_for(files, cache), limits=limits) as predictor:
+        with Predictor.start(files, kept.interpreter_for(files), limits=limits) as predictor:
             yield predictor
 
     return opened

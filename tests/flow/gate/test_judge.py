@@ -10,11 +10,14 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from holdfast.canonical import encode, plain
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import NotFound, Unavailable
+from holdfast.flow.bundle.origin import data_input
 from holdfast.flow.gate import Outcome, Policy, Workbench, gate
 from holdfast.flow.gate.case import Case, examine
 from holdfast.flow.gate.rules import RULES
 from holdfast.flow.promote import Promotion, promote
-from holdfast.names import Reference, StageName
+from holdfast.flow.snapshot import snapshot
+from holdfast.names import Reference, StageName, VersionNumber
+from holdfast.parts.data_slice import TRAIN
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.rows import Table
 from holdfast.runtime.smoke import write_outputs
@@ -34,6 +37,7 @@ from tests.projects import (
     moves_and_events_agree,
     tables,
     version,
+    write_csv,
 )
 
 pytestmark = pytest.mark.slow
@@ -110,7 +114,9 @@ def test_a_case_examined_again_gives_the_findings_again(churn: Project, bench: W
     )
     policy = Policy().for_stage(CHURN, PRODUCTION)
     assert plain(policy.to_json()) == kept["policy"]
-    case = examine(Case(candidate, StageName(kept["stage"]), policy, kept["asked_by"], baseline=baseline), bench)
+    before = tuple(VersionNumber(number) for number in inputs["judged_before"])
+    asked = Case(candidate, StageName(kept["stage"]), policy, kept["asked_by"], baseline=baseline, judged_before=before)
+    case = examine(asked, bench)
     again = [plain(RULES[name](case).to_json()) for name in kept["policy"]["rules"]]
 
     def timeless(findings: list[Any]) -> list[Any]:
@@ -135,6 +141,49 @@ def test_both_versions_are_measured_on_the_candidates_rows(churn: Project, bench
         assert measured is not None
         assert measured.memory_bytes is not None
         assert measured.memory_bytes > 1 << 20
+
+
+def test_each_version_that_was_judged_on_the_same_rows_counts_once(churn: Project, bench: Workbench) -> None:
+    policy = Policy.parse('[gate.production]\nrules = ["opens", "holdout"]', where="policy")
+    found = [gate(ask(number, policy=policy), bench, churn.registry) for number in (1, 1, 2, 4, 2)]
+    assert [verdict.findings[-1].values["used_by"] for verdict in found] == [[], [], [1], [1, 2], [1, 4]]
+    assert churn.registry.verdict(found[-1].digest).body["inputs"]["judged_before"] == [1, 4]
+
+
+def test_rows_that_were_left_out_are_asked_about(churn: Project, bench: Workbench) -> None:
+    policy = Policy.parse('[gate.production]\nrules = ["opens", "holdout"]', where="policy")
+    promote(Promotion(ask(2, policy=policy)), bench, churn.registry)
+    smaller = add_version(churn, 1, damaged=True, holdout=[*HOLDOUT_ROWS[:120], {**HOLDOUT_ROWS[0], "age": 77.5}])
+    verdict = gate(ask(smaller.number, policy=policy), bench, churn.registry)
+    finding = verdict.findings[-1]
+    assert (finding.values["gone"], finding.values["new"]) == (60, 1)
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert "on the 60 that are gone accuracy is" in finding.sentence
+    before = churn.registry.verdict(verdict.digest).body["inputs"]["baseline_holdout"]
+    assert before == {str(entry.path): str(entry.digest) for entry in manifest(churn, 2).files}["holdout/rows.json"]
+
+
+def test_the_training_data_of_both_versions_are_looked_at_and_named(churn: Project, bench: Workbench) -> None:
+    policy = Policy.parse('[gate.production]\nrules = ["integrity", "leakage", "drift"]', where="policy")
+    promote(Promotion(ask(1, policy=policy)), bench, churn.registry)
+    older = churn.settings.project / "data/older.csv"
+    write_csv(older, [{**row, "age": row["age"] + 30} for row in TRAIN_ROWS])
+    inputs = tuple(
+        data_input(snapshot(churn.store, churn.settings.project / path, root=churn.settings.project), TRAIN)
+        for path in ("data/older.csv", "data/train.csv")
+    )
+    drifted = add_version(churn, 1, inputs=inputs[:1])
+    leaky = add_version(churn, 1, inputs=inputs[1:], holdout=[*HOLDOUT_ROWS, *TRAIN_ROWS[:5]])
+    verdicts = [gate(ask(one.number, policy=policy), bench, churn.registry) for one in (drifted, leaky)]
+    outcomes = [{finding.rule: finding for finding in verdict.findings} for verdict in verdicts]
+    assert [found["leakage"].outcome for found in outcomes] == [Outcome.PASS, Outcome.FAIL]
+    assert [found["drift"].outcome for found in outcomes] == [Outcome.FAIL, Outcome.PASS]
+    assert outcomes[0]["drift"].sentence.startswith("age moved by 30 ")
+    assert outcomes[1]["leakage"].sentence.startswith(
+        "5 of 185 holdout rows (2.7%) are in train.csv too, 5 with the same"
+    )
+    body = churn.registry.verdict(verdicts[0].digest).body["inputs"]
+    assert (body["training"], body["baseline_training"]) == ([str(inputs[0].digest)], [str(inputs[1].digest)])
 
 
 def test_unknown_names_are_refused_before_anything_is_examined(churn: Project, bench: Workbench) -> None:

@@ -48,6 +48,7 @@ QUERIES: dict[str, dict[str, Any]] = {
     "/moves": {"idempotency_key": "k"},
     "/lineage": {"kind": "version", "name": "churn@1"},
     "/models/{model}/stages/{stage}/replicas": {"max_age_seconds": 60},
+    "/models/{model}/judged": {"rows": DIGEST},
     "/log/growth": {"since": 0},
     "/log/edge": {"size": 0},
     "/log/bodies": {"since": 0, "size": 0},

@@ -6,7 +6,8 @@
     code.py       the project's modules that the bundle needs; carve.py cuts one function out of a script
     holdout.py    the frozen rows and their targets, however they come
     metrics.py    named metrics over recorded answers
-    card.py       the model card's stub
+    card.py       the model card: what people wrote, or a stub with its questions
+    step.py       how large a step of a semantic version a change asks for
     assemble.py   all of it together; the outputs are recorded by the assembled bundle itself, in its own process
 
 It knows nothing of registries: a bundle gets its number in `flow.register`.

@@ -12,7 +12,7 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import UsageError
 from holdfast.evidence import Card, CodeState, Environment, Evidence, FeatureSchema, Holdout, Metrics, RunReference
 from holdfast.flow.bundle.base import BaseVersion
-from holdfast.flow.bundle.card import card_stub
+from holdfast.flow.bundle.card import card_text
 from holdfast.flow.bundle.code import modules_in
 from holdfast.flow.bundle.holdout import FrozenRows, read_rows
 from holdfast.flow.bundle.hyperparameters import with_estimator
@@ -22,6 +22,7 @@ from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.bundle.preprocessing import write_preprocessing
 from holdfast.flow.bundle.threshold import threshold_part
 from holdfast.flow.bundle.weights import write_weights
+from holdfast.flow.bundle.wheels import Freezer
 from holdfast.manifest import MANIFEST_NAME, FileEntry, Manifest, least_minor
 from holdfast.names import ModelName, RelativePath
 from holdfast.parts import DataInput, DataSlice, EvalThreshold, Hyperparameters, Missing, Parts, Weights
@@ -68,11 +69,13 @@ class Ingredients:
         hyperparameters: every value that was logged or found.
         environment: what was captured of the environment.
         lock: the pinned requirements.
+        freezer: keeps the wheels that the lock names; None: they are fetched again wherever they are needed.
         python: the interpreter's version.
         code: the Git state of the project.
         patch: the uncommitted difference, as `git apply` takes it.
         run: the run that this came from.
         holdout_snapshot: the snapshot that the holdout was read from.
+        card: what people wrote about the model, as Markdown; None: a stub is written.
     """
 
     name: ModelName
@@ -92,11 +95,13 @@ class Ingredients:
     hyperparameters: Hyperparameters | None = None
     environment: Mapping[str, Json] = field(default_factory=dict)
     lock: str | None = None
+    freezer: Freezer | None = None
     python: str = platform.python_version()
     code: CodeState | Missing = field(default_factory=lambda: Missing("code", "the Git state was not captured"))
     patch: bytes = b""
     run: RunReference | Missing = field(default_factory=lambda: Missing("run", "registered outside a run"))
     holdout_snapshot: Digest | None = None
+    card: str | None = None
 
 
 def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
@@ -143,7 +148,7 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
     draft.write(_CARD, b"")
     if rows is not None:
         evidence = _record(given, draft, parts, evidence, rows=rows, opener=opener)
-    draft.write(_CARD, card_stub(given.name, parts, evidence).encode())
+    draft.write(_CARD, card_text(given.name, parts, evidence, given.card).encode())
     return draft.finish(given.name, parts, evidence)
 
 
@@ -169,7 +174,7 @@ class _Draft:
         self._entries.update({entry.path: entry for entry in entries})
 
     def finish(self, name: ModelName, parts: Parts, evidence: Evidence) -> BundleFiles:
-        manifest = Manifest(name, parts, evidence, tuple(sorted(self._entries.values())), least_minor(parts))
+        manifest = Manifest(name, parts, evidence, tuple(sorted(self._entries.values())), least_minor(parts, evidence))
         data = manifest.encode()
         with refusing(self._folder / MANIFEST_NAME):
             (self._folder / MANIFEST_NAME).write_bytes(data)
@@ -239,8 +244,10 @@ def _environment(
         values = {**values, "captured": "at registration, in the environment that registered, not while training"}
     if isinstance(schema, FeatureSchema):
         needed.add(schema.container)
-    draft.write(_LOCK, completed_lock(lock, needed).encode())
-    return Environment(given.python, _LOCK, values)
+    lock = completed_lock(lock, needed)
+    draft.write(_LOCK, lock.encode())
+    wheels = None if given.freezer is None else given.freezer(lock, given.python)
+    return Environment(given.python, _LOCK, values, wheels=wheels)
 
 
 def _schema(given: Ingredients, rows: FrozenRows | None) -> FeatureSchema | Missing:

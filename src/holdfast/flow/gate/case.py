@@ -6,25 +6,28 @@ what it recorded.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject
 from holdfast.digest import hash_bytes
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
-from holdfast.evidence import Holdout, Metrics
+from holdfast.evidence import Card, Holdout, Metrics
 from holdfast.flow.bundle.assemble import Opener
+from holdfast.flow.bundle.card import CARD_BYTES_MAX
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Outcome
 from holdfast.flow.gate.formats import judge_formats
+from holdfast.flow.gate.former import Former, compared, frozen_rows
 from holdfast.flow.gate.looking import listings_of
 from holdfast.flow.gate.race import Racer, race
 from holdfast.flow.gate.stage_policy import StagePolicy
+from holdfast.flow.gate.training import Training, look
 from holdfast.formats import Listing
 from holdfast.manifest import Manifest
-from holdfast.names import StageName
+from holdfast.names import StageName, VersionNumber
 from holdfast.parts import EvalThreshold
 from holdfast.parts.eval_threshold import IDENTITY
 from holdfast.registry.records import Approval
@@ -77,6 +80,7 @@ class Case:
         actor: who asks.
         baseline: the version that holds the stage; None when nothing does.
         approvals: what people said about the candidate for this stage.
+        judged_before: the other versions that gates judged on the candidate's frozen rows, by number.
         manifest: the candidate's manifest; None when it could not be read.
         damage: what is wrong with its bytes, one sentence each.
         listings: what each of its files could do when it is opened, by path.
@@ -88,6 +92,12 @@ class Case:
         trouble: what went wrong when it was.
         against: what the baseline says about the same rows; None when there is no baseline or it could not be asked.
         against_trouble: what went wrong when it was.
+        baseline_manifest: the baseline's manifest; None when nobody asked, or it could not be read.
+        card: the candidate's model card; None when nobody asked, or there is none that could be read.
+        former: the frozen rows of the baseline beside the candidate's, or why they could not be read; None when there
+            is no baseline or nobody asks.
+        training: what the candidate was trained on; None when nobody asks, or its manifest could not be read.
+        earlier: the same of the baseline.
         worker: what the process that answered was allowed, and which of these limits the system held; None when
             nothing was opened.
         seconds: how long the examination took.
@@ -99,6 +109,7 @@ class Case:
     actor: str
     baseline: Version | None = None
     approvals: tuple[Approval, ...] = ()
+    judged_before: tuple[VersionNumber, ...] = ()
     manifest: Manifest | None = None
     damage: tuple[str, ...] = ()
     listings: Mapping[str, Listing] = field(default_factory=dict)
@@ -110,6 +121,11 @@ class Case:
     trouble: HoldfastError | None = None
     against: Measured | None = None
     against_trouble: HoldfastError | None = None
+    baseline_manifest: Manifest | None = None
+    card: str | None = None
+    former: Former | HoldfastError | None = None
+    training: Training | None = None
+    earlier: Training | None = None
     worker: JsonObject | None = None
     seconds: float = field(default=0.0, compare=False)
 
@@ -128,6 +144,10 @@ class Case:
             "rows": 0 if self.rows is None else self.rows.count,
             "outputs": _digest_of(self.measured),
             "baseline_outputs": _digest_of(self.against),
+            "baseline_holdout": str(self.former.digest) if isinstance(self.former, Former) else None,
+            "judged_before": list(self.judged_before),
+            "training": [] if self.training is None else self.training.digests(),
+            "baseline_training": [] if self.earlier is None else self.earlier.digests(),
             "worker": self.worker,
         }
 
@@ -160,7 +180,7 @@ class Workbench:
 def examine(case: Case, bench: Workbench) -> Case:
     """The case with all that can be found out about the candidate; never an exception for what the candidate lacks."""
     started = time.perf_counter()
-    case = _examined(case, bench.of_stage(case.policy))
+    case = _with_data(_examined(case, bench.of_stage(case.policy)), bench)
     return replace(case, seconds=time.perf_counter() - started)
 
 
@@ -182,6 +202,7 @@ def _examined(case: Case, bench: Workbench) -> Case:
             return replace(case, damage=(error.message,))
         if judge_formats(manifest, case.listings, case.policy).outcome is not Outcome.PASS:
             return replace(case, unopened=True)
+    case = _with_documents(case, bench, manifest)
     lacking = _ANSWERING & {missing.name for missing in manifest.missing()}
     if lacking or Need.OPENED not in needed(case.policy.rules):
         return case
@@ -190,9 +211,45 @@ def _examined(case: Case, bench: Workbench) -> Case:
         files = _taken(bench, case.candidate)
         case = _with_rows(case, files)
         with bench.opener(files) as predictor, _baseline(case, bench) as other:
-            return _measure(case, predictor, other)
+            return _with_former(_measure(case, predictor, other), bench, predictor)
     except HoldfastError as error:
         return replace(case, trouble=error)
+
+
+def _with_documents(case: Case, bench: Workbench, manifest: Manifest) -> Case:
+    """The case with what is only read, as far as a rule asks for it."""
+    asked, before, text = needed(case.policy.rules), None, None
+    if Need.BASELINE in asked and case.baseline is not None:
+        with suppress(HoldfastError):  # the rule says that it could not be read, and what finds out why
+            before = manifest_of(bench.store, case.baseline)
+    card = manifest.evidence.card
+    if Need.CARD in asked and isinstance(card, Card):
+        with suppress(HoldfastError):  # likewise
+            data = bench.store.read(manifest.file(card.file).digest, bytes_max=CARD_BYTES_MAX)
+            text = data.decode("utf-8", "replace")
+    return replace(case, baseline_manifest=before, card=text)
+
+
+def _with_data(case: Case, bench: Workbench) -> Case:
+    """The case with what the two versions were trained on; nothing of it is opened, and so nothing of it can run."""
+    asked, manifest = needed(case.policy.rules), case.manifest
+    if manifest is None or case.damage or Need.TRAINED not in asked:
+        return case
+    holdout, drawn = manifest.evidence.holdout, Need.EARLIER in asked and case.baseline is not None
+    if "leakage" in case.policy.rules and case.rows is None and isinstance(holdout, Holdout):
+        try:
+            case = replace(case, rows=frozen_rows(bench.store, manifest))
+        except HoldfastError as error:
+            return replace(case, training=Training(trouble=error))
+    rows = case.rows if "leakage" in case.policy.rules else None
+    target = holdout.target if isinstance(holdout, Holdout) else None
+    case = replace(case, training=look(bench.store, manifest, rows=rows, target=target, sample=drawn))
+    if not drawn or case.baseline is None:
+        return case
+    try:
+        return replace(case, earlier=look(bench.store, manifest_of(bench.store, case.baseline), sample=True))
+    except HoldfastError as error:
+        return replace(case, earlier=Training(trouble=error))
 
 
 def manifest_of(store: Store, version: Version) -> Manifest:
@@ -254,6 +311,16 @@ def _baseline(case: Case, bench: Workbench) -> Iterator["_Other"]:
 class _Other:
     predictor: Predictor | None
     trouble: HoldfastError | None
+
+
+def _with_former(case: Case, bench: Workbench, predictor: Predictor) -> Case:
+    if case.baseline is None or case.rows is None or Need.FORMER not in needed(case.policy.rules):
+        return case
+    try:
+        before = manifest_of(bench.store, case.baseline)
+        return replace(case, former=compared(bench.store, before, case.rows, predictor.predict))
+    except HoldfastError as error:
+        return replace(case, former=error)
 
 
 def _measure(case: Case, predictor: Predictor, other: _Other) -> Case:

@@ -20,6 +20,16 @@ class Need(Enum):
     """Those of the version that holds the stage, too."""
     TIMED = auto()
     """How long single rows take."""
+    BASELINE = auto()
+    """What the version that holds the stage says it is."""
+    CARD = auto()
+    """The model card."""
+    FORMER = auto()
+    """The frozen rows of the version that holds the stage, and the candidate's answers to those that it lacks."""
+    TRAINED = auto()
+    """What the candidate was trained on."""
+    EARLIER = auto()
+    """What the version that holds the stage was trained on, and rows drawn from both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,42 @@ CATALOGUE = (
         "is one row answered within the budget?",
         _COMPARED | {Need.TIMED},
         _PRODUCTION,
+    ),
+    Rule(
+        "schema",
+        7,
+        "may the clients of the version that holds the stage go on unchanged?",
+        _COMPARED | {Need.BASELINE},
+        _PRODUCTION,
+    ),
+    Rule("semver", 7, "does the semantic version say how much changed?", frozenset({Need.BASELINE})),
+    Rule(
+        "threshold",
+        7,
+        "is the pinned cut-off still a good one on the frozen rows?",
+        _COMPARED | {Need.BASELINE},
+    ),
+    Rule("calibration", 7, "does a score of 0.8 come true in eight of ten rows?", _COMPARED),
+    Rule("card", 7, "does the model card say what people have to know?", frozenset({Need.CARD})),
+    Rule(
+        "leakage",
+        7,
+        "are none of the holdout's rows among what was trained on, but for those that repeat by chance?",
+        frozenset({Need.TRAINED}),
+        _PRODUCTION,
+    ),
+    Rule(
+        "holdout",
+        7,
+        "what became of the rows that the version that holds the stage was judged on, and how often were these used?",
+        _OPENED | {Need.FORMER},
+        _PRODUCTION,
+    ),
+    Rule(
+        "drift",
+        7,
+        "is the training data distributed as that of the version that holds the stage?",
+        frozenset({Need.TRAINED, Need.EARLIER}),
     ),
     Rule("approver", 8, "do enough people stand behind it?", stages=_EVERYWHERE),
 )

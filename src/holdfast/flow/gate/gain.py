@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from holdfast.statistics.estimate import Estimate
 
-__all__ = ["SEED", "Gain", "estimate_json", "gain_in", "of_rows"]
+__all__ = ["SEED", "Gain", "clusters_of", "estimate_json", "gain_in", "of_rows", "require_statistics"]
 
 SEED = 1
 """One for all: a gate that may be asked again with another seed is asked until it says yes."""
@@ -63,18 +63,27 @@ def gain_in(case: Case, metric: str, confidence: float) -> Gain:
     """
     mine, theirs, threshold = _both(case)
     alike = _alike(mine, theirs, metric)
+    require_statistics()
+    clusters = clusters_of(case)
+    found = _estimate(case, metric, confidence, clusters)
+    scale = 1.0
+    if threshold.rule == IDENTITY and metric != "r2":
+        scale = theirs.metrics.values[metric] if theirs.metrics is not None else 1.0
+    return Gain(found if DIRECTIONS[metric] else found.reversed(), scale, alike)
+
+
+def require_statistics() -> None:
+    """Load the libraries of numbers.
+
+    Raises:
+        MissingExtra: numpy or scipy is not installed.
+    """
     try:
         from holdfast.statistics import estimate  # noqa: F401 - loads what all of it needs
     except ImportError as error:
         raise MissingExtra(
             f"a gate needs {error.name}", hint="Install what it needs: pip install 'holdfast[gate]'"
         ) from error
-    clusters = _clusters(case)
-    found = _estimate(case, metric, confidence, clusters)
-    scale = 1.0
-    if threshold.rule == IDENTITY and metric != "r2":
-        scale = theirs.metrics.values[metric] if theirs.metrics is not None else 1.0
-    return Gain(found if DIRECTIONS[metric] else found.reversed(), scale, alike)
 
 
 def of_rows(
@@ -131,7 +140,12 @@ def _alike(mine: Measured, theirs: Measured, metric: str) -> bool:
     return mine.answer.predictions == theirs.answer.predictions
 
 
-def _clusters(case: Case) -> "NDArray | None":  # type: ignore[type-arg]
+def clusters_of(case: Case) -> "NDArray | None":  # type: ignore[type-arg]
+    """Which rows belong together, by the column that policy names; None when it names none.
+
+    Raises:
+        UsageError: the column is not among the rows.
+    """
     column = case.policy.cluster
     if column is None or case.rows is None:
         return None

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
-from holdfast.errors import AlreadyExists, NotFound
-from holdfast.flow.gate.case import Case, Workbench, examine
+from holdfast.errors import AlreadyExists, HoldfastError, NotFound
+from holdfast.evidence import Holdout
+from holdfast.flow.gate.case import Case, Workbench, examine, manifest_of
 from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.keeping import keep
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.rules import RULES
-from holdfast.names import ModelName, Reference, StageName
+from holdfast.flow.gate.stage_policy import StagePolicy
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Approval, Meaning
 from holdfast.registry.values import Stage, Version
@@ -93,12 +95,38 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         if approval.stage == request.stage and approval.digest == version.digest and _speaks_now(approval)
     )
     # (2) to (6): completeness, bytes, formats, environment, smoke; (7) and (8) look at what these brought
-    case = examine(Case(version, request.stage, policy, request.actor, baseline=baseline, approvals=approvals), bench)
+    case = Case(
+        version,
+        request.stage,
+        policy,
+        request.actor,
+        baseline=baseline,
+        approvals=approvals,
+        judged_before=_judged_before(version, policy, bench, registry),
+    )
+    case = examine(case, bench)
     findings = tuple(RULES[name](case) for name in RULES if name in policy.rules)
     kept = keep(case, findings, bench.store, registry)
     last = {approval.approver: approval for approval in approvals}
     used = tuple(approval.id for approval in last.values() if approval.meaning is Meaning.APPROVE)
     return GateVerdict(version, stage, overall(findings), findings, kept.digest, used)
+
+
+def _judged_before(
+    version: Version, policy: StagePolicy, bench: Workbench, registry: Registry
+) -> tuple[VersionNumber, ...]:
+    """The other versions that gates judged on the frozen rows of this one."""
+    if "holdout" not in policy.rules:
+        return ()
+    try:
+        manifest = manifest_of(bench.store, version)
+    except HoldfastError:
+        return ()  # the examination says what is wrong with it
+    holdout = manifest.evidence.holdout
+    if not isinstance(holdout, Holdout):
+        return ()
+    judged = registry.judged_on(version.model, manifest.file(holdout.rows).digest)
+    return tuple(number for number in judged if number != version.number)
 
 
 def stage_of(model: ModelName, request: GateRequest, registry: Registry) -> Stage:

@@ -17,6 +17,7 @@ from holdfast.flow.gate.case import Case, Measured, manifest_of
 from holdfast.flow.gate.estimates import estimates
 from holdfast.flow.gate.finding import Finding, overall
 from holdfast.flow.gate.gain import SEED
+from holdfast.flow.gate.training import SEED as DRAWING_SEED
 from holdfast.manifest import Manifest
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import NewVerdict, Verdict
@@ -82,8 +83,9 @@ def _body(case: Case, findings: Sequence[Finding], answers: JsonObject, store: S
         "estimates": estimates(findings),
         "answers": answers,
         "latencies_ms": {who: list(said.latencies_ms) for who, said in _both(case) if said is not None},
-        "seeds": {"resampling": SEED},
+        "seeds": {"resampling": SEED, "drawing": DRAWING_SEED},
         "approvals": [approval.id for approval in case.approvals],
+        "judged_before": list(case.judged_before),
         "blobs": sorted({one[key] for one in answers.values() for key in ("outputs", "row_digests")}),
         "asked_by": case.actor,
         "holdfast": VERSION,

@@ -53,6 +53,7 @@ POLICY_STUB = """\
 # group_margin = 0.05           # as margin, for each group of rows
 # group_rows_min = 20           # smaller groups are reported as untestable
 # latency_ms_p95_max = 100.0    # one row, measured in the bundle's own process
+# schema = "compatible"         # "any" lets a version through that breaks clients
 # approvals_min = 1
 # second_person = false         # true: somebody else than the one who registered must approve
 # executes_code = "allow"       # "deny": no pickles at all

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from holdfast.canonical import Json, JsonObject, plain
+from holdfast.canonical import Json, JsonObject, Reader, plain
 from holdfast.digest import Digest
 from holdfast.errors import HoldfastError, UnsupportedFormat, UsageError
 from holdfast.flow.gate.answered import ROW_DIGESTS_BYTES_MAX, read_row_digests, row_digests, rows_that_differ
@@ -23,7 +23,7 @@ from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.rendering.report import Report
 from holdfast.flow.gate.rules import RULES
 from holdfast.flow.gate.stage_policy import StagePolicy
-from holdfast.names import Reference
+from holdfast.names import Reference, VersionNumber
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Approval, Verdict
 from holdfast.registry.values import Version
@@ -174,6 +174,7 @@ def replay(verdict: Digest, bench: Workbench, registry: Registry, *, timed: bool
         str(kept.body.get("asked_by", "")),
         baseline=None if report.against is None else _version(report, "baseline", registry, bench),
         approvals=_approvals(kept, registry),
+        judged_before=_judged_before(kept.body),
     )
     case = _examined(case, bench, report, timed=timed)
     rules = tuple(_again(finding, case, report, timed=timed) for finding in report.findings)
@@ -215,6 +216,11 @@ def _approvals(kept: Verdict, registry: Registry) -> tuple[Approval, ...]:
     if isinstance(named, list):
         return tuple(one for one in every if one.id in named)
     return tuple(one for one in every if one.stage == kept.stage and _had_spoken(one, kept.created_at))
+
+
+def _judged_before(body: JsonObject) -> tuple[VersionNumber, ...]:
+    """The versions that had been judged on the same rows by then."""
+    return tuple(VersionNumber(number) for number in Reader(body, "the verdict").items("judged_before"))
 
 
 def _had_spoken(approval: Approval, moment: datetime) -> bool:

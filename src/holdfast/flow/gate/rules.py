@@ -8,12 +8,20 @@ from holdfast.errors import MissingExtra, NoSpace, PermissionRefused, Unavailabl
 from holdfast.evidence import Metrics
 from holdfast.evidence import how_to_add as how_to_add_evidence
 from holdfast.flow.bundle.metrics import DIRECTIONS
+from holdfast.flow.gate.calibration import calibration
+from holdfast.flow.gate.card import card
 from holdfast.flow.gate.case import Case
+from holdfast.flow.gate.drift import drift
 from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.groups import groups
+from holdfast.flow.gate.holdout import holdout
 from holdfast.flow.gate.latency import latency
+from holdfast.flow.gate.leakage import leakage
 from holdfast.flow.gate.not_worse import not_worse
+from holdfast.flow.gate.schema import schema
+from holdfast.flow.gate.semver import semver
+from holdfast.flow.gate.threshold import threshold
 from holdfast.parts import PART_NAMES, Missing, how_to_add
 from holdfast.registry.records import Meaning
 from holdfast.runtime.smoke import SCORE_TOLERANCE, compare
@@ -204,5 +212,13 @@ RULES: Mapping[str, Callable[[Case], Finding]] = {
     "groups": groups,
     "metrics_min": metrics_min,
     "latency": latency,
+    "schema": schema,
+    "semver": semver,
+    "threshold": threshold,
+    "calibration": calibration,
+    "card": card,
+    "leakage": leakage,
+    "holdout": holdout,
+    "drift": drift,
     "approver": approver,
 }

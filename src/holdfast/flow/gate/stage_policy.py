@@ -9,15 +9,18 @@ from typing import Any, TypeVar
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
+from holdfast.flow.bundle.card import CARD_SECTIONS
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.catalogue import RULE_NAMES, in_order, usual
 from holdfast.flow.gate.keys import Reader, above_zero, amount, choice, count, floors, share, switch, text, texts
 from holdfast.formats import is_refused
 from holdfast.runtime.limits import SECONDS_MAX, Limits
 
-__all__ = ["DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known"]
+__all__ = ["ANY", "CUT_METRICS", "DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known"]
 
 DEFAULT, STRICT = "default", "strict"
+
+COMPATIBLE, ANY = "compatible", "any"
 
 SAYS = {
     DEFAULT: "A version that is worse than the one it replaces by more than margin and harm_margin together passes in "
@@ -27,8 +30,9 @@ SAYS = {
 }
 """What error each of the two controls."""
 
-_STRICT = {"margin": 0.01}
-"""Where `strict` begins from another value: that nothing was lost at all, no number of rows would show."""
+_STRICT = {"margin": 0.01, "leakage_unread": "inconclusive"}
+"""Where `strict` begins from another value: that nothing was lost at all, no number of rows would show; and that no row
+was trained on, nothing shows where nothing can be read."""
 
 _ALPHA_MAX = 0.5
 """From there on a coin decides better."""
@@ -38,6 +42,9 @@ _WORKER_BYTES_LEAST = 64 << 20
 
 _METRICS = f"one of: {', '.join(sorted(DIRECTIONS))}"
 _RULES = texts(f"a list of rules: {', '.join(RULE_NAMES)}", RULE_NAMES.__contains__)
+
+CUT_METRICS = ("accuracy", "balanced_accuracy", "f1")
+"""The metrics that have a best cut-off: precision or recall alone has its best where all rows are one kind."""
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
 
@@ -84,6 +91,18 @@ class StagePolicy:
         group_rows_min: a group with fewer rows is reported as untestable, never as passed.
         metrics_min: floors by metric (ceilings where lower is better).
         latency_ms_p95_max: the budget for one row, milliseconds, 95th percentile.
+        schema: `COMPATIBLE` refuses what breaks clients and is not said by a higher MAJOR; `ANY` lets it happen.
+        threshold_metric: the metric that the cut-off is judged by; None: the one that it was chosen by, or else the
+            primary one.
+        threshold_loss_max: how far that metric may lie below what the best cut-off would reach.
+        calibration_error_max: how far scores may lie from the shares that come true, as a root mean square.
+        card_sections: the sections that the model card must fill.
+        leakage_share_max: which share of the holdout's rows may be among what was trained on, beyond those that repeat
+            by chance.
+        leakage_unread: what it means that no table that was trained on can be read: `pass`, or `inconclusive`.
+        holdout: `any`, or `same`: the frozen rows must be those of the version that holds the stage.
+        holdout_uses_max: how many versions may be judged on the same frozen rows.
+        drift_psi_max: the population stability index up to which a column of the training data may have moved.
         executes_code: `allow` weights and transformers whose format can run code on load, as far as they import only
             what is listed; or `deny` them all.
         formats_allow: full names that a pickle may import besides, such as `mypkg.model.Net`; and digests of files that
@@ -112,6 +131,16 @@ class StagePolicy:
         {}, floors(DIRECTIONS, f"a table of numbers, such as {{ recall = 0.9 }}, by {_METRICS}")
     )
     latency_ms_p95_max: float = _key(100.0, amount())
+    schema: str = _key(COMPATIBLE, choice((COMPATIBLE, ANY), '"compatible" or "any"'))
+    threshold_metric: str | None = _key(None, choice(CUT_METRICS, f"one of: {', '.join(CUT_METRICS)}"))
+    threshold_loss_max: float = _key(0.02, amount())
+    calibration_error_max: float = _key(0.05, amount())
+    card_sections: tuple[str, ...] = _key(CARD_SECTIONS, texts("a list of headings", bool))
+    leakage_share_max: float = _key(0.001, amount())
+    leakage_unread: str = _key("pass", choice(("pass", "inconclusive"), '"pass" or "inconclusive"'))
+    holdout: str = _key("any", choice(("any", "same"), '"any" or "same"'))
+    holdout_uses_max: int = _key(50, count(1))
+    drift_psi_max: float = _key(0.25, amount())
     executes_code: str = _key("allow", choice(("allow", "deny"), '"allow" or "deny"'))
     formats_allow: tuple[str, ...] = _key(
         (),

@@ -138,6 +138,15 @@ async def verdict(desk: Here, who: Who, digest: DigestPath) -> Response:
     return answer(found.to_json())
 
 
+@routes.get("/models/{model}/judged", response_model=schemas.Judged, dependencies=[needs(Role.VIEWER, Concern.MODEL)])
+async def judged_on(
+    desk: Here, model: ModelText, rows: Annotated[str, Query(pattern="^sha256:[0-9a-f]{64}$")]
+) -> Response:
+    """The versions that a gate has judged on these frozen rows, by number."""
+    found = await desk.ask(lambda: desk.registry.judged_on(ModelName(model), Digest.parse(rows)))
+    return answer({"versions": [int(number) for number in found]})
+
+
 @routes.get("/lineage", response_model=schemas.Edges, dependencies=[needs(Role.VIEWER, Concern.VERSION_ASKED)])
 async def lineage(
     desk: Here,

@@ -305,6 +305,12 @@ class Verdict(Said):
     created_at: Moment
 
 
+class Judged(Said):
+    """Versions that were judged on the same frozen rows."""
+
+    versions: list[Number]
+
+
 class Holding(Said):
     """The version that held a stage at a moment."""
 

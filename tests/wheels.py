@@ -1,0 +1,21 @@
+"""Wheels made on the spot, for tests that no index serves."""
+
+import zipfile
+from pathlib import Path
+
+
+def wheel(folder: Path, name: str, version: str, source: str) -> Path:
+    """A wheel of one module, as an index would serve it."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": source,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{place},,\n" for place in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(path, "w") as archive:
+        for place, text in {**files, f"{info}/RECORD": record}.items():
+            archive.writestr(place, text)
+    return path
