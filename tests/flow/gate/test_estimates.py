@@ -59,4 +59,4 @@ def test_a_verdict_from_somewhere_else_does_not_exhaust_the_stack() -> None:
 
 
 def test_without_comparisons_there_are_no_estimates() -> None:
-    assert estimates([rule(case(RIGHT)) for rule in RULES.values()]) == []
+    assert estimates([RULES[name](case(RIGHT)) for name in ("not_worse", "groups", "latency", "smoke")]) == []

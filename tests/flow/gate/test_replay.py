@@ -137,7 +137,17 @@ def test_findings_that_were_made_up_do_not_hold(churn: Project, bench: Workbench
 def test_a_verdict_of_before_is_computed_again_as_far_as_it_goes(
     churn: Project, bench: Workbench, judged: Digest
 ) -> None:
-    new = ("data", "environments", "estimates", "answers", "latencies_ms", "seeds", "approvals", "blobs")
+    new = (
+        "data",
+        "environments",
+        "estimates",
+        "answers",
+        "latencies_ms",
+        "seeds",
+        "approvals",
+        "judged_before",
+        "blobs",
+    )
     old = rewritten(churn, judged, format_version="1.0", **dict.fromkeys(new))
     replayed = replay(old, bench, churn.registry)
     latency = next(rule for rule in replayed.rules if rule.rule == "latency")
@@ -154,6 +164,17 @@ def test_what_a_person_says_later_changes_no_earlier_verdict(churn: Project, ben
     churn.registry.approve(rejection, "ben")
     assert gate(ask(2), bench, churn.registry).findings[-1].outcome == "fail"
     assert standings(replay(judged, bench, churn.registry))["approver"] is Standing.HOLDS
+
+
+def test_how_often_the_rows_were_used_is_that_of_then(churn: Project, bench: Workbench) -> None:
+    promote(Promotion(ask(1)), bench, churn.registry)
+    asked = Policy.parse('[gate.production]\nrules = ["opens", "holdout", "drift", "leakage"]', where="policy")
+    first = gate(ask(2, policy=asked), bench, churn.registry).digest
+    gate(ask(3), bench, churn.registry)
+    assert churn.registry.verdict(first).body["judged_before"] == [1]
+    replayed = replay(first, bench, churn.registry)
+    assert replayed.standing is Standing.HOLDS
+    assert {rule.rule: rule.changed for rule in replayed.rules if rule.changed} == {}
 
 
 def test_what_this_holdfast_cannot_ask_is_not_guessed(churn: Project, bench: Workbench, judged: Digest) -> None:
