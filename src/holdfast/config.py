@@ -14,6 +14,9 @@
 | `HOLDFAST_OIDC_ISSUER` | who signs people in to a server started here | none |
 | `HOLDFAST_OIDC_CLIENT_ID` | as what that issuer knows the server | none |
 | `XDG_CONFIG_HOME` | where `holdfast login` keeps tokens, in `holdfast/` | `~/.config` |
+| `HOLDFAST_SIGNING_KEY` | the private key that `holdfast sign` and `register --sign` take | none |
+| `HOLDFAST_SIGNING_PASSPHRASE` | opens that key, when it is encrypted; asked for at a terminal otherwise | none |
+| `HOLDFAST_SIGNED_BY` | keys, with commas between, one of which must have signed what `holdfast serve` opens | none |
 | `HOLDFAST_WEBHOOK_HOSTS` | hosts, with commas between, that webhooks may name wherever they are | none |
 | `HOLDFAST_WEBHOOK_KEY` | 32 bytes in base 64 that seal the secrets of webhooks | `webhooks.key` in the home |
 | `XDG_STATE_HOME` | where what was seen of each log is remembered, in `holdfast/` | `~/.local/state` |
@@ -34,6 +37,7 @@ __all__ = [
     "VERSION",
     "Settings",
     "credentials_path",
+    "keys_folder",
 ]
 
 VERSION = "0.1.0"
@@ -69,6 +73,10 @@ class Settings:
         oidc_client_id: as what that issuer knows the server.
         state: what this user remembers across projects; outside of them, so that putting back an old copy of a project
             leaves it alone.
+        keys: the folder in which this user's own signing keys are made.
+        signing_key: the private key that signs versions.
+        signing_passphrase: opens it; None: whoever sits at the terminal is asked.
+        signed_by: keys, files or fingerprints, one of which must have signed what a replica here opens; empty: none.
         webhook_hosts: hosts that webhooks may name wherever they are.
         webhook_key: seals the secrets of webhooks; None: the key in the home does.
     """
@@ -87,6 +95,10 @@ class Settings:
     direct_reads: bool = False
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
+    keys: Path | None = None
+    signing_key: Path | None = None
+    signing_passphrase: str | None = field(default=None, repr=False)
+    signed_by: tuple[str, ...] = ()
     webhook_hosts: tuple[str, ...] = ()
     webhook_key: str | None = field(default=None, repr=False)
 
@@ -109,6 +121,10 @@ class Settings:
             direct_reads=_flag(environment, "HOLDFAST_DIRECT_READS"),
             oidc_issuer=environment.get("HOLDFAST_OIDC_ISSUER") or None,
             oidc_client_id=environment.get("HOLDFAST_OIDC_CLIENT_ID") or None,
+            keys=keys_folder(environment),
+            signing_key=Path(text) if (text := environment.get("HOLDFAST_SIGNING_KEY")) else None,
+            signing_passphrase=environment.get("HOLDFAST_SIGNING_PASSPHRASE") or None,
+            signed_by=_listed(environment.get("HOLDFAST_SIGNED_BY", "")),
             webhook_hosts=_names(environment.get("HOLDFAST_WEBHOOK_HOSTS", "")),
             webhook_key=environment.get("HOLDFAST_WEBHOOK_KEY") or None,
         )
@@ -170,6 +186,20 @@ def credentials_path(environment: Mapping[str, str] = os.environ) -> Path | None
     """The file in which this user keeps tokens; None where the user has no home."""
     folder = _folder(environment, "XDG_CONFIG_HOME", ".config")
     return None if folder is None else folder / "credentials.json"
+
+
+def keys_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The folder in which this user's own signing keys are made; None where the user has no home."""
+    folder = _folder(environment, "XDG_CONFIG_HOME", ".config")
+    return None if folder is None else folder / "keys"
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """What is named between commas; a text that names nothing at all, such as a lone comma, is a mistake."""
+    found = tuple(name for part in text.split(",") if (name := part.strip()))
+    if text.strip() and not found:
+        raise UsageError(f"HOLDFAST_SIGNED_BY is {text[:40]!r}, and names no key", hint="Name keys, or unset it.")
+    return found
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ LAYERS = (
     {"access"},
     {"registry", "tracking", "store"},
     {"database", "service"},
+    {"signing"},
     {"manifest"},
     {"evidence"},
     {"parts"},
@@ -52,7 +53,7 @@ SQL_SPOKEN_IN = {"access", "database", "registry", "tracking"}
 WEB = {"fastapi", "starlette", "uvicorn", "pydantic"}
 WEB_SPOKEN_IN = {"web": WEB, "cli": {"uvicorn"}}
 
-PURE = {"formats", "statistics", "parts", "evidence", "manifest", "canonical", "digest", "names", "errors"}
+PURE = {"signing", "formats", "statistics", "parts", "evidence", "manifest", "canonical", "digest", "names", "errors"}
 IMPURE = {
     "asyncio", "ctypes", "fcntl", "ftplib", "glob", "http", "importlib", "io", "mmap", "multiprocessing", "os",
     "pathlib", "platform", "random", "runpy", "secrets", "select", "shutil", "signal", "site", "socket", "sqlite3",

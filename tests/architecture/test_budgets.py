@@ -45,7 +45,6 @@ DEFERRED_IN: dict[str, str] = {
     "flow/gate/drift.py": "likewise",
     "flow/gate/gain.py": "likewise",
     "flow/gate/groups.py": "likewise",
-    "flow/gate/leakage.py": "likewise",
     "flow/gate/not_worse.py": "likewise",
     "flow/gate/threshold.py": "likewise",
     "flow/gate/training.py": "likewise",

@@ -45,6 +45,8 @@ ALLOWED: list[Allowed] = [
     Allowed("label", "*label*", "flow/bundle/threshold.py", "the label of a class"),
     Allowed("label", "*label*", "runtime/loaders/sklearn.py", "the label of a class"),
     Allowed("label", "*label*", "flow/gate/groups.py", "the label of a class"),
+    Allowed("label", "*label*", "flow/gate/calibration.py", "the label of a class"),
+    Allowed("label", "*label*", "runtime/compatibility.py", "the label of a class"),
     Allowed("label", "*label*", "statistics/scores.py", "the label of a class"),
     Allowed("package", "packages", "flow/capture/captured.py", "Python packages, as their installer calls them"),
     Allowed("revision", "*revision", "database/migrations/steps/*", "Alembic reads this variable by its name"),

@@ -30,6 +30,8 @@ WITHOUT_A_PROJECT = {
     "backup make": ["there"],
     "check": [],
     "checkout": ["churn@1", "there"],
+    "sign": ["churn@1"],
+    "verify": ["churn@1"],
     "gate judge": ["churn@1"],
     "gate show": ["churn@1"],
     "gate replay": ["churn@1"],

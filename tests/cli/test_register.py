@@ -43,6 +43,15 @@ def test_hyperparameters_and_data_come_from_the_command_line(cli: Cli, project: 
     assert cli.json("log")["events"][0]["reason"] == "why not"
 
 
+def test_a_card_that_people_wrote_is_kept_with_the_numbers_of_this_version(cli: Cli, project: Path) -> None:
+    (project / "card.md").write_text("# Churn\n\n## Limits\n\nNobody under 18.\n")
+    cli.ok("register", "churn", "--param", "lr=0.1", "--card", "card.md")
+    cli.ok("checkout", "churn@1", "there")
+    card = (project / "there/CARD.md").read_text()
+    assert "Nobody under 18." in card
+    assert "hyperparameters: 1 values" in card
+
+
 @pytest.mark.parametrize(
     ("code", "arguments"),
     [
@@ -63,6 +72,8 @@ def test_hyperparameters_and_data_come_from_the_command_line(cli: Cli, project: 
         ("usage", ["--lock", "binary"]),
         ("not_found", ["--run", "nothing"]),
         ("usage", ["--semver", "first"]),
+        ("not_found", ["--card", "nothing.md"]),
+        ("usage", ["--card", "binary"]),
     ],
 )
 def test_what_cannot_be_used_is_refused_and_nothing_is_registered(
@@ -73,7 +84,7 @@ def test_what_cannot_be_used_is_refused_and_nothing_is_registered(
     (project / "garbage.joblib").write_text("garbage")
     (project / "binary").write_bytes(b"\xff\xfe\x00")
     cli.fails(code, "register", "churn", *arguments)
-    if "--run" not in arguments and "--semver" not in arguments:
+    if not {"--run", "--semver", "--card"} & set(arguments):
         cli.fails(code, "adopt", "churn", *arguments)
     assert cli.json("list") == {"versions": []}
     assert cli.json("log") == {"events": []}

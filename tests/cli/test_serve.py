@@ -39,6 +39,14 @@ def test_nothing_to_serve(cli: Cli, incomplete: Path) -> None:
     cli.fails("not_found", "serve", "churn", "--stage", "nowhere")
 
 
+def test_a_key_that_is_asked_for_and_not_there(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
+    monkeypatch.setenv("HOLDFAST_SIGNED_BY", "keys/release.pub")
+    assert "keys/release.pub" in cli.fails("not_found", "serve", "churn", "--port", "0")["message"]
+    monkeypatch.setenv("HOLDFAST_SIGNED_BY", " , ")
+    cli.fails("usage", "serve", "churn", "--port", "0")
+
+
 def test_a_port_that_is_taken(cli: Cli, project: Path) -> None:
     cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
     with socket.create_server(("127.0.0.1", 0)) as taken:

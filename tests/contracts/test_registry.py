@@ -39,6 +39,7 @@ from holdfast.registry.http import HttpRegistry
 from holdfast.registry.sql import SqlRegistry
 from holdfast.service import Line
 from tests.serving_api import api_server
+from tests.signatures import signature_of
 
 CHURN = ModelName("churn")
 PRODUCTION = StageName("production")
@@ -420,6 +421,10 @@ KEYED: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         lambda names, key: names.approve(NewApproval(CHURN, number(2), digest(2), PRODUCTION), "ana", key=key),
         lambda names, key: names.approve(NewApproval(CHURN, number(2), digest(2), STAGING), "ana", key=key),
     ),
+    "put_signature": (
+        lambda names, key: names.put_signature(signature_of(CHURN, number(1), digest(1)), "ana", key=key),
+        lambda names, key: names.put_signature(signature_of(CHURN, number(1), digest(1), "bob"), "ana", key=key),
+    ),
     "record": (
         lambda names, key: names.record(
             NewEvent(Action.ROLLBACK_EXPLAIN, CHURN, PRODUCTION, number(2), number(1), "why", None, {"n": 1.0}),
@@ -504,7 +509,7 @@ def test_an_answer_under_a_key_is_the_one_that_was_given_then(ready: Registry) -
     assert [one.digest for one in ready.archives()] == [digest("old")]
 
 
-@pytest.mark.parametrize("operation", ["register", "approve", "record", "hold", "define_stage"])
+@pytest.mark.parametrize("operation", ["register", "approve", "put_signature", "record", "hold", "define_stage"])
 def test_a_key_is_its_actors(ready: Registry, operation: str) -> None:
     class AsBob:
         def __getattr__(self, name: str) -> Any:

@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from hypothesis import strategies as st
 from holdfast.canonical import encode
 from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
+from holdfast.names import ModelName, VersionNumber
 from holdfast.registry import Audit
 from holdfast.registry.merkle import Head, Tree, root
 from holdfast.registry.sql import SqlRegistry
+from tests.signatures import signature_of
 
 EVENTS = 10
 
@@ -102,6 +105,29 @@ def test_a_state_that_no_event_made_is_found_and_named(path: Path, change: str, 
     assert not audit.ok
     assert audit.first_bad is None
     assert said in audit.sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE signatures SET body = x'7b7d'", "holds other bytes"),
+        ("UPDATE signatures SET public_key = 'none'", "filed under a key that did not make it"),
+        ("UPDATE signatures SET key = 'sha256:" + "0" * 64 + "'", "signature {} is not as"),
+        ("UPDATE signatures SET number = 2", "signature {} is not as"),
+        ("UPDATE signatures SET created_by = 'eve'", "signature {} is not as"),
+        ("UPDATE signatures SET digest = 'other'", "signature other is there"),
+        ("DELETE FROM signatures", "signature {} is gone"),
+    ],
+)
+def test_a_signature_that_no_event_made_is_found_and_named(path: Path, change: str, said: str) -> None:
+    new = signature_of(ModelName("churn"), VersionNumber(1), hash_bytes(b"1"))
+    with closing(Database.open(f"sqlite:///{path}")) as database:
+        SqlRegistry(database, lambda: datetime.now(UTC), str).put_signature(new, "ana")
+    assert audited(path).ok
+    found = audited(path, change)
+    assert not found.ok
+    assert found.first_bad is None
+    assert said.format(new.digest) in found.sentence
 
 
 def test_an_end_that_was_cut_off_is_found_by_what_it_had_made(path: Path) -> None:

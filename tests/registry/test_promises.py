@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.digest import hash_bytes
+from holdfast.names import ModelName, VersionNumber
 from holdfast.registry.sql import SqlRegistry
+from tests.signatures import signature_of
 
 
 @pytest.fixture
 def raw(filled: SqlRegistry, database_path: Path) -> Iterator[sqlite3.Connection]:
+    filled.put_signature(signature_of(ModelName("churn"), VersionNumber(1), hash_bytes(b"1")), "ana")
     connection = sqlite3.connect(database_path, isolation_level=None)
     yield connection
     connection.close()
@@ -33,7 +37,7 @@ def refused(raw: sqlite3.Connection, *statements: str, why: str) -> None:
 
 FACTS = ["version_numbers", "version_texts"]
 EVERY_ROW = [
-    *("models", "versions", "events", "event_nodes", "verdicts", "approvals", "lineage"),
+    *("models", "versions", "events", "event_nodes", "verdicts", "approvals", "signatures", "lineage"),
     *("version_entries", "version_indexes", *FACTS),
 ]
 
@@ -55,7 +59,7 @@ def test_no_column_of_a_row_is_ever_updated(raw: sqlite3.Connection, table: str)
     "table",
     [
         *("models", "versions", "version_entries", "version_indexes", *FACTS),
-        *("events", "event_nodes", "verdicts", "approvals", "stages", "version_counters"),
+        *("events", "event_nodes", "verdicts", "approvals", "signatures", "stages", "version_counters"),
     ],
 )
 def test_a_row_is_never_replaced_by_an_insert(raw: sqlite3.Connection, table: str) -> None:
@@ -77,6 +81,17 @@ def test_an_entry_names_the_event_that_numbered_its_version(raw: sqlite3.Connect
     raw.execute("PRAGMA foreign_keys = ON")
     refused(raw, f"INSERT INTO version_entries VALUES ({other}, 'churn', 9)", why="once")
     refused(raw, "INSERT INTO version_entries VALUES (0, 'churn', 9)", why="names the event")
+
+
+def test_a_signature_comes_with_its_event(raw: sqlite3.Connection) -> None:
+    row = "INSERT INTO signatures SELECT {}, model, {}, {}, public_key, body, created_at, {} FROM signatures"
+    for digest, number, key, by in (
+        ("'other'", "number", "key", "created_by"),
+        ("digest", "2", "key", "created_by"),
+        ("digest", "number", "'other'", "created_by"),
+        ("digest", "number", "key", "'eve'"),
+    ):
+        refused(raw, row.format(digest, number, key, by), why="a signature needs its event, and is never replaced")
 
 
 def test_a_stage_is_never_deleted(raw: sqlite3.Connection) -> None:

@@ -11,12 +11,15 @@ import psycopg
 import pytest
 
 from holdfast.database.engine import Database
+from holdfast.digest import hash_bytes
 from holdfast.errors import PermissionRefused
+from holdfast.names import ModelName, VersionNumber
 from holdfast.registry.sql import SqlRegistry
 from holdfast.tracking import NewRun, Point, RunInput, RunStatus
 from holdfast.tracking.sql import SqlTracking
 from tests.postgres import PostgresServer
 from tests.registry.conftest import Clock, counted, fill
+from tests.signatures import signature_of
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +27,7 @@ HOW_TO = Path(__file__).parents[2] / "docs/how-to/postgres.md"
 
 FACTS = ["version_numbers", "version_texts"]
 EVERY_ROW = [
-    *("models", "versions", "events", "event_nodes", "verdicts", "approvals", "lineage"),
+    *("models", "versions", "events", "event_nodes", "verdicts", "approvals", "signatures", "lineage"),
     *("version_entries", "version_indexes", *FACTS),
 ]
 
@@ -35,6 +38,8 @@ def filled_once(postgres: PostgresServer) -> Iterator[str]:
     name = postgres.empty()
     database = Database.open(postgres.url(name))
     fill(SqlRegistry(database, Clock(), counted("approval-")))
+    registry = SqlRegistry(database, Clock(), counted("approval-"))
+    registry.put_signature(signature_of(ModelName("churn"), VersionNumber(1), hash_bytes(b"1")), "ana")
     tracking = SqlTracking(database, lambda: datetime.now(UTC), counted("r"))
     for end in (True, False):
         run = tracking.start_run(NewRun("one", params={"a": 1}, tags={"b": "c"}), "ana")
@@ -255,6 +260,9 @@ def test_a_model_a_stage_and_an_approval_have_their_event(raw: psycopg.Connectio
         "INSERT INTO approvals SELECT 'new', model, number, digest, stage, verdict, 'eve', meaning, reason, created_at "
     )
     refused(raw, row + "FROM approvals", why="needs its event")
+    row = "INSERT INTO signatures SELECT {}, model, {}, key, public_key, body, created_at, {} FROM signatures"
+    for digest, number, by in (("'other'", "number", "created_by"), ("'x'", "2", "created_by"), ("'x'", "1", "'eve'")):
+        refused(raw, row.format(digest, number, by), why="needs its event")
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_rows_that_come_in_copies_say_no_more_than_one_of_each() -> None:
     assert alike.high < copies.high
 
 
-def _population(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _population(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scores that are right, the cut-offs, and what each of them truly gives."""
     scores = np.sort(expit(2 * np.random.default_rng(3).normal(size=200_000)))
     cuts = np.quantile(scores, np.linspace(0, 1, 1001))

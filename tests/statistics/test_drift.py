@@ -1,13 +1,16 @@
 """Drift, excess and samples; held to scipy and to simulation."""
 
+import itertools
+from math import prod
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from holdfast.statistics import drift, sampling
-from holdfast.statistics.excess import more_often
+from holdfast.statistics import drift, excess, sampling
+from holdfast.statistics.excess import straddling
 from holdfast.statistics.sampling import Sampler
 
 EXACT = 1e-9
@@ -65,11 +68,46 @@ def test_nothing_cannot_be_compared(measure: object) -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(0, 40), st.integers(1, 60), st.integers(0, 40), st.integers(1, 60))
-def test_the_chance_of_an_excess_is_that_of_fishers_test_in_scipy(found: int, more: int, there: int, rest: int) -> None:
-    table = [[found, more], [there, rest]]
-    expected = stats.fisher_exact(table, alternative="greater").pvalue
-    assert more_often(found, found + more, there, there + rest) == pytest.approx(expected, abs=EXACT)
+@given(st.lists(st.integers(2, 4), min_size=1, max_size=4), st.integers(1, 9), st.integers(1, 9), st.integers(1, 6))
+def test_the_chance_that_so_many_lie_in_both_heaps_is_that_of_every_way_to_deal(
+    groups: list[int], first: int, second: int, found: int
+) -> None:
+    share, expected = first / (first + second), 0.0
+    for dealt in itertools.product(*(range(size + 1) for size in groups)):
+        if sum(rows for rows, size in zip(dealt, groups, strict=True) if rows < size) >= found:
+            expected += prod(stats.binom.pmf(rows, size, share) for rows, size in zip(dealt, groups, strict=True))
+    sizes, counts = np.unique(groups, return_counts=True)
+    assert straddling(found, sizes, counts, first, second) == pytest.approx(expected, abs=EXACT)
+
+
+def test_pairs_alone_are_binomial() -> None:
+    expected = stats.binom.sf(24, 37, 2 * 0.375 * 0.625)
+    assert straddling(25, np.array([2]), np.array([37]), 180, 300) == pytest.approx(expected, abs=EXACT)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("kinds", [40, 400, 4000])
+def test_honest_splits_of_tables_that_repeat_are_called_leaks_no_more_often_than_alpha(
+    monkeypatch: pytest.MonkeyPatch, kinds: int, *, exact: bool
+) -> None:
+    monkeypatch.setattr(excess, "EXACT_ROWS_MAX", 1 << 14 if exact else 0)
+    chance = np.random.default_rng(kinds)
+    alarms = 0
+    for _ in range(400):
+        rows = chance.integers(0, kinds, 600) * chance.integers(1, 3, 600)
+        first, second = rows[:180], rows[180:]
+        sizes, groups = np.unique(np.unique(rows, return_counts=True)[1], return_counts=True)
+        repeated = sizes > 1
+        found = int(np.isin(first, second).sum())
+        alarms += straddling(found, sizes[repeated], groups[repeated], 180, 420) <= 0.05
+    assert alarms / 400 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_rows_that_lie_in_both_beyond_chance_are_found_among_those_that_repeat_anyway() -> None:
+    chance = np.random.default_rng(2)
+    sizes, groups, found = np.array([2]), np.array([20_000]), int(chance.binomial(20_000, 0.42))
+    assert straddling(found, sizes, groups, 30_000, 70_000) > 0.01
+    assert straddling(found + 800, sizes, groups + 800, 30_000, 70_000) < 1e-6
 
 
 def test_a_sample_draws_each_row_with_the_same_chance_whatever_the_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from holdfast.parts import DataInput, DataSlice, Missing
 from holdfast.parts.data_slice import TRAIN
 from holdfast.registry import Action, Edge, MoveStage, NewVersion, Version
 from holdfast.runtime.materialise import materialise
+from holdfast.runtime.signed import sign_version
 from holdfast.serving.opening import opener
 from holdfast.store.collect import claimed
 from holdfast.store.local import LocalStore
@@ -61,6 +62,7 @@ from tests.projects import (
     write_csv,
 )
 from tests.servers import s3_server
+from tests.signatures import key_of
 from tests.store.collecting import DAY, age
 
 pytestmark = pytest.mark.slow
@@ -178,8 +180,10 @@ def bundle(project: Project, number: int, folder: Path) -> dict[str, bytes]:
 def test_the_story(moved: Project, cold: NamedRemote, tmp_path: Path) -> None:
     before = bundle(moved, 1, tmp_path / "before")
     shutil.rmtree(moved.settings.cache, ignore_errors=True)
+    signed = sign_version(version(moved, 4), key_of("ana"), moved.registry, moved.store, actor="ana")
     done = archived(moved, cold)
     assert [(one.name, one.is_new) for one in done] == [("churn@1", True), ("churn@4", True), ("churn@5", True)]
+    assert (tmp_path / "cold/signatures/churn/000000000004" / signed.digest.hex).is_file()
     full = size(moved)
     found = collected(moved)
     assert found.done is not None

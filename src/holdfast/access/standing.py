@@ -2,7 +2,8 @@
 
 The gate runs where somebody promotes. What it found reaches the server as a verdict, and who approved as approvals,
 each bound to the digests of what was judged. Here the server holds them against its own policy and its own people, in
-the transaction of the move.
+the transaction of the move. Signatures are the one thing that it checks itself: a verdict is the word of whoever sent
+it, and nobody makes up a signature.
 """
 
 from collections.abc import Callable
@@ -12,11 +13,23 @@ from sqlalchemy import Connection
 
 from holdfast.access.roles import Role
 from holdfast.access.sql import has_role, is_same_person
-from holdfast.errors import ApprovalRequired, GateRefused, PermissionRefused
+from holdfast.digest import Digest
+from holdfast.errors import (
+    ApprovalRequired,
+    GateRefused,
+    IntegrityError,
+    PermissionRefused,
+    TooLarge,
+    UnsupportedFormat,
+)
+from holdfast.manifest import MANIFEST_NAME
 from holdfast.names import ModelName, StageName
 from holdfast.registry.actions import Action
 from holdfast.registry.guard import Evidence, Guard
 from holdfast.registry.records import Meaning
+from holdfast.registry.signatures import of_version
+from holdfast.registry.vouching import Signature
+from holdfast.signing import PublicKey, read_signature
 
 __all__ = ["StageAsks", "standing"]
 
@@ -33,11 +46,15 @@ class StageAsks:
         second_person: whether the one who registered the version counts among them; then the verdict must also have
             passed every rule of `rules`.
         rules: the names of the rules of the gate.
+        signed_by: the fingerprints of the keys whose signatures count; empty: none are asked for.
+        signatures_min: how many different ones of these must have signed.
     """
 
     approvals_min: int
     second_person: bool
     rules: tuple[str, ...]
+    signed_by: frozenset[Digest] = frozenset()
+    signatures_min: int = 1
 
 
 def standing(asks: Callable[[ModelName, StageName], StageAsks]) -> Guard:
@@ -46,7 +63,7 @@ def standing(asks: Callable[[ModelName, StageName], StageAsks]) -> Guard:
     A rollback goes to what has held the stage, and waits for nobody. A stage is adopted while it has held nothing.
 
     It raises:
-        GateRefused: no verdict for this stage that passed all that is asked.
+        GateRefused: no verdict for this stage that passed all that is asked, or too few trusted keys have signed.
         ApprovalRequired: too few people stand behind it, or one speaks against it.
         PermissionRefused: a stage that has held something is to be adopted.
     """
@@ -60,6 +77,7 @@ def standing(asks: Callable[[ModelName, StageName], StageAsks]) -> Guard:
         if case.asked.action is Action.STAGE_PROMOTE:
             wanted = asks(case.asked.model, case.asked.stage)
             _require_verdict(case, wanted)
+            _require_signatures(connection, case, wanted)
             _require_people(connection, case, wanted)
 
     return guard
@@ -91,6 +109,38 @@ def _require_verdict(case: Evidence, wanted: StageAsks) -> None:
             verdict=str(verdict.digest),
             lacking=lacking,
         )
+
+
+def _require_signatures(connection: Connection, case: Evidence, wanted: StageAsks) -> None:
+    if not wanted.signed_by:
+        return
+    version = case.version
+    good = {
+        one.key
+        for one in of_version(connection, version.model, version.number)
+        if one.key in wanted.signed_by and _is_of(one, version.digest)
+    }
+    if len(good) < wanted.signatures_min:
+        name = f"{version.model}@{version.number}"
+        raise GateRefused(
+            f"{name} is signed by {len(good)} of {wanted.signatures_min} keys that the server trusts for "
+            f"{case.stage.name}",
+            hint=f"Have it signed with one of these keys: holdfast sign {name}",
+            signed_by=sorted(map(str, wanted.signed_by)),
+        )
+
+
+def _is_of(signature: Signature, version: Digest) -> bool:
+    """Whether it is by the key that it is filed under, over the manifest of this version.
+
+    The manifest names every file by digest, so that a server without bytes knows enough.
+    """
+    try:
+        key = PublicKey.parse(signature.public_key.encode())
+        signed = read_signature(signature.body, key)
+    except (UnsupportedFormat, TooLarge, IntegrityError):
+        return False
+    return key.fingerprint == signature.key and signed.files.get(MANIFEST_NAME) == version
 
 
 def _require_people(connection: Connection, case: Evidence, wanted: StageAsks) -> None:

@@ -90,6 +90,8 @@ def _shown(found: Explained) -> Iterator[str]:
     yield f"  digest              {version.digest}"
     yield f"  registered          {version.to_json()['created_at']} by {version.created_by}"
     yield f"  complete            {'yes' if version.complete else 'no'}"
+    for one in found.signatures:
+        yield f"  signed              by the key {one.key}, kept by {one.by}; holdfast verify says what it is worth"
     if found.archive is not None:
         away = found.archive.away()
         yield f"  archived            in {found.archive.remote} since {found.archive.to_json()['since']}; {away.hint}"

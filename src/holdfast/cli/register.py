@@ -10,6 +10,7 @@ from holdfast.canonical import Json
 from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, Reason, here
 from holdfast.cli.output import Output
+from holdfast.cli.signing import signer
 from holdfast.errors import UsageError
 from holdfast.flow.bundle import Ingredients
 from holdfast.flow.bundle.base import BaseVersion, find_base
@@ -26,6 +27,8 @@ from holdfast.names import ModelName, Reference, StageName
 from holdfast.parts import DataInput, Hyperparameters
 from holdfast.parts.data_slice import TRAIN
 from holdfast.registry.actions import Action
+from holdfast.runtime.signed import sign_version
+from holdfast.signing import PrivateKey
 from holdfast.store.disk import refusing
 from holdfast.tracking.values import Run, RunStatus
 from holdfast.wire import Project
@@ -52,6 +55,7 @@ Lock = Annotated[Path | None, typer.Option("--lock", help="The pinned requiremen
 CardPath = Annotated[Path | None, typer.Option("--card", help="The model card, in Markdown.")]
 RunId = Annotated[str | None, typer.Option("--run", help="The run that made it; by default the one that wrote it.")]
 Freeze = Annotated[bool, typer.Option("--freeze-environment", help="Keep the wheels of the environment, too.")]
+Sign = Annotated[bool, typer.Option("--sign", help="Sign the version too, with the key of HOLDFAST_SIGNING_KEY.")]
 Semver = Annotated[str | None, typer.Option("--semver", help="The semantic version for outsiders, such as 2.1.0.")]
 
 
@@ -81,11 +85,13 @@ def register(
     run: RunId = None,
     freeze_environment: Freeze = False,
     semver: Semver = None,
+    sign: Sign = False,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """Freeze the five parts as the next version of a model; what is missing is named, and no gate lets it through."""
     project, output = here(), Output(as_json=as_json)
+    key = signer(project.settings) if sign else None
     said = _Said(model, weights, base, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
     text = None if card is None else read_card(card)
     keeper = freezer(project.store, project.settings.scratch) if freeze_environment else None
@@ -97,7 +103,13 @@ def register(
     registered = register_version(
         ready, project.workshop, project.registry, actor=project.actor, reason=reason, semver=semver
     )
+    _also_sign(project, registered, key)
     output.result(registered.to_json(), _lines(registered))
+
+
+def _also_sign(project: Project, registered: Registered, key: PrivateKey | None) -> None:
+    if key is not None:
+        sign_version(registered.version, key, project.registry, project.store, actor=project.actor)
 
 
 @app.command(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Collection
 from typing import Annotated
 from uuid import uuid4
 
@@ -11,8 +12,10 @@ from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import INTERRUPTED, SUCCESS, epilog
 from holdfast.cli.options import AsJson, ModelArgument, StageOption, here
 from holdfast.cli.output import Output
+from holdfast.digest import Digest
 from holdfast.errors import NotFound
 from holdfast.names import ModelName, StageName
+from holdfast.runtime.key_files import trusted
 from holdfast.runtime.limits import Limits
 from holdfast.serving.opening import opener
 from holdfast.serving.replica import Place, Replica
@@ -38,11 +41,11 @@ def serve(
     """Answer predictions over HTTP: /invocations, the Open Inference Protocol at /v2, /healthz, /readyz."""
     project, output = here(), Output(as_json=as_json)
     name, pointer = ModelName(model), StageName(stage)
-    _require_holder(project, name, pointer)
+    signed_by = _before_listening(project, name, pointer)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     listening = listen(host, port)
     url = address_of(listening)
-    served = replica_app(_replica(project, name, pointer, url, Limits(network=not no_network)))
+    served = replica_app(_replica(project, name, pointer, url, Limits(network=not no_network), signed_by))
     # Said before the first version is loaded: a request that comes until then waits in the socket.
     value: JsonObject = {"model": model, "stage": stage, "url": url, "pid": os.getpid()}
     output.result(value, [f"{model}@{stage} at {url}"])
@@ -53,15 +56,19 @@ def serve(
     return SUCCESS
 
 
-def _require_holder(project: Project, model: ModelName, stage: StageName) -> None:
+def _before_listening(project: Project, model: ModelName, stage: StageName) -> Collection[Digest]:
+    """The keys that must have signed what is served here; an error where nothing is there to serve."""
     if project.registry.stage(model, stage).number is None:
         raise NotFound(
             f"nothing holds {stage} of {model}",
             hint=f"Promote a version first: holdfast promote {model}@1 --to {stage}",
         )
+    return trusted(project.settings.signed_by, project.settings.project)
 
 
-def _replica(project: Project, model: ModelName, stage: StageName, url: str, limits: Limits) -> Replica:
+def _replica(
+    project: Project, model: ModelName, stage: StageName, url: str, limits: Limits, signed_by: Collection[Digest]
+) -> Replica:
     return Replica(
         RegistrySource(project.registry, model, stage),
         model=model,
@@ -71,7 +78,8 @@ def _replica(project: Project, model: ModelName, stage: StageName, url: str, lim
             project.settings.cache,
             project.registry,
             environments(project.settings, project.store),
-            limits,
+            limits=limits,
+            signed_by=signed_by,
         ),
         place=Place(url),
         clock=utc_now,

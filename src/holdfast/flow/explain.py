@@ -9,6 +9,7 @@ from holdfast.manifest import Manifest
 from holdfast.names import Reference
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import Version
+from holdfast.registry.vouching import Signature
 from holdfast.registry.whereabouts import Archive
 from holdfast.runtime.at_hand import archive_of
 from holdfast.store.interface import Store
@@ -18,12 +19,13 @@ __all__ = ["Explained", "explain"]
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A version, what it is made of, the stages that hold it, and where it is archived, if it is."""
+    """A version, what it is made of, the stages that hold it, who signed it, and where it is archived, if it is."""
 
     version: Version
     manifest: Manifest
     stages: tuple[str, ...]
     archive: Archive | None = None
+    signatures: tuple[Signature, ...] = ()
 
     def to_json(self) -> JsonObject:
         """What `show` prints."""
@@ -33,6 +35,7 @@ class Explained:
             "evidence": self.manifest.evidence.to_json(),
             "files": [entry.to_json() for entry in self.manifest.files],
             "stages": list(self.stages),
+            "signatures": [one.about() for one in self.signatures],
             "archived": None if self.archive is None else self.archive.to_json(),
         }
 
@@ -54,4 +57,4 @@ def explain(reference: Reference, registry: Registry, store: Store) -> Explained
             raise
         raise archive.away() from error
     held = tuple(str(stage.name) for stage in registry.stages(version.model) if stage.number == version.number)
-    return Explained(version, manifest, held, archive)
+    return Explained(version, manifest, held, archive, registry.signatures(version.model, version.number))

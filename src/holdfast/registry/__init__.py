@@ -42,6 +42,7 @@ from holdfast.registry.values import (
     Stage,
     Version,
 )
+from holdfast.registry.vouching import NewSignature, Signature, Vouching
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "NewApproval",
     "NewArchive",
     "NewEvent",
+    "NewSignature",
     "NewVerdict",
     "NewVersion",
     "Node",
@@ -82,12 +84,14 @@ __all__ = [
     "Registry",
     "Replica",
     "ReplicaState",
+    "Signature",
     "Spell",
     "Stage",
     "Tenure",
     "Verdict",
     "VerdictEntry",
     "Version",
+    "Vouching",
     "Walk",
     "facts_of",
 ]

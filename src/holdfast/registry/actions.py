@@ -35,6 +35,9 @@ class Action(StrEnum):
     VERSION_REJECT = "model:version:reject"
     """A person rejected a version for a stage."""
 
+    VERSION_SIGN = "model:version:sign"
+    """A signature of a version was kept; which, and by which key, is in the details."""
+
     GATE_REFUSE = "gate:verdict:refuse"
     """A gate did not pass a version; nothing moved."""
 

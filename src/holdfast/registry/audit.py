@@ -3,7 +3,7 @@
 (1) every event: its place, its predecessor's hash, its body recomputed from its columns, its own hash, its time, and
 what it closed in the tree; (2) every event follows from those before it; (3) the log begins with what others saw of it;
 (4) models, versions, stages, approvals and lineage are what the events made, no more and no less; (5) every verdict
-hashes to its name.
+and every signature hashes to its name.
 
 Alone a log cannot show that its end was cut off, or that all of it was written anew, tables and all. What was seen of
 it before and is kept elsewhere can, and that is (3).
@@ -27,11 +27,13 @@ from holdfast.registry.tables import (
     event_nodes,
     lineage,
     models,
+    signatures,
     stages,
     verdicts,
     version_counters,
     versions,
 )
+from holdfast.signing import PublicKey, read_signature
 
 __all__ = ["verify"]
 
@@ -132,6 +134,7 @@ def _differences(connection: Connection, replay: Replay) -> Iterator[str]:
     yield from _compare("version {0[0]}@{0[1]}", _versions(connection), replay.versions)
     yield from _compare("stage {0[1]} of {0[0]}", _stages(connection), replay.stages)
     yield from _compare("approval {}", _approvals(connection), replay.approvals)
+    yield from _compare("signature {}", _signatures(connection), replay.signatures)
     edges = {tuple(row): () for row in connection.execute(select(lineage))}
     yield from _compare("edge of lineage {}", edges, dict.fromkeys(replay.lineage, ()))
     for row in connection.execute(select(verdicts).order_by(verdicts.c.digest)):
@@ -139,6 +142,11 @@ def _differences(connection: Connection, replay: Replay) -> Iterator[str]:
             yield f"The verdict {row.digest} holds other bytes than those it is named by."
         elif not _says_so(row):
             yield f"The verdict {row.digest} is filed as something else than what its body says."
+    for row in connection.execute(select(signatures).order_by(signatures.c.digest)):
+        if str(hash_bytes(as_bytes(row.body))) != row.digest:
+            yield f"The signature {row.digest} holds other bytes than those it is named by."
+        elif not _by_its_key(row):
+            yield f"The signature {row.digest} is filed under a key that did not make it."
 
 
 def _compare(what: str, found: Mapping[Any, object], said: Mapping[Any, object]) -> Iterator[str]:
@@ -200,6 +208,20 @@ def _approvals(connection: Connection) -> dict[str, tuple[Any, ...]]:
         )
         for row in connection.execute(select(approvals))
     }
+
+
+def _signatures(connection: Connection) -> dict[str, tuple[Any, ...]]:
+    columns = (signatures.c[name] for name in ("digest", "model", "number", "key", "created_at", "created_by"))
+    return {row[0]: tuple(row[1:]) for row in connection.execute(select(*columns))}
+
+
+def _by_its_key(row: Row[Any]) -> bool:
+    try:
+        key = PublicKey.parse(as_bytes(row.public_key))
+        read_signature(as_bytes(row.body), key)
+    except HoldfastError:
+        return False
+    return bool(str(key.fingerprint) == row.key)
 
 
 def _lenient(stored: object) -> object:

@@ -20,6 +20,7 @@ from holdfast.registry.records import (
     Verdict,
 )
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
+from holdfast.registry.vouching import Vouching
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
 
 __all__ = ["EVENTS_MAX", "JUDGED_MAX", "Registry"]
@@ -31,7 +32,7 @@ JUDGED_MAX = 10_000
 """Versions in one answer of `judged_on`: rows that were used so often are worn out, and more tells nothing more."""
 
 
-class Registry(Questions, Protocol):
+class Registry(Questions, Vouching, Protocol):
     """Models, versions, stages, and the log of all that happened to them.
 
     Every operation is all or nothing, and durable when it returns. `actor` is who asks: it goes into the event, and

@@ -21,6 +21,7 @@ class Replay:
         versions: (model, number) -> (digest, complete, missing, run, semver, digest of the summary, created_at,
             created_by).
         stages: (model, name) -> (number, epoch, last-known-good, event, changed_at).
+        signatures: digest -> (model, number, key, created_at, created_by).
         approvals: id -> (model, number, digest, stage, meaning, approver, reason, verdict, created_at).
         lineage: the edges.
         holds: the index of the event that made it -> what it keeps; they have no table.
@@ -32,6 +33,7 @@ class Replay:
     versions: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
     stages: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     approvals: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    signatures: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     lineage: set[tuple[str, ...]] = field(default_factory=set)
     holds: dict[int, Any] = field(default_factory=dict)
     archives: dict[int, Any] = field(default_factory=dict)
@@ -49,6 +51,8 @@ class Replay:
             return self._import(event, model)
         if event.action in {Action.VERSION_APPROVE, Action.VERSION_REJECT}:
             return self._judge(event, model)
+        if event.action == Action.VERSION_SIGN:
+            return self._sign(event, model)
         if event.action in MOVES:
             return self._move(event, model, event.stage or "")
         return self._keep_bytes(event, model)
@@ -120,6 +124,14 @@ class Replay:
             event.verdict,
             to_text(event.time),
         )
+        return None
+
+    def _sign(self, event: Event, model: str) -> str | None:
+        name = str(event.details.get("signature"))
+        if not self._holds(model, event.to_number, event.to_digest) or name in self.signatures:
+            return f"it keeps the signature {name}, which is there already or of a version that is not"
+        said = (model, event.to_number, event.details.get("key"), to_text(event.time), event.actor)
+        self.signatures[name] = said
         return None
 
     def _lift(self, event: Event) -> str | None:

@@ -22,6 +22,7 @@ __all__ = [
     "lineage",
     "models",
     "replicas",
+    "signatures",
     "stages",
     "verdicts",
     "version_counters",
@@ -107,6 +108,20 @@ approvals = Table(
     _text("meaning"),
     _text("reason"),
     _text("created_at"),
+    _of_version(),
+)
+
+signatures = Table(
+    "signatures",
+    TABLES,
+    Column("digest", TEXT, primary_key=True),
+    _text("model"),
+    _number("number"),
+    _text("key"),
+    _text("public_key"),
+    Column("body", LargeBinary, nullable=False),
+    _text("created_at"),
+    _text("created_by"),
     _of_version(),
 )
 

@@ -1,12 +1,13 @@
 """From a version's digest to what can be started: its files, and an interpreter that satisfies their lock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from holdfast.digest import Digest
-from holdfast.errors import NotFound
+from holdfast.errors import IntegrityError, NotFound
+from holdfast.names import ByDigest, Reference
 from holdfast.registry.interface import Registry
 from holdfast.runtime.at_hand import archive_of
 from holdfast.runtime.bundle_files import BundleFiles
@@ -14,6 +15,7 @@ from holdfast.runtime.environment import Environments, Interpreter
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.materialise import materialise
 from holdfast.runtime.predictor import SERVED
+from holdfast.runtime.signed import require_signed
 from holdfast.store.interface import Store
 
 __all__ = ["Opened", "Opener", "opener"]
@@ -37,11 +39,20 @@ def opener(
     cache: Path,
     registry: Registry | None = None,
     environments: Environments | None = None,
+    *,
     limits: Limits = SERVED,
+    signed_by: Collection[Digest] = (),
 ) -> Opener:
     """The opener that takes bundles from the store and keeps them, and their environments, in `cache`.
 
-    The registry is asked where a bundle is not in the store, for it may have been archived.
+    Args:
+        store: has the bundles.
+        cache: where they are kept on this machine.
+        registry: asked where a bundle is not in the store, for it may have been archived; and for signatures.
+        environments: where the interpreters come from; None: built in `cache`.
+        limits: what a worker may use.
+        signed_by: fingerprints of keys, one of which must have signed a bundle before anything of it is started; empty:
+            none is asked for. They are this machine's own: whoever may write to the registry cannot change them.
     """
     kept = environments or Environments(cache, store)
 
@@ -52,6 +63,20 @@ def opener(
             if registry is not None and (archive := archive_of(digest, registry)) is not None:
                 raise archive.away() from error
             raise
+        if signed_by:
+            _require_signed(files, registry, signed_by)
         return Opened(files, kept.interpreter_for(files), limits)
 
     return fetch
+
+
+def _require_signed(files: BundleFiles, registry: Registry | None, signed_by: Collection[Digest]) -> None:
+    """Makes sure that a key signed the files that the worker will read, each of which it hashes against the manifest.
+
+    Raises:
+        IntegrityError: none of these keys did.
+    """
+    if registry is None:
+        raise IntegrityError("nobody keeps signatures here", hint="Open the bundle through a registry.")
+    version = registry.resolve(Reference(files.manifest.model, ByDigest(str(files.digest))))
+    require_signed(version, files.manifest, registry, signed_by)

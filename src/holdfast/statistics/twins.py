@@ -23,8 +23,9 @@ as many tolerances as there are grids. Numbers further than 2^32 tolerances from
 The sum of products that names a cell changes from one grid to the next only by those columns whose remainder is passed,
 so all grids together cost one step for each column and one for each grid, and not their product.
 
-How often rows repeat by themselves is counted in the same pass: the share of the other table's rows that have a twin
-among its own. Of near twins that is counted in as many grids as `CELLS_KEPT_MAX` leaves room for.
+How often rows repeat by themselves is counted in the same pass, and whether chance explains what was found
+(`holdfast.statistics.excess`). Of near twins both are asked in as many grids as `CELLS_KEPT_MAX` leaves room for, each
+grid by itself, with Bonferroni's adjustment.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.statistics.cells import Cells, Marks, cells, mixed, seed_of
+from holdfast.statistics.excess import straddling
 
 __all__ = ["NEAR", "ROWS_MAX", "Alike", "Found", "Search", "Sought", "alike"]
 
@@ -75,12 +77,14 @@ class Alike:
         sought: all sought rows.
         repeated: rows of the other table with a twin among its own.
         rows: all of those.
+        p: how often chance gives as many, had all rows been dealt into the two tables at random.
     """
 
     found: int
     sought: int
     repeated: int
     rows: int
+    p: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +244,15 @@ class Search:
     def found(self) -> Found:
         """What was found in all the pieces together."""
         sought = self._sought
-        exact = Alike(int(sought.exact.seen().sum()), sought.count, _repeated([self._exact]), self.rows)
+        found = int(sought.exact.seen().sum())
+        p = sought.exact.chance(self._exact)
+        exact = Alike(found, sought.count, _repeated([self._exact]), self.rows, p)
         near, near_found = None, 0
         if sought.grids:
-            kept = [places.seen() for places in sought.near[: len(self._near)]]
-            found = int(np.logical_or.reduce(kept).sum())
-            near = Alike(found, sought.count, _repeated(self._near), self.rows)
+            kept = sought.near[: len(self._near)]
+            found = int(np.logical_or.reduce([places.seen() for places in kept]).sum())
+            p = min(places.chance(pieces) for places, pieces in zip(kept, self._near, strict=True))
+            near = Alike(found, sought.count, _repeated(self._near), self.rows, min(1.0, len(kept) * p))
             near_found = int(np.logical_or.reduce([places.seen() for places in sought.near]).sum())
         target = None if sought.with_target is None else int(sought.with_target.seen().sum())
         return Found(exact, target, near, near_found, self.all_read)
@@ -255,7 +262,8 @@ def alike(sought: Sequence[int], other: Sequence[int]) -> Alike:
     """The same question of things that have a number of 64 bits each, such as files that have a digest."""
     places, marks = _Places(np.array(sought, np.uint64)), np.array(other, np.uint64)
     places.see(marks)
-    return Alike(int(places.seen().sum()), len(sought), _repeated([[marks]]), len(other))
+    found = int(places.seen().sum())
+    return Alike(found, len(sought), _repeated([[marks]]), len(other), places.chance([marks]))
 
 
 class _Places:
@@ -278,6 +286,16 @@ class _Places:
         """For each of the rows that are looked for, whether it was seen."""
         found: NDArray[np.bool_] = self._seen[self._of_row]
         return found
+
+    def chance(self, pieces: Sequence[Marks]) -> float:
+        """How often chance alone gives as many that were seen in these pieces."""
+        found = int(self.seen().sum())
+        if not found:
+            return 1.0
+        rows = self._marks[self._of_row]
+        _, counts = np.unique(np.concatenate([*pieces, rows]), return_counts=True)
+        sizes, groups = np.unique(counts[counts > 1], return_counts=True)
+        return straddling(found, sizes, groups, rows.size, sum(piece.size for piece in pieces))
 
 
 def _sieved(marks: Marks) -> NDArray[np.int64]:

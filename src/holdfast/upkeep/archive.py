@@ -24,6 +24,7 @@ from holdfast.tracking.interface import Tracking
 from holdfast.upkeep.bases import likely_bases
 from holdfast.upkeep.keep_rules import Facts, KeepRules, Kept, Which, keep, which
 from holdfast.upkeep.share import Exchange, away, needs, ref_of
+from holdfast.upkeep.signatures import send_signatures
 
 __all__ = [
     "Archiver",
@@ -280,6 +281,8 @@ def archive(archiver: Archiver, exchange: Exchange, wish: Wish, one: Due, progre
             lacking=[str(min(lacking))],
         )
     exchange.remote.refer([one.ref])
+    if isinstance(one.ref, VersionRef):
+        send_signatures(exchange.remote.transport, exchange.registry, one.ref)
     # (4) the rules
     kept, seen = archiver.keeps(one.what)
     if kept is not None:

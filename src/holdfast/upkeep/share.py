@@ -1,7 +1,8 @@
 """`push`, `pull` and `clone`: versions and snapshots, with every byte they need, from one project to another.
 
-What travels is content: bundles, the data they were trained and measured on, and each version's row. Stages, approvals
-and verdicts stay where they were given: every registry decides for itself what it serves.
+What travels is content: bundles, the data they were trained and measured on, each version's row, and its signatures,
+which hold wherever it is. Stages, approvals and verdicts stay where they were given: every registry decides for itself
+what it serves.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,7 @@ from holdfast.store.remote.refs import REFS, SnapshotRef, VersionRef, snapshot_k
 from holdfast.store.remote.remote import Remote
 from holdfast.store.tree import load_tree
 from holdfast.upkeep.elsewhere import Lacking
+from holdfast.upkeep.signatures import fetch_signatures, send_signatures
 
 __all__ = ["Exchange", "Shared", "away", "needs", "pull", "push", "ref_of"]
 
@@ -68,6 +70,7 @@ class Shared:
         blobs: those of which something travelled.
         bytes: that travelled.
         left: what a push left out, since it is archived and not here.
+        signatures: those of versions that were new on the side that received them.
     """
 
     url: str
@@ -75,6 +78,7 @@ class Shared:
     blobs: int
     bytes: int
     left: tuple[Archive, ...] = ()
+    signatures: int = 0
 
     def to_json(self) -> JsonObject:
         """What `push`, `pull` and `clone` print."""
@@ -91,6 +95,7 @@ class Shared:
             "left_out": [archive.name for archive in self.left],
             "blobs": self.blobs,
             "bytes": self.bytes,
+            "signatures": self.signatures,
         }
 
 
@@ -113,7 +118,13 @@ def push(exchange: Exchange, wanted: Sequence[str], progress: Progress | None = 
     exchange.remote.refuse_others(refs)
     sent = exchange.outgoing.send(list(needs(exchange.store, refs)), progress)
     new = exchange.remote.refer(refs)
-    return Shared(exchange.remote.name, tuple(zip(refs, new, strict=True)), sent.blobs, sent.bytes, tuple(left))
+    signatures = sum(
+        send_signatures(exchange.remote.transport, exchange.registry, ref)
+        for ref in refs
+        if isinstance(ref, VersionRef)
+    )
+    shown = tuple(zip(refs, new, strict=True))
+    return Shared(exchange.remote.name, shown, sent.blobs, sent.bytes, tuple(left), signatures)
 
 
 def pull(exchange: Exchange, wanted: Sequence[str], actor: str, progress: Progress | None = None) -> Shared:
@@ -143,6 +154,8 @@ def pull(exchange: Exchange, wanted: Sequence[str], actor: str, progress: Progre
     third = exchange.incoming.fetch(list(needs(exchange.store, refs)), progress)
     for ref, manifest in manifests.items():
         _take_in(exchange, ref, manifest, actor)
+    transport = exchange.remote.transport
+    signatures = sum(fetch_signatures(transport, exchange.registry, ref, actor) for ref in manifests)
     archived = {archive.digest for archive in exchange.registry.archives()}
     for ref in refs:
         if ref.digest in archived:  # who pulls it wants it here
@@ -153,6 +166,7 @@ def pull(exchange: Exchange, wanted: Sequence[str], actor: str, progress: Progre
         tuple(zip(refs, new, strict=True)),
         sum(step.blobs for step in steps),
         sum(step.bytes for step in steps),
+        signatures=signatures,
     )
 
 

@@ -1,5 +1,6 @@
 """Who may what in a project: asked of its database, or of the server that keeps it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.canonical import JsonObject
@@ -56,10 +57,10 @@ def open_guarded(project: Project) -> "ProvableRegistry":
 
     if isinstance(project.names, Line):
         raise UsageError("HOLDFAST_URL names a server, and that one guards its moves", hint="Unset HOLDFAST_URL here.")
-    policy = project.policy
+    policy, folder = project.policy, project.settings.project
 
     def asks(model: ModelName, stage: StageName) -> "StageAsks":
-        return _asks(policy, model, stage)
+        return _asks(policy, model, stage, folder)
 
     return SqlRegistry(project.names.database(), utc_now, new_id, guard=standing(asks))
 
@@ -88,8 +89,10 @@ def whoami(project: Project) -> JsonObject:
     return {"user": project.actor, "kind": None, "token": None, "expires_at": None, "grants": [], "url": None}
 
 
-def _asks(policy: "Policy", model: ModelName, stage: StageName) -> "StageAsks":
+def _asks(policy: "Policy", model: ModelName, stage: StageName, folder: Path) -> "StageAsks":
     from holdfast.access.standing import StageAsks
+    from holdfast.runtime.key_files import trusted
 
     found = policy.for_stage(model, stage)
-    return StageAsks(found.approvals_min, found.second_person, found.rules)
+    keys = frozenset(trusted(found.signed_by, folder))
+    return StageAsks(found.approvals_min, found.second_person, found.rules, keys, found.signatures_min)

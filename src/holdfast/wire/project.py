@@ -220,7 +220,7 @@ class Project(AbstractContextManager["Project"]):
         """Where bundles are taken to be judged."""
         from holdfast.flow.gate import Workbench
 
-        return Workbench(self.store, self.settings.cache, self.opener, self.limited)
+        return Workbench(self.store, self.settings.cache, self.opener, self.limited, self.settings.project)
 
     @property
     def opener(self) -> "Opener":

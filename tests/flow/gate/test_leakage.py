@@ -102,10 +102,11 @@ def test_honest_splits_of_the_data_that_ships_with_sklearn_pass(bench: Bench, na
 
 
 @pytest.mark.parametrize("name", LOADERS)
-@pytest.mark.parametrize("planted", ["five", "hundredth", "all"])
+@pytest.mark.parametrize("planted", ["few", "all"])
 def test_planted_rows_fail_and_the_sentence_says_how_many(bench: Bench, name: str, planted: str) -> None:
     train, holdout = split(name, 1)
-    count = {"five": 5, "hundredth": max(3, len(holdout) // 100), "all": len(holdout)}[planted]
+    # Iris repeats a row by itself, and 150 rows of one digit behind the point show less than others do.
+    count = {"few": 9 if name == "iris" else 5, "all": len(holdout)}[planted]
     already = looked_at(bench.judged(holdout, bench.frozen(train, name="honest")))[0]["found"][0]["found"]
     finding = bench.judged(holdout, bench.frozen(pd.concat([train, holdout[:count]])))
     assert finding.outcome is FAIL
@@ -118,6 +119,13 @@ def test_planted_rows_fail_and_the_sentence_says_how_many(bench: Bench, name: st
     assert "freeze the part that is trained on" in finding.hint
 
 
+def test_a_hundredth_of_the_holdout_among_many_rows_fails(bench: Bench) -> None:
+    holdout = customers(400, seed=2)
+    finding = bench.judged(holdout, bench.frozen(pd.concat([customers(3000), holdout[:4]])))
+    assert finding.outcome is FAIL
+    assert finding.sentence.startswith("4 of 400 holdout rows (1.0%) are in train.csv too, 4 with the same answer")
+
+
 def test_iris_repeats_a_row_and_that_is_no_leak(bench: Bench) -> None:
     frame = datasets.load_iris(as_frame=True).frame.rename(columns={"target": TARGET})
     twin = frame.index[frame.duplicated(keep=False)]
@@ -125,7 +133,7 @@ def test_iris_repeats_a_row_and_that_is_no_leak(bench: Bench) -> None:
     holdout = frame.loc[[twin[0], *range(0, 90, 3)]]
     finding = bench.judged(holdout, bench.frozen(frame.drop(holdout.index)))
     assert finding.outcome is PASS
-    assert "no more than chance explains" in finding.sentence
+    assert "which chance explains (p " in finding.sentence
 
 
 @pytest.mark.parametrize("kind", sorted(WRITERS))

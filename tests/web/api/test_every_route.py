@@ -66,6 +66,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/models/{model}/stages/{stage}/moves"): {"to": 1, "action": "stage:pointer:promote"},
     ("POST", "/events"): {"action": "gate:verdict:refuse", "model": "churn"},
     ("POST", "/models/{model}/versions/{number}/approvals"): {"digest": DIGEST, "stage": "production"},
+    ("POST", "/models/{model}/versions/{number}/signatures"): {"body": "e30=", "public_key": "none"},
     ("PUT", "/verdicts/{digest}"): {
         "model": "churn",
         "version": 1,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject
-from holdfast.digest import hash_bytes
+from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
 from holdfast.evidence import Card, Holdout, Metrics
 from holdfast.flow.bundle.assemble import Opener
@@ -38,6 +38,7 @@ from holdfast.runtime.materialise import materialise, read_manifest
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.predictor import Predictor
 from holdfast.runtime.rows import Table, read_table
+from holdfast.runtime.signed import Vouched
 from holdfast.runtime.smoke import read_outputs, write_outputs
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
@@ -92,6 +93,9 @@ class Case:
         trouble: what went wrong when it was.
         against: what the baseline says about the same rows; None when there is no baseline or it could not be asked.
         against_trouble: what went wrong when it was.
+        trusted: the keys that the policy names, by fingerprint, each as the policy names it.
+        vouched: who vouches for the candidate; None when nobody asked, or it could not be found out.
+        vouching_trouble: what went wrong when it was.
         baseline_manifest: the baseline's manifest; None when nobody asked, or it could not be read.
         card: the candidate's model card; None when nobody asked, or there is none that could be read.
         former: the frozen rows of the baseline beside the candidate's, or why they could not be read; None when there
@@ -121,6 +125,9 @@ class Case:
     trouble: HoldfastError | None = None
     against: Measured | None = None
     against_trouble: HoldfastError | None = None
+    trusted: Mapping[Digest, str] = field(default_factory=dict)
+    vouched: Vouched | None = None
+    vouching_trouble: HoldfastError | None = None
     baseline_manifest: Manifest | None = None
     card: str | None = None
     former: Former | HoldfastError | None = None
@@ -165,12 +172,14 @@ class Workbench:
         cache: where they are checked out.
         opener: starts a worker for a bundle.
         limited: an opener whose workers have the limits that a stage asks for; None: `opener` serves every stage.
+        project: what the files of keys that a policy names are relative to.
     """
 
     store: Store
     cache: Path
     opener: Opener
     limited: Callable[[Limits], Opener] | None = None
+    project: Path = Path()
 
     def of_stage(self, policy: StagePolicy) -> "Workbench":
         """The same, with workers that may use what the stage lets them."""

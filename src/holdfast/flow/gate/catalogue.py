@@ -20,6 +20,8 @@ class Need(Enum):
     """Those of the version that holds the stage, too."""
     TIMED = auto()
     """How long single rows take."""
+    SIGNED = auto()
+    """Who vouches for the candidate."""
     BASELINE = auto()
     """What the version that holds the stage says it is."""
     CARD = auto()
@@ -58,6 +60,7 @@ _PRODUCTION = frozenset({"production"})
 _TRIED = frozenset({"production", "staging"})
 _EVERYWHERE = frozenset({"production", "staging", "archived"})
 
+_SIGNED = frozenset({Need.SIGNED})
 _OPENED = frozenset({Need.OPENED})
 _COMPARED = frozenset({Need.OPENED, Need.COMPARED})
 
@@ -69,6 +72,7 @@ CATALOGUE = (
         stages=_TRIED,
     ),
     Rule("integrity", 3, "is every byte what its digest says?", stages=_EVERYWHERE),
+    Rule("signature", 3, "have enough of the keys that the policy trusts signed exactly these files?", _SIGNED),
     Rule("formats", 4, "could opening any of its files run hidden code?", stages=_TRIED),
     Rule("opens", 5, "does it open in its own environment, and answer?", _OPENED, _TRIED),
     Rule(

@@ -11,6 +11,7 @@ from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.keeping import keep
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.rules import RULES
+from holdfast.flow.gate.signature import with_signatures
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.interface import Registry
@@ -104,7 +105,7 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         approvals=approvals,
         judged_before=_judged_before(version, policy, bench, registry),
     )
-    case = examine(case, bench)
+    case = with_signatures(examine(case, bench), registry, bench.project)
     findings = tuple(RULES[name](case) for name in RULES if name in policy.rules)
     kept = keep(case, findings, bench.store, registry)
     last = {approval.approver: approval for approval in approvals}

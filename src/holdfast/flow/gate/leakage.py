@@ -3,9 +3,10 @@
 A metric on rows that the model has seen says how well it remembers. So the frozen rows are looked for in every table
 that the version was trained on: the same rows, and near ones, whose numbers were rounded or moved a little.
 
-Tables repeat by chance, the more so the fewer values their columns have. How often is known from the training data
-itself: a holdout that was drawn like it has a twin there as often as its own rows have one among each other. The rule
-fails when the holdout has more twins than that, by more than chance and by more than `leakage_share_max`.
+Tables repeat by chance, the more so the fewer values their columns have. How often is known from the rows themselves:
+dealt at random into a holdout and a training table, some rows that repeat come to lie in both. The rule fails when
+improbably many do, and when the holdout has twins more often than the training data have among each other, by more than
+`leakage_share_max`.
 
 What nobody said was trained on, but the run opened, is held to the same, with one difference: where it holds the whole
 holdout it is either the holdout itself, which is no leak, or the table from which both were cut, and then nobody
@@ -49,7 +50,7 @@ class _Share:
         where: the snapshot.
         what: `rows`, `near rows` or `files`.
         alike: the numbers.
-        p: how often chance alone gives as many; 1 where nothing was found.
+        p: how often chance alone gives as many, after Bonferroni for all that is asked.
     """
 
     where: Looked
@@ -155,7 +156,7 @@ def _not_shown(case: Case, inputs: tuple[Looked, ...], shares: list[_Share], val
         told = f"none of {_count(case)} is among the {sum(one.rows for one in seen)} rows that were trained on"
         return Finding(_RULE, Outcome.PASS, told, "", values)
     most = max(found, key=lambda one: (one.excess, one.what == "rows"))
-    told = f"{most.told()}, no more than chance explains: {most.by_chance()}"
+    told = f"{most.told()}, which chance explains (p {most.p:.2g}): {most.by_chance()}"
     if case.policy.policy == STRICT and most.alike.found > case.policy.leakage_share_max * most.alike.sought:
         return _open(told, "Give a holdout whose rows are not among the training data, by chance or otherwise.", values)
     return Finding(_RULE, Outcome.PASS, told, "", values)
@@ -170,7 +171,7 @@ def _shares(inputs: tuple[Looked, ...]) -> list[_Share]:
     near = sum(what == "near rows" for _, what, _ in asked)
     of_near, of_others = (near / _NEAR_SHARE, (len(asked) - near) / (1.0 - _NEAR_SHARE)) if near else (0.0, len(asked))
     return [
-        _Share(where, what, alike, _chance(alike, of_near if what == "near rows" else of_others))
+        _Share(where, what, alike, min(1.0, alike.p * (of_near if what == "near rows" else of_others)))
         for where, what, alike in asked
     ]
 
@@ -183,15 +184,6 @@ def _asked(inputs: tuple[Looked, ...]) -> "Iterator[tuple[Looked, str, Alike]]":
                 yield one, "near rows", one.twins.near
         if one.files is not None:
             yield one, "files", one.files
-
-
-def _chance(alike: "Alike", questions: float) -> float:
-    """The p, after Bonferroni for all that is asked."""
-    if not alike.found:
-        return 1.0
-    from holdfast.statistics.excess import more_often
-
-    return min(1.0, questions * more_often(alike.found, alike.sought, alike.repeated, alike.rows))
 
 
 def _is_near_of(one: _Share, leaks: list[_Share]) -> bool:

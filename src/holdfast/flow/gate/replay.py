@@ -22,6 +22,7 @@ from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.rendering.report import Report
 from holdfast.flow.gate.rules import RULES
+from holdfast.flow.gate.signature import with_signatures
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.names import Reference, VersionNumber
 from holdfast.registry.interface import Registry
@@ -177,6 +178,7 @@ def replay(verdict: Digest, bench: Workbench, registry: Registry, *, timed: bool
         judged_before=_judged_before(kept.body),
     )
     case = _examined(case, bench, report, timed=timed)
+    case = _signed_by_then(with_signatures(case, registry, bench.project), kept.created_at)
     rules = tuple(_again(finding, case, report, timed=timed) for finding in report.findings)
     return Replayed(report, rules, tuple(_answers(case, report, bench)), tuple(_damage(report, bench)))
 
@@ -221,6 +223,14 @@ def _approvals(kept: Verdict, registry: Registry) -> tuple[Approval, ...]:
 def _judged_before(body: JsonObject) -> tuple[VersionNumber, ...]:
     """The versions that had been judged on the same rows by then."""
     return tuple(VersionNumber(number) for number in Reader(body, "the verdict").items("judged_before"))
+
+
+def _signed_by_then(case: Case, moment: datetime) -> Case:
+    """The case without signatures that were made later; the keys are those that the policy's files hold today."""
+    if case.vouched is None:
+        return case
+    by_then = tuple(one for one in case.vouched.signatures if one.signature.at <= moment)
+    return replace(case, vouched=replace(case.vouched, signatures=by_then))
 
 
 def _had_spoken(approval: Approval, moment: datetime) -> bool:

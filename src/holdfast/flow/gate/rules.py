@@ -21,6 +21,7 @@ from holdfast.flow.gate.leakage import leakage
 from holdfast.flow.gate.not_worse import not_worse
 from holdfast.flow.gate.schema import schema
 from holdfast.flow.gate.semver import semver
+from holdfast.flow.gate.signature import signature
 from holdfast.flow.gate.threshold import threshold
 from holdfast.parts import PART_NAMES, Missing, how_to_add
 from holdfast.registry.records import Meaning
@@ -205,6 +206,7 @@ def _undecided(rule: str, case: Case) -> Finding:
 RULES: Mapping[str, Callable[[Case], Finding]] = {
     "completeness": completeness,
     "integrity": integrity,
+    "signature": signature,
     "formats": formats,
     "opens": opens,
     "smoke": smoke,

@@ -14,6 +14,7 @@ from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.catalogue import RULE_NAMES, in_order, usual
 from holdfast.flow.gate.keys import Reader, above_zero, amount, choice, count, floors, share, switch, text, texts
 from holdfast.formats import is_refused
+from holdfast.runtime.key_files import is_fingerprint
 from holdfast.runtime.limits import SECONDS_MAX, Limits
 
 __all__ = ["ANY", "CUT_METRICS", "DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known"]
@@ -59,6 +60,11 @@ def _allowable(name: str) -> bool:
         return True
     module, _, last = name.rpartition(".")
     return _NAME.match(name) is not None and not is_refused(module, last)
+
+
+def _nameable(key: str) -> bool:
+    """The fingerprint of a key, written whole; or a file, which is looked for when it is needed."""
+    return is_fingerprint(key) if key.startswith("sha256:") else bool(key.strip()) and key.isprintable()
 
 
 T = TypeVar("T")
@@ -107,6 +113,9 @@ class StagePolicy:
             what is listed; or `deny` them all.
         formats_allow: full names that a pickle may import besides, such as `mypkg.model.Net`; and digests of files that
             a person has looked at, such as `sha256:ab12…`, which pass whatever is in them.
+        signed_by: the keys whose signatures count: files with public keys, relative to the project, such as
+            `keys/release.pub`, or fingerprints, such as `sha256:ab12…`. Any of them asks the rule `signature` too.
+        signatures_min: how many of them must have signed.
         approvals_min: how many persons must approve; the one who promotes is one of them.
         second_person: whether an approver must be somebody else than the one who registered the version.
         worker_memory_bytes_max: the private memory of a process that runs the version for the gate; None: as much as
@@ -149,6 +158,11 @@ class StagePolicy:
             _allowable,
         ),
     )
+    signed_by: tuple[str, ...] = _key(
+        (),
+        texts('a list of files with public keys, such as "keys/release.pub", or fingerprints "sha256:…"', _nameable),
+    )
+    signatures_min: int = _key(1, count(1))
     approvals_min: int = _key(1, count(1))
     second_person: bool = _key(False, switch())
     worker_memory_bytes_max: int | None = _key(None, count(_WORKER_BYTES_LEAST))
@@ -170,10 +184,16 @@ class StagePolicy:
             if found is None:
                 raise UsageError(f"{where} {key} = {value!r} is not valid", hint=f"It takes {readers[key].takes}.")
             values[key] = found
-        rules = in_order({*values.get("rules", usual(stage)), *values.get("rules_also", ())})
+        keys, also = values.get("signed_by", ()), values.get("rules_also", ())
+        rules = in_order({*values.get("rules", usual(stage)), *also, *(("signature",) if keys else ())})
         if not rules:
             raise UsageError(
                 f"{where} has no rules", hint="A gate without rules lets nothing through; name at least one."
+            )
+        if keys and values.get("signatures_min", 1) > len(set(keys)):
+            raise UsageError(
+                f"{where} signatures_min = {values['signatures_min']}, and signed_by names {len(set(keys))} keys",
+                hint="Name as many keys as must have signed, or more.",
             )
         return cls(**{**values, "rules": rules})
 
