@@ -16,9 +16,11 @@ from holdfast.flow.promote import Promotion, promote
 from holdfast.flow.rollback import Rollback, roll_back
 from holdfast.names import StageName
 from holdfast.registry.records import Meaning, NewApproval, NewVerdict
+from holdfast.runtime.signed import sign_version
 from holdfast.runtime.smoke import read_outputs
 from holdfast.wire import Project
 from tests.projects import CHURN, PRODUCTION, ask, blob, flip_bit, manifest, tables, version
+from tests.signatures import key_of
 
 pytestmark = pytest.mark.slow
 
@@ -164,6 +166,19 @@ def test_what_a_person_says_later_changes_no_earlier_verdict(churn: Project, ben
     churn.registry.approve(rejection, "ben")
     assert gate(ask(2), bench, churn.registry).findings[-1].outcome == "fail"
     assert standings(replay(judged, bench, churn.registry))["approver"] is Standing.HOLDS
+
+
+def test_what_is_signed_later_changes_no_earlier_verdict(churn: Project, bench: Workbench, tmp_path: Path) -> None:
+    (tmp_path / "ana.pub").write_text(key_of("ana").public.pem)
+    there = replace(bench, project=tmp_path)
+    policy = Policy.parse('[gate.production]\nrules = ["signature"]\nsigned_by = ["ana.pub"]', where="policy")
+    judged = version(churn, 1)
+    unsigned = gate(ask(1, policy=policy), there, churn.registry)
+    sign_version(judged, key_of("ana"), churn.registry, churn.store, actor="ana")
+    signed = gate(ask(1, policy=policy), there, churn.registry)
+    assert (unsigned.outcome, signed.outcome) == ("fail", "pass")
+    for verdict in (unsigned, signed):
+        assert replay(verdict.digest, there, churn.registry).standing is Standing.HOLDS
 
 
 def test_how_often_the_rows_were_used_is_that_of_then(churn: Project, bench: Workbench) -> None:
