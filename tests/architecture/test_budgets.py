@@ -69,6 +69,7 @@ CATCH_ALL: dict[str, str] = {
     "flow/capture/seeds.py:SeedWatch.note": "the user's seeding does not fail because we looked",
     "flow/capture/seeds.py:_LaterImports._listen.exec_module": "the user's import does not fail because we looked",
     "runtime/worker.py:_Answering._frame": "the edge of the worker's process: one bad answer must not end it",
+    "runtime/project_worker.py:_said": "a project's own code may raise anything; all of it becomes one sentence",
     "runtime/pipeline.py:_guarded": "a bundle's own code may raise anything; all of it becomes BundleFailed",
 }
 """`place:function` that may catch every exception, and why: one at the edge of each process. The code says it too."""

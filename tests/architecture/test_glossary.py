@@ -47,6 +47,7 @@ ALLOWED: list[Allowed] = [
     Allowed("label", "*label*", "flow/gate/groups.py", "the label of a class"),
     Allowed("label", "*label*", "flow/gate/calibration.py", "the label of a class"),
     Allowed("label", "*label*", "runtime/compatibility.py", "the label of a class"),
+    Allowed("label", "*label*", "flow/gate/costs.py", "the label of a class"),
     Allowed("label", "*label*", "statistics/scores.py", "the label of a class"),
     Allowed("package", "packages", "flow/capture/captured.py", "Python packages, as their installer calls them"),
     Allowed("revision", "*revision", "database/migrations/steps/*", "Alembic reads this variable by its name"),

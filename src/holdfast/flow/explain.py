@@ -7,6 +7,7 @@ from holdfast.errors import IntegrityError
 from holdfast.flow.gate.case import manifest_of
 from holdfast.manifest import Manifest
 from holdfast.names import Reference
+from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import Version
 from holdfast.registry.vouching import Signature
@@ -19,13 +20,17 @@ __all__ = ["Explained", "explain"]
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A version, what it is made of, the stages that hold it, who signed it, and where it is archived, if it is."""
+    """A version, what it is made of, the stages that hold it, who signed it, and where it is archived, if it is.
+
+    `rehearsals` are the last ones of going back to it, one for each stage for which there was any.
+    """
 
     version: Version
     manifest: Manifest
     stages: tuple[str, ...]
     archive: Archive | None = None
     signatures: tuple[Signature, ...] = ()
+    rehearsals: tuple[Rehearsal, ...] = ()
 
     def to_json(self) -> JsonObject:
         """What `show` prints."""
@@ -37,6 +42,7 @@ class Explained:
             "stages": list(self.stages),
             "signatures": [one.about() for one in self.signatures],
             "archived": None if self.archive is None else self.archive.to_json(),
+            "rehearsals": [one.brief() for one in self.rehearsals],
         }
 
 
@@ -56,5 +62,9 @@ def explain(reference: Reference, registry: Registry, store: Store) -> Explained
         if archive is None:
             raise
         raise archive.away() from error
-    held = tuple(str(stage.name) for stage in registry.stages(version.model) if stage.number == version.number)
-    return Explained(version, manifest, held, archive, registry.signatures(version.model, version.number))
+    stages = registry.stages(version.model)
+    held = tuple(str(stage.name) for stage in stages if stage.number == version.number)
+    rehearsed = tuple(
+        one for stage in stages for one in registry.rehearsals(version.model, stage.name, to=version.number, limit=1)
+    )
+    return Explained(version, manifest, held, archive, registry.signatures(version.model, version.number), rehearsed)

@@ -14,6 +14,7 @@ A version is never changed; a stage only moves together with its event. The data
 from holdfast.registry.actions import MOVES, RECORDED, Action
 from holdfast.registry.answers import Direction, Found, FoundVersion, Indexed, Node, Spell, Walk
 from holdfast.registry.asking import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, VERDICTS_MAX, Questions
+from holdfast.registry.certificates import REHEARSALS_MAX, NewRehearsal, Rehearsal, Rehearsals
 from holdfast.registry.facts import FACTS_MAX, Facts, facts_of
 from holdfast.registry.interface import EVENTS_MAX, Registry
 from holdfast.registry.records import (
@@ -52,6 +53,7 @@ __all__ = [
     "FOUND_MAX",
     "MOVES",
     "RECORDED",
+    "REHEARSALS_MAX",
     "SPELLS_MAX",
     "STAGES",
     "VERDICTS_MAX",
@@ -76,12 +78,15 @@ __all__ = [
     "NewApproval",
     "NewArchive",
     "NewEvent",
+    "NewRehearsal",
     "NewSignature",
     "NewVerdict",
     "NewVersion",
     "Node",
     "Questions",
     "Registry",
+    "Rehearsal",
+    "Rehearsals",
     "Replica",
     "ReplicaState",
     "Signature",

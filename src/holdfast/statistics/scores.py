@@ -13,7 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from holdfast.statistics.resampling import Statistic
 
-__all__ = ["CLASS_METRICS", "NUMBER_METRICS", "difference", "number_difference", "of_labels", "of_numbers"]
+__all__ = [
+    "CLASS_METRICS",
+    "NUMBER_METRICS",
+    "cost_difference",
+    "difference",
+    "number_difference",
+    "of_costs",
+    "of_labels",
+    "of_numbers",
+]
 
 CLASS_METRICS = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 NUMBER_METRICS = ("mean_absolute_error", "root_mean_squared_error", "r2")
@@ -104,3 +113,23 @@ def number_difference(metric: str) -> Statistic:
         return np.divide(sums[..., 6] - sums[..., 5], spread, out=np.full_like(spread, np.nan), where=spread > 0)
 
     return of
+
+
+def of_costs(new: ArrayLike, old: ArrayLike) -> _Array:
+    """What each row contributes to the mean cost of two versions.
+
+    Args:
+        new: what each row's answer of the new version costs.
+        old: the same of the old one.
+
+    Returns:
+        Of shape (rows, 2): one, and by how much the new one costs more.
+    """
+    more = np.asarray(new, float) - np.asarray(old, float)
+    return np.stack([np.ones_like(more), more], axis=1)
+
+
+def cost_difference(sums: _Array) -> _Array:
+    """The mean cost of the new version less that of the old one, from sums of what `of_costs` gives."""
+    mean: _Array = sums[..., 1] / sums[..., 0]
+    return mean

@@ -1,7 +1,6 @@
 """Policy: what is not said protects, and what is misspelt is refused where it stands."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from holdfast.errors import PermissionRefused, UsageError
 from holdfast.flow.gate.catalogue import CATALOGUE, RULE_NAMES, in_order, usual
 from holdfast.flow.gate.policy import POLICY_STUB, Policy
 from holdfast.flow.gate.rules import RULES
-from holdfast.flow.gate.stage_policy import StagePolicy
+from holdfast.flow.gate.stage_policy import StagePolicy, stage_keys
 from holdfast.names import ModelName, StageName
 from holdfast.upkeep.keep_rules import KeepRules
 
@@ -45,7 +44,7 @@ def test_the_reference_says_of_every_rule_what_the_catalogue_says() -> None:
 
 def test_every_key_of_a_stage_stands_in_the_reference() -> None:
     table = REFERENCE.read_text(encoding="utf-8").partition("\n## Keys of `[gate.STAGE]`\n")[2].partition("\n## ")[0]
-    assert {item.name for item in fields(StagePolicy)} == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    assert set(stage_keys()) == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
 
 
 def test_a_stage_of_ones_own_is_protected_like_production() -> None:
@@ -152,6 +151,19 @@ WRONG = [
     "metrics_min = { recall = nan }",
     "metrics_min = { recall = true }",
     "metrics_min = { recal = 0.9 }",
+    "guards = 1",
+    "guards = { recal = 0.1 }",
+    "guards = { recall = -0.1 }",
+    "guards = { recall = nan }",
+    'guards = { recall = "0.1" }',
+    "guards = { recall = { margins = 0.1 } }",
+    "guards = { recall = { margin = true } }",
+    "cost = 1.0",
+    "cost = { false_positive = 1.0 }",
+    "cost = { over = -1.0, under = 1.0 }",
+    'cost = { file = "/etc/passwd", function = "costs" }',
+    "custom = 1",
+    "custom = { fairness = 1 }",
     "latency_ms_p95_max = -1",
     'executes_code = "never"',
     'executes_code = ["deny"]',
@@ -190,6 +202,26 @@ def test_a_value_of_the_wrong_kind_is_refused_with_its_place_and_what_would_do(l
         ("model = 1", "[model] is not a table"),
         ("[model]\nchurn = 1", "[model.churn] is not a table"),
         ('[model."Not a name"]', "cannot be the name of a model"),
+        ("rules = 1", "[rules] is not a table"),
+        ("[rules]\nfairness = 1", "[rules.fairness] is not a table"),
+        ("[rules.fairness]", "[rules.fairness] does not say where its code is"),
+        ('[rules.fairness]\nfile = "a.py"', "[rules.fairness] does not say where its code is"),
+        ('[rules.fairness]\nentry = "a:b"\nfile = "a.py"\nfunction = "b"', "does not say where its code is"),
+        ('[rules.fairness]\nfile = "../a.py"\nfunction = "b"', "[rules.fairness] file = '../a.py' is not valid"),
+        ('[rules.fairness]\nfile = "/a.py"\nfunction = "b"', "[rules.fairness] file = '/a.py' is not valid"),
+        ('[rules.fairness]\nfile = "a.py"\nfunction = "b()"', "[rules.fairness] function = 'b()' is not valid"),
+        ('[rules.fairness]\nentry = "a.b"', "[rules.fairness] entry = 'a.b' is not valid"),
+        ('[rules.fairness]\nentry = "a:b"\nseconds_max = 0', "[rules.fairness] seconds_max = 0 is not valid"),
+        ('[rules.fairness]\nentry = "a:b"\nmemory_bytes_max = 1', "memory_bytes_max = 1 is not valid"),
+        ('[rules.fairness]\nentry = "a:b"\ndigest = "sha256:12"', "digest = 'sha256:12' is not valid"),
+        ('[rules.fairness]\nentri = "a:b"', "[rules.fairness] has the unknown key 'entri'"),
+        ('[rules.smoke]\nentry = "a:b"', "'smoke' is a name of Holdfast's own"),
+        ('[rules.cost]\nentry = "a:b"', "'cost' is a name of Holdfast's own"),
+        ('[rules."Own rule"]\nentry = "a:b"', "'Own rule' cannot be the name of a rule"),
+        ("[gate.production.custom.fairness]\nx = 1", "custom.fairness is for a rule that nobody has"),
+        ('[gate.production]\nmetric = "cost"', "judges by cost, and nothing says what wrong answers cost"),
+        ("[gate.production]\nguards = { cost = 0.1 }", "judges by cost, and nothing says"),
+        ("[model.churn.gate.production]\nmetrics_min = { cost = 0.1 }", "judges by cost, and nothing says"),
         ("stages = []", "[stages] is not a table"),
         ('[stages]\nnames = "production"', "[stages] names = 'production' is not valid"),
         ("[stages]\nnames = []", "[stages] names = [] is not valid"),
@@ -217,6 +249,49 @@ def test_rules_can_be_asked_beside_the_usual_ones() -> None:
     policy = parse('[gate.staging]\nrules_also = ["latency", "smoke"]\n[gate.archived]\nrules_also = []')
     assert policy.for_stage(CHURN, STAGING).rules == in_order({*usual("staging"), "latency"})
     assert policy.for_stage(CHURN, ARCHIVED).rules == usual("archived")
+
+
+def test_naming_a_guard_asks_the_rule_whatever_the_other_rules_are() -> None:
+    policy = parse(
+        "[gate.production]\nguards = { recall = 0.02, f1 = {} }\n"
+        '[gate.staging]\nrules = ["integrity"]\nguards = { recall = { harm_margin = 0 } }'
+    )
+    production, staging = policy.for_stage(CHURN, PRODUCTION), policy.for_stage(CHURN, STAGING)
+    assert production.rules == in_order({*usual("production"), "guards"})
+    assert production.guards == {"recall": {"margin": 0.02}, "f1": {}}
+    assert staging.rules == ("integrity", "guards")
+    assert staging.guards == {"recall": {"harm_margin": 0.0}}
+    with pytest.raises(UsageError, match="has no rules"):
+        parse("[gate.production]\nrules = []\nguards = { recall = 0.02 }")
+
+
+def test_a_cost_may_stand_in_the_table_of_the_stage_and_be_judged_by_in_that_of_the_model() -> None:
+    policy = parse(
+        "[gate.production]\ncost = { false_positive = 1, false_negative = 5 }\n"
+        '[model.churn.gate.production]\nmetric = "cost"'
+    )
+    asked = policy.for_stage(CHURN, PRODUCTION)
+    assert asked.metric == "cost"
+    assert asked.to_json()["cost"] == {"false_positive": 1.0, "false_negative": 5.0}
+
+
+def test_rules_of_ones_own_are_asked_before_the_approver_and_kept_with_their_sources() -> None:
+    policy = parse(
+        '[rules.toxicity]\nentry = "mypkg.gates:Rule.check"\nseconds_max = 5\n'
+        '[rules.fairness]\nfile = "gates/fairness.py"\nfunction = "check"\n'
+        '[gate.production]\nrules_also = ["toxicity", "fairness"]\n'
+        "custom.fairness = { share_min = 0.5, since = 2026-01-01 }\n"
+        '[gate.staging]\nrules = ["integrity", "toxicity"]'
+    )
+    asked = policy.for_stage(CHURN, PRODUCTION)
+    assert asked.rules == (*usual("production")[:-1], "fairness", "toxicity", "approver")
+    kept = asked.to_json()
+    assert kept["sources"]["toxicity"]["entry"] == "mypkg.gates:Rule.check"
+    assert kept["sources"]["fairness"]["file"] == "gates/fairness.py"
+    assert kept["custom"] == {"fairness": {"share_min": 0.5, "since": "2026-01-01"}}
+    assert set(policy.for_stage(CHURN, STAGING).sources) == {"toxicity"}
+    with pytest.raises(UsageError, match="rules_also"):
+        parse('[gate.production]\nrules_also = ["toxicity"]')
 
 
 def test_a_verdict_can_carry_the_policy() -> None:

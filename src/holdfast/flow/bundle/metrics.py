@@ -27,8 +27,9 @@ DIRECTIONS = {
     "r2": True,
     "mean_absolute_error": False,
     "root_mean_squared_error": False,
+    "cost": False,
 }
-"""Every metric that can be named, and whether higher is better."""
+"""Every metric that can be named, and whether higher is better; `cost` needs somebody to say what each row costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,14 @@ class RowScores:
     name: str
 
 
-def measure(targets: Sequence[Json], answer: Answer, threshold: EvalThreshold, *, primary: str | None) -> Metrics:
+def measure(
+    targets: Sequence[Json],
+    answer: Answer,
+    threshold: EvalThreshold,
+    *,
+    primary: str | None,
+    costs: Sequence[float] | None = None,
+) -> Metrics:
     """All metrics that fit this kind of answer.
 
     Args:
@@ -55,6 +63,7 @@ def measure(targets: Sequence[Json], answer: Answer, threshold: EvalThreshold, *
         threshold: the bundle's decision rule.
         primary: the metric to judge by; by default `f1` for a cut-off, `accuracy` for classes, and
             `root_mean_squared_error` for numbers.
+        costs: what each row's answer costs, where somebody says so; the metric `cost` is their mean.
 
     Raises:
         UsageError: the primary metric is not known, or does not fit; or the targets are not what the rule answers.
@@ -67,6 +76,8 @@ def measure(targets: Sequence[Json], answer: Answer, threshold: EvalThreshold, *
     else:
         values = _labels(targets, answer, threshold)
         default = "f1" if threshold.rule == CUT_OFF else "accuracy"
+    if costs is not None:
+        values["cost"] = sum(costs) / len(costs)
     chosen = default if primary is None else primary
     if chosen not in values:
         raise UsageError(

@@ -6,7 +6,8 @@
 
     policy.py    what a stage asks, from holdfast.toml
     case.py      collecting everything that the rules look at; all I/O is here, and in looking.py, which looks at files
-    rules.py     the rules, pure functions of a case; formats.py, groups.py and latency.py are three of them
+    rules.py     the rules, pure functions of a case; formats.py, groups.py, guards.py and latency.py are four of them
+    own_rules.py the project's own rules, which project_code.py runs elsewhere; costs.py says what mistakes cost
     finding.py   findings and outcomes
     judge.py     the gate itself
     keeping.py   what is kept of a verdict: answered.py, answers row by row; estimates.py, every estimate in one list

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject
@@ -18,11 +19,12 @@ from holdfast.flow.bundle.assemble import Opener
 from holdfast.flow.bundle.card import CARD_BYTES_MAX
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.catalogue import Need, needed
-from holdfast.flow.gate.finding import Outcome
+from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.former import Former, compared, frozen_rows
 from holdfast.flow.gate.looking import listings_of
-from holdfast.flow.gate.race import Racer, race
+from holdfast.flow.gate.pricing import Pricing
+from holdfast.flow.gate.race import times_of
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.flow.gate.training import Training, look
 from holdfast.formats import Listing
@@ -30,6 +32,7 @@ from holdfast.manifest import Manifest
 from holdfast.names import StageName, VersionNumber
 from holdfast.parts import EvalThreshold
 from holdfast.parts.eval_threshold import IDENTITY
+from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.records import Approval
 from holdfast.registry.values import Version
 from holdfast.runtime.bundle_files import BundleFiles
@@ -58,16 +61,22 @@ class Measured:
         metrics: measured on them; None when the rows have no target, or the answers cannot be measured.
         metrics_trouble: why they cannot be.
         latencies_ms: of single rows, in the order of measurement.
+        batch_latencies_ms: of batches, likewise.
         memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
         foreign: which library wrote its weights and which opened them, where they differ.
+        costs: what each answer costs; None where policy does not say, or it could not be said.
+        costs_trouble: why it could not be.
     """
 
     answer: Answer
     metrics: Metrics | None
     metrics_trouble: HoldfastError | None = None
     latencies_ms: tuple[float, ...] = ()
+    batch_latencies_ms: tuple[float, ...] = ()
     memory_bytes: int | None = None
     foreign: str | None = None
+    costs: tuple[float, ...] | None = None
+    costs_trouble: HoldfastError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,8 @@ class Case:
         trusted: the keys that the policy names, by fingerprint, each as the policy names it.
         vouched: who vouches for the candidate; None when nobody asked, or it could not be found out.
         vouching_trouble: what went wrong when it was.
+        rehearsal: the last one of going back to the baseline in this stage; None when there was none, or nobody asks.
+        at: the moment of judging, in UTC.
         baseline_manifest: the baseline's manifest; None when nobody asked, or it could not be read.
         card: the candidate's model card; None when nobody asked, or there is none that could be read.
         former: the frozen rows of the baseline beside the candidate's, or why they could not be read; None when there
@@ -104,6 +115,8 @@ class Case:
         earlier: the same of the baseline.
         worker: what the process that answered was allowed, and which of these limits the system held; None when
             nothing was opened.
+        own: what the project's own rules found, by name.
+        code: the digests of the project's own code that judged, by the name of its rule, or `cost`.
         seconds: how long the examination took.
     """
 
@@ -128,12 +141,16 @@ class Case:
     trusted: Mapping[Digest, str] = field(default_factory=dict)
     vouched: Vouched | None = None
     vouching_trouble: HoldfastError | None = None
+    rehearsal: Rehearsal | None = None
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
     baseline_manifest: Manifest | None = None
     card: str | None = None
     former: Former | HoldfastError | None = None
     training: Training | None = None
     earlier: Training | None = None
     worker: JsonObject | None = None
+    own: Mapping[str, Finding] = field(default_factory=dict)
+    code: Mapping[str, Digest] = field(default_factory=dict)
     seconds: float = field(default=0.0, compare=False)
 
     def inputs(self) -> JsonObject:
@@ -156,6 +173,7 @@ class Case:
             "training": [] if self.training is None else self.training.digests(),
             "baseline_training": [] if self.earlier is None else self.earlier.digests(),
             "worker": self.worker,
+            **({"code": {name: str(digest) for name, digest in self.code.items()}} if self.code else {}),
         }
 
 
@@ -172,14 +190,14 @@ class Workbench:
         cache: where they are checked out.
         opener: starts a worker for a bundle.
         limited: an opener whose workers have the limits that a stage asks for; None: `opener` serves every stage.
-        project: what the files of keys that a policy names are relative to.
+        project: the folder whose code and keys policy may name; None: none of its code is run.
     """
 
     store: Store
     cache: Path
     opener: Opener
     limited: Callable[[Limits], Opener] | None = None
-    project: Path = Path()
+    project: Path | None = None
 
     def of_stage(self, policy: StagePolicy) -> "Workbench":
         """The same, with workers that may use what the stage lets them."""
@@ -220,7 +238,7 @@ def _examined(case: Case, bench: Workbench) -> Case:
         files = _taken(bench, case.candidate)
         case = _with_rows(case, files)
         with bench.opener(files) as predictor, _baseline(case, bench) as other:
-            return _with_former(_measure(case, predictor, other), bench, predictor)
+            return _with_former(_measure(case, bench, predictor, other), bench, predictor)
     except HoldfastError as error:
         return replace(case, trouble=error)
 
@@ -332,42 +350,45 @@ def _with_former(case: Case, bench: Workbench, predictor: Predictor) -> Case:
         return replace(case, former=error)
 
 
-def _measure(case: Case, predictor: Predictor, other: _Other) -> Case:
+def _measure(case: Case, bench: Workbench, predictor: Predictor, other: _Other) -> Case:
     case = replace(case, worker={"limits": predictor.limits.to_json(), **predictor.hello.walls.to_json()})
     if case.rows is None or case.manifest is None:
         return case
     holdout = case.manifest.evidence.holdout
     table = case.rows.without(holdout.target if isinstance(holdout, Holdout) else None)
-    mine = _asked(case, predictor, table)
+    pricing = Pricing.of(case.policy.cost, bench.project)
+    mine = _asked(case, predictor, table, pricing)
     theirs, trouble = None, other.trouble
     if other.predictor is not None:
         try:
-            theirs = _asked(case, other.predictor, table)
+            theirs = _asked(case, other.predictor, table, pricing)
         except HoldfastError as error:
             trouble = error
-    case = replace(case, measured=mine, against=theirs, against_trouble=trouble)
+    code = {} if pricing is None or pricing.own is None else {"cost": pricing.own.digest}
+    case = replace(case, measured=mine, against=theirs, against_trouble=trouble, code=code)
     return _timed(case, predictor, other, table) if Need.TIMED in needed(case.policy.rules) else case
 
 
 def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Case:
-    """The case with how long single rows take, and with what went wrong when single rows were asked."""
-    mine = Racer(predictor)
-    theirs = Racer(other.predictor) if other.predictor is not None and case.against is not None else None
-    race([mine] if theirs is None else [mine, theirs], table)
+    """The case with how long single rows take, and batches; and with what went wrong when they were asked for."""
+    beside = other.predictor if case.against is not None else None
+    mine, *theirs = times_of([predictor] if beside is None else [predictor, beside], table, case.policy)
     if case.measured is not None:
-        case = replace(case, measured=replace(case.measured, latencies_ms=tuple(mine.times_ms)), trouble=mine.trouble)
-    if theirs is not None and case.against is not None:
-        case = replace(case, against=replace(case.against, latencies_ms=tuple(theirs.times_ms)))
+        timed = replace(case.measured, latencies_ms=mine.singles_ms, batch_latencies_ms=mine.batches_ms)
+        case = replace(case, measured=timed, trouble=mine.trouble)
+    if theirs and case.against is not None:
+        timed = replace(case.against, latencies_ms=theirs[0].singles_ms, batch_latencies_ms=theirs[0].batches_ms)
+        case = replace(case, against=timed)
     return case
 
 
-def _asked(case: Case, predictor: Predictor, table: Table) -> Measured:
+def _asked(case: Case, predictor: Predictor, table: Table, pricing: Pricing | None) -> Measured:
     """What one version says about the rows, and the memory that it took to say it."""
-    measured = _judged(case, predictor.predict(table))
+    measured = _judged(case, predictor.predict(table), table, pricing)
     return replace(measured, memory_bytes=predictor.memory_bytes(), foreign=predictor.hello.foreign)
 
 
-def _judged(case: Case, answer: Answer) -> Measured:
+def _judged(case: Case, answer: Answer, table: Table, pricing: Pricing | None) -> Measured:
     """The answer with its metrics; both versions are measured by the candidate's metrics on the candidate's rows."""
     if case.manifest is None or case.targets is None:
         return Measured(answer, None)
@@ -377,9 +398,22 @@ def _judged(case: Case, answer: Answer) -> Measured:
     primary = case.policy.metric or (recorded.primary if isinstance(recorded, Metrics) else None)
     try:
         _require_comparable(threshold, case.targets, answer.predictions)
-        return Measured(answer, measure(case.targets, answer, threshold, primary=primary))
+        costs, trouble = _costs(case.targets, answer, threshold, table, pricing)
+        primary = None if primary == "cost" and costs is None else primary
+        metrics = measure(case.targets, answer, threshold, primary=primary, costs=costs)
+        return Measured(answer, metrics, costs=costs, costs_trouble=trouble)
     except HoldfastError as error:
         return Measured(answer, None, error)
+
+
+def _costs(
+    targets: Sequence[Json], answer: Answer, threshold: EvalThreshold, table: Table, pricing: Pricing | None
+) -> tuple[tuple[float, ...] | None, HoldfastError | None]:
+    """What each row costs, or why nobody can say; the other metrics are measured all the same."""
+    try:
+        return None if pricing is None else pricing.costs(targets, answer, threshold, table), None
+    except HoldfastError as error:
+        return None, error
 
 
 def _require_comparable(threshold: EvalThreshold, targets: Sequence[Json], predictions: Sequence[Json]) -> None:

@@ -6,6 +6,7 @@ Gains are turned so that higher is better, whatever the metric. Each metric has 
     roc_auc                         DeLong's interval
     all others                      the bootstrap of sums over rows
     average_precision               the bootstrap of how often each row counts
+    cost                            the bootstrap of what each row costs
     rows that belong together       the bootstrap, by clusters
 """
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.statistics.estimate import Estimate
+    from holdfast.statistics.resampling import Statistic
 
 __all__ = ["SEED", "Gain", "clusters_of", "estimate_json", "gain_in", "of_rows", "require_statistics"]
 
@@ -40,7 +42,8 @@ class Gain:
 
     Attributes:
         estimate: of the gain; above 0 the candidate is better.
-        scale: what a margin is a share of: 1 for what lies between 0 and 1, the other version's error for errors.
+        scale: what a margin is a share of: 1 for what lies between 0 and 1, the other version's error for errors, and
+            what it costs for costs.
         alike: whether all answers are the same, so that there is nothing to estimate.
     """
 
@@ -67,7 +70,7 @@ def gain_in(case: Case, metric: str, confidence: float) -> Gain:
     clusters = clusters_of(case)
     found = _estimate(case, metric, confidence, clusters)
     scale = 1.0
-    if threshold.rule == IDENTITY and metric != "r2":
+    if metric == "cost" or (threshold.rule == IDENTITY and metric != "r2"):
         scale = theirs.metrics.values[metric] if theirs.metrics is not None else 1.0
     return Gain(found if DIRECTIONS[metric] else found.reversed(), scale, alike)
 
@@ -135,6 +138,8 @@ def _both(case: Case) -> tuple[Measured, Measured, EvalThreshold]:
 
 
 def _alike(mine: Measured, theirs: Measured, metric: str) -> bool:
+    if metric == "cost":
+        return mine.costs == theirs.costs
     if metric in _RANKED:
         return mine.answer.scores == theirs.answer.scores
     return mine.answer.predictions == theirs.answer.predictions
@@ -179,7 +184,10 @@ def _estimate(case: Case, metric: str, confidence: float, clusters: "NDArray | N
             return of_new(spread) - of_old(spread)
 
         return resampling.by_weights(units, difference, confidence=confidence, seed=SEED).estimate
-    if threshold.rule == IDENTITY:
+    if metric == "cost":
+        table = scores.of_costs(mine.costs or (), theirs.costs or ())
+        statistic: Statistic = scores.cost_difference
+    elif threshold.rule == IDENTITY:
         table = scores.of_numbers(targets, mine.answer.predictions, theirs.answer.predictions)
         statistic = scores.number_difference(metric)
     else:

@@ -1,19 +1,23 @@
 """The gate: collect the case, apply the rules, keep the verdict."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, HoldfastError, NotFound
 from holdfast.evidence import Holdout
 from holdfast.flow.gate.case import Case, Workbench, examine, manifest_of
+from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.keeping import keep
+from holdfast.flow.gate.own_rules import with_own_rules
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.rules import RULES
 from holdfast.flow.gate.signature import with_signatures
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
+from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Approval, Meaning
 from holdfast.registry.values import Stage, Version
@@ -104,9 +108,11 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         baseline=baseline,
         approvals=approvals,
         judged_before=_judged_before(version, policy, bench, registry),
+        rehearsal=_rehearsal(request, baseline, policy, registry),
     )
-    case = with_signatures(examine(case, bench), registry, bench.project)
-    findings = tuple(RULES[name](case) for name in RULES if name in policy.rules)
+    case = with_signatures(examine(case, bench), registry, bench.project or Path())
+    case = with_own_rules(case, bench)
+    findings = tuple(case.own[name] if name in case.own else RULES[name](case) for name in policy.rules)
     kept = keep(case, findings, bench.store, registry)
     last = {approval.approver: approval for approval in approvals}
     used = tuple(approval.id for approval in last.values() if approval.meaning is Meaning.APPROVE)
@@ -128,6 +134,16 @@ def _judged_before(
         return ()
     judged = registry.judged_on(version.model, manifest.file(holdout.rows).digest)
     return tuple(number for number in judged if number != version.number)
+
+
+def _rehearsal(
+    request: GateRequest, baseline: Version | None, policy: StagePolicy, registry: Registry
+) -> Rehearsal | None:
+    """The last rehearsal of going back to the version that holds the stage."""
+    if baseline is None or Need.REHEARSED not in needed(policy.rules):
+        return None
+    found = registry.rehearsals(baseline.model, request.stage, to=baseline.number, limit=1)
+    return next(iter(found), None)
 
 
 def stage_of(model: ModelName, request: GateRequest, registry: Registry) -> Stage:

@@ -83,6 +83,7 @@ def _body(case: Case, findings: Sequence[Finding], answers: JsonObject, store: S
         "estimates": estimates(findings),
         "answers": answers,
         "latencies_ms": {who: list(said.latencies_ms) for who, said in _both(case) if said is not None},
+        "batch_latencies_ms": {who: list(said.batch_latencies_ms) for who, said in _both(case) if said is not None},
         "seeds": {"resampling": SEED, "drawing": DRAWING_SEED},
         "approvals": [approval.id for approval in case.approvals],
         "judged_before": list(case.judged_before),

@@ -8,7 +8,23 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Reader", "above_zero", "amount", "choice", "count", "floors", "share", "switch", "text", "texts"]
+from holdfast.canonical import JsonObject, plain
+from holdfast.errors import TooLarge
+
+__all__ = [
+    "Reader",
+    "above_zero",
+    "amount",
+    "choice",
+    "count",
+    "floors",
+    "margins",
+    "share",
+    "switch",
+    "tables",
+    "text",
+    "texts",
+]
 
 T = TypeVar("T")
 
@@ -82,6 +98,35 @@ def floors(names: Collection[str], takes: str) -> Reader[Mapping[str, float]]:
         if not isinstance(value, dict) or not set(value) <= set(names) or not all(map(_is_number, value.values())):
             return None
         return {name: float(number) for name, number in value.items()}
+
+    return Reader(takes, read)
+
+
+def margins(names: Collection[str], takes: str) -> Reader[Mapping[str, Mapping[str, float]]]:
+    """A table, by one of these names, of a margin, or of a table with `margin` and `harm_margin`."""
+
+    def read(value: Any) -> Mapping[str, Mapping[str, float]] | None:
+        if not isinstance(value, dict) or not set(value) <= set(names):
+            return None
+        given = {name: one if isinstance(one, dict) else {"margin": one} for name, one in value.items()}
+        keys_fit = all(set(one) <= {"margin", "harm_margin"} for one in given.values())
+        if not keys_fit or not all(_is_number(n) and n >= 0 for one in given.values() for n in one.values()):
+            return None
+        return {name: {key: float(number) for key, number in one.items()} for name, one in given.items()}
+
+    return Reader(takes, read)
+
+
+def tables(takes: str) -> Reader[Mapping[str, JsonObject]]:
+    """Tables by name; what TOML knows and JSON does not, such as a date, becomes a text."""
+
+    def read(value: Any) -> Mapping[str, JsonObject] | None:
+        if not isinstance(value, dict) or not all(isinstance(table, dict) for table in value.values()):
+            return None
+        try:
+            return {name: plain(table) for name, table in value.items()}
+        except TooLarge:
+            return None
 
     return Reader(takes, read)
 

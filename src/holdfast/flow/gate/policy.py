@@ -16,6 +16,10 @@
     [model.churn.gate.production]   # the same keys, for one model
     metrics_min = { recall = 0.9 }
 
+    [rules.fairness]                # a rule of the project's own, which a stage may then ask
+    file = "gates/fairness.py"
+    function = "check"
+
     [retention]                     # which versions stay at hand; upkeep reads it
     versions = 3
 
@@ -32,6 +36,7 @@ from typing import Any
 
 from holdfast.config import POLICY_NAME
 from holdfast.errors import NotFound, UsageError
+from holdfast.flow.gate.sources import CodeSource, declared
 from holdfast.flow.gate.stage_policy import StagePolicy, require_known
 from holdfast.names import ModelName, StageName
 from holdfast.registry.values import STAGES
@@ -107,7 +112,7 @@ class Policy:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{where} is not TOML: {error}", hint="Mend that line.") from error
-        require_known(document, {"stages", "gate", "model", "retention", "access"}, where)
+        require_known(document, {"stages", "gate", "model", "rules", "retention", "access"}, where)
         stages = _table(document.get("stages", {}), f"{where} [stages]")
         require_known(stages, {"names"}, f"{where} [stages]")
         policy = cls(_stages(stages.get("names", [str(name) for name in STAGES]), f"{where} [stages]"), document, where)
@@ -116,7 +121,20 @@ class Policy:
 
     def for_stage(self, model: ModelName, stage: StageName) -> StagePolicy:
         """What `stage` asks of versions of `model`: the defaults, then the stage's table, then the model's."""
-        return StagePolicy.parse(str(stage), self._tables(str(model), str(stage)), f"[gate.{stage}]")
+        return self._asked(str(stage), self._tables(str(model), str(stage)), f"[gate.{stage}]")
+
+    def _asked(self, stage: str, table: Mapping[str, Any], where: str) -> StagePolicy:
+        asked = StagePolicy.parse(stage, table, where, self._own())
+        judged_by = {asked.metric, *asked.guards, *asked.metrics_min}
+        if "cost" in judged_by and asked.cost is None:
+            raise UsageError(
+                f"{where} judges by cost, and nothing says what wrong answers cost",
+                hint="Say it: cost = { false_positive = 1.0, false_negative = 20.0 }",
+            )
+        return asked
+
+    def _own(self) -> Mapping[str, CodeSource]:
+        return declared(self.document.get("rules", {}), self.where)
 
     def _tables(self, model: str, stage: str) -> dict[str, Any]:
         general = self.document.get("gate", {}).get(stage, {})
@@ -124,16 +142,23 @@ class Policy:
         return {**general, **special}
 
     def _check(self, where: str) -> None:
+        self._own()
         self._check_gates(self.document.get("gate", {}), where, "gate")
         for model, tables in _table(self.document.get("model", {}), f"{where} [model]").items():
             require_known(_table(tables, f"{where} [model.{model}]"), {"gate"}, f"{where} [model.{model}]")
             _model_name(model, where)
             self._check_gates(tables.get("gate", {}), where, f"model.{model}.gate")
+            for stage in tables.get("gate", {}):
+                self._asked(stage, self._tables(model, stage), f"{where} [model.{model}.gate.{stage}]")
+        for stage in self.document.get("gate", {}):
+            self._asked(stage, self._tables("", stage), f"{where} [gate.{stage}]")
 
     def _check_gates(self, gates: Any, where: str, name: str) -> None:
         require_known(_table(gates, f"{where} [{name}]"), {str(stage) for stage in self.stages}, f"{where} [{name}]")
         for stage, table in gates.items():
-            StagePolicy.parse(stage, _table(table, f"{where} [{name}.{stage}]"), f"{where} [{name}.{stage}]")
+            StagePolicy.parse(
+                stage, _table(table, f"{where} [{name}.{stage}]"), f"{where} [{name}.{stage}]", self._own()
+            )
 
 
 def _stages(names: Any, where: str) -> tuple[StageName, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject, Reader, plain
 from holdfast.digest import Digest
@@ -20,11 +21,14 @@ from holdfast.flow.gate.answered import ROW_DIGESTS_BYTES_MAX, read_row_digests,
 from holdfast.flow.gate.case import Case, Measured, Workbench, examine
 from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Finding, Outcome
+from holdfast.flow.gate.own_rules import with_own_rules
 from holdfast.flow.gate.rendering.report import Report
 from holdfast.flow.gate.rules import RULES
 from holdfast.flow.gate.signature import with_signatures
+from holdfast.flow.gate.sources import CodeSource
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.names import Reference, VersionNumber
+from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Approval, Verdict
 from holdfast.registry.values import Version
@@ -176,9 +180,12 @@ def replay(verdict: Digest, bench: Workbench, registry: Registry, *, timed: bool
         baseline=None if report.against is None else _version(report, "baseline", registry, bench),
         approvals=_approvals(kept, registry),
         judged_before=_judged_before(kept.body),
+        at=kept.created_at,
     )
+    case = replace(case, rehearsal=_rehearsal(case, registry))
     case = _examined(case, bench, report, timed=timed)
-    case = _signed_by_then(with_signatures(case, registry, bench.project), kept.created_at)
+    case = _signed_by_then(with_signatures(case, registry, bench.project or Path()), kept.created_at)
+    case = with_own_rules(case, bench)
     rules = tuple(_again(finding, case, report, timed=timed) for finding in report.findings)
     return Replayed(report, rules, tuple(_answers(case, report, bench)), tuple(_damage(report, bench)))
 
@@ -194,14 +201,26 @@ def _damage(report: Report, bench: Workbench) -> Iterator[str]:
 
 def _policy(report: Report) -> StagePolicy:
     """The policy that was asked then; keys that it did not have say what they say by default."""
-    table = {key: value for key, value in report.table("policy").items() if value is not None}
+    kept = report.table("policy")
+    table = {key: value for key, value in kept.items() if value is not None and key != "sources"}
+    where = "the verdict's policy"
     try:
-        return StagePolicy.parse(str(report.stage), table, "the verdict's policy")
+        own = {
+            name: CodeSource.parse(name, _told(said), where) for name, said in report.table("policy", "sources").items()
+        }
+        policy = StagePolicy.parse(str(report.stage), table, where, own)
+        # What was asked then stands there; a key that is written now may ask for more than it did.
+        return replace(policy, rules=Reader(dict(kept), where).texts("rules") or policy.rules)
     except UsageError as error:
         raise UnsupportedFormat(
             f"{error.message}: this Holdfast cannot ask what was asked then",
             hint=f"Replay it with the Holdfast that judged: {report.body.get('holdfast', 'a newer one')}",
         ) from error
+
+
+def _told(said: Json) -> Json:
+    """A table as policy would have it: there what is not said is left out, and here it is null."""
+    return {key: value for key, value in said.items() if value is not None} if isinstance(said, Mapping) else said
 
 
 def _version(report: Report, who: str, registry: Registry, bench: Workbench) -> Version:
@@ -223,6 +242,14 @@ def _approvals(kept: Verdict, registry: Registry) -> tuple[Approval, ...]:
 def _judged_before(body: JsonObject) -> tuple[VersionNumber, ...]:
     """The versions that had been judged on the same rows by then."""
     return tuple(VersionNumber(number) for number in Reader(body, "the verdict").items("judged_before"))
+
+
+def _rehearsal(case: Case, registry: Registry) -> Rehearsal | None:
+    """The last rehearsal by then of going back to the version that held the stage."""
+    if case.baseline is None or Need.REHEARSED not in needed(case.policy.rules):
+        return None
+    found = registry.rehearsals(case.baseline.model, case.stage, to=case.baseline.number)
+    return next((one for one in found if one.created_at <= case.at), None)
 
 
 def _signed_by_then(case: Case, moment: datetime) -> Case:
@@ -256,17 +283,18 @@ def _examined(case: Case, bench: Workbench, report: Report, *, timed: bool) -> C
 def _with_times(measured: Measured | None, report: Report, who: str) -> Measured | None:
     if measured is None:
         return None
-    return replace(measured, latencies_ms=tuple(report.latencies_ms.get(who, ())))
+    singles, batches = report.latencies_ms.get(who, ()), report.batch_latencies_ms.get(who, ())
+    return replace(measured, latencies_ms=tuple(singles), batch_latencies_ms=tuple(batches))
 
 
 def _again(then: Finding, case: Case, report: Report, *, timed: bool) -> ReplayedRule:
-    if then.rule not in RULES:
+    if then.rule not in RULES and then.rule not in case.own:
         return ReplayedRule(then.rule, Standing.OPEN, then.outcome, None, "this Holdfast does not know the rule")
     if not timed and Need.TIMED in needed([then.rule]) and not report.latencies_ms and case.trouble is None:
         why = "no times were kept with this verdict; measure anew with: --time"
         return ReplayedRule(then.rule, Standing.OPEN, then.outcome, None, why)
     try:
-        now = RULES[then.rule](case)
+        now = case.own[then.rule] if then.rule in case.own else RULES[then.rule](case)
     except HoldfastError as error:
         return ReplayedRule(then.rule, Standing.OPEN, then.outcome, None, error.message)
     standing = Standing.HOLDS if now.outcome is then.outcome else Standing.DIFFERS

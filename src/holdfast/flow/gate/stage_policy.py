@@ -1,23 +1,38 @@
 """What one stage asks of a version: every key that a `[gate.STAGE]` table may have, each declared in one place."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from holdfast.canonical import JsonObject
+from holdfast.canonical import Json, JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.flow.bundle.card import CARD_SECTIONS
 from holdfast.flow.bundle.metrics import DIRECTIONS
-from holdfast.flow.gate.catalogue import RULE_NAMES, in_order, usual
-from holdfast.flow.gate.keys import Reader, above_zero, amount, choice, count, floors, share, switch, text, texts
+from holdfast.flow.gate.catalogue import RULE_NAMES, asked_by, in_order, usual
+from holdfast.flow.gate.costs import Costs, costs
+from holdfast.flow.gate.keys import (
+    Reader,
+    above_zero,
+    amount,
+    choice,
+    count,
+    floors,
+    margins,
+    share,
+    switch,
+    tables,
+    text,
+    texts,
+)
+from holdfast.flow.gate.sources import CodeSource, offered
 from holdfast.formats import is_refused
 from holdfast.runtime.key_files import is_fingerprint
 from holdfast.runtime.limits import SECONDS_MAX, Limits
 
-__all__ = ["ANY", "CUT_METRICS", "DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known"]
+__all__ = ["ANY", "CUT_METRICS", "DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known", "stage_keys"]
 
 DEFAULT, STRICT = "default", "strict"
 
@@ -42,7 +57,7 @@ _WORKER_BYTES_LEAST = 64 << 20
 """Python and Holdfast alone take thirty megabytes; a limit below this opens nothing."""
 
 _METRICS = f"one of: {', '.join(sorted(DIRECTIONS))}"
-_RULES = texts(f"a list of rules: {', '.join(RULE_NAMES)}", RULE_NAMES.__contains__)
+_RULES = texts(f"a list of rules: {', '.join(RULE_NAMES)}, or names of your own that stand in [rules]")
 
 CUT_METRICS = ("accuracy", "balanced_accuracy", "f1")
 """The metrics that have a best cut-off: precision or recall alone has its best where all rows are one kind."""
@@ -96,7 +111,19 @@ class StagePolicy:
         group_margin: how far a group's mean may fall below the version that holds the stage.
         group_rows_min: a group with fewer rows is reported as untestable, never as passed.
         metrics_min: floors by metric (ceilings where lower is better).
-        latency_ms_p95_max: the budget for one row, milliseconds, 95th percentile.
+        guards: metrics besides that may not get worse either, each with a `margin`, a `harm_margin`, or neither; what
+            is left out is as for the metric.
+        cost: what wrong answers cost; it makes `cost` a metric. None: nobody says.
+        custom: what is handed to the rules of the project's own, by rule.
+        latency_ms_p50_max: the budget for one row, milliseconds, median; None: none.
+        latency_ms_p95_max: the same, 95th percentile.
+        latency_ms_p99_max: the same, 99th percentile; None: none.
+        latency_ratio_max: how many times as long a row may take as with the version that holds the stage; None: any.
+        latency_batch_rows: how many rows a batch has.
+        latency_ms_batch_p95_max: the budget for a batch, milliseconds, 95th percentile; None: none.
+        memory_bytes_max: the most memory that its process may need; None: any.
+        memory_ratio_max: how many times as much as the version that holds the stage; None: any.
+        rehearsal_days_max: how old the rehearsal of going back may be, days.
         schema: `COMPATIBLE` refuses what breaks clients and is not said by a higher MAJOR; `ANY` lets it happen.
         threshold_metric: the metric that the cut-off is judged by; None: the one that it was chosen by, or else the
             primary one.
@@ -122,6 +149,8 @@ class StagePolicy:
             the machine has.
         worker_seconds_max: how long opening it may take, and each answer.
         worker_network: whether it may use the network meanwhile.
+        sources: where the code of those rules stands that are the project's own, by rule; no key of the stage's table,
+            for `[rules]` says it once for all stages.
     """
 
     rules: tuple[str, ...] = _key(usual("production"), _RULES)
@@ -139,7 +168,23 @@ class StagePolicy:
     metrics_min: Mapping[str, float] = _key(
         {}, floors(DIRECTIONS, f"a table of numbers, such as {{ recall = 0.9 }}, by {_METRICS}")
     )
+    guards: Mapping[str, Mapping[str, float]] = _key(
+        {},
+        margins(
+            DIRECTIONS, f"margins, such as {{ recall = 0.02 }} or {{ recall = {{ margin = 0.02 }} }}, by {_METRICS}"
+        ),
+    )
+    cost: Costs | None = field(default=None, metadata={"reader": costs()})
+    custom: Mapping[str, JsonObject] = _key({}, tables("one table for each rule of your own"))
+    latency_ms_p50_max: float | None = _key(None, amount())
     latency_ms_p95_max: float = _key(100.0, amount())
+    latency_ms_p99_max: float | None = _key(None, amount())
+    latency_ratio_max: float | None = _key(None, amount())
+    latency_batch_rows: int = _key(100, count(1))
+    latency_ms_batch_p95_max: float | None = _key(None, amount())
+    memory_bytes_max: int | None = _key(None, count(1))
+    memory_ratio_max: float | None = _key(None, amount())
+    rehearsal_days_max: int = _key(30, count(1))
     schema: str = _key(COMPATIBLE, choice((COMPATIBLE, ANY), '"compatible" or "any"'))
     threshold_metric: str | None = _key(None, choice(CUT_METRICS, f"one of: {', '.join(CUT_METRICS)}"))
     threshold_loss_max: float = _key(0.02, amount())
@@ -168,15 +213,25 @@ class StagePolicy:
     worker_memory_bytes_max: int | None = _key(None, count(_WORKER_BYTES_LEAST))
     worker_seconds_max: float = _key(SECONDS_MAX, above_zero())
     worker_network: bool = _key(False, switch())
+    sources: Mapping[str, CodeSource] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, stage: str, table: Mapping[str, Any], where: str) -> "StagePolicy":
-        """What a stage's table asks; `where` names it in errors.
+    def parse(
+        cls, stage: str, table: Mapping[str, Any], where: str, own: Mapping[str, CodeSource] | None = None
+    ) -> "StagePolicy":
+        """What a stage's table asks.
+
+        Args:
+            stage: the stage.
+            table: what its policy says.
+            where: names the table in errors.
+            own: the rules that the project declares.
 
         Raises:
-            UsageError: an unknown key, a value that the key does not take, or no rules at all.
+            UsageError: an unknown key or rule, a value that the key does not take, or no rules at all.
         """
-        readers: dict[str, Reader[Any]] = {item.name: item.metadata["reader"] for item in fields(cls)}
+        own = own or {}
+        readers = stage_keys()
         require_known(table, set(readers), where)
         values: dict[str, Any] = _STRICT.copy() if table.get("policy") == STRICT else {}
         for key, value in table.items():
@@ -184,8 +239,10 @@ class StagePolicy:
             if found is None:
                 raise UsageError(f"{where} {key} = {value!r} is not valid", hint=f"It takes {readers[key].takes}.")
             values[key] = found
-        keys, also = values.get("signed_by", ()), values.get("rules_also", ())
-        rules = in_order({*values.get("rules", usual(stage)), *also, *(("signature",) if keys else ())})
+        keys = values.get("signed_by", ())
+        asked = {*values.get("rules", usual(stage)), *values.get("rules_also", ())}
+        written = [key for key, value in values.items() if value not in ((), {})]
+        rules = in_order({*asked, *asked_by(written)}) if asked else ()
         if not rules:
             raise UsageError(
                 f"{where} has no rules", hint="A gate without rules lets nothing through; name at least one."
@@ -195,7 +252,9 @@ class StagePolicy:
                 f"{where} signatures_min = {values['signatures_min']}, and signed_by names {len(set(keys))} keys",
                 hint="Name as many keys as must have signed, or more.",
             )
-        return cls(**{**values, "rules": rules})
+        sources = _sources(values, own, rules, where)
+        _require_used(values.get("custom", {}), {*own, *sources}, where)
+        return cls(**{**values, "rules": rules, "sources": sources})
 
     def worker_limits(self) -> Limits:
         """What a process may use that runs a version for the gate."""
@@ -207,10 +266,41 @@ class StagePolicy:
 
     def to_json(self) -> JsonObject:
         """The policy as a verdict keeps it."""
-        return {
-            item.name: list(value) if isinstance(value := getattr(self, item.name), tuple) else value
-            for item in fields(self)
-        }
+        return {item.name: _json(getattr(self, item.name)) for item in fields(self)}
+
+
+def stage_keys() -> dict[str, Reader[Any]]:
+    """Every key that a stage's table may have, with how it is read."""
+    return {item.name: item.metadata["reader"] for item in fields(StagePolicy) if "reader" in item.metadata}
+
+
+def _sources(
+    values: Mapping[str, Any], own: Mapping[str, CodeSource], rules: Sequence[str], where: str
+) -> dict[str, CodeSource]:
+    """Where the code of those rules stands that are not Holdfast's."""
+    wanted = [name for name in rules if name not in RULE_NAMES]
+    known = {**offered([name for name in wanted if name not in own]), **own} if wanted else {}
+    for key in ("rules", "rules_also"):
+        if any(name in wanted and name not in known for name in values.get(key, ())):
+            raise UsageError(f"{where} {key} = {list(values[key])!r} is not valid", hint=f"It takes {_RULES.takes}.")
+    return {name: known[name] for name in wanted}
+
+
+def _require_used(custom: Mapping[str, JsonObject], known: set[str], where: str) -> None:
+    unknown = sorted(set(custom) - known)
+    if unknown:
+        raise UsageError(
+            f"{where} custom.{unknown[0]} is for a rule that nobody has",
+            hint=f"Declare it as [rules.{unknown[0]}]. Known: {', '.join(sorted(known)) or 'none'}",
+        )
+
+
+def _json(value: Any) -> Json:
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, Mapping):
+        return {name: _json(item) for name, item in value.items()}
+    return value.to_json() if isinstance(value, Costs | CodeSource) else value
 
 
 def require_known(table: Mapping[str, Any], keys: set[str], where: str) -> None:

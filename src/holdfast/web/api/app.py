@@ -30,6 +30,7 @@ from holdfast.web.api import (
     people,
     proving,
     questions,
+    rehearsals,
     runs,
     signatures,
     stream,
@@ -85,7 +86,10 @@ def api_app(
         lifespan=partial(_delivering, around.deliverer),
     )
     app.state.desk = Desk(registry, tracking, depot, around)
-    modules = (lines, stream, evidence, questions, proving, keeping, runs, files, webhooks, people, signatures)
+    modules = (
+        *(lines, stream, evidence, rehearsals, questions, proving, keeping, runs, files, webhooks, people),
+        signatures,
+    )
     admit(app, [*((module.routes, API) for module in modules), (health.routes, ""), (metering.routes, "")])
     # The last that is added is the first that a request meets: who may not ask is turned away before it is answered.
     app.add_middleware(AtHand, registry=registry)

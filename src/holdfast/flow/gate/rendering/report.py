@@ -93,7 +93,15 @@ class Report:
     @property
     def latencies_ms(self) -> dict[str, list[float]]:
         """The times of single calls by `candidate` and `baseline`, as they were taken; empty where none were kept."""
-        kept = self.table("latencies_ms")
+        return self._times("latencies_ms")
+
+    @property
+    def batch_latencies_ms(self) -> dict[str, list[float]]:
+        """The times of batches, likewise."""
+        return self._times("batch_latencies_ms")
+
+    def _times(self, key: str) -> dict[str, list[float]]:
+        kept = self.table(key)
         times = {who: _times(kept.get(who)) for who in ("candidate", "baseline")}
         return {who: found for who, found in times.items() if found}
 
