@@ -38,7 +38,7 @@ def _in(finding: Finding, value: Json, around: Mapping[str, Any], depth: int) ->
         for key, inner in value.items():
             # A table by name says in its keys what its values are of.
             named = {"name": str(key)} if isinstance(inner, Mapping) and not inner.keys() >= _SIGNS else {}
-            yield from _in(finding, inner, {**here, **named}, depth + 1)
+            yield from _in(finding, inner, {**here, **named, "kind": str(key)}, depth + 1)
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _in(finding, inner, around, depth + 1)
@@ -68,6 +68,7 @@ def _estimate(finding: Finding, value: Mapping[str, Any], around: Mapping[str, A
     return {
         "rule": finding.rule,
         "name": around["name"],
+        "kind": around.get("kind", ""),
         **{key: value[key] for key in ("value", "low", "high", "confidence", "method", "rows")},
         "p": value.get("p"),
         "margin": around.get("margin"),

@@ -74,8 +74,8 @@ def strip(one: JsonObject, key: str) -> Element:
     drawn: list[Element] = [*_allowed(axis, one, 8.0, height - 24), *_scale(axis, height - 22)]
     drawn += _interval(axis, one, (height - 24) / 2 + 4)
     low, high = number(one.get("low")), number(one.get("high"))
-    said = f"gain {number(one.get('value'))}, {_level(one)} interval {low} to {high}; {_loss(one)}"
-    return _svg(height, key, f"{one.get('name')}: gain over the version that holds the stage", said, drawn)
+    said = f"{number(one.get('value'))}, {_level(one)} interval {low} to {high}; {_loss(one)}"
+    return _svg(height, key, f"{one.get('rule')}, {one.get('name')}", said, drawn)
 
 
 def forest(groups: Sequence[JsonObject], key: str) -> Element:

@@ -90,7 +90,7 @@ def _estimates(report: Report) -> Iterator[str]:
     if not found:
         return
     yield from _opened(f"{len(found)} estimates, with their intervals")
-    yield "| rule | of | gain | interval | allowed loss | rows | method |"
+    yield "| rule | of | estimate | interval | allowed loss | rows | method |"
     yield "|---|---|--:|---|--:|--:|---|"
     for one in sorted(found, key=_urgency)[:_ESTIMATES_MAX]:
         yield _row(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from holdfast.canonical import JsonObject
 from holdfast.flow.gate.rendering.charts import distribution, forest, number, strip
 from holdfast.flow.gate.rendering.markup import Child, element, written
 from holdfast.flow.gate.rendering.report import Report
@@ -98,7 +99,7 @@ def _comparisons(report: Report) -> Iterator[Element]:
     found = [one for one in report.estimates if one.get("rule") != _GROUPS]
     if not found:
         return
-    yield element("h2", "Gains, and the loss that is allowed")
+    yield element("h2", "Estimates, and the loss that is allowed")
     for place, one in enumerate(found):
         method = f"{one.get('method')}, {one.get('rows')} rows" + (
             "" if one.get("p") is None else f", p {number(one['p'], signed=False)}"
@@ -106,11 +107,17 @@ def _comparisons(report: Report) -> Iterator[Element]:
         said = f"{number(one.get('value'))}, between {number(one.get('low'))} and {number(one.get('high'))} · {method}"
         yield element(
             "figure",
-            element("h3", f"{one.get('name')}"),
+            element("h3", _called(one)),
             strip(one, f"gain-{place}"),
             element("figcaption", said),
             class_="card",
         )
+
+
+def _called(one: JsonObject) -> str:
+    """What was estimated; what is no gain says what it is, for then more is not better."""
+    kind = str(one.get("kind", "")).replace("_", " ")
+    return f"{one.get('rule')}: {one.get('name')}" + ("" if kind in {"", "estimate", "gain"} else f", {kind}")
 
 
 def _groups(report: Report) -> Iterator[Element]:

@@ -153,7 +153,7 @@ def _times(value: object) -> list[float]:
 
 def _estimate(one: Mapping[str, Any]) -> JsonObject:
     numbers = ("value", "low", "high", "confidence", "rows", "p", "margin", "harm_margin")
-    words = ("rule", "name", "method", "outcome")
+    words = ("rule", "name", "kind", "method", "outcome")
     told = {key: _number(one.get(key)) for key in numbers} | {key: str(one.get(key, "")) for key in words}
     return {**told, "rows": None if told["rows"] is None else int(told["rows"])}
 
