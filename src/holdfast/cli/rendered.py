@@ -92,7 +92,7 @@ def exit_of(report: Report, *, precise: bool = False) -> int:
     wrong = [finding for finding in report.findings if finding.outcome is not Outcome.PASS]
     if precise and any(finding.rule == "completeness" and finding.outcome is Outcome.FAIL for finding in wrong):
         return EXIT_CODES[Incomplete.code]
-    if precise and wrong and all(finding.rule == "approver" for finding in wrong):
+    if precise and report.outcome != Outcome.PASS and wrong and all(finding.rule == "approver" for finding in wrong):
         return EXIT_CODES[ApprovalRequired.code]
     ends = {Outcome.PASS: SUCCESS, Outcome.FAIL: EXIT_CODES[GateRefused.code]}
     return ends.get(Outcome(report.outcome), EXIT_CODES["gate_inconclusive"])

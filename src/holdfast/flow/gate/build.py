@@ -5,7 +5,7 @@ from dataclasses import replace
 from holdfast.canonical import JsonObject
 from holdfast.errors import HoldfastError, NotFound, UsageError
 from holdfast.flow.gate.case import Case, Workbench, manifest_of
-from holdfast.flow.gate.finding import Finding, Outcome, overall
+from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.judge import GateRequest, gate
 from holdfast.flow.gate.rendering.report import Report
 from holdfast.flow.gate.rules import RULES
@@ -48,8 +48,8 @@ def whole_and_passing(request: GateRequest, bench: Workbench, registry: Registry
     if any(finding.rule == _PARTS for finding in report.findings):
         return report
     parts = parts_of(verdict.version, bench)
-    findings = (*parts.findings, *report.findings)
-    return replace(report, outcome=str(overall(findings)), findings=findings)
+    worst = report.outcome if parts.outcome == Outcome.PASS else parts.outcome
+    return replace(report, outcome=worst, findings=(*parts.findings, *report.findings))
 
 
 def parts_of(version: Version, bench: Workbench) -> Report:

@@ -14,6 +14,7 @@ from holdfast.errors import HoldfastError
 from holdfast.evidence import Environment, Holdout
 from holdfast.flow.gate.answered import root_of, row_digests
 from holdfast.flow.gate.case import Case, Measured, manifest_of
+from holdfast.flow.gate.composing import about_policy
 from holdfast.flow.gate.estimates import estimates
 from holdfast.flow.gate.finding import Finding, overall
 from holdfast.flow.gate.gain import SEED
@@ -43,7 +44,7 @@ def keep(case: Case, findings: Sequence[Finding], store: Store, registry: Regist
         answers = {who: _answered(said, writer) for who, said in _both(case) if said is not None}
         writer.commit()
     body = _body(case, findings, answers, store)
-    outcome = str(overall(findings))
+    outcome = str(overall(findings, case.policy.any_of))
     return registry.put_verdict(
         NewVerdict(case.candidate.model, case.candidate.number, case.stage, outcome, plain(body))
     )
@@ -78,8 +79,9 @@ def _body(case: Case, findings: Sequence[Finding], answers: JsonObject, store: S
             "gate": _gate_environment(),
         },
         "policy": case.policy.to_json(),
-        "outcome": str(overall(findings)),
+        "outcome": str(overall(findings, case.policy.any_of)),
         "findings": [finding.to_json() for finding in findings],
+        **about_policy(case, findings),
         "estimates": estimates(findings),
         "answers": answers,
         "latencies_ms": {who: list(said.latencies_ms) for who, said in _both(case) if said is not None},

@@ -25,7 +25,6 @@ from holdfast.flow.gate.own_rules import with_own_rules
 from holdfast.flow.gate.rendering.report import Report
 from holdfast.flow.gate.rules import RULES
 from holdfast.flow.gate.signature import with_signatures
-from holdfast.flow.gate.sources import CodeSource
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.names import Reference, VersionNumber
 from holdfast.registry.certificates import Rehearsal
@@ -201,26 +200,15 @@ def _damage(report: Report, bench: Workbench) -> Iterator[str]:
 
 def _policy(report: Report) -> StagePolicy:
     """The policy that was asked then; keys that it did not have say what they say by default."""
-    kept = report.table("policy")
-    table = {key: value for key, value in kept.items() if value is not None and key != "sources"}
-    where = "the verdict's policy"
     try:
-        own = {
-            name: CodeSource.parse(name, _told(said), where) for name, said in report.table("policy", "sources").items()
-        }
-        policy = StagePolicy.parse(str(report.stage), table, where, own)
+        policy = StagePolicy.from_json(str(report.stage), dict(report.table("policy")), "the verdict's policy")
         # What was asked then stands there; a key that is written now may ask for more than it did.
-        return replace(policy, rules=Reader(dict(kept), where).texts("rules") or policy.rules)
+        return replace(policy, rules=Reader(dict(report.table("policy")), "policy").texts("rules") or policy.rules)
     except UsageError as error:
         raise UnsupportedFormat(
             f"{error.message}: this Holdfast cannot ask what was asked then",
             hint=f"Replay it with the Holdfast that judged: {report.body.get('holdfast', 'a newer one')}",
         ) from error
-
-
-def _told(said: Json) -> Json:
-    """A table as policy would have it: there what is not said is left out, and here it is null."""
-    return {key: value for key, value in said.items() if value is not None} if isinstance(said, Mapping) else said
 
 
 def _version(report: Report, who: str, registry: Registry, bench: Workbench) -> Version:

@@ -29,7 +29,7 @@ _SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "skipped": "�
 
 def markdown(report: Report) -> str:
     """All of it, never longer than a comment may be."""
-    said = "\n".join([MARKER, *_head(report), *_table(report.findings), *_to_do(report.findings), ""])
+    said = "\n".join([MARKER, *_head(report), *_table(report), *_to_do(report.findings), ""])
     for block in (_estimates(report), _rests_on(report)):
         folded = "\n".join(block)
         if len(said) + len(folded) < CHARACTERS_MAX:
@@ -39,7 +39,7 @@ def markdown(report: Report) -> str:
 
 def _head(report: Report) -> Iterator[str]:
     sign = _SIGNS.get(report.outcome, "")
-    yield f"### {sign} {in_markdown(report.outcome)}: {in_markdown(report.title)}"
+    yield f"### {sign} {in_markdown(report.said)}: {in_markdown(report.title)}"
     yield ""
     counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts().items())
     compared = "" if report.against is None else f" Compared with version {report.against}"
@@ -48,13 +48,13 @@ def _head(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _table(findings: Sequence[Finding]) -> Iterator[str]:
+def _table(report: Report) -> Iterator[str]:
     yield "| | rule | what was found |"
     yield "|---|---|---|"
     rows = [
         f"| {_SIGNS[finding.outcome]} {finding.outcome} | {in_markdown(finding.rule, 100)} "
-        f"| {in_markdown(finding.sentence, _SENTENCE_CHARACTERS_MAX)} |"
-        for finding in findings
+        f"| {in_markdown(f'{finding.sentence} {report.waiver(finding)}'.rstrip(), _SENTENCE_CHARACTERS_MAX)} |"
+        for finding in report.findings
     ]
     fitting = list(_fitting(rows))
     yield from fitting

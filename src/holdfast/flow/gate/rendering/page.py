@@ -62,15 +62,15 @@ def _header(report: Report) -> Element:
     return element(
         "header",
         element("p", "Verdict of the gate", class_="soft"),
-        element("h1", _word(report.outcome), f" {report.title}"),
+        element("h1", _word(report.outcome, report.said), f" {report.title}"),
         element("p", f"{len(report.findings)} rules: {counts or 'none was asked'}{against}{rows}."),
         element("p", f"Asked by {asked}", class_="soft") if asked else None,
         class_=report.outcome if report.outcome in {"pass", "fail", "inconclusive", "skipped"} else None,
     )
 
 
-def _word(outcome: str) -> Element:
-    return element("span", outcome, class_=f"word {outcome}")
+def _word(outcome: str, said: str = "") -> Element:
+    return element("span", said or outcome, class_=f"word {outcome}")
 
 
 def _findings(report: Report) -> Element:
@@ -79,11 +79,15 @@ def _findings(report: Report) -> Element:
             "tr",
             element("td", _word(str(finding.outcome))),
             element("td", finding.rule, class_="rule"),
-            element("td", finding.sentence, element("p", finding.hint, class_="soft") if finding.hint else None),
+            element("td", finding.sentence, _beside(report.waiver(finding) or finding.hint)),
         )
         for finding in report.findings
     ]
     return _table(("outcome", "rule", "what was found"), rows)
+
+
+def _beside(said: str) -> Element | None:
+    return element("p", said, class_="soft") if said else None
 
 
 def _table(heads: tuple[str, ...], rows: list[Element], *, figures: frozenset[str] = frozenset()) -> Element:

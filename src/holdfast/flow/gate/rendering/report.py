@@ -9,7 +9,7 @@ from holdfast.database.times import to_text
 from holdfast.errors import UnsupportedFormat
 from holdfast.flow.gate.estimates import estimates
 from holdfast.flow.gate.finding import Finding, Outcome
-from holdfast.registry.records import Verdict
+from holdfast.registry.records import Verdict, outcome_text, waivers_in
 
 __all__ = ["Report", "findings_of"]
 
@@ -76,6 +76,23 @@ class Report:
     def title(self) -> str:
         """What was judged, and for what."""
         return f"{self.model}@{self.version}" + ("" if self.stage is None else f" for {self.stage}")
+
+    @property
+    def said(self) -> str:
+        """The outcome; a pass that rests on waivers says so."""
+        return outcome_text(self.outcome, waivers_in(dict(self.body)))
+
+    @property
+    def groups(self) -> list[Mapping[str, Any]]:
+        """The groups of rules of which one needed to pass."""
+        kept = self.body.get("any_of")
+        found = kept if isinstance(kept, list) else []
+        return [one for one in found if isinstance(one, Mapping) and isinstance(one.get("rules"), list)]
+
+    def waiver(self, finding: Finding) -> str:
+        """Who waived a finding until when, and why; empty where nobody did."""
+        found = [one for one in waivers_in(dict(self.body)) if one.get("rule") == finding.rule]
+        return "".join(f"waived by {one.get('by')} until {one.get('until')}: {one.get('reason')}" for one in found[:1])
 
     @property
     def rows(self) -> int:
