@@ -156,8 +156,7 @@ class StagePolicy:
         signatures_min: how many of them must have signed.
         approvals_min: how many persons must approve; the one who promotes is one of them.
         second_person: whether an approver must be somebody else than the one who registered the version.
-        worker_memory_bytes_max: the private memory of a process that runs the version for the gate; None: as much as
-            the machine has.
+        worker_memory_bytes_max: private memory of each process that runs the version; None: all that the machine has.
         worker_seconds_max: how long opening it may take, and each answer.
         worker_network: whether it may use the network meanwhile.
         sources: where the code of those rules stands that are the project's own, by rule; no key of the stage's table,
