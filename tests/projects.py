@@ -56,13 +56,13 @@ THRESHOLDS = {1: 0.5, 2: 0.45, 3: 0.4}
 
 
 def rows(start: int, count: int) -> list[dict[str, Any]]:
-    """Customers, the same ones every time; who leaves depends on all three features."""
+    """Customers, the same ones every time and no two alike; who leaves depends on all three features."""
     found = []
     for i in range(start, start + count):
         age, calls = 18 + (i * 37) % 61, (i * i * 7 + i * 13) % 11
         plan = ("basic", "plus", "pro")[(i * 5 + i // 7) % 3]
         leaning = (age - 48) / 20 + (calls - 5) / 3 + (1.2 if plan == "basic" else -0.6)
-        found.append({"age": float(age), "calls": calls, "plan": plan, TARGET: int(leaning > 0)})
+        found.append({"age": age + i % 89 / 100, "calls": calls, "plan": plan, TARGET: int(leaning > 0)})
     return found
 
 

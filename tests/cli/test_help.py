@@ -131,6 +131,7 @@ def test_a_name_that_cannot_be_is_refused_wherever_it_is_typed(cli: Cli, project
         ["live", name],
         ["register", name],
         ["rollback", name],
+        ["rehearse", name],
         ["show", f"{name}@1"],
         ["run", "--model", name, "--", "true"],
     ):

@@ -53,6 +53,7 @@ WITHOUT_A_PROJECT = {
     "remote add": ["origin", "there"],
     "remote list": [],
     "remote remove": ["origin"],
+    "rehearse": ["churn"],
     "restore": ["churn@1"],
     "rollback": ["churn"],
     "run": ["--", "true"],

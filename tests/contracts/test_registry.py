@@ -14,7 +14,16 @@ from holdfast.canonical import encode
 from holdfast.database.engine import Database
 from holdfast.database.times import to_text
 from holdfast.digest import Digest, hash_bytes
-from holdfast.errors import AlreadyExists, GateRefused, HoldfastError, NotFound, StageMoved, TooLarge, UsageError
+from holdfast.errors import (
+    AlreadyExists,
+    GateRefused,
+    HoldfastError,
+    NotFound,
+    StageMoved,
+    TooLarge,
+    UnsupportedFormat,
+    UsageError,
+)
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import (
     EVENTS_MAX,
@@ -39,6 +48,7 @@ from holdfast.registry import (
 from holdfast.registry.http import HttpRegistry
 from holdfast.registry.sql import SqlRegistry
 from holdfast.service import Line
+from tests.certificates import certificate
 from tests.serving_api import api_server
 from tests.signatures import signature_of
 
@@ -396,6 +406,7 @@ def test_another_request_under_the_same_key_is_refused(registry: Registry, chang
 
 ARCHIVE = NewArchive(Reference.parse("churn@2"), "attic", "s3://attic", 3, 400, "quiet")
 HELD = Reference.parse("churn@production")
+REHEARSED = certificate((2, digest(2)), (1, digest(1)))
 
 KEYED: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "create_model": (
@@ -439,6 +450,10 @@ KEYED: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         lambda names, key: names.record(
             NewEvent(Action.ROLLBACK_EXPLAIN, CHURN, PRODUCTION, number(2), number(1), "why", None, {}), "ana", key=key
         ),
+    ),
+    "put_rehearsal": (
+        lambda names, key: names.put_rehearsal(REHEARSED, "ana", key=key),
+        lambda names, key: names.put_rehearsal({**REHEARSED, "outcome": "fail"}, "ana", key=key),
     ),
     "hold": (
         lambda names, key: names.hold(HELD, "an audit", "ana", key=key),
@@ -519,7 +534,9 @@ def test_an_answer_under_a_key_is_the_one_that_was_given_then(ready: Registry) -
     assert [one.digest for one in ready.archives()] == [digest("old")]
 
 
-@pytest.mark.parametrize("operation", ["register", "approve", "put_signature", "record", "hold", "define_stage"])
+@pytest.mark.parametrize(
+    "operation", ["register", "approve", "put_signature", "record", "put_rehearsal", "hold", "define_stage"]
+)
 def test_a_key_is_its_actors(ready: Registry, operation: str) -> None:
     class AsBob:
         def __getattr__(self, name: str) -> Any:
@@ -613,6 +630,59 @@ def test_a_verdict_is_named_by_its_body_and_kept_once(registry: Registry) -> Non
         registry.verdict(digest("never"))
     with pytest.raises(TooLarge):
         registry.put_verdict(NewVerdict(CHURN, number(1), PRODUCTION, "fail", {"x": "y" * 5_000_000}))
+
+
+def test_a_certificate_is_named_by_its_body_and_comes_with_its_event(ready: Registry) -> None:
+    assert ready.rehearsals(CHURN, PRODUCTION) == ()
+    kept = ready.put_rehearsal(REHEARSED, "ana")
+    [event] = ready.log(CHURN, limit=1)
+    assert (event.action, event.actor, event.index) == ("stage:rollback:rehearse", "ana", kept.event)
+    assert (event.from_number, event.to_number, event.to_digest) == (2, 1, str(digest(1)))
+    assert event.details == {"certificate": str(kept.digest), "outcome": "pass"}
+    assert (kept.created_at, kept.created_by) == (event.time, "ana")
+    assert kept.digest == hash_bytes(encode(REHEARSED))
+    assert ready.put_rehearsal(REHEARSED, "ana") == kept  # again: the same row, and no event
+    assert ready.log(CHURN, limit=1) == (event,)
+    assert ready.stage(CHURN, PRODUCTION).number == 1
+    assert ready.audit_verify().ok
+
+
+def test_certificates_are_found_by_stage_and_by_the_version_that_was_gone_back_to(ready: Registry) -> None:
+    first = ready.put_rehearsal(REHEARSED, "ana")
+    turned = {**REHEARSED, "from": REHEARSED["to"], "to": REHEARSED["from"], "outcome": "fail"}
+    second = ready.put_rehearsal({**turned, "failed": {"step": 3, "name": "smoke", "why": "drifted"}}, "bob")
+    assert ready.rehearsals(CHURN, PRODUCTION) == (second, first)
+    assert ready.rehearsals(CHURN, PRODUCTION, limit=1) == (second,)
+    assert ready.rehearsals(CHURN, PRODUCTION, to=number(1)) == (first,)
+    assert ready.rehearsals(CHURN, STAGING) == ()
+    assert (first.failure, second.failure) == ("", "step 3 (smoke): drifted")
+    with pytest.raises(NotFound):
+        ready.rehearsals(CHURN, StageName("nowhere"))
+    with pytest.raises(UsageError):
+        ready.rehearsals(CHURN, PRODUCTION, limit=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"to": {"version": 1, "digest": str(digest(2))}}, UsageError),
+        ({"to": {"version": 9, "digest": str(digest(9))}}, NotFound),
+        ({"model": "nobody"}, NotFound),
+        ({"stage": "nowhere"}, NotFound),
+        ({"format": "holdfast.verdict"}, UnsupportedFormat),
+        ({"format_version": "2.0"}, UnsupportedFormat),
+        ({"outcome": "perhaps"}, UnsupportedFormat),
+        ({"steps": "x" * 1_100_000}, TooLarge),
+    ],
+    ids=["other digest", "no version", "no model", "no stage", "other format", "newer", "no outcome", "too large"],
+)
+def test_what_is_no_certificate_of_these_versions_is_not_kept(
+    ready: Registry, change: dict[str, Any], error: type[HoldfastError]
+) -> None:
+    last = ready.log(limit=1)
+    with pytest.raises(error):
+        ready.put_rehearsal({**REHEARSED, **change}, "ana")
+    assert ready.log(limit=1) == last
 
 
 def test_versions_that_were_judged_on_the_same_rows_are_counted_once_each(registry: Registry) -> None:

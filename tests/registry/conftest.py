@@ -11,6 +11,7 @@ from holdfast.digest import hash_bytes
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import Action, Edge, Facts, MoveStage, NewApproval, NewEvent, NewVerdict, NewVersion
 from holdfast.registry.sql import SqlRegistry
+from tests.certificates import certificate
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
@@ -108,6 +109,9 @@ def fill(registry: SqlRegistry) -> None:
         "ana",
     )
     registry.move_stage(MoveStage(churn, production, one, two, Action.STAGE_ROLLBACK, "latency"), "bob")
+    way = (2, hash_bytes(b"2")), (1, hash_bytes(b"1"))
+    registry.put_rehearsal(certificate(*way), "ana")
+    registry.put_rehearsal(certificate(*way, outcome="fail", failed=None), "bob")
     registry.record(NewEvent(Action.ROLLBACK_EXPLAIN, churn, production, reason="a slow index"), "bob")
 
 

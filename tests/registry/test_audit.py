@@ -24,7 +24,7 @@ from holdfast.registry.merkle import Head, Tree, root
 from holdfast.registry.sql import SqlRegistry
 from tests.signatures import signature_of
 
-EVENTS = 10
+EVENTS = 12
 
 
 @contextmanager
@@ -98,6 +98,10 @@ def test_every_event_can_be_checked_by_hand_from_what_the_log_prints(filled: Sql
         ("INSERT INTO lineage VALUES ('a', 'b', 'c', 'd', 'e')", "edge of lineage"),
         ("UPDATE verdicts SET body = x'7b7d'", "holds other bytes"),
         ("UPDATE verdicts SET outcome = 'fail'", "filed as something else"),
+        ("UPDATE rehearsals SET outcome = 'fail'", "is not as the events say"),
+        ("UPDATE rehearsals SET created_by = 'eve'", "is not as the events say"),
+        ("UPDATE rehearsals SET body = x'7b7d'", "holds other bytes"),
+        ("DELETE FROM rehearsals", "is gone"),
     ],
 )
 def test_a_state_that_no_event_made_is_found_and_named(path: Path, change: str, said: str) -> None:
@@ -214,15 +218,15 @@ def test_a_log_that_was_written_anew_with_its_tree_is_not_what_was_seen(path: Pa
     assert "from event 7 on" in audited(path, seen=[*seen, Head(7, head_of(path, 7).root)]).sentence
 
 
-@pytest.mark.parametrize("left", [0, 1, 6, 9])
+@pytest.mark.parametrize("left", [0, 1, 6, EVENTS - 1])
 def test_an_end_that_was_cut_off_with_all_that_it_made_is_not_what_was_seen(path: Path, left: int) -> None:
     seen = head_of(path, EVENTS)
     audit = audited(path, f'DELETE FROM events WHERE "index" >= {left}', seen=[seen])
     assert (audit.ok, audit.first_bad, audit.unlike) == (False, left, (seen,))
-    assert "the tree over the log still has 10" in audit.sentence
+    assert f"the tree over the log still has {EVENTS}" in audit.sentence
     audit = audited(path, f"DELETE FROM event_nodes WHERE event >= {left}", seen=[seen])
     assert (audit.ok, audit.first_bad, audit.unlike) == (False, left, (seen,))
-    assert f"ends at {left} events, and 10 were seen before" in audit.sentence
+    assert f"ends at {left} events, and {EVENTS} were seen before" in audit.sentence
     assert str(seen.root) in audit.sentence
 
 

@@ -12,7 +12,7 @@ from tests.registry.conftest import Clock, counted, fill
 
 pytestmark = pytest.mark.slow
 
-EVENTS = 10
+EVENTS = 12
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,8 @@ def test_its_root_is_that_of_the_same_registry_in_a_file(on_the_server: Database
         ("UPDATE approvals SET approver = 'eve'", "approval approval-1 is not as"),
         ("INSERT INTO lineage VALUES ('a', 'b', 'c', 'd', 'e')", "edge of lineage"),
         ("UPDATE verdicts SET body = '{}'", "holds other bytes"),
+        ("UPDATE rehearsals SET body = '{}'", "holds other bytes"),
+        ("UPDATE rehearsals SET to_number = 3", "is not as the events say"),
     ],
 )
 def test_a_state_that_no_event_made_is_found_and_named(on_the_server: Database, change: str, said: str) -> None:

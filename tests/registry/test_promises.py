@@ -37,7 +37,7 @@ def refused(raw: sqlite3.Connection, *statements: str, why: str) -> None:
 
 FACTS = ["version_numbers", "version_texts"]
 EVERY_ROW = [
-    *("models", "versions", "events", "event_nodes", "verdicts", "approvals", "signatures", "lineage"),
+    *("models", "versions", "events", "event_nodes", "verdicts", "approvals", "rehearsals", "signatures", "lineage"),
     *("version_entries", "version_indexes", *FACTS),
 ]
 
@@ -59,7 +59,7 @@ def test_no_column_of_a_row_is_ever_updated(raw: sqlite3.Connection, table: str)
     "table",
     [
         *("models", "versions", "version_entries", "version_indexes", *FACTS),
-        *("events", "event_nodes", "verdicts", "approvals", "signatures", "stages", "version_counters"),
+        *("events", "event_nodes", "verdicts", "approvals", "rehearsals", "signatures", "stages", "version_counters"),
     ],
 )
 def test_a_row_is_never_replaced_by_an_insert(raw: sqlite3.Connection, table: str) -> None:

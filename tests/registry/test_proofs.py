@@ -17,7 +17,7 @@ from holdfast.registry.merkle import Head, Tree, root
 from holdfast.registry.sql import SqlRegistry
 
 CHURN = ModelName("churn")
-EVENTS = 10
+EVENTS = 12
 
 
 def bodies(registry: SqlRegistry) -> list[bytes]:
@@ -50,9 +50,9 @@ def test_the_log_is_proven_to_begin_with_everything_that_it_was(filled: SqlRegis
 
 def test_the_heads_of_earlier_sizes_are_what_the_log_was_then(filled: SqlRegistry) -> None:
     written = bodies(filled)
-    head, earlier = filled.heads([0, 3, 9, 10, 11])
+    head, earlier = filled.heads([0, 3, 9, EVENTS, EVENTS + 1])
     assert head == Head(EVENTS, root(written))
-    assert earlier == {size: Head(size, root(written[:size])) for size in (0, 3, 9, 10)}
+    assert earlier == {size: Head(size, root(written[:size])) for size in (0, 3, 9, EVENTS)}
 
 
 def test_an_empty_log_has_the_root_of_nothing(registry: SqlRegistry) -> None:
@@ -109,7 +109,7 @@ def test_no_event_joins_behind_one_that_is_not_in_the_tree(filled: SqlRegistry, 
         raw.execute(f"DELETE FROM event_nodes WHERE event = {EVENTS - 1}")
     with pytest.raises(IntegrityError, match="in the tree"):
         filled.record(NewEvent(Action.GATE_REFUSE, CHURN), "ana")
-    with pytest.raises(IntegrityError, match="10 events and its tree has 9"):
+    with pytest.raises(IntegrityError, match=f"{EVENTS} events and its tree has {EVENTS - 1}"):
         filled.heads()
     assert filled.audit_verify().first_bad == EVENTS - 1
 

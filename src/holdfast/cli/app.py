@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "approve": "move",
     "promote": "move",
     "rollback": "move",
+    "rehearse": "rehearse",
     "live": "history",
     "history": "history",
     "log": "history",

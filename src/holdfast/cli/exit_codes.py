@@ -92,6 +92,10 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "approve": _OPENING,
     "promote": (*_OPENING, *_MOVING, "approval_required", "already_exists", "archived"),
     "rollback": (*_OPENING, *_MOVING, "incomplete_version", "already_exists", "archived"),
+    "rehearse": (
+        *(*_OPENING, "gate_refused", "not_confirmed", "incomplete_version"),
+        *("too_large", "bundle_failed", "missing_extra", "archived"),
+    ),
     "live": _OPENING,
     "history": _OPENING,
     "log": _OPENING,

@@ -96,6 +96,10 @@ def _shown(found: Explained) -> Iterator[str]:
     if found.archive is not None:
         away = found.archive.away()
         yield f"  archived            in {found.archive.remote} since {found.archive.to_json()['since']}; {away.hint}"
+    for rehearsal in found.rehearsals:
+        brief = rehearsal.brief()
+        what = f"gone back to from @{brief['from']} for {brief['stage']}: {brief['outcome']}, {brief['created_at']}"
+        yield f"  rehearsed           {what} by {rehearsal.created_by}"
     yield "five parts"
     for name, part in manifest.parts.by_name().items():
         yield f"  {name:<19} {_part(part)}"

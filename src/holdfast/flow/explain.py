@@ -8,6 +8,7 @@ from holdfast.errors import IntegrityError
 from holdfast.flow.gate.case import manifest_of
 from holdfast.manifest import Manifest
 from holdfast.names import Reference
+from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import Version
 from holdfast.registry.vouching import Signature
@@ -22,7 +23,8 @@ __all__ = ["Explained", "explain"]
 class Explained:
     """A version, what it is made of, the stages that hold it, who signed it, and where it is archived, if it is.
 
-    Of the stages, `waived` names those that it came to by waivers, and these.
+    Of the stages, `waived` names those that it came to by waivers, and these. `rehearsals` are the last ones of going
+    back to it, one for each stage for which there was any.
     """
 
     version: Version
@@ -30,6 +32,7 @@ class Explained:
     stages: tuple[str, ...]
     archive: Archive | None = None
     signatures: tuple[Signature, ...] = ()
+    rehearsals: tuple[Rehearsal, ...] = ()
     waived: Mapping[str, tuple[JsonObject, ...]] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
@@ -43,6 +46,7 @@ class Explained:
             "signatures": [one.about() for one in self.signatures],
             "waived": {name: list(waivers) for name, waivers in self.waived.items()},
             "archived": None if self.archive is None else self.archive.to_json(),
+            "rehearsals": [one.brief() for one in self.rehearsals],
         }
 
 
@@ -62,8 +66,12 @@ def explain(reference: Reference, registry: Registry, store: Store) -> Explained
         if archive is None:
             raise
         raise archive.away() from error
-    held = tuple(str(stage.name) for stage in registry.stages(version.model) if stage.number == version.number)
+    stages = registry.stages(version.model)
+    held = tuple(str(stage.name) for stage in stages if stage.number == version.number)
     live = registry.live(version.model).stages if held else {}
     waived = {name: one.waived for name, one in live.items() if name in held and one is not None and one.waived}
+    rehearsed = tuple(
+        one for stage in stages for one in registry.rehearsals(version.model, stage.name, to=version.number, limit=1)
+    )
     signatures = registry.signatures(version.model, version.number)
-    return Explained(version, manifest, held, archive, signatures, waived)
+    return Explained(version, manifest, held, archive, signatures, rehearsed, waived)

@@ -20,7 +20,16 @@ from holdfast.registry.records import Event, NewEvent, NewVerdict, Verdict
 from holdfast.registry.values import Move, MoveStage, Stage, Version
 from holdfast.runtime.at_hand import archive_of
 
-__all__ = ["Rollback", "RolledBack", "explain_rollback", "roll_back"]
+__all__ = [
+    "Rollback",
+    "RolledBack",
+    "explain_rollback",
+    "require_restored",
+    "require_whole",
+    "roll_back",
+    "smoke_again",
+    "way_back",
+]
 
 _SMOKE = ("completeness", "integrity", "opens", "smoke")
 """What is asked of a version on the way back: that it is whole and still does what it did. It has held the stage
@@ -88,19 +97,12 @@ def roll_back(rollback: Rollback, bench: Workbench, registry: Registry) -> Rolle
         return before
     # (1) find last-known-good
     stage = registry.stage(rollback.model, rollback.stage)
-    if stage.last_known_good is None:
-        raise NotFound(
-            f"{rollback.stage} of {rollback.model} has nothing to go back to: no earlier version there is known good",
-            hint=f"Choose one from: holdfast list {rollback.model}; then: "
-            f"holdfast promote {rollback.model}@NUMBER --to {rollback.stage}",
-        )
-    version = registry.resolve(Reference.parse(f"{rollback.model}@{stage.last_known_good}"))
-    if (archive := archive_of(version.digest, registry)) is not None:
-        raise archive.away()
+    version = way_back(stage, registry)
+    require_restored(version, registry)
     # (2) all parts, by digest
-    _require_whole(version, bench)
+    require_whole(version, bench)
     # (3) smoke
-    findings = () if rollback.emergency else _smoke(rollback, version, bench)
+    findings = () if rollback.emergency else smoke_again(version, rollback.stage, rollback.actor, bench)
     verdict = _keep(rollback, version, findings, registry)
     if any(finding.outcome is not Outcome.PASS for finding in findings):
         raise _refused(rollback, stage, verdict, findings, registry)
@@ -124,6 +126,31 @@ def roll_back(rollback: Rollback, bench: Workbench, registry: Registry) -> Rolle
         if before is None:
             raise
         return before
+
+
+def way_back(stage: Stage, registry: Registry) -> Version:
+    """(1) the version that a rollback of the stage goes to.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if stage.last_known_good is None:
+        raise NotFound(
+            f"{stage.name} of {stage.model} has nothing to go back to: no earlier version there is known good",
+            hint=f"Choose one from: holdfast list {stage.model}; then: "
+            f"holdfast promote {stage.model}@NUMBER --to {stage.name}",
+        )
+    return registry.resolve(Reference.parse(f"{stage.model}@{stage.last_known_good}"))
+
+
+def require_restored(version: Version, registry: Registry) -> None:
+    """(1) go on only where the version was not archived, or is here again.
+
+    Raises:
+        Archived: it was, and has not been restored.
+    """
+    if (archive := archive_of(version.digest, registry)) is not None:
+        raise archive.away()
 
 
 def _moved_before(rollback: Rollback, registry: Registry) -> RolledBack | None:
@@ -205,7 +232,13 @@ def explain_rollback(move: Move, reason: str, actor: str, registry: Registry) ->
     )
 
 
-def _require_whole(version: Version, bench: Workbench) -> None:
+def require_whole(version: Version, bench: Workbench) -> None:
+    """(2) go on only where the bundle has all parts, and every byte of it is here and is what its digest says.
+
+    Raises:
+        IntegrityError: something is damaged or lost.
+        Incomplete: a part is missing.
+    """
     try:
         manifest = manifest_of(bench.store, version)
         damage = list(damaged(bench.store, manifest))
@@ -232,7 +265,10 @@ def _damaged(version: Version, damage: list[str]) -> IntegrityError:
     )
 
 
-def _smoke(rollback: Rollback, version: Version, bench: Workbench) -> tuple[Finding, ...]:
-    # No policy is read: a mistake in holdfast.toml must not stand between a person and the way back.
-    case = examine(Case(version, rollback.stage, StagePolicy(rules=_SMOKE), rollback.actor), bench)
+def smoke_again(version: Version, stage: StageName, actor: str, bench: Workbench) -> tuple[Finding, ...]:
+    """(3) whether the version still does what it did; no policy is read for it.
+
+    A mistake in holdfast.toml must not stand between a person and the way back.
+    """
+    case = examine(Case(version, stage, StagePolicy(rules=_SMOKE), actor), bench)
     return tuple(RULES[name](case) for name in _SMOKE)

@@ -14,6 +14,7 @@ A version is never changed; a stage only moves together with its event. The data
 from holdfast.registry.actions import MOVES, RECORDED, Action
 from holdfast.registry.answers import Direction, Found, FoundVersion, Indexed, Node, Spell, Walk
 from holdfast.registry.asking import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, Questions
+from holdfast.registry.certificates import REHEARSALS_MAX, NewRehearsal, Rehearsal, Rehearsals
 from holdfast.registry.facts import FACTS_MAX, Facts, facts_of
 from holdfast.registry.governing import Governing, KeptPolicy, NewPolicy
 from holdfast.registry.interface import EVENTS_MAX, Registry
@@ -53,6 +54,7 @@ __all__ = [
     "FOUND_MAX",
     "MOVES",
     "RECORDED",
+    "REHEARSALS_MAX",
     "SPELLS_MAX",
     "STAGES",
     "Action",
@@ -79,12 +81,15 @@ __all__ = [
     "NewArchive",
     "NewEvent",
     "NewPolicy",
+    "NewRehearsal",
     "NewSignature",
     "NewVerdict",
     "NewVersion",
     "Node",
     "Questions",
     "Registry",
+    "Rehearsal",
+    "Rehearsals",
     "Replica",
     "ReplicaState",
     "Signature",

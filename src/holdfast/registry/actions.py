@@ -57,7 +57,7 @@ class Action(StrEnum):
     """A stage took over what another system served, without a gate of ours."""
 
     ROLLBACK_REHEARSE = "stage:rollback:rehearse"
-    """The way back was tried without taking it; the certificate is in the details."""
+    """The way back was tried without taking it; the certificate, by its digest, is in the details."""
 
     ROLLBACK_EXPLAIN = "stage:rollback:explain"
     """A person said what had made a rollback necessary."""
@@ -120,7 +120,5 @@ class Action(StrEnum):
 MOVES = frozenset({Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT})
 """The actions that move a stage; they are written together with the move, and in no other way."""
 
-RECORDED = frozenset(
-    {Action.GATE_REFUSE, Action.ROLLBACK_REHEARSE, Action.ROLLBACK_EXPLAIN, Action.BLOB_DAMAGE, Action.LOG_ACCEPT}
-)
+RECORDED = frozenset({Action.GATE_REFUSE, Action.ROLLBACK_EXPLAIN, Action.BLOB_DAMAGE, Action.LOG_ACCEPT})
 """The actions that change nothing but the log, and so may be recorded on their own."""

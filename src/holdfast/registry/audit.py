@@ -2,8 +2,8 @@
 
 (1) every event: its place, its predecessor's hash, its body recomputed from its columns, its own hash, its time, and
 what it closed in the tree; (2) every event follows from those before it; (3) the log begins with what others saw of it;
-(4) models, versions, stages, approvals, policies and lineage are what the events made, no more and no less; (5) every
-verdict, every policy and every signature hashes to its name.
+(4) models, versions, stages, approvals, policies, rehearsals and lineage are what the events made, no more and no
+less; (5) every verdict, every policy, every signature and every certificate hashes to its name.
 
 Alone a log cannot show that its end was cut off, or that all of it was written anew, tables and all. What was seen of
 it before and is kept elsewhere can, and that is (3).
@@ -18,6 +18,7 @@ from holdfast.canonical import decode
 from holdfast.digest import hash_bytes
 from holdfast.errors import HoldfastError
 from holdfast.registry.as_written import as_bytes, read
+from holdfast.registry.certificates import read_rehearsal
 from holdfast.registry.events import stored
 from holdfast.registry.merkle import Head, Tree
 from holdfast.registry.records import Audit
@@ -28,6 +29,7 @@ from holdfast.registry.tables import (
     lineage,
     models,
     policies,
+    rehearsals,
     signatures,
     stages,
     verdicts,
@@ -137,8 +139,14 @@ def _differences(connection: Connection, replay: Replay) -> Iterator[str]:
     yield from _compare("approval {}", _approvals(connection), replay.approvals)
     yield from _compare("policy {0[1]} of {0[0]!r}", _policies(connection), replay.policies)
     yield from _compare("signature {}", _signatures(connection), replay.signatures)
+    yield from _compare("certificate {}", _rehearsals(connection), replay.rehearsals)
     edges = {tuple(row): () for row in connection.execute(select(lineage))}
     yield from _compare("edge of lineage {}", edges, dict.fromkeys(replay.lineage, ()))
+    yield from _spoiled(connection)
+
+
+def _spoiled(connection: Connection) -> Iterator[str]:
+    """A sentence for each document that is not what it is named by, or filed as something else than it says."""
     for row in connection.execute(select(verdicts).order_by(verdicts.c.digest)):
         if str(hash_bytes(as_bytes(row.body))) != row.digest:
             yield f"The verdict {row.digest} holds other bytes than those it is named by."
@@ -152,6 +160,11 @@ def _differences(connection: Connection, replay: Replay) -> Iterator[str]:
             yield f"The signature {row.digest} holds other bytes than those it is named by."
         elif not _by_its_key(row):
             yield f"The signature {row.digest} is filed under a key that did not make it."
+    for row in connection.execute(select(rehearsals).order_by(rehearsals.c.digest)):
+        if str(hash_bytes(as_bytes(row.body))) != row.digest:
+            yield f"The certificate {row.digest} holds other bytes than those it is named by."
+        elif not _certifies(row):
+            yield f"The certificate {row.digest} is filed as something else than what it says."
 
 
 def _compare(what: str, found: Mapping[Any, object], said: Mapping[Any, object]) -> Iterator[str]:
@@ -233,6 +246,36 @@ def _by_its_key(row: Row[Any]) -> bool:
     except HoldfastError:
         return False
     return bool(str(key.fingerprint) == row.key)
+
+
+def _rehearsals(connection: Connection) -> dict[str, tuple[Any, ...]]:
+    return {
+        row.digest: (
+            row.model,
+            row.stage,
+            row.from_number,
+            row.to_number,
+            row.outcome,
+            row.event,
+            row.created_at,
+            row.created_by,
+        )
+        for row in connection.execute(select(rehearsals))
+    }
+
+
+def _certifies(row: Row[Any]) -> bool:
+    try:
+        said = read_rehearsal(as_bytes(row.body))
+    except HoldfastError:
+        return False
+    return (str(said.model), str(said.stage), said.from_number, said.to_number, said.outcome) == (
+        row.model,
+        row.stage,
+        row.from_number,
+        row.to_number,
+        row.outcome,
+    )
 
 
 def _lenient(stored: object) -> object:

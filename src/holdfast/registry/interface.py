@@ -8,6 +8,7 @@ from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.asking import Questions
+from holdfast.registry.certificates import Rehearsals
 from holdfast.registry.governing import Governing
 from holdfast.registry.records import (
     Approval,
@@ -33,7 +34,7 @@ JUDGED_MAX = 10_000
 """Versions in one answer of `judged_on`: rows that were used so often are worn out, and more tells nothing more."""
 
 
-class Registry(Questions, Governing, Vouching, Protocol):
+class Registry(Questions, Governing, Vouching, Rehearsals, Protocol):
     """Models, versions, stages, and the log of all that happened to them.
 
     Every operation is all or nothing, and durable when it returns. `actor` is who asks: it goes into the event, and

@@ -27,6 +27,7 @@ class Replay:
         lineage: the edges.
         holds: the index of the event that made it -> what it keeps; they have no table.
         archives: likewise, the index of the event -> what was archived.
+        rehearsals: digest of the certificate -> (model, stage, from, to, outcome, event, created_at, created_by).
     """
 
     models: dict[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Replay:
     lineage: set[tuple[str, ...]] = field(default_factory=set)
     holds: dict[int, Any] = field(default_factory=dict)
     archives: dict[int, Any] = field(default_factory=dict)
+    rehearsals: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def play(self, event: Event) -> str | None:
         """Plays one event; a sentence when it cannot follow from those before it."""
@@ -57,6 +59,8 @@ class Replay:
             return self._set_policy(event, model)
         if event.action == Action.VERSION_SIGN:
             return self._sign(event, model)
+        if event.action == Action.ROLLBACK_REHEARSE and "certificate" in event.details:
+            return self._rehearse(event, model)
         if event.action in MOVES:
             return self._move(event, model, event.stage or "")
         return self._keep_bytes(event, model)
@@ -145,6 +149,22 @@ class Replay:
             return f"it keeps the signature {name}, which is there already or of a version that is not"
         said = (model, event.to_number, event.details.get("key"), to_text(event.time), event.actor)
         self.signatures[name] = said
+        return None
+
+    def _rehearse(self, event: Event, model: str) -> str | None:
+        for number, digest in ((event.from_number, event.from_digest), (event.to_number, event.to_digest)):
+            if not self._holds(model, number, digest):
+                return f"it rehearses with {model}@{number}, which was not registered so"
+        self.rehearsals[str(event.details["certificate"])] = (
+            model,
+            event.stage,
+            event.from_number,
+            event.to_number,
+            event.details.get("outcome"),
+            event.index,
+            to_text(event.time),
+            event.actor,
+        )
         return None
 
     def _lift(self, event: Event) -> str | None:

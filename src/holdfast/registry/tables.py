@@ -22,6 +22,7 @@ __all__ = [
     "lineage",
     "models",
     "policies",
+    "rehearsals",
     "replicas",
     "signatures",
     "stages",
@@ -225,6 +226,23 @@ lineage = Table(
     "lineage",
     TABLES,
     *(Column(name, TEXT, primary_key=True) for name in ("child_kind", "child", "relation", "parent_kind", "parent")),
+)
+
+rehearsals = Table(
+    "rehearsals",
+    TABLES,
+    Column("digest", TEXT, primary_key=True),
+    _text("model"),
+    _text("stage"),
+    _number("from_number"),
+    _number("to_number"),
+    _text("outcome"),
+    Column("body", LargeBinary, nullable=False),
+    Column("event", INTEGER, ForeignKey("events.place"), nullable=False, unique=True),
+    _text("created_at"),
+    _text("created_by"),
+    _of_version("from_number"),
+    _of_version("to_number"),
 )
 
 replicas = Table(

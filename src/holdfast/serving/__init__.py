@@ -5,6 +5,7 @@
     live.py      one open version: its worker process behind an asyncio pipe
     route.py     who answers now; one immutable value, replaced in one assignment
     replica.py   follows the stage: opens the next version beside the old one, smokes it, swaps, keeps last-known-good
+    rehearsal.py a rollback taken in a scratch stage (`switch.py`), and every answer looked at (`answers.py`)
     confirm.py   the other side: waiting until every replica has reported a move
 
 A version is loaded and smoked before it may answer, so a version that fails to load never costs a request. Versions are

@@ -5,7 +5,10 @@ import logging
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -14,9 +17,10 @@ from typing import TYPE_CHECKING
 from holdfast.errors import MissingExtra, Unavailable, UsageError
 
 if TYPE_CHECKING:
+    import uvicorn
     from fastapi import FastAPI
 
-__all__ = ["Tls", "address_of", "listen", "serve"]
+__all__ = ["Tls", "address_of", "listen", "serve", "serving"]
 
 _BACKLOG = 2048
 """Connections that wait to be accepted: a burst of clients that all reconnect at once after a restart."""
@@ -32,6 +36,9 @@ _FINISH_SECONDS = 30
 _SWITCH_SECONDS = 0.0005
 """How long the event loop may keep Python's lock while the thread that watches the stage waits for it. That thread
 takes it a dozen times to read the registry; at Python's own 5 ms a busy replica would see a rollback 100 ms late."""
+
+_LOOK_SECONDS = 0.005
+"""How often a thread that starts to serve is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +116,8 @@ def serve(
     Raises:
         MissingExtra: uvicorn, uvloop or httptools is not installed.
     """
-    try:
-        import httptools  # noqa: F401 - asked for by name below
-        import uvicorn
-        import uvloop  # noqa: F401 - asked for by name below
-    except ImportError as error:
-        raise MissingExtra(
-            "serving needs uvicorn, uvloop and httptools", hint="Install them: pip install 'holdfast[serve]'"
-        ) from error
+    config = _config(app, tls)
+    import uvicorn
 
     told = False
 
@@ -134,8 +135,47 @@ def serve(
             loop.call_soon_threadsafe(loop.call_later, drain_seconds, super().handle_exit, sig, frame)
 
     sys.setswitchinterval(_SWITCH_SECONDS)
+    Draining(config).run(sockets=list(listening))
+
+
+@contextmanager
+def serving(app: "FastAPI", listening: socket.socket) -> Iterator[None]:
+    """Inside, the application answers on the socket, in a thread of this process.
+
+    Raises:
+        MissingExtra: as `serve`.
+        Unavailable: the application did not start.
+    """
+    config = _config(app, None)
+    import uvicorn
+
+    server, before = uvicorn.Server(config), sys.getswitchinterval()
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    thread.start()
+    try:
+        while not server.started:
+            if not thread.is_alive():
+                raise Unavailable("the application did not start", hint="What is above this line says why.")
+            time.sleep(_LOOK_SECONDS)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+        sys.setswitchinterval(before)
+
+
+def _config(app: "FastAPI", tls: Tls | None) -> "uvicorn.Config":
+    try:
+        import httptools  # noqa: F401 - asked for by name below
+        import uvicorn
+        import uvloop  # noqa: F401 - asked for by name below
+    except ImportError as error:
+        raise MissingExtra(
+            "serving needs uvicorn, uvloop and httptools", hint="Install them: pip install 'holdfast[serve]'"
+        ) from error
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         loop="uvloop",
         http="httptools",
@@ -150,4 +190,3 @@ def serve(
         ssl_certfile=None if tls is None else tls.certificate,
         ssl_keyfile=None if tls is None else tls.key,
     )
-    Draining(config).run(sockets=list(listening))

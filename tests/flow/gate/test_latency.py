@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -105,3 +106,77 @@ def test_many_values_are_no_trouble(count: int) -> None:
     least, most = stats.binom.ppf([0.025, 0.975], count, 0.95)
     low, _, high = quantile_bounds(values, 0.95, 0.95)
     assert (low, high) == (values[int(least) - 1], values[int(most)])
+
+
+def timed(
+    mine: list[float], theirs: list[float] | None = None, batches: list[float] | None = None, **policy: Any
+) -> Finding:
+    """The finding on calls of both versions, in pairs, and on batches."""
+    found = case(RIGHT, RIGHT, **policy)
+    assert found.measured is not None
+    assert found.against is not None
+    measured = replace(found.measured, latencies_ms=tuple(mine), batch_latencies_ms=tuple(batches or ()))
+    found = replace(found, measured=measured, against=replace(found.against, latencies_ms=tuple(theirs or ())))
+    finding = latency(found)
+    encode(plain(finding.to_json()))
+    return finding
+
+
+CALLS = [1.0 + place % 50 / 10 for place in range(400)]
+
+
+@pytest.mark.parametrize("name", ["p50", "p95", "p99"])
+def test_each_percentile_has_a_budget_of_its_own(name: str) -> None:
+    low, high = (timed(CALLS).values[f"latency_ms_{name}_{end}"] for end in ("low", "high"))
+    assert isinstance(low, float)
+    assert isinstance(high, float)
+    assert low <= high
+    kept: dict[str, Any] = {f"latency_ms_{name}_max": high}
+    assert timed(CALLS, **kept).outcome is Outcome.PASS
+    exceeded: dict[str, Any] = {f"latency_ms_{name}_max": low - 0.01}
+    broken = timed(CALLS, **exceeded)
+    assert broken.outcome is Outcome.FAIL
+    assert f"{name} of one row" in broken.sentence
+
+
+def test_a_tail_needs_more_calls_than_a_median() -> None:
+    finding = timed(CALLS[:200], latency_ms_p99_max=50.0)
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert "368 calls are needed, and 200 were made" in finding.hint
+    assert finding.values["latency_ms_p99_high"] is None
+    assert timed(CALLS, latency_ms_p99_max=50.0).outcome is Outcome.PASS
+
+
+def test_the_ratio_is_that_of_pairs_and_so_a_busy_machine_does_not_show_in_it() -> None:
+    slow_hour = [100.0 if place // 40 % 2 else 1.0 for place in range(400)]
+    finding = timed([1.2 * one for one in slow_hour], slow_hour, latency_ratio_max=1.3, latency_ms_p95_max=1e6)
+    assert finding.outcome is Outcome.PASS
+    assert finding.values["latency_ratio"] == pytest.approx(1.2)
+    assert finding.values["latency_ratio_low"] == pytest.approx(1.2)
+    assert "ratio to the version that holds the stage 1.20" in finding.sentence
+    assert timed([1.4 * one for one in CALLS], CALLS, latency_ratio_max=1.3).outcome is Outcome.FAIL
+
+
+def test_a_ratio_between_its_bounds_decides_nothing() -> None:
+    mine = [1.0 + place / 100 for place in range(60)]
+    finding = timed(mine, [1.0] * 60, latency_ratio_max=1.3, latency_ms_p95_max=1.7)
+    assert finding.values["latency_ratio_low"] <= 1.3 < finding.values["latency_ratio_high"]
+    assert finding.outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_ratio_to_what_could_not_be_timed_decides_nothing() -> None:
+    assert timed(CALLS, None, latency_ratio_max=2.0).outcome is Outcome.INCONCLUSIVE
+    assert timed(CALLS, None).outcome is Outcome.PASS
+
+
+def test_batches_are_told_apart_and_judged_where_they_have_a_budget() -> None:
+    quick, many = CALLS, [20.0 + place % 10 for place in range(100)]
+    told = timed(quick, None, many)
+    assert told.values["latency_ms_batch_p50"] == pytest.approx(25.0)
+    assert (told.values["batch_rows"], told.values["batch_calls"]) == (100, 100)
+    assert told.outcome is Outcome.PASS
+    assert timed(quick, None, many, latency_ms_batch_p95_max=40.0).outcome is Outcome.PASS
+    broken = timed(quick, None, many, latency_ms_batch_p95_max=10.0)
+    assert broken.outcome is Outcome.FAIL
+    assert "p95 of a batch of 100 rows" in broken.sentence
+    assert timed(quick, None, [], latency_ms_batch_p95_max=10.0).outcome is Outcome.INCONCLUSIVE

@@ -74,6 +74,7 @@ BODIES: dict[tuple[str, str], Any] = {
         "outcome": "pass",
         "body": {},
     },
+    ("POST", "/models/{model}/stages/{stage}/rehearsals"): {"certificate": {}},
     ("PUT", "/models/{model}/versions/{number}/facts"): {"facts": {}},
     ("POST", "/holds"): {"what": "churn@1", "reason": "why"},
     ("POST", "/holds/{hold}/lift"): {},

@@ -5,7 +5,7 @@ what it recorded.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,24 +14,23 @@ from pathlib import Path
 from holdfast.canonical import Json, JsonObject
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
-from holdfast.evidence import Card, Holdout, Metrics
+from holdfast.evidence import Card, Holdout
 from holdfast.flow.bundle.assemble import Opener
 from holdfast.flow.bundle.card import CARD_BYTES_MAX
-from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.former import Former, compared, frozen_rows
 from holdfast.flow.gate.looking import listings_of
+from holdfast.flow.gate.measured import Measured, measured_by
 from holdfast.flow.gate.pricing import Pricing
-from holdfast.flow.gate.race import Racer, race
+from holdfast.flow.gate.race import times_of
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.flow.gate.training import Training, look
 from holdfast.formats import Listing
 from holdfast.manifest import Manifest
 from holdfast.names import StageName, VersionNumber
-from holdfast.parts import EvalThreshold
-from holdfast.parts.eval_threshold import IDENTITY
+from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.records import Approval
 from holdfast.registry.values import Version
 from holdfast.runtime.bundle_files import BundleFiles
@@ -49,31 +48,6 @@ __all__ = ["Case", "Measured", "Workbench", "damaged", "examine", "manifest_of"]
 
 _ANSWERING = {"weights", "preprocessing_code", "eval_threshold", "schema"}
 """What a bundle cannot answer without; opening one that lacks it would only fail in another process."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one version said about the candidate's frozen rows.
-
-    Attributes:
-        answer: scores and predictions.
-        metrics: measured on them; None when the rows have no target, or the answers cannot be measured.
-        metrics_trouble: why they cannot be.
-        latencies_ms: of single rows, in the order of measurement.
-        memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
-        foreign: which library wrote its weights and which opened them, where they differ.
-        costs: what each answer costs; None where policy does not say, or it could not be said.
-        costs_trouble: why it could not be.
-    """
-
-    answer: Answer
-    metrics: Metrics | None
-    metrics_trouble: HoldfastError | None = None
-    latencies_ms: tuple[float, ...] = ()
-    memory_bytes: int | None = None
-    foreign: str | None = None
-    costs: tuple[float, ...] | None = None
-    costs_trouble: HoldfastError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +76,8 @@ class Case:
         trusted: the keys that the policy names, by fingerprint, each as the policy names it.
         vouched: who vouches for the candidate; None when nobody asked, or it could not be found out.
         vouching_trouble: what went wrong when it was.
+        rehearsal: the last one of going back to the baseline in this stage; None when there was none, or nobody asks.
+        at: the moment of judging, in UTC; on its day waivers stand or have ended.
         baseline_manifest: the baseline's manifest; None when nobody asked, or it could not be read.
         card: the candidate's model card; None when nobody asked, or there is none that could be read.
         former: the frozen rows of the baseline beside the candidate's, or why they could not be read; None when there
@@ -114,7 +90,6 @@ class Case:
         code: the digests of the project's own code that judged, by the name of its rule, or `cost`.
         seconds: how long the examination took.
         origin: where the policy is written, as the verdict says it; see `precedence.Origin`.
-        at: the moment of judging, in UTC; on its day waivers stand or have ended.
     """
 
     candidate: Version
@@ -138,6 +113,8 @@ class Case:
     trusted: Mapping[Digest, str] = field(default_factory=dict)
     vouched: Vouched | None = None
     vouching_trouble: HoldfastError | None = None
+    rehearsal: Rehearsal | None = None
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
     baseline_manifest: Manifest | None = None
     card: str | None = None
     former: Former | HoldfastError | None = None
@@ -148,7 +125,6 @@ class Case:
     code: Mapping[str, Digest] = field(default_factory=dict)
     seconds: float = field(default=0.0, compare=False)
     origin: JsonObject = field(default_factory=dict)
-    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     def inputs(self) -> JsonObject:
         """What was judged, by digest, for the verdict."""
@@ -367,63 +343,20 @@ def _measure(case: Case, bench: Workbench, predictor: Predictor, other: _Other) 
 
 
 def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Case:
-    """The case with how long single rows take, and with what went wrong when single rows were asked."""
-    mine = Racer(predictor)
-    theirs = Racer(other.predictor) if other.predictor is not None and case.against is not None else None
-    race([mine] if theirs is None else [mine, theirs], table)
+    """The case with how long single rows take, and batches; and with what went wrong when they were asked for."""
+    beside = other.predictor if case.against is not None else None
+    mine, *theirs = times_of([predictor] if beside is None else [predictor, beside], table, case.policy)
     if case.measured is not None:
-        case = replace(case, measured=replace(case.measured, latencies_ms=tuple(mine.times_ms)), trouble=mine.trouble)
-    if theirs is not None and case.against is not None:
-        case = replace(case, against=replace(case.against, latencies_ms=tuple(theirs.times_ms)))
+        timed = replace(case.measured, latencies_ms=mine.singles_ms, batch_latencies_ms=mine.batches_ms)
+        case = replace(case, measured=timed, trouble=mine.trouble)
+    if theirs and case.against is not None:
+        timed = replace(case.against, latencies_ms=theirs[0].singles_ms, batch_latencies_ms=theirs[0].batches_ms)
+        case = replace(case, against=timed)
     return case
 
 
 def _asked(case: Case, predictor: Predictor, table: Table, pricing: Pricing | None) -> Measured:
     """What one version says about the rows, and the memory that it took to say it."""
-    measured = _judged(case, predictor.predict(table), table, pricing)
+    manifest, primary = case.manifest, case.policy.metric
+    measured = measured_by(manifest, case.targets, predictor.predict(table), table, primary=primary, pricing=pricing)
     return replace(measured, memory_bytes=predictor.memory_bytes(), foreign=predictor.hello.foreign)
-
-
-def _judged(case: Case, answer: Answer, table: Table, pricing: Pricing | None) -> Measured:
-    """The answer with its metrics; both versions are measured by the candidate's metrics on the candidate's rows."""
-    if case.manifest is None or case.targets is None:
-        return Measured(answer, None)
-    threshold, recorded = case.manifest.parts.eval_threshold, case.manifest.evidence.metrics
-    if not isinstance(threshold, EvalThreshold):
-        return Measured(answer, None)
-    primary = case.policy.metric or (recorded.primary if isinstance(recorded, Metrics) else None)
-    try:
-        _require_comparable(threshold, case.targets, answer.predictions)
-        costs, trouble = _costs(case.targets, answer, threshold, table, pricing)
-        primary = None if primary == "cost" and costs is None else primary
-        metrics = measure(case.targets, answer, threshold, primary=primary, costs=costs)
-        return Measured(answer, metrics, costs=costs, costs_trouble=trouble)
-    except HoldfastError as error:
-        return Measured(answer, None, error)
-
-
-def _costs(
-    targets: Sequence[Json], answer: Answer, threshold: EvalThreshold, table: Table, pricing: Pricing | None
-) -> tuple[tuple[float, ...] | None, HoldfastError | None]:
-    """What each row costs, or why nobody can say; the other metrics are measured all the same."""
-    try:
-        return None if pricing is None else pricing.costs(targets, answer, threshold, table), None
-    except HoldfastError as error:
-        return None, error
-
-
-def _require_comparable(threshold: EvalThreshold, targets: Sequence[Json], predictions: Sequence[Json]) -> None:
-    """Refuse answers to another question: measured by this one's metrics they would only seem to be bad."""
-    numbers = threshold.rule == IDENTITY
-    for value in (*targets, *predictions):
-        fits = type(value) in {int, float} if numbers else not isinstance(value, list | dict)
-        if not fits:
-            raise UsageError(
-                f"{'numbers' if numbers else 'labels'} are compared, and {value!r:.40} is none",
-                hint="Compare versions that answer the same question.",
-            )
-    if not numbers and not set(targets) & set(predictions):
-        raise UsageError(
-            f"none of the answers, such as {predictions[0]!r:.40}, is among the true ones, such as {targets[0]!r:.40}",
-            hint="Compare versions that answer the same question, with the same labels.",
-        )

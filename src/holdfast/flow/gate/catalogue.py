@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 
-__all__ = ["CATALOGUE", "RULE_NAMES", "Need", "Rule", "in_order", "needed", "usual"]
+__all__ = ["CATALOGUE", "RULE_NAMES", "Need", "Rule", "asked_by", "in_order", "needed", "usual"]
 
 
 class Need(Enum):
@@ -19,9 +19,11 @@ class Need(Enum):
     COMPARED = auto()
     """Those of the version that holds the stage, too."""
     TIMED = auto()
-    """How long single rows take."""
+    """How long single rows take, and batches of them."""
     SIGNED = auto()
     """Who vouches for the candidate."""
+    REHEARSED = auto()
+    """The last rehearsal of going back to the version that holds the stage."""
     BASELINE = auto()
     """What the version that holds the stage says it is."""
     CARD = auto()
@@ -44,6 +46,7 @@ class Rule:
         asks: its question.
         needs: what has to be collected for it.
         stages: the built-in stages that ask it by default; `production` stands for every stage that is not built in.
+        keys: the keys of policy that ask it wherever they are written: a bound that nobody holds protects nobody.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Rule:
     asks: str
     needs: frozenset[Need] = frozenset()
     stages: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
 
 
 _BUILT_IN = frozenset({"staging", "archived"})
@@ -72,7 +76,13 @@ CATALOGUE = (
         stages=_TRIED,
     ),
     Rule("integrity", 3, "is every byte what its digest says?", stages=_EVERYWHERE),
-    Rule("signature", 3, "have enough of the keys that the policy trusts signed exactly these files?", _SIGNED),
+    Rule(
+        "signature",
+        3,
+        "have enough of the keys that the policy trusts signed exactly these files?",
+        _SIGNED,
+        keys=frozenset({"signed_by"}),
+    ),
     Rule("formats", 4, "could opening any of its files run hidden code?", stages=_TRIED),
     Rule("opens", 5, "does it open in its own environment, and answer?", _OPENED, _TRIED),
     Rule(
@@ -101,14 +111,29 @@ CATALOGUE = (
         7,
         "is no metric that policy guards worse than that of the version that holds the stage?",
         _COMPARED,
+        keys=frozenset({"guards"}),
     ),
     Rule("metrics_min", 7, "are the floors reached?", _OPENED, _PRODUCTION),
     Rule(
         "latency",
         7,
-        "is one row answered within the budget?",
+        "are single rows, and batches, answered within the budgets?",
         _COMPARED | {Need.TIMED},
         _PRODUCTION,
+    ),
+    Rule(
+        "memory",
+        7,
+        "does it need no more memory than is allowed?",
+        _COMPARED,
+        keys=frozenset({"memory_bytes_max", "memory_ratio_max"}),
+    ),
+    Rule(
+        "rehearsed",
+        7,
+        "was going back to the version that holds the stage rehearsed lately, and did it work?",
+        frozenset({Need.REHEARSED}),
+        keys=frozenset({"rehearsal_days_max"}),
     ),
     Rule(
         "schema",
@@ -169,6 +194,11 @@ def usual(stage: str) -> tuple[str, ...]:
     """What a stage asks when its policy names no rules."""
     kind = stage if stage in _BUILT_IN else "production"
     return tuple(rule.name for rule in CATALOGUE if kind in rule.stages)
+
+
+def asked_by(keys: Collection[str]) -> tuple[str, ...]:
+    """The rules that these keys of a stage's table ask, without their being named."""
+    return tuple(rule.name for rule in CATALOGUE if rule.keys & set(keys))
 
 
 def needed(names: Collection[str]) -> frozenset[Need]:

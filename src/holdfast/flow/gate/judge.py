@@ -10,6 +10,7 @@ from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, HoldfastError, NotFound
 from holdfast.evidence import Holdout
 from holdfast.flow.gate.case import Case, Workbench, examine, manifest_of
+from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.composing import about_policy, composition, with_waivers
 from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.own_rules import with_own_rules
@@ -19,6 +20,7 @@ from holdfast.flow.gate.rules import RULES
 from holdfast.flow.gate.signature import with_signatures
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
+from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Approval, Meaning, NewVerdict
 from holdfast.registry.values import Stage, Version
@@ -115,6 +117,7 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         baseline=baseline,
         approvals=approvals,
         judged_before=_judged_before(version, policy, bench, registry),
+        rehearsal=_rehearsal(request, baseline, policy, registry),
         at=request.at,
         origin=origin.to_json(),
     )
@@ -158,6 +161,16 @@ def _judged_before(
         return ()
     judged = registry.judged_on(version.model, manifest.file(holdout.rows).digest)
     return tuple(number for number in judged if number != version.number)
+
+
+def _rehearsal(
+    request: GateRequest, baseline: Version | None, policy: StagePolicy, registry: Registry
+) -> Rehearsal | None:
+    """The last rehearsal of going back to the version that holds the stage."""
+    if baseline is None or Need.REHEARSED not in needed(policy.rules):
+        return None
+    found = registry.rehearsals(baseline.model, request.stage, to=baseline.number, limit=1)
+    return next(iter(found), None)
 
 
 def stage_of(model: ModelName, request: GateRequest, registry: Registry) -> Stage:

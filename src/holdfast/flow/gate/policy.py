@@ -121,7 +121,7 @@ class Policy:
 
     def _asked(self, stage: str, table: Mapping[str, Any], where: str) -> StagePolicy:
         asked = StagePolicy.parse(stage, table, where, self._own())
-        judged_by = {asked.metric, *asked.guards, *asked.metrics_min}
+        judged_by = {asked.metric, asked.threshold_metric, *asked.guards, *asked.metrics_min}
         if "cost" in judged_by and asked.cost is None:
             raise UsageError(
                 f"{where} judges by cost, and nothing says what wrong answers cost",

@@ -19,7 +19,9 @@ from holdfast.flow.gate.guards import guards
 from holdfast.flow.gate.holdout import holdout
 from holdfast.flow.gate.latency import latency
 from holdfast.flow.gate.leakage import leakage
+from holdfast.flow.gate.memory import memory
 from holdfast.flow.gate.not_worse import not_worse
+from holdfast.flow.gate.rehearsed import rehearsed
 from holdfast.flow.gate.schema import schema
 from holdfast.flow.gate.semver import semver
 from holdfast.flow.gate.signature import signature
@@ -216,6 +218,8 @@ RULES: Mapping[str, Callable[[Case], Finding]] = {
     "guards": guards,
     "metrics_min": metrics_min,
     "latency": latency,
+    "memory": memory,
+    "rehearsed": rehearsed,
     "schema": schema,
     "semver": semver,
     "threshold": threshold,

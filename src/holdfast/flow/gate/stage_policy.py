@@ -12,7 +12,7 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import UsageError
 from holdfast.flow.bundle.card import CARD_SECTIONS
 from holdfast.flow.bundle.metrics import DIRECTIONS
-from holdfast.flow.gate.catalogue import RULE_NAMES, in_order, usual
+from holdfast.flow.gate.catalogue import RULE_NAMES, asked_by, in_order, usual
 from holdfast.flow.gate.costs import Costs, costs
 from holdfast.flow.gate.keys import (
     Reader,
@@ -67,7 +67,7 @@ _GROUPS = sets(
     lambda name: name not in NEVER_WAIVED,
 )
 
-CUT_METRICS = ("accuracy", "balanced_accuracy", "f1")
+CUT_METRICS = ("accuracy", "balanced_accuracy", "f1", "cost")
 """The metrics that have a best cut-off: precision or recall alone has its best where all rows are one kind."""
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
@@ -126,7 +126,15 @@ class StagePolicy:
             is left out is as for the metric.
         cost: what wrong answers cost; it makes `cost` a metric. None: nobody says.
         custom: what is handed to the rules of the project's own, by rule.
-        latency_ms_p95_max: the budget for one row, milliseconds, 95th percentile.
+        latency_ms_p50_max: the budget for one row, milliseconds, median; None: none.
+        latency_ms_p95_max: the same, 95th percentile.
+        latency_ms_p99_max: the same, 99th percentile; None: none.
+        latency_ratio_max: how many times as long a row may take as with the version that holds the stage; None: any.
+        latency_batch_rows: how many rows a batch has.
+        latency_ms_batch_p95_max: the budget for a batch, milliseconds, 95th percentile; None: none.
+        memory_bytes_max: the most memory that its process may need; None: any.
+        memory_ratio_max: how many times as much as the version that holds the stage; None: any.
+        rehearsal_days_max: how old the rehearsal of going back may be, days.
         schema: `COMPATIBLE` refuses what breaks clients and is not said by a higher MAJOR; `ANY` lets it happen.
         threshold_metric: the metric that the cut-off is judged by; None: the one that it was chosen by, or else the
             primary one.
@@ -181,7 +189,15 @@ class StagePolicy:
     )
     cost: Costs | None = field(default=None, metadata={"reader": costs()})
     custom: Mapping[str, JsonObject] = _key({}, tables("one table for each rule of your own"))
+    latency_ms_p50_max: float | None = _key(None, amount())
     latency_ms_p95_max: float = _key(100.0, amount())
+    latency_ms_p99_max: float | None = _key(None, amount())
+    latency_ratio_max: float | None = _key(None, amount())
+    latency_batch_rows: int = _key(100, count(1))
+    latency_ms_batch_p95_max: float | None = _key(None, amount())
+    memory_bytes_max: int | None = _key(None, count(1))
+    memory_ratio_max: float | None = _key(None, amount())
+    rehearsal_days_max: int = _key(30, count(1))
     schema: str = _key(COMPATIBLE, choice((COMPATIBLE, ANY), '"compatible" or "any"'))
     threshold_metric: str | None = _key(None, choice(CUT_METRICS, f"one of: {', '.join(CUT_METRICS)}"))
     threshold_loss_max: float = _key(0.02, amount())
@@ -242,8 +258,8 @@ class StagePolicy:
         keys = values.get("signed_by", ())
         grouped = {rule for group in values.get("any_of", ()) for rule in group}
         asked = {*values.get("rules", usual(stage)), *values.get("rules_also", ()), *grouped}
-        implied = {name for name, key in (("signature", "signed_by"), ("guards", "guards")) if values.get(key)}
-        rules = in_order(asked | implied) if asked else ()
+        written = [key for key, value in values.items() if value not in ((), {})]
+        rules = in_order({*asked, *asked_by(written)}) if asked else ()
         if not rules:
             raise UsageError(
                 f"{where} has no rules", hint="A gate without rules lets nothing through; name at least one."

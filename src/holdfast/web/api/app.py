@@ -31,6 +31,7 @@ from holdfast.web.api import (
     policies,
     proving,
     questions,
+    rehearsals,
     runs,
     signatures,
     stream,
@@ -87,7 +88,7 @@ def api_app(
     )
     app.state.desk = Desk(registry, tracking, depot, around)
     modules = (
-        *(lines, stream, evidence, questions, proving, keeping, runs),
+        *(lines, stream, evidence, rehearsals, questions, proving, keeping, runs),
         *(files, webhooks, people, policies, signatures),
     )
     admit(app, [*((module.routes, API) for module in modules), (health.routes, ""), (metering.routes, "")])

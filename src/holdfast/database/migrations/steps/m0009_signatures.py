@@ -7,7 +7,7 @@ from sqlalchemy import Column
 from holdfast.database.migrations.promises_0009 import postgres_triggers, sqlite_triggers
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
