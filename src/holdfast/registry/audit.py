@@ -143,6 +143,9 @@ def _differences(connection: Connection, replay: Replay) -> Iterator[str]:
     edges = {tuple(row): () for row in connection.execute(select(lineage))}
     yield from _compare("edge of lineage {}", edges, dict.fromkeys(replay.lineage, ()))
     yield from _spoiled(connection)
+    for row in connection.execute(select(policies).order_by(policies.c.scope, policies.c.number)):
+        if str(hash_bytes(as_bytes(row.body))) != row.digest:
+            yield f"The policy {row.digest} holds other bytes than those it is named by."
 
 
 def _spoiled(connection: Connection) -> Iterator[str]:
@@ -152,14 +155,15 @@ def _spoiled(connection: Connection) -> Iterator[str]:
             yield f"The verdict {row.digest} holds other bytes than those it is named by."
         elif not _says_so(row):
             yield f"The verdict {row.digest} is filed as something else than what its body says."
-    for row in connection.execute(select(policies).order_by(policies.c.scope, policies.c.number)):
-        if str(hash_bytes(as_bytes(row.body))) != row.digest:
-            yield f"The policy {row.digest} holds other bytes than those it is named by."
     for row in connection.execute(select(signatures).order_by(signatures.c.digest)):
         if str(hash_bytes(as_bytes(row.body))) != row.digest:
             yield f"The signature {row.digest} holds other bytes than those it is named by."
         elif not _by_its_key(row):
             yield f"The signature {row.digest} is filed under a key that did not make it."
+    yield from _spoiled_certificates(connection)
+
+
+def _spoiled_certificates(connection: Connection) -> Iterator[str]:
     for row in connection.execute(select(rehearsals).order_by(rehearsals.c.digest)):
         if str(hash_bytes(as_bytes(row.body))) != row.digest:
             yield f"The certificate {row.digest} holds other bytes than those it is named by."
