@@ -23,8 +23,8 @@ __all__ = ["Explained", "explain"]
 class Explained:
     """A version, what it is made of, the stages that hold it, who signed it, and where it is archived, if it is.
 
-    `rehearsals` are the last ones of going back to it, one for each stage for which there was any; of the stages,
-    `waived` names those that it came to by waivers, and these.
+    Of the stages, `waived` names those that it came to by waivers, and these. `rehearsals` are the last ones of going
+    back to it, one for each stage for which there was any.
     """
 
     version: Version
@@ -68,10 +68,10 @@ def explain(reference: Reference, registry: Registry, store: Store) -> Explained
         raise archive.away() from error
     stages = registry.stages(version.model)
     held = tuple(str(stage.name) for stage in stages if stage.number == version.number)
+    live = registry.live(version.model).stages if held else {}
+    waived = {name: one.waived for name, one in live.items() if name in held and one is not None and one.waived}
     rehearsed = tuple(
         one for stage in stages for one in registry.rehearsals(version.model, stage.name, to=version.number, limit=1)
     )
-    live = registry.live(version.model).stages if held else {}
-    waived = {name: one.waived for name, one in live.items() if name in held and one is not None and one.waived}
     signatures = registry.signatures(version.model, version.number)
     return Explained(version, manifest, held, archive, signatures, rehearsed, waived)

@@ -89,7 +89,6 @@ class Case:
         code: the digests of the project's own code that judged, by the name of its rule, or `cost`.
         seconds: how long the examination took.
         origin: where the policy is written, as the verdict says it; see `precedence.Origin`.
-        at: the moment of judging, in UTC; on its day waivers stand or have ended.
     """
 
     candidate: Version

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -290,8 +290,14 @@ class StagePolicy:
                 table[key] = [rule for rule in table[key] if not any(rule in group for group in groups)]
         if isinstance(table.get("waive"), list):
             table["waive"] = [waiver_table(one) if isinstance(one, dict) else one for one in table["waive"]]
-        own = {name: CodeSource.from_json(name, source, where) for name, source in _tables(table.pop("sources", None))}
-        return cls.parse(stage, table, where, own)
+        code = table.pop("sources", None)
+        own = {
+            name: CodeSource.from_json(name, one, where)
+            for name, one in (code if isinstance(code, dict) else {}).items()
+        }
+        found = cls.parse(stage, table, where, own)
+        # It writes every key, which asks for no rule by being written.
+        return replace(found, rules=tuple(rule for rule in found.rules if rule in _items(written.get("rules"))))
 
     @property
     def digest(self) -> Digest:
@@ -330,7 +336,7 @@ def _require_composed(values: Mapping[str, Any], rules: tuple[str, ...], grouped
     if twice:
         raise UsageError(
             f"{where} names {twice[0]} in any_of and among its rules",
-            hint="In any_of it may fail when another one passes, among the rules it may not: name it once.",
+            hint="In any_of it may fail when another one passes, among the rules not: name it once.",
         )
     waived = {waiver.rule for waiver in values.get("waive", ())}
     unknown = sorted(waived - {*RULE_NAMES, *rules})
@@ -341,10 +347,6 @@ def _require_composed(values: Mapping[str, Any], rules: tuple[str, ...], grouped
             f"{where} waives every rule that it asks",
             hint="A gate without rules lets nothing through; keep at least one that is not waived.",
         )
-
-
-def _tables(value: Any) -> list[tuple[str, Any]]:
-    return list(value.items()) if isinstance(value, Mapping) else []
 
 
 def _items(value: Any) -> list[Any]:
