@@ -13,15 +13,17 @@ from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject
 from holdfast.digest import Digest, hash_bytes
-from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
+from holdfast.errors import HoldfastError, UsageError
 from holdfast.evidence import Card, Holdout, Metrics
 from holdfast.flow.bundle.assemble import Opener
 from holdfast.flow.bundle.card import CARD_BYTES_MAX
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.catalogue import Need, needed
+from holdfast.flow.gate.comparable import require_comparable
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.former import Former, compared, frozen_rows
+from holdfast.flow.gate.kept import damaged, manifest_of
 from holdfast.flow.gate.looking import listings_of
 from holdfast.flow.gate.pricing import Pricing
 from holdfast.flow.gate.race import times_of
@@ -31,13 +33,12 @@ from holdfast.formats import Listing
 from holdfast.manifest import Manifest
 from holdfast.names import StageName, VersionNumber
 from holdfast.parts import EvalThreshold
-from holdfast.parts.eval_threshold import IDENTITY
 from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.records import Approval
 from holdfast.registry.values import Version
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.limits import Limits
-from holdfast.runtime.materialise import materialise, read_manifest
+from holdfast.runtime.materialise import materialise
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.predictor import Predictor
 from holdfast.runtime.rows import Table, read_table
@@ -279,31 +280,6 @@ def _with_data(case: Case, bench: Workbench) -> Case:
         return replace(case, earlier=Training(trouble=error))
 
 
-def manifest_of(store: Store, version: Version) -> Manifest:
-    """The manifest of a version that the registry knows.
-
-    Raises:
-        IntegrityError: it is damaged, or the store has lost it.
-    """
-    try:
-        return read_manifest(store, version.digest)
-    except NotFound as error:
-        raise IntegrityError(
-            f"the manifest of {version.model}@{version.number} is lost: {error.message}",
-            hint="Find what else is lost with: holdfast check; then bring the store back from a copy.",
-            **error.details,
-        ) from error
-
-
-def damaged(store: Store, manifest: Manifest) -> Iterator[str]:
-    """One sentence for each file of the bundle that the store lacks or holds damaged."""
-    for entry in manifest.files:
-        try:
-            store.verify(entry.digest)
-        except HoldfastError as error:
-            yield f"{entry.path}: {error.message}"
-
-
 def _taken(bench: Workbench, version: Version) -> BundleFiles:
     with refusing(bench.cache):
         return materialise(bench.store, version.digest, bench.cache)
@@ -397,7 +373,7 @@ def _judged(case: Case, answer: Answer, table: Table, pricing: Pricing | None) -
         return Measured(answer, None)
     primary = case.policy.metric or (recorded.primary if isinstance(recorded, Metrics) else None)
     try:
-        _require_comparable(threshold, case.targets, answer.predictions)
+        require_comparable(threshold, case.targets, answer.predictions)
         costs, trouble = _costs(case.targets, answer, threshold, table, pricing)
         primary = None if primary == "cost" and costs is None else primary
         metrics = measure(case.targets, answer, threshold, primary=primary, costs=costs)
@@ -414,20 +390,3 @@ def _costs(
         return None if pricing is None else pricing.costs(targets, answer, threshold, table), None
     except HoldfastError as error:
         return None, error
-
-
-def _require_comparable(threshold: EvalThreshold, targets: Sequence[Json], predictions: Sequence[Json]) -> None:
-    """Refuse answers to another question: measured by this one's metrics they would only seem to be bad."""
-    numbers = threshold.rule == IDENTITY
-    for value in (*targets, *predictions):
-        fits = type(value) in {int, float} if numbers else not isinstance(value, list | dict)
-        if not fits:
-            raise UsageError(
-                f"{'numbers' if numbers else 'labels'} are compared, and {value!r:.40} is none",
-                hint="Compare versions that answer the same question.",
-            )
-    if not numbers and not set(targets) & set(predictions):
-        raise UsageError(
-            f"none of the answers, such as {predictions[0]!r:.40}, is among the true ones, such as {targets[0]!r:.40}",
-            hint="Compare versions that answer the same question, with the same labels.",
-        )
