@@ -53,7 +53,9 @@ def promote(database: Database, access: SqlAccess, clock: Callable[[], datetime]
             CHURN, PRODUCTION, number, names.stage(CHURN, PRODUCTION).number, Action.STAGE_PROMOTE,
             verdict=verdict, approvals=(approval.id,),
         )  # fmt: skip
-        return registry(StageAsks(1, False, ("signature",), keys, least)).move_stage(asked, "bob")
+        return registry(
+            StageAsks(1, second_person=False, rules=("signature",), signed_by=keys, signatures_min=least)
+        ).move_stage(asked, "bob")
 
     return move
 

@@ -13,6 +13,7 @@ from tests.architecture.sources import Module, modules
 from tests.commands import Cli
 
 GROUPS = {
+    "policy": ["show", "set", "history", "check"],
     "key": ["make", "show"],
     "audit": ["verify", "key", "checkpoint", "proof", "export", "verifier", "accept"],
     "remote": ["add", "list", "remove"],

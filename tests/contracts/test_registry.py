@@ -14,7 +14,16 @@ from holdfast.canonical import encode
 from holdfast.database.engine import Database
 from holdfast.database.times import to_text
 from holdfast.digest import Digest, hash_bytes
-from holdfast.errors import AlreadyExists, HoldfastError, NotFound, StageMoved, TooLarge, UnsupportedFormat, UsageError
+from holdfast.errors import (
+    AlreadyExists,
+    GateRefused,
+    HoldfastError,
+    NotFound,
+    StageMoved,
+    TooLarge,
+    UnsupportedFormat,
+    UsageError,
+)
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import (
     EVENTS_MAX,
@@ -28,6 +37,7 @@ from holdfast.registry import (
     NewApproval,
     NewArchive,
     NewEvent,
+    NewPolicy,
     NewVerdict,
     NewVersion,
     Registry,
@@ -45,6 +55,10 @@ from tests.signatures import signature_of
 CHURN = ModelName("churn")
 PRODUCTION = StageName("production")
 STAGING = StageName("staging")
+RULED = ModelName("ruled")
+
+ONE_PERSON = "[gate.production]\napprovals_min = 1\n"
+TWO_PEOPLE = "[gate.production]\napprovals_min = 2\n"
 
 
 class InTurns:
@@ -457,6 +471,10 @@ KEYED: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         lambda names, key: names.archive(ARCHIVE, "ana", key=key),
         lambda names, key: names.archive(replace(ARCHIVE, blobs=4), "ana", key=key),
     ),
+    "set_policy": (
+        lambda names, key: names.set_policy(NewPolicy(TWO_PEOPLE, RULED, "an audit"), "ana", key=key),
+        lambda names, key: names.set_policy(NewPolicy(ONE_PERSON, RULED, "an audit"), "ana", key=key),
+    ),
     "restore": (
         lambda names, key: names.restore(digest("old"), "attic", "ana", "needed", key=key),
         lambda names, key: names.restore(digest("old"), "cellar", "ana", "needed", key=key),
@@ -470,6 +488,7 @@ def ready(registry: Registry) -> Registry:
     """Something of every kind that the operations above need; nothing in production needs version 2."""
     register(registry, 2)
     move(registry, 1, None)
+    register(registry, 1, RULED)
     registry.archive(NewArchive(digest("old"), "attic", "s3://attic", 1, 1), "ana")
     return registry
 
@@ -752,6 +771,7 @@ def test_live_answers_for_now_and_for_any_moment(registry: Registry, clock: Any)
                 "since": to_text(one.time),
                 "by": "bob",
                 "event": one.event,
+                "waived": [],
             },
             "staging": None,
         },
@@ -940,6 +960,96 @@ def test_a_version_from_elsewhere_can_hold_a_stage(registry: Registry) -> None:
     take_in(registry, 3, "three")
     assert move(registry, 3, None).to_number == 3
     assert registry.audit_verify().ok
+
+
+def named(registry: Registry, version: int, policy: Digest | None) -> Digest:
+    """The digest of a verdict that names a policy."""
+    origin = {"digest": None if policy is None else str(policy)}
+    body = {"model": "churn", "version": version, "stage": "production", "outcome": "pass", "policy_origin": origin}
+    return registry.put_verdict(NewVerdict(CHURN, number(version), PRODUCTION, "pass", body)).digest
+
+
+def test_policies_are_numbered_for_all_models_and_for_each(registry: Registry) -> None:
+    register(registry)
+    assert registry.policy() is None
+    assert registry.policy(CHURN) is None
+    first = registry.set_policy(NewPolicy(ONE_PERSON, None, "a beginning"), "ana")
+    own = registry.set_policy(NewPolicy(TWO_PEOPLE, CHURN, "it is large"), "bob")
+    second = registry.set_policy(NewPolicy(ONE_PERSON + "\n", None, "a mistake", expect=1), "ana")
+    assert [(one.number, one.model, one.by, one.text) for one in (first, own, second)] == [
+        (1, None, "ana", ONE_PERSON),
+        (1, CHURN, "bob", TWO_PEOPLE),
+        (2, None, "ana", ONE_PERSON + "\n"),
+    ]
+    assert registry.policies() == (first, second)
+    assert registry.policies(CHURN) == (own,)
+    assert (registry.policy(), registry.policy(CHURN)) == (second, own)
+    registry.ensure_model(RULED, "ana")
+    assert registry.policy(RULED) == second
+    [event, *_] = registry.following(own.event - 1, limit=1)
+    assert (event.action, event.model, event.reason) == (Action.POLICY_SET, "churn", "it is large")
+    assert event.details == {"number": 1, "digest": str(hash_bytes(TWO_PEOPLE.encode()))}
+    assert registry.audit_verify().ok
+
+
+def test_a_policy_takes_the_place_of_the_one_that_was_expected_or_of_none(registry: Registry) -> None:
+    register(registry)
+    registry.set_policy(NewPolicy(ONE_PERSON, CHURN, "a beginning"), "ana")
+    size = registry.audit_verify().size
+    for expect in (0, 2):
+        with pytest.raises(AlreadyExists, match="at policy 1") as raised:
+            registry.set_policy(NewPolicy(TWO_PEOPLE, CHURN, "a race", expect), "bob")
+        assert (raised.value.details["expected"], raised.value.details["found"]) == (expect, 1)
+    assert [one.text for one in registry.policies(CHURN)] == [ONE_PERSON]
+    assert registry.audit_verify().size == size
+
+
+@pytest.mark.parametrize(
+    ("new", "error"),
+    [
+        (NewPolicy(ONE_PERSON, ModelName("nobody"), "why"), NotFound),
+        (NewPolicy(ONE_PERSON, CHURN, " "), UsageError),
+        (NewPolicy(" ", CHURN, "why"), UsageError),
+        (NewPolicy(f"#{'x' * 70_000}\n{ONE_PERSON}", CHURN, "why"), TooLarge),
+    ],
+)
+def test_a_policy_is_refused_as_a_whole(registry: Registry, new: NewPolicy, error: type[HoldfastError]) -> None:
+    register(registry)
+    size = registry.audit_verify().size
+    with pytest.raises(error):
+        registry.set_policy(new, "ana")
+    assert registry.audit_verify().size == size
+    assert registry.policies() == ()
+
+
+def test_no_promotion_rests_on_a_verdict_under_another_policy(registry: Registry) -> None:
+    register(registry, 2)
+    before = named(registry, 1, None)
+    old = registry.set_policy(NewPolicy(ONE_PERSON, None, "a beginning"), "ana")
+    under_old = named(registry, 1, old.digest)
+    new = registry.set_policy(NewPolicy(TWO_PEOPLE, CHURN, "it is large"), "ana")
+    for verdict in (None, before, under_old):
+        with pytest.raises(GateRefused, match="no verdict under the policy"):
+            move(registry, 1, None, verdict=verdict)
+    assert move(registry, 1, None, verdict=named(registry, 1, new.digest)).to_number == 1
+    assert move(registry, 2, 1, verdict=named(registry, 2, new.digest)).to_number == 2
+    registry.set_policy(NewPolicy(ONE_PERSON, CHURN, "at night", expect=1), "ana")
+    assert move(registry, 1, 2, Action.STAGE_ROLLBACK).to_number == 1, "a rollback waits for no policy"
+    assert registry.audit_verify().ok
+
+
+def test_waivers_stand_wherever_a_stage_is_looked_at(registry: Registry) -> None:
+    register(registry, 2)
+    waived = [{"rule": "latency", "by": "ana", "reason": "a slow month", "until": "2026-04-01"}]
+    move(registry, 1, None, details={"waived": waived})
+    held = registry.live(CHURN).stages["production"]
+    assert held is not None
+    assert held.waived == tuple(waived)
+    [spell] = registry.history(CHURN)
+    assert spell.waived == tuple(waived)
+    assert registry.log(limit=1)[0].waived == tuple(waived)
+    move(registry, 2, 1)
+    assert [one.waived for one in registry.history(CHURN)] == [(), tuple(waived)]
 
 
 def test_a_hold_stands_until_it_is_lifted(registry: Registry) -> None:

@@ -6,13 +6,14 @@ the transaction of the move. Signatures are the one thing that it checks itself:
 it, and nobody makes up a signature.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from holdfast.access.roles import Role
 from holdfast.access.sql import has_role, is_same_person
+from holdfast.canonical import plain
 from holdfast.digest import Digest
 from holdfast.errors import (
     ApprovalRequired,
@@ -23,29 +24,45 @@ from holdfast.errors import (
     UnsupportedFormat,
 )
 from holdfast.manifest import MANIFEST_NAME
-from holdfast.names import ModelName, StageName
 from holdfast.registry.actions import Action
 from holdfast.registry.guard import Evidence, Guard
-from holdfast.registry.records import Meaning
+from holdfast.registry.records import Meaning, waivers_in
 from holdfast.registry.signatures import of_version
 from holdfast.registry.vouching import Signature
 from holdfast.signing import PublicKey, read_signature
 
-__all__ = ["StageAsks", "standing"]
+__all__ = ["StageAsks", "Waived", "standing"]
 
 _APPROVER = "approver"
 """The one rule that is decided here and not where the gate ran: a client does not know who people are."""
 
 
 @dataclass(frozen=True, slots=True)
+class Waived:
+    """A waiver that stands today, for the version that is to move.
+
+    Attributes:
+        by: who answers for it.
+        reason: why.
+        until: its last day.
+    """
+
+    by: str
+    reason: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
 class StageAsks:
-    """What the server's policy asks of a promotion.
+    """What the server's policy, or that of the registry where one is set, asks of a promotion.
 
     Attributes:
         approvals_min: how many people must approve.
         second_person: whether the one who registered the version counts among them; then the verdict must also have
-            passed every rule of `rules`.
+            passed every rule of `rules`, and who waives one must be somebody else too.
         rules: the names of the rules of the gate.
+        any_of: groups of them of which one must have passed.
+        waived: the waivers, by rule. No other waiver counts, whatever the verdict says.
         signed_by: the fingerprints of the keys whose signatures count; empty: none are asked for.
         signatures_min: how many different ones of these must have signed.
     """
@@ -53,12 +70,14 @@ class StageAsks:
     approvals_min: int
     second_person: bool
     rules: tuple[str, ...]
+    any_of: tuple[tuple[str, ...], ...] = ()
+    waived: Mapping[str, Waived] = field(default_factory=dict)
     signed_by: frozenset[Digest] = frozenset()
     signatures_min: int = 1
 
 
-def standing(asks: Callable[[ModelName, StageName], StageAsks]) -> Guard:
-    """The guard that holds each move against what `asks` says of its stage.
+def standing(asks: Callable[[Evidence], StageAsks]) -> Guard:
+    """The guard that holds each promotion against what `asks` says of it.
 
     A rollback goes to what has held the stage, and waits for nobody. A stage is adopted while it has held nothing.
 
@@ -75,15 +94,16 @@ def standing(asks: Callable[[ModelName, StageName], StageAsks]) -> Guard:
                 hint=f"Use: holdfast promote {case.version.model}@{case.version.number} --to {case.stage.name}",
             )
         if case.asked.action is Action.STAGE_PROMOTE:
-            wanted = asks(case.asked.model, case.asked.stage)
-            _require_verdict(case, wanted)
+            wanted = asks(case)
+            _require_waivers(connection, case, wanted, _require_verdict(case, wanted))
             _require_signatures(connection, case, wanted)
             _require_people(connection, case, wanted)
 
     return guard
 
 
-def _require_verdict(case: Evidence, wanted: StageAsks) -> None:
+def _require_verdict(case: Evidence, wanted: StageAsks) -> frozenset[str]:
+    """The rules that did not pass and are waived; the verdict as a whole is worked out here, from what they found."""
     name = f"{case.version.model}@{case.version.number}"
     hint = f"Let the gate judge it: holdfast promote {name} --to {case.stage.name}"
     verdict = case.verdict
@@ -95,20 +115,58 @@ def _require_verdict(case: Evidence, wanted: StageAsks) -> None:
         for one in (findings if isinstance(findings, list) else [])
         if isinstance(one, dict)
     }
-    if verdict.outcome != "pass" or verdict.body.get("outcome") != "pass" or set(said.values()) != {"pass"}:
+    passed = {rule for rule, outcome in said.items() if outcome == "pass" or rule in wanted.waived}
+    stood_in_for = {rule for group in wanted.any_of if passed & set(group) for rule in group}
+    lost = sorted(set(said) - passed - stood_in_for)
+    if verdict.outcome != "pass" or verdict.body.get("outcome") != "pass" or lost or not said:
         raise GateRefused(
             f"the verdict {verdict.digest} does not let {name} have {case.stage.name}: it is no pass",
-            hint=hint,
+            hint=hint
+            if not lost
+            else f"What is waived or stood in for, the server's own policy says: {', '.join(lost)}",
             verdict=str(verdict.digest),
+            lost=lost,
         )
-    lacking = [rule for rule in wanted.rules if rule != _APPROVER and rule not in said]
-    if wanted.second_person and lacking:
+    # A server without people to tell apart takes a client's word for which rules there are, unless a policy is set.
+    held = wanted.second_person or case.policy is not None
+    lacking = [rule for rule in wanted.rules if rule != _APPROVER and rule not in passed | stood_in_for]
+    if held and lacking:
         raise GateRefused(
             f"the verdict {verdict.digest} was given without rules that the server asks for: {', '.join(lacking)}",
-            hint="Judge by the server's policy: take its holdfast.toml.",
+            hint="Judge by the server's policy: see holdfast policy show, or take its holdfast.toml.",
             verdict=str(verdict.digest),
             lacking=lacking,
         )
+    return frozenset(rule for rule, outcome in said.items() if outcome != "pass" and rule in wanted.waived)
+
+
+def _require_waivers(connection: Connection, case: Evidence, wanted: StageAsks, used: frozenset[str]) -> None:
+    """The event names each waiver that the move rests on, and whoever answers for one could approve the version."""
+    told = {str(one.get("rule")): one for one in waivers_in(plain(case.asked.details))}
+    meant = {
+        rule: {"rule": rule, "by": one.by, "reason": one.reason, "until": one.until}
+        for rule, one in wanted.waived.items()
+        if rule in used
+    }
+    if told != meant:
+        raise GateRefused(
+            f"the move names other waivers than those it rests on: {', '.join(sorted(meant)) or 'none'}",
+            hint="Ask again: holdfast promote writes them into the event.",
+            waived=sorted(meant),
+        )
+    if not wanted.second_person:
+        return
+    for rule in sorted(used):
+        by, author = wanted.waived[rule].by, case.version.created_by
+        may = has_role(connection, by, Role.APPROVER, case.version.model, case.stage.name)
+        if not may or is_same_person(connection, by, author):
+            raise ApprovalRequired(
+                f"{by} waives {rule}, and may not: only somebody else than {author} who may approve it can",
+                hint=f"Have an approver of {case.stage.name} answer for it in the policy, by their own name.",
+                rule=rule,
+                waived_by=by,
+                registered_by=author,
+            )
 
 
 def _require_signatures(connection: Connection, case: Evidence, wanted: StageAsks) -> None:

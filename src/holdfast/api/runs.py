@@ -24,7 +24,7 @@ from holdfast.flow.bundle.origin import data_input, gather, keep_capture, to_run
 from holdfast.flow.bundle.wheels import freezer as wheels_freezer
 from holdfast.flow.capture import LiveCapture, capture_here
 from holdfast.flow.capture.gathering import quietly
-from holdfast.flow.register import register as register_version
+from holdfast.flow.register import register
 from holdfast.flow.snapshot import Snapshot
 from holdfast.flow.snapshot import snapshot as freeze
 from holdfast.names import ModelName, Reference
@@ -207,8 +207,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         What is not given is recorded as missing; such a version is kept and shown, and no gate lets it through.
 
         Args:
-            model: a fitted estimator, or the path of a file or folder of weights; from here, or else from the project's
-                folder.
+            model: a fitted estimator, or the path, from here or the project's folder, of a file or folder of weights.
             base: the version that the weights are a delta on, such as `"llama@3"`.
             preprocessing: a function of the rows, a fitted transformer, or `"none"`.
             threshold: a cut-off, `"argmax"`, `"identity"`, or an `EvalThreshold`.
@@ -228,8 +227,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             CannotPackage: the model or the code cannot be carried into a bundle.
             BundleFailed: the bundle cannot answer its own holdout, or its environment cannot be frozen.
             AlreadyExists: this model has this very bundle.
-            Incomplete: the weights are an adapter, and `base` was not given.
-            NotFound: no such base.
+            Incomplete, NotFound: the weights are an adapter, and `base` was not given, or is not there.
         """
         project, run_id, live = self._open
         base_version = None if base is None else find_base(Reference.parse(base), project.registry, project.store)
@@ -253,9 +251,8 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             freezer=wheels_freezer(project.store, project.settings.scratch) if freeze_environment else None,
         )
         ready = gather(given, project.tracking.run(run_id), capture, project.store)
-        return register_version(
-            ready, project.workshop, project.registry, actor=project.actor, reason=reason, semver=semver
-        ).version
+        actor = project.actor
+        return register(ready, project.workshop, project.registry, actor=actor, reason=reason, semver=semver).version
 
 
 def run(

@@ -57,6 +57,7 @@ COMMANDS: dict[str, str] = {
     "gc": "space",
     "hold": "space",
     "backup": "backup",
+    "policy": "policy",
     "audit": "audit",
     "doctor": "upkeep",
     "demo": "demo",

@@ -14,7 +14,7 @@ from holdfast.cli.output import Output, drawing, duration_text, table
 from holdfast.database.times import to_text
 from holdfast.errors import UsageError
 from holdfast.names import ModelName, StageName
-from holdfast.registry import Action, Event, Registry, Spell
+from holdfast.registry import Action, Event, Registry, Spell, outcome_text
 from holdfast.wire import utc_now
 
 app = typer.Typer()
@@ -59,11 +59,21 @@ def _live(found: JsonObject) -> Iterator[str]:
     rows = []
     for stage, held in found["stages"].items():
         if held is None:
-            rows.append((stage, "nothing", "", "", "", ""))
+            rows.append((stage, "nothing", "", "", "", "", ""))
             continue
         who = (held["by"], held["event"], held["digest"][:19])
-        rows.append((stage, f"{found['model']}@{held['version']}", held["since"], *who))
-    yield from table(("stage", "version", "since", "by", "event", "digest"), rows)
+        rows.append((stage, f"{found['model']}@{held['version']}", held["since"], *who, _waived(held["waived"])))
+    yield from table(("stage", "version", "since", "by", "event", "digest", ""), rows)
+
+
+def _waived(waivers: Sequence[object]) -> str:
+    """That a move rests on waivers; empty where it does not."""
+    return outcome_text("pass", waivers) if waivers else ""
+
+
+def _why(event: Event) -> str:
+    """The reason of an event, and the waivers that it rests on."""
+    return "; ".join(said for said in (event.reason, _waived(event.waived)) if said)
 
 
 @app.command(epilog=epilog("history", "holdfast history churn --stage production"))
@@ -116,7 +126,7 @@ def _row(spell: Spell, begin: datetime, now: datetime) -> tuple[str, ...]:
         f"{spell.since:%Y-%m-%d %H:%M:%S}",
         duration_text((end - spell.since).total_seconds()) + _WENT.get(spell.ended, ""),
         _CAME[spell.action],
-        spell.outcome or "",
+        outcome_text(spell.outcome or "", spell.waived),
         spell.by,
         spell.reason,
     )
@@ -138,7 +148,7 @@ def log(
     if follow:
         _follow(registry, name, found, Output(as_json=as_json))
     events = [event.to_json() for event in found]
-    Output(as_json=as_json).result({"events": events}, _events(events))
+    Output(as_json=as_json).result({"events": events}, _events(found))
 
 
 def _follow(registry: Registry, model: ModelName | None, last: Sequence[Event], output: Output) -> None:
@@ -148,25 +158,25 @@ def _follow(registry: Registry, model: ModelName | None, last: Sequence[Event], 
         said = event.to_json()
         moved = f"{said['from'] or '-'} -> {said['to']}" if said["to"] is not None else ""
         where = " ".join(str(one) for one in (said["model"], said["stage"], moved) if one)
-        line = f"{event.index}  {said['time'][:19]}  {event.actor}  {event.action}  {where}  {event.reason}"
+        line = f"{event.index}  {said['time'][:19]}  {event.actor}  {event.action}  {where}  {_why(event)}"
         if not output.piece(said, line):
             return
 
 
-def _events(events: list[JsonObject]) -> Iterator[str]:
+def _events(events: Sequence[Event]) -> Iterator[str]:
     yield from table(
         ("event", "time", "actor", "action", "stage", "from", "to", "reason", "hash"),
         (
             (
-                event["index"],
-                event["time"][:19].replace("T", " "),
-                event["actor"],
-                event["action"],
-                event["stage"],
-                event["from"],
-                event["to"],
-                event["reason"],
-                event["hash"][:19],
+                event.index,
+                to_text(event.time)[:19].replace("T", " "),
+                event.actor,
+                event.action,
+                event.stage,
+                event.from_number,
+                event.to_number,
+                _why(event),
+                event.hash[:19],
             )
             for event in events
         ),

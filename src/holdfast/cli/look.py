@@ -23,6 +23,7 @@ from holdfast.parts import (
     Weights,
     how_to_add,
 )
+from holdfast.registry import outcome_text
 
 app = typer.Typer()
 
@@ -85,7 +86,7 @@ def show(reference: ReferenceArgument, as_json: AsJson = False) -> None:
 
 def _shown(found: Explained) -> Iterator[str]:
     version, manifest = found.version, found.manifest
-    held = f"  [{', '.join(found.stages)}]" if found.stages else ""
+    held = f"  [{', '.join(_stage(found, name) for name in found.stages)}]" if found.stages else ""
     yield f"{version.model}@{version.number}{held}"
     yield f"  digest              {version.digest}"
     yield f"  registered          {version.to_json()['created_at']} by {version.created_by}"
@@ -107,6 +108,11 @@ def _shown(found: Explained) -> Iterator[str]:
     yield "evidence"
     for name, sentence in _evidence(manifest.evidence):
         yield f"  {name:<19} {sentence}"
+
+
+def _stage(found: Explained, name: str) -> str:
+    waived = found.waived.get(name, ())
+    return f"{name}: {outcome_text('pass', waived)}" if waived else name
 
 
 def _part(part: Part | Missing) -> str:

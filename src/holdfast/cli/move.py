@@ -17,7 +17,7 @@ from holdfast.flow.promote import Promotion
 from holdfast.flow.promote import promote as move_forward
 from holdfast.flow.rollback import Rollback, explain_rollback, roll_back
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
-from holdfast.registry.records import Meaning, NewApproval
+from holdfast.registry.records import Meaning, NewApproval, outcome_text
 from holdfast.registry.values import Move, Replica
 from holdfast.serving.confirm import wait_for_replicas
 from holdfast.wire import Project
@@ -127,19 +127,36 @@ def _confirmed(project: Project, move: Move, *, wait: bool, seconds: float) -> l
 
 
 def _findings(value: JsonObject) -> Iterator[str]:
-    yield f"{value['outcome']}: {value['model']}@{value['version']} for {value['stage']}"
+    said = outcome_text(value["outcome"], value["waived"])
+    yield f"{said}: {value['model']}@{value['version']} for {value['stage']}"
     for finding in value["findings"]:
-        yield f"  {finding['outcome']:<13} {finding['rule']}: {finding['sentence']}"
-        if finding["hint"]:
-            yield f"  {'':<13} {finding['hint']}"
+        yield from _finding(finding, finding["hint"])
+    yield from _groups(value["any_of"])
     yield f"  verdict {value['verdict']}"
+
+
+def _finding(finding: JsonObject, hint: str) -> Iterator[str]:
+    yield f"  {finding['outcome']:<13} {finding['rule']}: {finding['sentence']}"
+    if "waived" in finding:
+        waived = finding["waived"]
+        yield f"  {'':<13} waived by {waived['by']} until {waived['until']}: {waived['reason']}"
+    elif hint:
+        yield f"  {'':<13} {hint}"
+
+
+def _groups(groups: list[JsonObject]) -> Iterator[str]:
+    for group in groups:
+        yield f"  {group['outcome']:<13} one of: {', '.join(group['rules'])}"
 
 
 def _moved(value: JsonObject) -> Iterator[str]:
     before = f"@{value['from']}" if value["from"] is not None else "nothing"
-    yield f"{value['stage']} of {value['model']}: {before} -> @{value['to']}  (event {value['event']})"
+    waived = value.get("waived", [])
+    event = f"event {value['event']}" + (f", {outcome_text('pass', waived)}" if waived else "")
+    yield f"{value['stage']} of {value['model']}: {before} -> @{value['to']}  ({event})"
     for finding in value.get("findings", []):
-        yield f"  {finding['outcome']:<13} {finding['rule']}: {finding['sentence']}"
+        yield from _finding(finding, "")
+    yield from _groups(value.get("any_of", []))
     for replica in value["replicas"]:
         yield f"  replica {replica['url']} serves @{replica['version']}"
     if value["last_known_good"] is not None:

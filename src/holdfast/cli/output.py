@@ -84,7 +84,8 @@ class Output:
         # The findings follow in full; the sentence that sums them up would only say them twice.
         self.talk(f"error: {error.message.partition(': ')[0] if findings else error.message}")
         for finding in findings:
-            self.talk(f"  {finding['outcome']:<13} {finding['rule']}: {finding['sentence']}")
+            waived = f" (waived by {finding['waived']['by']})" if "waived" in finding else ""
+            self.talk(f"  {finding['outcome']:<13} {finding['rule']}: {finding['sentence']}{waived}")
         self.talk(f"hint: {error.hint}")
 
     def interrupted(self) -> None:

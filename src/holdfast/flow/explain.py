@@ -1,6 +1,7 @@
 """The verb *explain*: what a version is, whole, from its manifest and the registry."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from holdfast.canonical import JsonObject
 from holdfast.errors import IntegrityError
@@ -22,7 +23,8 @@ __all__ = ["Explained", "explain"]
 class Explained:
     """A version, what it is made of, the stages that hold it, who signed it, and where it is archived, if it is.
 
-    `rehearsals` are the last ones of going back to it, one for each stage for which there was any.
+    `rehearsals` are the last ones of going back to it, one for each stage for which there was any; of the stages,
+    `waived` names those that it came to by waivers, and these.
     """
 
     version: Version
@@ -31,6 +33,7 @@ class Explained:
     archive: Archive | None = None
     signatures: tuple[Signature, ...] = ()
     rehearsals: tuple[Rehearsal, ...] = ()
+    waived: Mapping[str, tuple[JsonObject, ...]] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """What `show` prints."""
@@ -41,6 +44,7 @@ class Explained:
             "files": [entry.to_json() for entry in self.manifest.files],
             "stages": list(self.stages),
             "signatures": [one.about() for one in self.signatures],
+            "waived": {name: list(waivers) for name, waivers in self.waived.items()},
             "archived": None if self.archive is None else self.archive.to_json(),
             "rehearsals": [one.brief() for one in self.rehearsals],
         }
@@ -67,4 +71,7 @@ def explain(reference: Reference, registry: Registry, store: Store) -> Explained
     rehearsed = tuple(
         one for stage in stages for one in registry.rehearsals(version.model, stage.name, to=version.number, limit=1)
     )
-    return Explained(version, manifest, held, archive, registry.signatures(version.model, version.number), rehearsed)
+    live = registry.live(version.model).stages if held else {}
+    waived = {name: one.waived for name, one in live.items() if name in held and one is not None and one.waived}
+    signatures = registry.signatures(version.model, version.number)
+    return Explained(version, manifest, held, archive, signatures, rehearsed, waived)

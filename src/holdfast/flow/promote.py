@@ -10,6 +10,7 @@ from holdfast.canonical import JsonObject
 from holdfast.database.times import to_text
 from holdfast.errors import AlreadyExists, ApprovalRequired, GateRefused, StageMoved, UsageError
 from holdfast.flow.gate import GateRequest, GateVerdict, Outcome, Workbench, gate
+from holdfast.flow.gate.composing import composition, unsettled, waived
 from holdfast.flow.gate.judge import stage_of
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import Action
@@ -50,6 +51,7 @@ class Promoted:
         value: dict[str, Any] = {**self.move.to_json(), "outcome": str(Outcome.PASS)}
         if self.verdict is not None:
             value["findings"] = [finding.to_json() for finding in self.verdict.findings]
+            value |= composition(self.verdict.findings, self.verdict.policy)
         return value
 
 
@@ -109,6 +111,7 @@ def promote(promotion: Promotion, bench: Workbench, registry: Registry) -> Promo
         verdict=verdict.digest,
         approvals=(*verdict.approvals, approval.id),
         idempotency_key=promotion.idempotency_key,
+        details={"waived": taken} if (taken := waived(verdict.findings)) else {},
     )
     try:
         return Promoted(registry.move_stage(asked, ask.actor), verdict)
@@ -242,7 +245,7 @@ def _refused(promotion: Promotion, verdict: GateVerdict, registry: Registry) -> 
         ),
         promotion.ask.actor,
     )
-    open_findings = [finding for finding in verdict.findings if finding.outcome is not Outcome.PASS]
+    open_findings = unsettled(verdict.findings, verdict.policy.any_of)
     kind = ApprovalRequired if [finding.rule for finding in open_findings] == ["approver"] else GateRefused
     # What failed is said first, and alone: what could not be decided is most often so because of it.
     open_findings = [finding for finding in open_findings if finding.outcome is Outcome.FAIL] or open_findings

@@ -16,6 +16,7 @@ from holdfast.registry.answers import Direction, Found, FoundVersion, Indexed, N
 from holdfast.registry.asking import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, Questions
 from holdfast.registry.certificates import REHEARSALS_MAX, NewRehearsal, Rehearsal, Rehearsals
 from holdfast.registry.facts import FACTS_MAX, Facts, facts_of
+from holdfast.registry.governing import Governing, KeptPolicy, NewPolicy
 from holdfast.registry.interface import EVENTS_MAX, Registry
 from holdfast.registry.records import (
     Approval,
@@ -29,6 +30,7 @@ from holdfast.registry.records import (
     NewEvent,
     NewVerdict,
     Verdict,
+    outcome_text,
 )
 from holdfast.registry.values import (
     STAGES,
@@ -65,9 +67,11 @@ __all__ = [
     "Facts",
     "Found",
     "FoundVersion",
+    "Governing",
     "Hold",
     "Holding",
     "Indexed",
+    "KeptPolicy",
     "Live",
     "Meaning",
     "Model",
@@ -76,6 +80,7 @@ __all__ = [
     "NewApproval",
     "NewArchive",
     "NewEvent",
+    "NewPolicy",
     "NewRehearsal",
     "NewSignature",
     "NewVerdict",
@@ -96,4 +101,5 @@ __all__ = [
     "Vouching",
     "Walk",
     "facts_of",
+    "outcome_text",
 ]

@@ -9,8 +9,8 @@ class Action(StrEnum):
     """The action of an event, written `source:subject:action`.
 
     source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`, `access`, `server`.
-    subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `pointer`, `rollback`, `hold`,
-        `bytes`, `blob`, `checkpoint`, `backup`, `user`, `grant`, `token`,
+    subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `policy`, `pointer`, `rollback`,
+        `hold`, `bytes`, `blob`, `checkpoint`, `backup`, `user`, `grant`, `token`,
         `webhook`.
     action: what was done, as a verb in the imperative.
 
@@ -40,6 +40,9 @@ class Action(StrEnum):
 
     GATE_REFUSE = "gate:verdict:refuse"
     """A gate did not pass a version; nothing moved."""
+
+    POLICY_SET = "gate:policy:set"
+    """The registry was given a policy, for one model or for all; its number and digest are in the details."""
 
     STAGE_DEFINE = "stage:pointer:define"
     """A stage was added to a model, empty."""

@@ -117,6 +117,7 @@ class Spell:
         ended: how the other one came: promote, rollback or adopt.
         ended_event: the index of the event that ended it.
         ended_reason: why, in the words of whoever ended it.
+        waived: the waivers that the move rested on.
     """
 
     model: ModelName
@@ -135,6 +136,7 @@ class Spell:
     ended: Action | None = None
     ended_event: int | None = None
     ended_reason: str | None = None
+    waived: tuple[JsonObject, ...] = ()
 
     def to_json(self) -> JsonObject:
         """One entry of `history`; `seconds` is null while the version holds the stage."""
@@ -156,6 +158,7 @@ class Spell:
             "ended": None if self.ended is None else str(self.ended),
             "ended_event": self.ended_event,
             "ended_reason": self.ended_reason,
+            "waived": list(self.waived),
         }
 
 

@@ -2,17 +2,17 @@
 
 (1) every event: its place, its predecessor's hash, its body recomputed from its columns, its own hash, its time, and
 what it closed in the tree; (2) every event follows from those before it; (3) the log begins with what others saw of it;
-(4) models, versions, stages, approvals, rehearsals and lineage are what the events made, no more and no less; (5) every
-verdict, every signature and every certificate hashes to its name.
+(4) models, versions, stages, approvals, policies, rehearsals and lineage are what the events made, no more and no less;
+(5) every verdict, every policy, every signature and every certificate hashes to its name.
 
 Alone a log cannot show that its end was cut off, or that all of it was written anew, tables and all. What was seen of
 it before and is kept elsewhere can, and that is (3).
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Table, func, select
 
 from holdfast.canonical import decode
 from holdfast.digest import hash_bytes
@@ -28,6 +28,7 @@ from holdfast.registry.tables import (
     event_nodes,
     lineage,
     models,
+    policies,
     rehearsals,
     signatures,
     stages,
@@ -136,25 +137,17 @@ def _differences(connection: Connection, replay: Replay) -> Iterator[str]:
     yield from _compare("version {0[0]}@{0[1]}", _versions(connection), replay.versions)
     yield from _compare("stage {0[1]} of {0[0]}", _stages(connection), replay.stages)
     yield from _compare("approval {}", _approvals(connection), replay.approvals)
+    yield from _compare("policy {0[1]} of {0[0]!r}", _policies(connection), replay.policies)
     yield from _compare("signature {}", _signatures(connection), replay.signatures)
     yield from _compare("certificate {}", _rehearsals(connection), replay.rehearsals)
     edges = {tuple(row): () for row in connection.execute(select(lineage))}
     yield from _compare("edge of lineage {}", edges, dict.fromkeys(replay.lineage, ()))
-    for row in connection.execute(select(verdicts).order_by(verdicts.c.digest)):
-        if str(hash_bytes(as_bytes(row.body))) != row.digest:
-            yield f"The verdict {row.digest} holds other bytes than those it is named by."
-        elif not _says_so(row):
-            yield f"The verdict {row.digest} is filed as something else than what its body says."
-    for row in connection.execute(select(signatures).order_by(signatures.c.digest)):
-        if str(hash_bytes(as_bytes(row.body))) != row.digest:
-            yield f"The signature {row.digest} holds other bytes than those it is named by."
-        elif not _by_its_key(row):
-            yield f"The signature {row.digest} is filed under a key that did not make it."
-    for row in connection.execute(select(rehearsals).order_by(rehearsals.c.digest)):
-        if str(hash_bytes(as_bytes(row.body))) != row.digest:
-            yield f"The certificate {row.digest} holds other bytes than those it is named by."
-        elif not _certifies(row):
-            yield f"The certificate {row.digest} is filed as something else than what it says."
+    for table, what, says_so, lie in _KEPT:
+        for row in connection.execute(select(table).order_by(table.c.digest)):
+            if str(hash_bytes(as_bytes(row.body))) != row.digest:
+                yield f"The {what} {row.digest} holds other bytes than those it is named by."
+            elif not says_so(row):
+                yield f"The {what} {row.digest} is filed {lie}."
 
 
 def _compare(what: str, found: Mapping[Any, object], said: Mapping[Any, object]) -> Iterator[str]:
@@ -218,6 +211,12 @@ def _approvals(connection: Connection) -> dict[str, tuple[Any, ...]]:
     }
 
 
+def _policies(connection: Connection) -> dict[tuple[str, int], tuple[Any, ...]]:
+    names = ("scope", "number", "digest", "reason", "created_at", "created_by", "event")
+    rows = connection.execute(select(*(policies.c[name] for name in names)))
+    return {(row[0], row[1]): tuple(row[2:]) for row in rows}
+
+
 def _signatures(connection: Connection) -> dict[str, tuple[Any, ...]]:
     columns = (signatures.c[name] for name in ("digest", "model", "number", "key", "created_at", "created_by"))
     return {row[0]: tuple(row[1:]) for row in connection.execute(select(*columns))}
@@ -278,3 +277,13 @@ def _says_so(row: Row[Any]) -> bool:
         return False
     filed = {"model": row.model, "version": row.number, "stage": row.stage, "outcome": row.outcome}
     return all(body.get(name, value) == value for name, value in filed.items())
+
+
+_KEPT: tuple[tuple[Table, str, Callable[[Row[Any]], bool], str], ...] = (
+    (verdicts, "verdict", _says_so, "as something else than what its body says"),
+    (policies, "policy", lambda _: True, ""),
+    (signatures, "signature", _by_its_key, "under a key that did not make it"),
+    (rehearsals, "certificate", _certifies, "as something else than what it says"),
+)
+"""What is kept under the digest of its bytes: the table, its word, whether a row is what its body says, and what it is
+otherwise."""

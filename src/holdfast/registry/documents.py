@@ -27,6 +27,7 @@ from holdfast.registry.records import (
     Live,
     Meaning,
     Verdict,
+    waivers_in,
 )
 from holdfast.registry.values import Edge, Model, Move, Replica, ReplicaState, Stage, Version
 from holdfast.registry.whereabouts import Archive, Tenure
@@ -238,6 +239,7 @@ def _holding(found: Reader) -> Holding:
         since=_time(found, "since"),
         by=found.text("by"),
         event=found.integer("event"),
+        waived=waivers_in(found.rest()),
     )
 
 

@@ -10,6 +10,7 @@ from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import documents
 from holdfast.registry.actions import Action
 from holdfast.registry.answers import Found, FoundVersion, Indexed, Node, Spell, Unknown, Walk
+from holdfast.registry.records import waivers_in
 
 __all__ = ["found", "indexed", "spell", "walk"]
 
@@ -60,6 +61,7 @@ def spell(said: Reader) -> Spell:
         ended=None if ended is None else Action(ended),
         ended_event=said.maybe_integer("ended_event"),
         ended_reason=said.maybe_text("ended_reason"),
+        waived=waivers_in(said.rest()),
     )
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
+from holdfast.registry.governing import KeptPolicy
 from holdfast.registry.records import Approval, Verdict
 from holdfast.registry.values import MoveStage, Stage, Version
 
@@ -22,6 +24,8 @@ class Evidence:
         version: the version that shall hold it.
         verdict: the one that the move names.
         judgements: all approvals and rejections of this version, for any stage, oldest first.
+        policy: the one of the registry that is in force for the model; None where there is none.
+        now: the moment of the move, in UTC.
     """
 
     asked: MoveStage
@@ -30,6 +34,8 @@ class Evidence:
     version: Version
     verdict: Verdict | None
     judgements: tuple[Approval, ...]
+    policy: KeptPolicy | None
+    now: datetime
 
 
 Guard = Callable[[Connection, Evidence], None]

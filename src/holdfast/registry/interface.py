@@ -9,6 +9,7 @@ from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.asking import Questions
 from holdfast.registry.certificates import Rehearsals
+from holdfast.registry.governing import Governing
 from holdfast.registry.records import (
     Approval,
     Audit,
@@ -33,7 +34,7 @@ JUDGED_MAX = 10_000
 """Versions in one answer of `judged_on`: rows that were used so often are worn out, and more tells nothing more."""
 
 
-class Registry(Questions, Vouching, Rehearsals, Protocol):
+class Registry(Questions, Governing, Vouching, Rehearsals, Protocol):
     """Models, versions, stages, and the log of all that happened to them.
 
     Every operation is all or nothing, and durable when it returns. `actor` is who asks: it goes into the event, and
@@ -192,6 +193,7 @@ class Registry(Questions, Vouching, Rehearsals, Protocol):
             StageMoved: the stage holds another version; the details say `expected`, `found`, `moved_by`, `moved_at`,
                 `moved_from`, `moved_to` and `event`.
             AlreadyExists: the version holds the stage already.
+            GateRefused: a promotion on a verdict that does not name the policy in force, where the registry has one.
             UsageError: the action moves no stage, a rollback to a version that never held it, an approval or a verdict
                 that is not for this version and stage, or another request under the same idempotency key.
         """

@@ -12,7 +12,7 @@ from holdfast.digest import Digest
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import MOVES, Action
 from holdfast.registry.nearest import require_model
-from holdfast.registry.records import Holding, Live
+from holdfast.registry.records import Holding, Live, waivers_in
 from holdfast.registry.tables import events
 from holdfast.registry.whereabouts import Tenure
 
@@ -37,7 +37,7 @@ def live(connection: Connection, model: ModelName, at: datetime | None) -> Live:
             names.add(row.stage)
         else:
             names.update(decode(row.details, what=f"the beginning of {model}")["stages"])
-    columns = (events.c.place, events.c.time, events.c.actor, events.c.to_number, events.c.to_digest)
+    columns = (events.c.place, events.c.time, events.c.actor, events.c.to_number, events.c.to_digest, events.c.details)
     # Only moves have an epoch, and an index holds them alone: a thousand refusals between two moves cost nothing.
     moves = select(*columns).where(
         events.c.model == str(model), events.c.epoch.is_not(None), events.c.action.in_(MOVES), *until
@@ -80,4 +80,5 @@ def _holding(row: Row[*tuple[Any, ...]]) -> Holding:
         since=from_text(row.time),
         by=row.actor,
         event=row.place,
+        waived=waivers_in(decode(row.details, what=f"the details of event {row.place}")),
     )

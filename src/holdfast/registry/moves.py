@@ -1,9 +1,9 @@
 """Moving a stage: an update with its requirement, and its event, in one transaction.
 
 (1) the same request again; (2) the requirement: the stage holds what the caller expects; (3) the version, that its
-bytes are meant to be here, and for a rollback, that it has held the stage; (4) the verdict and the approvals, and the
-guard of a server that knows who asks; (5) the event; (6) the pointer. The database refuses (6) without (5), and a stage
-that does not stand where (5) says it stood.
+bytes are meant to be here, and for a rollback, that it has held the stage; (4) the verdict, the policy that it names,
+the approvals, and the guard of a server that knows who asks; (5) the event; (6) the pointer. The database refuses (6)
+without (5), and a stage that does not stand where (5) says it stood.
 """
 
 from datetime import datetime
@@ -25,6 +25,7 @@ from holdfast.registry.judgements import approvals_of, for_move, require_verdict
 from holdfast.registry.keys import another_request, earlier
 from holdfast.registry.last_known_good import MOVES_READ_MAX, last_known_good
 from holdfast.registry.nearest import unknown_stage, unknown_version
+from holdfast.registry.policies import IN_FORCE, in_force, require_named
 from holdfast.registry.records import Event
 from holdfast.registry.stages import find_stage
 from holdfast.registry.tables import events, stages, versions
@@ -39,7 +40,7 @@ _holder = versions.alias("holder")
 _last = LAST.subquery("last")
 
 # Everything that the move depends on, in one statement: the stage, what holds it, the version that shall and where its
-# bytes are, and the end of the log.
+# bytes are, the policy in force, and the end of the log.
 _GROUND = (
     select(
         stages.c.number,
@@ -49,6 +50,7 @@ _GROUND = (
         _holder.c.digest.label("holder_digest"),
         _target.c.digest.label("target_digest"),
         LAST_OF_VERSION.scalar_subquery().label("whereabouts"),
+        IN_FORCE.scalar_subquery().label("policy"),
         _last.c.place.label("last_place"),
         _last.c.time.label("last_time"),
         _last.c.hash.label("last_hash"),
@@ -116,9 +118,10 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str, gu
     # (4) The evidence.
     if asked.verdict is not None:
         require_verdict(connection, asked.verdict, model, to)
+    require_named(connection, asked, ground.policy)
     approvals = for_move(connection, asked)
     if guard is not None:
-        guard(connection, _evidence(connection, asked, actor))
+        guard(connection, _evidence(connection, asked, actor, now))
     # (5) The event.
     entry = Entry(
         action=asked.action,
@@ -154,7 +157,7 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str, gu
     return _done(event)
 
 
-def _evidence(connection: Connection, asked: MoveStage, actor: str) -> Evidence:
+def _evidence(connection: Connection, asked: MoveStage, actor: str, now: datetime) -> Evidence:
     return Evidence(
         asked=asked,
         actor=actor,
@@ -162,6 +165,8 @@ def _evidence(connection: Connection, asked: MoveStage, actor: str) -> Evidence:
         version=resolve(connection, Reference(asked.model, ByNumber(asked.to))),
         verdict=None if asked.verdict is None else verdict_of(connection, asked.verdict),
         judgements=approvals_of(connection, asked.model, asked.to),
+        policy=in_force(connection, asked.model),
+        now=now,
     )
 
 

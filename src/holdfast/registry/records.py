@@ -1,6 +1,6 @@
 """The values that are evidence: events, approvals, verdicts, who was live when, and what an audit found. All frozen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -24,11 +24,26 @@ __all__ = [
     "NewEvent",
     "NewVerdict",
     "Verdict",
+    "outcome_text",
+    "waivers_in",
 ]
 
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def outcome_text(outcome: str, waived: Sequence[object]) -> str:
+    """An outcome for people: a pass that rests on waivers says so, wherever it is shown."""
+    if outcome != "pass" or not waived:
+        return outcome
+    return f"passed with {len(waived)} waiver{'' if len(waived) == 1 else 's'}"
+
+
+def waivers_in(details: JsonObject) -> tuple[JsonObject, ...]:
+    """The waivers that the details of an event name; a list of tables, or none."""
+    found = details.get("waived")
+    return tuple(one for one in found if isinstance(one, dict)) if isinstance(found, list) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,11 @@ class Event:
     details: JsonObject
     prev: str | None
     hash: str
+
+    @property
+    def waived(self) -> tuple[JsonObject, ...]:
+        """The waivers that a promotion rests on: by rule, who answers for it, why and until when."""
+        return waivers_in(self.details)
 
     def to_json(self) -> JsonObject:
         """One entry of `log`: everything that the hash covers, and the hash."""
@@ -256,13 +276,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The version that held a stage at a moment: since when, by whose hand, by which event."""
+    """The version that held a stage at a moment: since when, by whose hand, by which event, and on which waivers."""
 
     version: VersionNumber
     digest: Digest
     since: datetime
     by: str
     event: int
+    waived: tuple[JsonObject, ...] = ()
 
     def to_json(self) -> JsonObject:
         """One stage of `live`."""
@@ -272,6 +293,7 @@ class Holding:
             "since": to_text(self.since),
             "by": self.by,
             "event": self.event,
+            "waived": list(self.waived),
         }
 
 

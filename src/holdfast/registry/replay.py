@@ -23,6 +23,7 @@ class Replay:
         stages: (model, name) -> (number, epoch, last-known-good, event, changed_at).
         signatures: digest -> (model, number, key, created_at, created_by).
         approvals: id -> (model, number, digest, stage, meaning, approver, reason, verdict, created_at).
+        policies: (scope, number) -> (digest, reason, created_at, created_by, event); the scope of all models is empty.
         lineage: the edges.
         holds: the index of the event that made it -> what it keeps; they have no table.
         archives: likewise, the index of the event -> what was archived.
@@ -34,6 +35,7 @@ class Replay:
     versions: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
     stages: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     approvals: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    policies: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
     signatures: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     lineage: set[tuple[str, ...]] = field(default_factory=set)
     holds: dict[int, Any] = field(default_factory=dict)
@@ -53,6 +55,8 @@ class Replay:
             return self._import(event, model)
         if event.action in {Action.VERSION_APPROVE, Action.VERSION_REJECT}:
             return self._judge(event, model)
+        if event.action == Action.POLICY_SET:
+            return self._set_policy(event, model)
         if event.action == Action.VERSION_SIGN:
             return self._sign(event, model)
         if event.action == Action.ROLLBACK_REHEARSE and "certificate" in event.details:
@@ -128,6 +132,15 @@ class Replay:
             event.verdict,
             to_text(event.time),
         )
+        return None
+
+    def _set_policy(self, event: Event, scope: str) -> str | None:
+        number = event.details.get("number")
+        before = sum(1 for of, _ in self.policies if of == scope)
+        if number != before + 1 or (scope and scope not in self.models):
+            return f"it sets policy {number} of {scope or 'the registry'} out of turn"
+        said = (event.details.get("digest"), event.reason, to_text(event.time), event.actor, event.index)
+        self.policies[scope, number] = said
         return None
 
     def _sign(self, event: Event, model: str) -> str | None:

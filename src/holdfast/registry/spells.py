@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
+from holdfast.canonical import decode
 from holdfast.database.times import from_text
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
@@ -14,6 +15,7 @@ from holdfast.registry.actions import MOVES, Action
 from holdfast.registry.answers import Spell
 from holdfast.registry.asking import SPELLS_MAX
 from holdfast.registry.nearest import unknown_stage
+from holdfast.registry.records import waivers_in
 from holdfast.registry.stages import stages_of
 from holdfast.registry.tables import events, verdicts
 
@@ -57,7 +59,7 @@ def _of_stage(
 
 def _moves(model: ModelName, stage: StageName) -> Select[*tuple[Any, ...]]:
     columns = (events.c.place, events.c.time, events.c.actor, events.c.action, events.c.from_number)
-    more = (events.c.to_number, events.c.to_digest, events.c.reason, events.c.verdict)
+    more = (events.c.to_number, events.c.to_digest, events.c.reason, events.c.verdict, events.c.details)
     return (
         select(*columns, *more, verdicts.c.outcome)
         .outerjoin(verdicts, verdicts.c.digest == events.c.verdict)
@@ -79,6 +81,7 @@ def _spell(model: ModelName, stage: StageName, began: Row[Any], ended: Row[Any] 
         reason=began.reason,
         verdict=None if began.verdict is None else Digest.parse(began.verdict),
         outcome=began.outcome,
+        waived=waivers_in(decode(began.details, what=f"the details of event {began.place}")),
         event=began.place,
         since=from_text(began.time),
         until=None if ended is None else from_text(ended.time),

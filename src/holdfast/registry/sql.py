@@ -41,6 +41,7 @@ from holdfast.registry.records import (
     Verdict,
 )
 from holdfast.registry.sql_asking import SqlQuestions
+from holdfast.registry.sql_governing import SqlGoverning
 from holdfast.registry.sql_proving import SqlProofs
 from holdfast.registry.sql_rehearsing import SqlRehearsals
 from holdfast.registry.sql_vouching import SqlVouching
@@ -56,7 +57,7 @@ _LOOK_SECONDS = 0.2
 millisecond."""
 
 
-class SqlRegistry(SqlQuestions, SqlProofs, SqlVouching, SqlRehearsals):
+class SqlRegistry(SqlQuestions, SqlProofs, SqlGoverning, SqlVouching, SqlRehearsals):
     """A `Registry` in a database; it keeps no state of its own, so that any number may share one file.
 
     Args:

@@ -21,6 +21,7 @@ __all__ = [
     "events",
     "lineage",
     "models",
+    "policies",
     "rehearsals",
     "replicas",
     "signatures",
@@ -157,6 +158,20 @@ event_nodes = Table(
     TABLES,
     Column("event", INTEGER, ForeignKey("events.place"), primary_key=True, autoincrement=False),
     Column("nodes", LargeBinary, nullable=False),
+)
+
+policies = Table(
+    "policies",
+    TABLES,
+    # The model that it is for; empty: every model that has none of its own.
+    Column("scope", TEXT, primary_key=True),
+    Column("number", INTEGER, primary_key=True, autoincrement=False),
+    _text("digest"),
+    Column("body", LargeBinary, nullable=False),
+    _text("reason"),
+    _text("created_at"),
+    _text("created_by"),
+    Column("event", INTEGER, ForeignKey("events.place"), nullable=False, unique=True),
 )
 
 version_entries = Table(

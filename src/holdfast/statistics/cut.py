@@ -26,7 +26,7 @@ from scipy.special import ndtri
 
 from holdfast.statistics.estimate import Estimate
 
-__all__ = ["METRICS", "CutLoss", "cut_loss", "value_at"]
+__all__ = ["METRICS", "CutLoss", "cut_loss", "of_costs", "value_at"]
 
 _Array = NDArray[np.float64]
 
@@ -71,6 +71,16 @@ def _balanced_accuracy(right: _Array, wrong: _Array, positive: _Array, others: _
 def _f1(right: _Array, wrong: _Array, positive: _Array, others: _Array) -> _Array:
     del others
     return _ratio(2.0 * right, right + wrong + positive)
+
+
+def of_costs(false_positive: float, false_negative: float, unit: float = 1.0) -> Metric:
+    """What mistakes cost a row, in this unit, less than nothing: so that higher is better."""
+
+    def of(right: _Array, wrong: _Array, positive: _Array, others: _Array) -> _Array:
+        found: _Array = -(false_positive * wrong + false_negative * (positive - right)) / (positive + others) / unit
+        return found
+
+    return of
 
 
 METRICS: dict[str, Metric] = {"accuracy": _accuracy, "balanced_accuracy": _balanced_accuracy, "f1": _f1}

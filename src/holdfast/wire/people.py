@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from holdfast.canonical import JsonObject
 from holdfast.errors import UsageError
-from holdfast.names import ModelName, StageName
 from holdfast.service.line import Line
 from holdfast.wire.project import Project, new_id, utc_now
 
@@ -15,9 +14,10 @@ if TYPE_CHECKING:
     from holdfast.access.sql import SqlAccess
     from holdfast.access.standing import StageAsks
     from holdfast.flow.gate import Policy
+    from holdfast.registry.guard import Evidence
     from holdfast.registry.provable import ProvableRegistry
 
-__all__ = ["open_access", "open_doors", "open_groups", "open_guarded", "whoami"]
+__all__ = ["asked_of_move", "open_access", "open_doors", "open_groups", "open_guarded", "whoami"]
 
 
 def open_access(project: Project) -> "Access":
@@ -47,7 +47,9 @@ def open_doors(project: Project) -> "SqlAccess":
 
 
 def open_guarded(project: Project) -> "ProvableRegistry":
-    """The registry as a server gives it to people it knows: each move is held against the project's policy.
+    """The registry as a server gives it to people it knows: each move is held against the policy in force.
+
+    That is the registry's, where one is set, else that of the project on the server's disk.
 
     Raises:
         UsageError: another server keeps the project, or the policy file is not valid.
@@ -59,8 +61,8 @@ def open_guarded(project: Project) -> "ProvableRegistry":
         raise UsageError("HOLDFAST_URL names a server, and that one guards its moves", hint="Unset HOLDFAST_URL here.")
     policy, folder = project.policy, project.settings.project
 
-    def asks(model: ModelName, stage: StageName) -> "StageAsks":
-        return _asks(policy, model, stage, folder)
+    def asks(case: "Evidence") -> "StageAsks":
+        return asked_of_move(policy, case, folder)
 
     return SqlRegistry(project.names.database(), utc_now, new_id, guard=standing(asks))
 
@@ -89,10 +91,31 @@ def whoami(project: Project) -> JsonObject:
     return {"user": project.actor, "kind": None, "token": None, "expires_at": None, "grants": [], "url": None}
 
 
-def _asks(policy: "Policy", model: ModelName, stage: StageName, folder: Path) -> "StageAsks":
-    from holdfast.access.standing import StageAsks
+def asked_of_move(policy: "Policy", case: "Evidence", folder: Path) -> "StageAsks":
+    """What is asked of a promotion: by the registry's policy, where one is in force, else by `policy`.
+
+    Args:
+        policy: of the project on the server's disk.
+        case: the promotion.
+        folder: of that project, where files of keys stand.
+
+    Raises:
+        UsageError: the registry's policy cannot be read by this Holdfast; then nothing moves under it.
+    """
+    from holdfast.access.standing import StageAsks, Waived
+    from holdfast.flow.gate.precedence import read_kept
+    from holdfast.flow.gate.waivers import in_force
     from holdfast.runtime.key_files import trusted
 
-    found = policy.for_stage(model, stage)
-    keys = frozenset(trusted(found.signed_by, folder))
-    return StageAsks(found.approvals_min, found.second_person, found.rules, keys, found.signatures_min)
+    kept = policy if case.policy is None else read_kept(case.policy)
+    found = kept.for_stage(case.asked.model, case.asked.stage)
+    standing = {rule: in_force(found.waive, rule, case.asked.to, case.now.date()) for rule in found.rules}
+    return StageAsks(
+        found.approvals_min,
+        found.second_person,
+        found.rules,
+        any_of=found.any_of,
+        waived={rule: Waived(**one.told()) for rule, one in standing.items() if one is not None},
+        signed_by=frozenset(trusted(found.signed_by, folder)),
+        signatures_min=found.signatures_min,
+    )

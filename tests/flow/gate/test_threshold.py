@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.case import Case, Measured
+from holdfast.flow.gate.costs import Costs
 from holdfast.flow.gate.finding import Outcome
 from holdfast.flow.gate.threshold import threshold
 from holdfast.parts import EvalThreshold
@@ -95,6 +96,30 @@ def test_the_metric_is_the_one_it_was_chosen_by_and_recall_alone_is_none() -> No
     assert "by recall alone no cut-off is best" in blind.sentence
     named = scored(scores, targets, primary="recall", threshold_metric="balanced_accuracy")
     assert threshold(named).values["metric"] == "balanced_accuracy"
+
+
+def test_costs_move_the_best_cut_off_and_a_loss_is_a_share_of_them() -> None:
+    scores, targets = drawn(1000)
+    kinds = {"false_positive": 1.0, "false_negative": 20.0}
+    finding = threshold(scored(scores, targets, threshold_metric="cost", cost=Costs(by_kind=kinds)))
+    assert finding.outcome is FAIL
+    assert finding.values["best_cut"] < 0.2
+    wrong = [(score >= 0.5, bool(target)) for score, target in zip(scores, targets, strict=True)]
+    paid = sum(20.0 if target else 1.0 for said, target in wrong if said != target) / 1000
+    assert finding.values["value"] == pytest.approx(paid)
+    assert finding.values["best_value"] < paid
+    share = 1 - finding.values["best_value"] / paid - finding.values["optimism"]
+    assert finding.values["loss"]["value"] == pytest.approx(share)
+    euros = {name: 100 * cost for name, cost in kinds.items()}
+    dear = threshold(scored(scores, targets, threshold_metric="cost", cost=Costs(by_kind=euros)))
+    assert dear.values["loss"]["value"] == pytest.approx(share)
+    cheap = replace(CUT_OFF, value=round(1 / 21, 3))
+    assert (
+        threshold(scored(scores, targets, cheap, threshold_metric="cost", cost=Costs(by_kind=kinds))).outcome
+        is not FAIL
+    )
+    other = scored(scores, targets, threshold_metric="cost", cost=Costs(matrix={"1": {"0": 20.0}}))
+    assert "does not say what each kind of mistake" in threshold(other).sentence
 
 
 def test_rows_that_belong_together_are_drawn_together() -> None:

@@ -1,6 +1,6 @@
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.access.sql import SqlAccess
-from holdfast.access.standing import standing
+from holdfast.access.standing import StageAsks, standing
 from holdfast.database.engine import Database
+from holdfast.registry.guard import Evidence
 from holdfast.registry.http import HttpRegistry
 from holdfast.registry.sql import SqlRegistry
 from holdfast.service import Line
@@ -77,7 +78,7 @@ def registry(line: Line) -> HttpRegistry:
 
 
 @contextmanager
-def served(database: Database, folder: Path) -> Iterator[People]:
+def served(database: Database, folder: Path, asks: Callable[[Evidence], StageAsks] = asks) -> Iterator[People]:
     """A server that asks who one is, and people with tokens; its stages are guarded."""
     ids = itertools.count(1)
     access = SqlAccess(database, lambda: datetime.now(UTC), lambda: f"token-{next(ids)}")

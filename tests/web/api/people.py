@@ -8,7 +8,8 @@ import httpx
 from holdfast.access import Grant, Kind, NewToken, NewUser, Pattern, Role
 from holdfast.access.sql import SqlAccess
 from holdfast.access.standing import StageAsks
-from holdfast.names import ModelName, StageName
+from holdfast.names import StageName
+from holdfast.registry.guard import Evidence
 from holdfast.service.line import API
 from holdfast.store.local import LocalStore
 
@@ -28,9 +29,9 @@ PEOPLE: dict[str, tuple[Grant, ...]] = {
 """Who there is, by what is granted to them."""
 
 
-def asks(_model: ModelName, stage: StageName) -> StageAsks:
+def asks(case: Evidence) -> StageAsks:
     """Production asks for a second person and two rules; other stages for one approval."""
-    is_production = stage == StageName("production")
+    is_production = case.asked.stage == StageName("production")
     return StageAsks(1, second_person=is_production, rules=("integrity", "smoke", "approver"))
 
 

@@ -80,6 +80,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/holds/{hold}/lift"): {},
     ("POST", "/archives"): {"what": "churn@1", "remote": "r", "url": "u", "blobs": 0, "bytes": 0},
     ("POST", "/restores"): {"digest": DIGEST, "remote": "r"},
+    ("POST", "/policies"): {"model": "churn", "text": "[gate.production]\n", "reason": "why"},
     ("POST", "/runs"): {"model": "churn"},
     ("POST", "/runs/{run}/params"): {"params": {}},
     ("POST", "/runs/{run}/points"): {"points": []},

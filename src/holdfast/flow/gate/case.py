@@ -5,7 +5,7 @@ what it recorded.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,18 +13,16 @@ from pathlib import Path
 
 from holdfast.canonical import Json, JsonObject
 from holdfast.digest import Digest, hash_bytes
-from holdfast.errors import HoldfastError, UsageError
-from holdfast.evidence import Card, Holdout, Metrics
+from holdfast.errors import HoldfastError, IntegrityError, NotFound, UsageError
+from holdfast.evidence import Card, Holdout
 from holdfast.flow.bundle.assemble import Opener
 from holdfast.flow.bundle.card import CARD_BYTES_MAX
-from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.gate.catalogue import Need, needed
-from holdfast.flow.gate.comparable import require_comparable
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
 from holdfast.flow.gate.former import Former, compared, frozen_rows
-from holdfast.flow.gate.kept import damaged, manifest_of
 from holdfast.flow.gate.looking import listings_of
+from holdfast.flow.gate.measured import Measured, measured_by
 from holdfast.flow.gate.pricing import Pricing
 from holdfast.flow.gate.race import times_of
 from holdfast.flow.gate.stage_policy import StagePolicy
@@ -32,13 +30,12 @@ from holdfast.flow.gate.training import Training, look
 from holdfast.formats import Listing
 from holdfast.manifest import Manifest
 from holdfast.names import StageName, VersionNumber
-from holdfast.parts import EvalThreshold
 from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.records import Approval
 from holdfast.registry.values import Version
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.limits import Limits
-from holdfast.runtime.materialise import materialise
+from holdfast.runtime.materialise import materialise, read_manifest
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.predictor import Predictor
 from holdfast.runtime.rows import Table, read_table
@@ -51,33 +48,6 @@ __all__ = ["Case", "Measured", "Workbench", "damaged", "examine", "manifest_of"]
 
 _ANSWERING = {"weights", "preprocessing_code", "eval_threshold", "schema"}
 """What a bundle cannot answer without; opening one that lacks it would only fail in another process."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one version said about the candidate's frozen rows.
-
-    Attributes:
-        answer: scores and predictions.
-        metrics: measured on them; None when the rows have no target, or the answers cannot be measured.
-        metrics_trouble: why they cannot be.
-        latencies_ms: of single rows, in the order of measurement.
-        batch_latencies_ms: of batches, likewise.
-        memory_bytes: the most memory that its process had needed when it had answered them; None when nobody asked.
-        foreign: which library wrote its weights and which opened them, where they differ.
-        costs: what each answer costs; None where policy does not say, or it could not be said.
-        costs_trouble: why it could not be.
-    """
-
-    answer: Answer
-    metrics: Metrics | None
-    metrics_trouble: HoldfastError | None = None
-    latencies_ms: tuple[float, ...] = ()
-    batch_latencies_ms: tuple[float, ...] = ()
-    memory_bytes: int | None = None
-    foreign: str | None = None
-    costs: tuple[float, ...] | None = None
-    costs_trouble: HoldfastError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +77,6 @@ class Case:
         vouched: who vouches for the candidate; None when nobody asked, or it could not be found out.
         vouching_trouble: what went wrong when it was.
         rehearsal: the last one of going back to the baseline in this stage; None when there was none, or nobody asks.
-        at: the moment of judging, in UTC.
         baseline_manifest: the baseline's manifest; None when nobody asked, or it could not be read.
         card: the candidate's model card; None when nobody asked, or there is none that could be read.
         former: the frozen rows of the baseline beside the candidate's, or why they could not be read; None when there
@@ -119,6 +88,8 @@ class Case:
         own: what the project's own rules found, by name.
         code: the digests of the project's own code that judged, by the name of its rule, or `cost`.
         seconds: how long the examination took.
+        origin: where the policy is written, as the verdict says it; see `precedence.Origin`.
+        at: the moment of judging, in UTC; on its day waivers stand or have ended.
     """
 
     candidate: Version
@@ -153,6 +124,7 @@ class Case:
     own: Mapping[str, Finding] = field(default_factory=dict)
     code: Mapping[str, Digest] = field(default_factory=dict)
     seconds: float = field(default=0.0, compare=False)
+    origin: JsonObject = field(default_factory=dict)
 
     def inputs(self) -> JsonObject:
         """What was judged, by digest, for the verdict."""
@@ -280,6 +252,31 @@ def _with_data(case: Case, bench: Workbench) -> Case:
         return replace(case, earlier=Training(trouble=error))
 
 
+def manifest_of(store: Store, version: Version) -> Manifest:
+    """The manifest of a version that the registry knows.
+
+    Raises:
+        IntegrityError: it is damaged, or the store has lost it.
+    """
+    try:
+        return read_manifest(store, version.digest)
+    except NotFound as error:
+        raise IntegrityError(
+            f"the manifest of {version.model}@{version.number} is lost: {error.message}",
+            hint="Find what else is lost with: holdfast check; then bring the store back from a copy.",
+            **error.details,
+        ) from error
+
+
+def damaged(store: Store, manifest: Manifest) -> Iterator[str]:
+    """One sentence for each file of the bundle that the store lacks or holds damaged."""
+    for entry in manifest.files:
+        try:
+            store.verify(entry.digest)
+        except HoldfastError as error:
+            yield f"{entry.path}: {error.message}"
+
+
 def _taken(bench: Workbench, version: Version) -> BundleFiles:
     with refusing(bench.cache):
         return materialise(bench.store, version.digest, bench.cache)
@@ -360,33 +357,6 @@ def _timed(case: Case, predictor: Predictor, other: _Other, table: Table) -> Cas
 
 def _asked(case: Case, predictor: Predictor, table: Table, pricing: Pricing | None) -> Measured:
     """What one version says about the rows, and the memory that it took to say it."""
-    measured = _judged(case, predictor.predict(table), table, pricing)
+    manifest, primary = case.manifest, case.policy.metric
+    measured = measured_by(manifest, case.targets, predictor.predict(table), table, primary=primary, pricing=pricing)
     return replace(measured, memory_bytes=predictor.memory_bytes(), foreign=predictor.hello.foreign)
-
-
-def _judged(case: Case, answer: Answer, table: Table, pricing: Pricing | None) -> Measured:
-    """The answer with its metrics; both versions are measured by the candidate's metrics on the candidate's rows."""
-    if case.manifest is None or case.targets is None:
-        return Measured(answer, None)
-    threshold, recorded = case.manifest.parts.eval_threshold, case.manifest.evidence.metrics
-    if not isinstance(threshold, EvalThreshold):
-        return Measured(answer, None)
-    primary = case.policy.metric or (recorded.primary if isinstance(recorded, Metrics) else None)
-    try:
-        require_comparable(threshold, case.targets, answer.predictions)
-        costs, trouble = _costs(case.targets, answer, threshold, table, pricing)
-        primary = None if primary == "cost" and costs is None else primary
-        metrics = measure(case.targets, answer, threshold, primary=primary, costs=costs)
-        return Measured(answer, metrics, costs=costs, costs_trouble=trouble)
-    except HoldfastError as error:
-        return Measured(answer, None, error)
-
-
-def _costs(
-    targets: Sequence[Json], answer: Answer, threshold: EvalThreshold, table: Table, pricing: Pricing | None
-) -> tuple[tuple[float, ...] | None, HoldfastError | None]:
-    """What each row costs, or why nobody can say; the other metrics are measured all the same."""
-    try:
-        return None if pricing is None else pricing.costs(targets, answer, threshold, table), None
-    except HoldfastError as error:
-        return None, error

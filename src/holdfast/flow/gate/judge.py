@@ -1,6 +1,7 @@
 """The gate: collect the case, apply the rules, keep the verdict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from holdfast.canonical import JsonObject, plain
@@ -10,9 +11,11 @@ from holdfast.errors import AlreadyExists, HoldfastError, NotFound
 from holdfast.evidence import Holdout
 from holdfast.flow.gate.case import Case, Workbench, examine, manifest_of
 from holdfast.flow.gate.catalogue import Need, needed
+from holdfast.flow.gate.composing import about_policy, composition, with_waivers
 from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.own_rules import with_own_rules
 from holdfast.flow.gate.policy import Policy
+from holdfast.flow.gate.precedence import asked_of
 from holdfast.flow.gate.rules import RULES
 from holdfast.flow.gate.signature import with_signatures
 from holdfast.flow.gate.stage_policy import StagePolicy
@@ -34,13 +37,15 @@ class GateRequest:
         reference: the version.
         stage: the stage.
         actor: who asks.
-        policy: what the project asks of its stages.
+        policy: what the project asks of its stages; where the registry has a policy, that one is in force.
+        at: the moment, in UTC: waivers stand or have ended on its day.
     """
 
     reference: Reference
     stage: StageName
     actor: str
     policy: Policy
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,11 @@ class GateVerdict:
     Attributes:
         version: the version that was judged.
         stage: the stage, as it stood when the judging began.
-        outcome: the worst of the findings.
+        outcome: the worst of the findings, where a waived one counts as passed and a group as its best.
         findings: one for each rule, in the order of the steps.
         digest: the name of the verdict as it is kept in the registry.
         approvals: the ids of the approvals that it rests on.
+        policy: what was asked.
     """
 
     version: Version
@@ -62,6 +68,7 @@ class GateVerdict:
     findings: tuple[Finding, ...]
     digest: Digest
     approvals: tuple[str, ...]
+    policy: StagePolicy
 
     def to_json(self) -> JsonObject:
         """What `gate` prints."""
@@ -73,7 +80,9 @@ class GateVerdict:
             "against": self.stage.number,
             "outcome": str(self.outcome),
             "findings": [finding.to_json() for finding in self.findings],
+            **composition(self.findings, self.policy),
             "verdict": str(self.digest),
+            "policy_digest": str(self.policy.digest),
         }
 
 
@@ -83,7 +92,7 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
     Raises:
         NotFound: no such model, version or stage.
         Archived: the version was archived, and its bytes are not here.
-        UsageError: policy asks for no rules.
+        UsageError: the policy is not valid, or asks something else than the one that the registry has.
     """
     # (1) resolve the reference to a version
     version = registry.resolve(request.reference)
@@ -92,7 +101,8 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
     baseline = None
     if stage.number is not None and stage.number != version.number:
         baseline = registry.resolve(Reference.parse(f"{version.model}@{stage.number}"))
-    policy = request.policy.for_stage(version.model, request.stage)
+    policy, origin = asked_of(request.policy, registry, version.model, request.stage)
+    policy.require_timely(request.at.date(), f"{origin} [gate.{request.stage}]")
     approvals = tuple(
         approval
         for approval in registry.approvals(version.model, version.number)
@@ -108,11 +118,14 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         approvals=approvals,
         judged_before=_judged_before(version, policy, bench, registry),
         rehearsal=_rehearsal(request, baseline, policy, registry),
+        at=request.at,
+        origin=origin.to_json(),
     )
     case = with_signatures(examine(case, bench), registry, bench.project or Path())
     case = with_own_rules(case, bench)
     findings = tuple(case.own[name] if name in case.own else RULES[name](case) for name in policy.rules)
-    outcome = overall(findings)
+    findings = with_waivers(findings, policy, version.number, case.at.date())
+    outcome = overall(findings, policy.any_of)
     body = {
         "format": "holdfast.verdict",
         "format_version": "1.0",
@@ -122,6 +135,7 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         "policy": policy.to_json(),
         "outcome": str(outcome),
         "findings": [finding.to_json() for finding in findings],
+        **about_policy(case, findings),
         "asked_by": request.actor,
         "holdfast": VERSION,
         "seconds": round(case.seconds, 3),
@@ -129,7 +143,7 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
     kept = registry.put_verdict(NewVerdict(version.model, version.number, request.stage, str(outcome), plain(body)))
     last = {approval.approver: approval for approval in approvals}
     used = tuple(approval.id for approval in last.values() if approval.meaning is Meaning.APPROVE)
-    return GateVerdict(version, stage, outcome, findings, kept.digest, used)
+    return GateVerdict(version, stage, outcome, findings, kept.digest, used, policy)
 
 
 def _judged_before(

@@ -19,6 +19,7 @@ __all__ = [
     "count",
     "floors",
     "margins",
+    "sets",
     "share",
     "switch",
     "tables",
@@ -35,7 +36,8 @@ class Reader(Generic[T]):
 
     Attributes:
         takes: what it takes, to stand behind "It takes".
-        read: the value that was written, or None when it is none of these.
+        read: the value that was written, or None when it is none of these. It may raise a `UsageError` that goes on
+            where "[gate.STAGE] key" ends, when it can say better what is wrong.
     """
 
     takes: str
@@ -87,6 +89,18 @@ def texts(takes: str, fits: Callable[[str], bool] = lambda _: True) -> Reader[tu
     def read(value: Any) -> tuple[str, ...] | None:
         good = isinstance(value, list) and all(isinstance(item, str) and fits(item) for item in value)
         return tuple(value) if good else None
+
+    return Reader(takes, read)
+
+
+def sets(takes: str, fits: Callable[[str], bool]) -> Reader[tuple[tuple[str, ...], ...]]:
+    """A list of lists of words: two words or more in each, all different, each of which fits."""
+
+    def read(value: Any) -> tuple[tuple[str, ...], ...] | None:
+        if not isinstance(value, list) or not all(isinstance(one, list) and len(one) > 1 for one in value):
+            return None
+        good = all(isinstance(item, str) and fits(item) for one in value for item in one)
+        return tuple(map(tuple, value)) if good and all(len(set(one)) == len(one) for one in value) else None
 
     return Reader(takes, read)
 

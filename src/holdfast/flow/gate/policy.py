@@ -29,7 +29,7 @@ A key that is not known is an error: a policy that is misspelt protects nobody.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from holdfast.names import ModelName, StageName
 from holdfast.registry.values import STAGES
 from holdfast.store.disk import refusing
 
-__all__ = ["POLICY_STUB", "Policy"]
+__all__ = ["POLICY_STUB", "Policy", "text_of"]
 
 POLICY_STUB = """\
 # What each stage asks of a version. What stands here behind a # is the default.
@@ -97,13 +97,9 @@ class Policy:
             PermissionRefused: the file is there and cannot be read.
         """
         try:
-            with refusing(path):
-                text = path.read_text(encoding="utf-8")
+            return cls.parse(text_of(path), where=path.name)
         except NotFound:
             return cls()
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{path.name} is not UTF-8: {error.reason}", hint="Save it as UTF-8.") from error
-        return cls.parse(text, where=path.name)
 
     @classmethod
     def parse(cls, text: str, *, where: str) -> "Policy":
@@ -119,13 +115,13 @@ class Policy:
         policy._check(where)
         return policy
 
-    def for_stage(self, model: ModelName, stage: StageName) -> StagePolicy:
+    def for_stage(self, model: ModelName | None, stage: StageName) -> StagePolicy:
         """What `stage` asks of versions of `model`: the defaults, then the stage's table, then the model's."""
-        return self._asked(str(stage), self._tables(str(model), str(stage)), f"[gate.{stage}]")
+        return self._asked(str(stage), self._tables(model, stage), f"{self.where} [gate.{stage}]")
 
     def _asked(self, stage: str, table: Mapping[str, Any], where: str) -> StagePolicy:
         asked = StagePolicy.parse(stage, table, where, self._own())
-        judged_by = {asked.metric, *asked.guards, *asked.metrics_min}
+        judged_by = {asked.metric, asked.threshold_metric, *asked.guards, *asked.metrics_min}
         if "cost" in judged_by and asked.cost is None:
             raise UsageError(
                 f"{where} judges by cost, and nothing says what wrong answers cost",
@@ -136,29 +132,59 @@ class Policy:
     def _own(self) -> Mapping[str, CodeSource]:
         return declared(self.document.get("rules", {}), self.where)
 
-    def _tables(self, model: str, stage: str) -> dict[str, Any]:
-        general = self.document.get("gate", {}).get(stage, {})
-        special = self.document.get("model", {}).get(model, {}).get("gate", {}).get(stage, {})
+    def written(self, model: ModelName | None, stage: StageName) -> tuple[str, ...]:
+        """The keys that the file writes for this model and stage, in its own table or in that of all models."""
+        return tuple(self._tables(model, stage))
+
+    def every_stage(self) -> Iterator[tuple[str, StageName, StagePolicy]]:
+        """Each stage that the policy names or has: the name of its table, the stage, and what it asks.
+
+        First what it asks of every model, then of those that have tables of their own.
+        """
+        for stage in self.stages:
+            yield f"gate.{stage}", stage, self.for_stage(None, stage)
+        for model, tables in self.document.get("model", {}).items():
+            for stage in tables.get("gate", {}):
+                found = self.for_stage(ModelName(model), StageName(stage))
+                yield f"model.{model}.gate.{stage}", StageName(stage), found
+
+    def _tables(self, model: ModelName | None, stage: StageName) -> dict[str, Any]:
+        general = self.document.get("gate", {}).get(str(stage), {})
+        if model is None:
+            return dict(general)
+        special = self.document.get("model", {}).get(str(model), {}).get("gate", {}).get(str(stage), {})
         return {**general, **special}
 
     def _check(self, where: str) -> None:
         self._own()
-        self._check_gates(self.document.get("gate", {}), where, "gate")
+        general = self.document.get("gate", {})
+        self._check_gates(general, {}, where, "gate")
         for model, tables in _table(self.document.get("model", {}), f"{where} [model]").items():
             require_known(_table(tables, f"{where} [model.{model}]"), {"gate"}, f"{where} [model.{model}]")
             _model_name(model, where)
-            self._check_gates(tables.get("gate", {}), where, f"model.{model}.gate")
-            for stage in tables.get("gate", {}):
-                self._asked(stage, self._tables(model, stage), f"{where} [model.{model}.gate.{stage}]")
-        for stage in self.document.get("gate", {}):
-            self._asked(stage, self._tables("", stage), f"{where} [gate.{stage}]")
+            self._check_gates(tables.get("gate", {}), general, where, f"model.{model}.gate")
 
-    def _check_gates(self, gates: Any, where: str, name: str) -> None:
+    def _check_gates(self, gates: Any, under: Mapping[str, Any], where: str, name: str) -> None:
+        """Each table as it counts: over that of the same stage for all models, if it is a model's own."""
         require_known(_table(gates, f"{where} [{name}]"), {str(stage) for stage in self.stages}, f"{where} [{name}]")
         for stage, table in gates.items():
-            StagePolicy.parse(
-                stage, _table(table, f"{where} [{name}.{stage}]"), f"{where} [{name}.{stage}]", self._own()
-            )
+            place = f"{where} [{name}.{stage}]"
+            self._asked(stage, {**under.get(stage, {}), **_table(table, place)}, place)
+
+
+def text_of(path: Path) -> str:
+    """What stands in a policy file.
+
+    Raises:
+        NotFound: there is none.
+        UsageError: it is not UTF-8.
+        PermissionRefused: it cannot be read.
+    """
+    try:
+        with refusing(path):
+            return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path.name} is not UTF-8: {error.reason}", hint="Save it as UTF-8.") from error
 
 
 def _stages(names: Any, where: str) -> tuple[StageName, ...]:

@@ -15,7 +15,7 @@ policy asks for a rule that neither Holdfast nor the file has.
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -104,6 +104,19 @@ class CodeSource:
         if "entry" in read:
             read["module"], _, read["function"] = read.pop("entry").partition(":")
         return cls(**read)
+
+    @classmethod
+    def from_json(cls, name: str, written: Any, where: str) -> "CodeSource":
+        """The source that `to_json` wrote.
+
+        Raises:
+            UsageError: something else.
+        """
+        if not isinstance(written, dict):
+            return cls.parse(name, written, where)
+        by = written.get("offered_by")
+        found = cls.parse(name, {key: value for key, value in written.items() if key != "offered_by"}, where)
+        return replace(found, offered_by=by) if isinstance(by, str) else found
 
     def to_json(self) -> JsonObject:
         """The source as a verdict keeps it; what is None is left out."""

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import date
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from holdfast.canonical import Json, JsonObject
-from holdfast.digest import Digest
+from holdfast.canonical import Json, JsonObject, encode, plain
+from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import UsageError
 from holdfast.flow.bundle.card import CARD_SECTIONS
 from holdfast.flow.bundle.metrics import DIRECTIONS
@@ -21,6 +22,7 @@ from holdfast.flow.gate.keys import (
     count,
     floors,
     margins,
+    sets,
     share,
     switch,
     tables,
@@ -28,6 +30,7 @@ from holdfast.flow.gate.keys import (
     texts,
 )
 from holdfast.flow.gate.sources import CodeSource, offered
+from holdfast.flow.gate.waivers import NEVER_WAIVED, WAIVABLE, Waiver, read_waivers, waiver_table
 from holdfast.formats import is_refused
 from holdfast.runtime.key_files import is_fingerprint
 from holdfast.runtime.limits import SECONDS_MAX, Limits
@@ -58,8 +61,13 @@ _WORKER_BYTES_LEAST = 64 << 20
 
 _METRICS = f"one of: {', '.join(sorted(DIRECTIONS))}"
 _RULES = texts(f"a list of rules: {', '.join(RULE_NAMES)}, or names of your own that stand in [rules]")
+_GROUPS = sets(
+    'lists of two rules or more, such as [["latency", "groups"]]; none of them may be one of those that nobody can '
+    f"waive: {', '.join(NEVER_WAIVED)}",
+    lambda name: name not in NEVER_WAIVED,
+)
 
-CUT_METRICS = ("accuracy", "balanced_accuracy", "f1")
+CUT_METRICS = ("accuracy", "balanced_accuracy", "f1", "cost")
 """The metrics that have a best cut-off: precision or recall alone has its best where all rows are one kind."""
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
@@ -99,6 +107,9 @@ class StagePolicy:
     Attributes:
         rules: the rules, by name; never empty.
         rules_also: rules besides those that the stage asks anyway; `rules` holds them too.
+        any_of: groups of rules of which one needs to pass; `rules` holds them too, and each counts through its groups
+            alone.
+        waive: the waivers, whichever day it is.
         policy: `DEFAULT` or `STRICT`, which say what a comparison has to show; see `SAYS`.
         metric: the metric to judge by; None: the candidate's own primary metric.
         margin: how far that metric may fall below the version that holds the stage; for errors, as a share of
@@ -155,6 +166,8 @@ class StagePolicy:
 
     rules: tuple[str, ...] = _key(usual("production"), _RULES)
     rules_also: tuple[str, ...] = _key((), _RULES)
+    any_of: tuple[tuple[str, ...], ...] = _key((), _GROUPS)
+    waive: tuple[Waiver, ...] = _key((), Reader("tables with rule, by, reason and until", read_waivers))
     policy: str = _key(DEFAULT, choice((DEFAULT, STRICT), '"default" or "strict"'))
     metric: str | None = _key(None, choice(DIRECTIONS, _METRICS))
     margin: float = _key(0.0, amount())
@@ -235,18 +248,23 @@ class StagePolicy:
         require_known(table, set(readers), where)
         values: dict[str, Any] = _STRICT.copy() if table.get("policy") == STRICT else {}
         for key, value in table.items():
-            found = readers[key].read(value)
+            try:
+                found = readers[key].read(value)
+            except UsageError as error:
+                raise UsageError(f"{where} {key} {error.message}", hint=error.hint) from error
             if found is None:
                 raise UsageError(f"{where} {key} = {value!r} is not valid", hint=f"It takes {readers[key].takes}.")
             values[key] = found
         keys = values.get("signed_by", ())
-        asked = {*values.get("rules", usual(stage)), *values.get("rules_also", ())}
+        grouped = {rule for group in values.get("any_of", ()) for rule in group}
+        asked = {*values.get("rules", usual(stage)), *values.get("rules_also", ()), *grouped}
         written = [key for key, value in values.items() if value not in ((), {})]
         rules = in_order({*asked, *asked_by(written)}) if asked else ()
         if not rules:
             raise UsageError(
                 f"{where} has no rules", hint="A gate without rules lets nothing through; name at least one."
             )
+        _require_composed(values, rules, grouped, where)
         if keys and values.get("signatures_min", 1) > len(set(keys)):
             raise UsageError(
                 f"{where} signatures_min = {values['signatures_min']}, and signed_by names {len(set(keys))} keys",
@@ -255,6 +273,40 @@ class StagePolicy:
         sources = _sources(values, own, rules, where)
         _require_used(values.get("custom", {}), {*own, *sources}, where)
         return cls(**{**values, "rules": rules, "sources": sources})
+
+    @classmethod
+    def from_json(cls, stage: str, written: JsonObject, where: str) -> "StagePolicy":
+        """The policy that `to_json` wrote; what an earlier Holdfast did not know has its default.
+
+        Law: `from_json(stage, policy.to_json(), where) == policy`.
+
+        Raises:
+            UsageError: it has a key or a value that this Holdfast does not know.
+        """
+        table = {key: value for key, value in written.items() if value is not None}
+        # What is no list stays as it is, and `parse` refuses it: anybody may have written a verdict.
+        groups = [group for group in _items(table.get("any_of")) if isinstance(group, list)]
+        for key in {"rules", "rules_also"} & set(table):
+            if isinstance(table[key], list):
+                table[key] = [rule for rule in table[key] if not any(rule in group for group in groups)]
+        if isinstance(table.get("waive"), list):
+            table["waive"] = [waiver_table(one) if isinstance(one, dict) else one for one in table["waive"]]
+        own = {name: CodeSource.from_json(name, source, where) for name, source in _tables(table.pop("sources", None))}
+        return cls.parse(stage, table, where, own)
+
+    @property
+    def digest(self) -> Digest:
+        """The name of what is asked: the SHA-256 of `to_json` in canonical form. Every verdict says it."""
+        return hash_bytes(encode(plain(self.to_json())))
+
+    def require_timely(self, today: date, where: str) -> None:
+        """Refuse waivers that end too far ahead.
+
+        Raises:
+            UsageError: one does.
+        """
+        for waiver in self.waive:
+            waiver.require_near(today, where)
 
     def worker_limits(self) -> Limits:
         """What a process may use that runs a version for the gate."""
@@ -269,6 +321,37 @@ class StagePolicy:
         return {item.name: _json(getattr(self, item.name)) for item in fields(self)}
 
 
+def _require_composed(values: Mapping[str, Any], rules: tuple[str, ...], grouped: set[str], where: str) -> None:
+    """Refuse what contradicts itself, and what lets everything through.
+
+    Raises:
+        UsageError: a rule is asked for alone and in a group, or every rule is waived.
+    """
+    twice = sorted(grouped & {*values.get("rules", ()), *values.get("rules_also", ())})
+    if twice:
+        raise UsageError(
+            f"{where} names {twice[0]} in any_of and among its rules",
+            hint="In any_of it may fail when another one passes, among the rules it may not: name it once.",
+        )
+    waived = {waiver.rule for waiver in values.get("waive", ())}
+    unknown = sorted(waived - {*RULE_NAMES, *rules})
+    if unknown:
+        raise UsageError(f"{where} waives {unknown[0]!r:.80}, which is no rule", hint=f"It can be {WAIVABLE}.")
+    if waived >= set(rules):
+        raise UsageError(
+            f"{where} waives every rule that it asks",
+            hint="A gate without rules lets nothing through; keep at least one that is not waived.",
+        )
+
+
+def _tables(value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, Mapping) else []
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def stage_keys() -> dict[str, Reader[Any]]:
     """Every key that a stage's table may have, with how it is read."""
     return {item.name: item.metadata["reader"] for item in fields(StagePolicy) if "reader" in item.metadata}
@@ -280,8 +363,10 @@ def _sources(
     """Where the code of those rules stands that are not Holdfast's."""
     wanted = [name for name in rules if name not in RULE_NAMES]
     known = {**offered([name for name in wanted if name not in own]), **own} if wanted else {}
-    for key in ("rules", "rules_also"):
-        if any(name in wanted and name not in known for name in values.get(key, ())):
+    named = {key: values.get(key, ()) for key in ("rules", "rules_also")}
+    named["any_of"] = tuple(rule for group in values.get("any_of", ()) for rule in group)
+    for key, names in named.items():
+        if any(name in wanted and name not in known for name in names):
             raise UsageError(f"{where} {key} = {list(values[key])!r} is not valid", hint=f"It takes {_RULES.takes}.")
     return {name: known[name] for name in wanted}
 
@@ -297,10 +382,10 @@ def _require_used(custom: Mapping[str, JsonObject], known: set[str], where: str)
 
 def _json(value: Any) -> Json:
     if isinstance(value, tuple):
-        return list(value)
+        return [_json(item) for item in value]
     if isinstance(value, Mapping):
         return {name: _json(item) for name, item in value.items()}
-    return value.to_json() if isinstance(value, Costs | CodeSource) else value
+    return value.to_json() if isinstance(value, Costs | CodeSource | Waiver) else value
 
 
 def require_known(table: Mapping[str, Any], keys: set[str], where: str) -> None:

@@ -6,6 +6,7 @@ rows: `statistics.cut` says how. Where the cut-off moved, the finding says what 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,11 @@ def threshold(case: Case) -> Finding:
         return _undecided("not decided: the version could not be measured", "Mend what the other findings name first.")
     metric = case.policy.threshold_metric or _metric_of(rule, case.measured.metrics.primary)
     scores = positive_scores(case.measured.answer, rule)
+    if metric == "cost" and not _kinds(case.policy):
+        return _undecided(
+            "policy does not say what each kind of mistake of a cut-off costs",
+            "Say it: cost = { false_positive = 1.0, false_negative = 20.0 }; or name another threshold_metric.",
+        )
     if metric is None or scores is None:
         return _undecided(
             f"by {case.measured.metrics.primary} alone no cut-off is best",
@@ -57,44 +63,80 @@ def _metric_of(rule: EvalThreshold, primary: str) -> str | None:
     return next((name for name in (rule.metric, primary) if name in CUT_METRICS), None)
 
 
+def _kinds(policy: StagePolicy) -> Mapping[str, float]:
+    """What the two kinds of mistakes cost; empty where policy says it in another way, or not at all."""
+    kinds = {} if policy.cost is None else policy.cost.by_kind
+    return kinds if "false_positive" in kinds else {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """What cut-offs are judged by.
+
+    Attributes:
+        metric: from counts of rows to a number, higher being better.
+        unit: what one of it is in the metric itself, below nothing where lower is better.
+    """
+
+    metric: "Metric"
+    unit: float = 1.0
+
+    def said(self, value: float) -> float:
+        return value * self.unit
+
+
+def _measure(name: str, policy: StagePolicy, cut: float, positive: Sequence[bool], scores: Sequence[float]) -> _Measure:
+    """The metric of this name; costs are shares of what the pinned cut-off costs, so that cents and euros are alike."""
+    from holdfast.statistics.cut import METRICS, of_costs, value_at
+
+    if name != "cost":
+        return _Measure(METRICS[name])
+    kinds = _kinds(policy)
+    unit = -value_at(positive, scores, cut, of_costs(**kinds)) or 1.0
+    return _Measure(of_costs(**kinds, unit=unit), -unit)
+
+
 def _judged(case: Case, rule: EvalThreshold, metric: str, positive: Sequence[bool], scores: Sequence[float]) -> Finding:
     require_statistics()
-    from holdfast.statistics.cut import METRICS, cut_loss
+    from holdfast.statistics.cut import cut_loss
 
     policy, cut = case.policy, float(rule.value or 0.0)
+    by = _measure(metric, policy, cut, positive, scores)
     found = cut_loss(
         positive,
         scores,
         cut,
-        METRICS[metric],
+        by.metric,
         confidence=1.0 - 2.0 * policy.alpha,
         seed=SEED,
         clusters=clusters_of(case),
     )
     estimate, level = found.estimate, round(100 * found.estimate.confidence)
-    moved, facts = _moved(case, rule, positive, scores, METRICS[metric])
+    moved, facts = _moved(case, rule, positive, scores, by)
     values: dict[str, Json] = {
         "metric": metric,
-        "value": found.value,
+        "value": by.said(found.value),
         "cut": cut,
         "best_cut": found.best_cut if isfinite(found.best_cut) else None,
-        "best_value": found.best_value,
+        "best_value": by.said(found.best_value),
         "optimism": found.optimism,
         "loss": estimate_json(estimate),
         "loss_max": policy.threshold_loss_max,
         "rows": len(positive),
         **facts,
     }
+    share = " of it" if metric == "cost" else ""
     told = (
-        f"{metric} {found.value:.4f} at the cut-off {cut:g}{moved}; at its best, {found.best_cut:g}, it is "
-        f"{found.best_value:.4f} on these rows. Without their chance {estimate.value:.4f} is lost, {level} % interval "
+        f"{metric} {by.said(found.value):.4f} at the cut-off {cut:g}{moved}; at its best, {found.best_cut:g}, it is "
+        f"{by.said(found.best_value):.4f} on these rows. Without their chance {estimate.value:.4f}{share} is lost, "
+        f"{level} % interval "
         f"{estimate.low:.4f} to {estimate.high:.4f}, and {policy.threshold_loss_max:g} is allowed"
     )
     return _decided(found, policy, told, values)
 
 
 def _moved(
-    case: Case, rule: EvalThreshold, positive: Sequence[bool], scores: Sequence[float], metric: "Metric"
+    case: Case, rule: EvalThreshold, positive: Sequence[bool], scores: Sequence[float], by: _Measure
 ) -> tuple[str, Mapping[str, Json]]:
     """What the cut-off of the version that holds the stage would give on these scores, where it is another one."""
     from holdfast.statistics.cut import value_at
@@ -104,7 +146,7 @@ def _moved(
         return "", {}
     if old.value == rule.value:
         return f", as that of version {case.baseline.number}", {"baseline_cut": old.value}
-    value = value_at(positive, scores, old.value, metric)
+    value = by.said(value_at(positive, scores, old.value, by.metric))
     said = f" (it moved: that of version {case.baseline.number}, {old.value:g}, would give {value:.4f})"
     return said, {"baseline_cut": old.value, "value_at_baseline_cut": value}
 

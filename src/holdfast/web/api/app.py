@@ -28,6 +28,7 @@ from holdfast.web.api import (
     lines,
     metering,
     people,
+    policies,
     proving,
     questions,
     rehearsals,
@@ -87,8 +88,8 @@ def api_app(
     )
     app.state.desk = Desk(registry, tracking, depot, around)
     modules = (
-        *(lines, stream, evidence, rehearsals, questions, proving, keeping, runs, files, webhooks, people),
-        signatures,
+        *(lines, stream, evidence, rehearsals, questions, proving, keeping, runs),
+        *(files, webhooks, people, policies, signatures),
     )
     admit(app, [*((module.routes, API) for module in modules), (health.routes, ""), (metering.routes, "")])
     # The last that is added is the first that a request meets: who may not ask is turned away before it is answered.

@@ -17,6 +17,7 @@ from holdfast.web.api import schemas
 from holdfast.web.api.desk import Actor, Here, Key, Who, action_of, answer, refusals
 from holdfast.web.api.lines import ModelText, StageText
 from holdfast.web.api.needs import Concern, needs
+from holdfast.web.api.schemas_of_stages import Live
 
 __all__ = ["routes"]
 
@@ -72,7 +73,7 @@ async def record(desk: Here, actor: Actor, new: schemas.NewEvent, key: Key = Non
     return answer((await desk.ask(lambda: desk.registry.record(asked, actor, key=key))).to_json(), 201)
 
 
-@routes.get("/models/{model}/live", response_model=schemas.Live, dependencies=[needs(Role.VIEWER, Concern.MODEL)])
+@routes.get("/models/{model}/live", response_model=Live, dependencies=[needs(Role.VIEWER, Concern.MODEL)])
 async def live(desk: Here, model: ModelText, at: MomentQuery = None) -> Response:
     """What held each stage at a moment, or now, read from the events alone."""
     name, moment = ModelName(model), _moment(at)

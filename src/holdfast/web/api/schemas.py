@@ -311,24 +311,6 @@ class Judged(Said):
     versions: list[Number]
 
 
-class Holding(Said):
-    """The version that held a stage at a moment."""
-
-    version: Number
-    digest: DigestText
-    since: Moment
-    by: str
-    event: Index
-
-
-class Live(Said):
-    """What held each stage of a model at a moment."""
-
-    model: str
-    at: Moment | None
-    stages: dict[str, Holding | None]
-
-
 class NewReplica(Asked):
     """What a serving process says of itself."""
 

@@ -1,6 +1,18 @@
 """What travels of searches, histories and walks, as the OpenAPI document describes it."""
 
-from holdfast.web.api.schemas import ActionText, Asked, DigestText, Edge, Facts, Index, Moment, Number, Said, Version
+from holdfast.web.api.schemas import (
+    ActionText,
+    Asked,
+    DigestText,
+    Edge,
+    Facts,
+    Index,
+    Moment,
+    Number,
+    Said,
+    Version,
+)
+from holdfast.web.api.schemas_of_stages import Waived
 
 
 class FoundVersion(Version):
@@ -72,6 +84,7 @@ class Spell(Said):
     ended: ActionText | None
     ended_event: Index | None
     ended_reason: str | None
+    waived: list[Waived]
 
 
 class Spells(Said):

@@ -8,7 +8,7 @@ from holdfast.database.migrations.promises_0008 import sqlite_triggers
 from holdfast.database.migrations.promises_0008_postgres import postgres_triggers
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
