@@ -15,6 +15,7 @@ from tests.commands import Cli
 GROUPS = {
     "policy": ["show", "set", "history", "check"],
     "key": ["make", "show"],
+    "gate": ["judge", "show", "replay"],
     "audit": ["verify", "key", "checkpoint", "proof", "export", "verifier", "accept"],
     "remote": ["add", "list", "remove"],
     "backup": ["make", "list", "restore"],

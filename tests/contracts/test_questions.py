@@ -26,6 +26,7 @@ from holdfast.registry import (
     NewVersion,
     Registry,
     Spell,
+    VerdictEntry,
     Version,
 )
 from holdfast.registry.http import HttpRegistry
@@ -306,6 +307,50 @@ def test_every_named_snapshot_is_told_once(four: Registry) -> None:
     assert four.named_snapshots() == every
     assert four.named_snapshots(limit=1) == every[:1]
     assert four.named_snapshots(after=every[0]) == every[1:]
+
+
+def judged(registry: Registry, number: int, stage: StageName, mark: int, **body: Any) -> VerdictEntry:
+    new = NewVerdict(CHURN, VersionNumber(number), stage, "pass", {"findings": [], "mark": mark, **body})
+    kept = registry.put_verdict(new)
+    blobs = tuple(map(Digest.parse, body.get("blobs", ())))
+    return VerdictEntry(kept.digest, CHURN, new.number, stage, "pass", blobs, kept.created_at)
+
+
+def test_verdicts_are_listed_by_what_they_judge_with_what_they_keep(registry: Registry) -> None:
+    registered(registry)
+    registered(registry)
+    assert registry.verdicts() == ()
+    first = judged(registry, 1, PRODUCTION, 1, blobs=[DATA, FILE])
+    other, staged = judged(registry, 2, PRODUCTION, 2), judged(registry, 1, STAGING, 3)
+    every = tuple(sorted([first, other, staged], key=lambda entry: entry.digest))
+    assert registry.verdicts() == every
+    assert registry.verdicts(model=CHURN, number=VersionNumber(1), stage=PRODUCTION) == (first,)
+    assert set(registry.verdicts(model=CHURN, number=VersionNumber(1))) == {first, staged}
+    assert registry.verdicts(model=PRICE) == ()
+    pages = [registry.verdicts(limit=1)]
+    while pages[-1]:
+        pages.append(registry.verdicts(after=pages[-1][-1].digest, limit=1))
+    assert tuple(entry for page in pages for entry in page) == every
+
+
+def test_a_verdict_is_found_by_how_its_digest_begins(registry: Registry) -> None:
+    registered(registry)
+    entries = [judged(registry, 1, PRODUCTION, mark) for mark in range(20)]
+    for entry in entries:
+        assert registry.verdicts(beginning=str(entry.digest)) == (entry,)
+        alike = [one for one in entries if str(one.digest).startswith(str(entry.digest)[:8])]
+        assert set(registry.verdicts(beginning=str(entry.digest)[:8])) == set(alike)
+    assert len(registry.verdicts(beginning="sha256:")) == len(entries)
+
+
+@pytest.mark.parametrize("blobs", ["x", ["no digest"], [7], {"a": DATA}])
+def test_a_verdict_that_keeps_no_digests_is_refused(registry: Registry, blobs: Any) -> None:
+    registered(registry)
+    with pytest.raises(UsageError):
+        registry.put_verdict(NewVerdict(CHURN, VersionNumber(1), PRODUCTION, "pass", {"blobs": blobs}))
+    with pytest.raises(UsageError):
+        registry.verdicts(limit=0)
+    assert registry.verdicts() == ()
 
 
 def test_a_history_says_how_each_spell_came_and_went(registry: Registry) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from holdfast.database.engine import Database
-from holdfast.names import ModelName, StageName
+from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import Direction
 from holdfast.registry.sql import SqlRegistry
 
@@ -40,6 +40,9 @@ QUESTIONS: dict[str, Callable[[SqlRegistry], object]] = {
     "by author": lambda registry: registry.search("author = ana"),
     "in order": lambda registry: registry.search("live", order_by="metrics.recall desc"),
     "in pages": lambda registry: registry.search(limit=1, after=registry.search(limit=1).next),
+    "verdicts in pages": lambda registry: registry.verdicts(limit=1),
+    "verdicts by digest": lambda registry: registry.verdicts(beginning="sha256:ab"),
+    "verdicts on a version": lambda registry: registry.verdicts(model=CHURN, number=VersionNumber(1)),
     "lineage": lambda registry: registry.walk("run", "r1", Direction.DOWN),
 }
 

@@ -10,7 +10,8 @@ import pytest
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, Unavailable, UsageError
 from holdfast.flow.snapshot import snapshot
-from holdfast.names import Reference
+from holdfast.names import ModelName, Reference, StageName
+from holdfast.registry import NewVerdict, NewVersion
 from holdfast.store.local import LocalStore
 from holdfast.tracking import NewRun, RunInput
 from holdfast.upkeep.check import check
@@ -101,6 +102,22 @@ def test_what_was_frozen_again_unchanged_is_in_use(project: Project) -> None:
     plan = at(project, NOW).look().plan
     assert {why: kept.blobs for why, kept in plan.kept.items()} == {"in use": 2}
     assert plan.doomed == ()
+
+
+def test_what_a_verdict_rests_on_stays_and_its_absence_stops_nothing(project: Project) -> None:
+    with project.store.writer() as writer:
+        answers = writer.add_bytes(b"what both versions answered").digest
+        dropped = writer.add_bytes(b"what nobody names").digest
+        writer.commit()
+    registered = project.registry.ensure_model(ModelName("churn"), "ana")
+    one = project.registry.register(NewVersion(registered.name, answers, complete=True), "ana")
+    lost = str(hash_bytes(b"judged at another store"))
+    for blobs in ([str(answers)], [lost]):
+        body = {"findings": [], "blobs": blobs}
+        project.registry.put_verdict(NewVerdict(one.model, one.number, StageName("production"), "pass", body))
+    found = list(Retention(project.store, project.registry, project.tracking).needs())
+    assert (answers, "a verdict on churn@1") in found
+    assert not {Digest.parse(lost), dropped} & {digest for digest, _ in found}
 
 
 def test_a_registry_that_knows_nothing_lets_nothing_go(project: Project) -> None:

@@ -41,6 +41,8 @@ EXIT_CODES: dict[str, int] = {
     "archived": 29,
     "unauthenticated": 30,
     "wrong_bytes": 31,
+    "gate_inconclusive": 32,
+    "replay_differs": 33,
     "interrupted": INTERRUPTED,
 }
 """The exit code of each error code. Numbers from 10 stay clear of what shells and option parsers use themselves."""
@@ -88,7 +90,10 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "list": _OPENING,
     "show": (*_OPENING, "archived"),
     "search": (*_OPENING, "too_large"),
-    "gate": (*_OPENING, "gate_refused", "archived"),
+    "gate judge": (*_OPENING, "gate_refused", "gate_inconclusive", "archived"),
+    "gate show": _OPENING,
+    "gate replay": (*_OPENING, "gate_inconclusive", "replay_differs", "archived"),
+    "ci": (*_OPENING, "incomplete_version", "gate_refused", "gate_inconclusive", "approval_required", "archived"),
     "approve": _OPENING,
     "promote": (*_OPENING, *_MOVING, "approval_required", "already_exists", "archived"),
     "rollback": (*_OPENING, *_MOVING, "incomplete_version", "already_exists", "archived"),

@@ -1,4 +1,4 @@
-"""`gate`, `approve`, `promote` and `rollback`: may a stage move, and the moves themselves."""
+"""`approve`, `promote` and `rollback`: who stands behind a version, and the moves themselves."""
 
 import sys
 from collections.abc import Iterator
@@ -7,12 +7,10 @@ from typing import Annotated
 import typer
 
 from holdfast.canonical import JsonObject
-from holdfast.cli.exit_codes import EXIT_CODES, SUCCESS, epilog
-from holdfast.cli.options import AsJson, Reason, ReferenceArgument, StageOption, WaitSeconds, here
+from holdfast.cli.exit_codes import epilog
+from holdfast.cli.options import AsJson, Reason, ReferenceArgument, StageOption, To, WaitSeconds, here
 from holdfast.cli.output import Output
-from holdfast.errors import GateRefused
-from holdfast.flow.gate import GateRequest, Outcome
-from holdfast.flow.gate import gate as judge
+from holdfast.flow.gate import GateRequest
 from holdfast.flow.promote import Promotion
 from holdfast.flow.promote import promote as move_forward
 from holdfast.flow.rollback import Rollback, explain_rollback, roll_back
@@ -24,18 +22,8 @@ from holdfast.wire import Project
 
 app = typer.Typer()
 
-To = Annotated[str, typer.Option("--to", help="The stage that shall hold it.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Return when every replica reports the version.")]
 Key = Annotated[str | None, typer.Option("--idempotency-key", help="The same key again moves nothing.")]
-
-
-@app.command(epilog=epilog("gate", "holdfast gate churn@4 --to production"))
-def gate(reference: ReferenceArgument, to: To = "production", as_json: AsJson = False) -> int:
-    """Ask whether a version may have a stage; moves nothing. The exit code is not 0 unless the outcome is `pass`."""
-    project = here()
-    verdict = judge(_request(project, reference, to), project.workbench, project.registry)
-    Output(as_json=as_json).result(verdict.to_json(), _findings(verdict.to_json()))
-    return SUCCESS if verdict.outcome is Outcome.PASS else EXIT_CODES[GateRefused.code]
 
 
 @app.command(epilog=epilog("approve", "holdfast approve churn@4 --stage production"))
@@ -124,15 +112,6 @@ def _confirmed(project: Project, move: Move, *, wait: bool, seconds: float) -> l
     return list(
         wait_for_replicas(project.registry, move.model, move.stage, move.epoch, move.to_digest, timeout_seconds=seconds)
     )
-
-
-def _findings(value: JsonObject) -> Iterator[str]:
-    said = outcome_text(value["outcome"], value["waived"])
-    yield f"{said}: {value['model']}@{value['version']} for {value['stage']}"
-    for finding in value["findings"]:
-        yield from _finding(finding, finding["hint"])
-    yield from _groups(value["any_of"])
-    yield f"  verdict {value['verdict']}"
 
 
 def _finding(finding: JsonObject, hint: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ import typer
 from holdfast.config import Settings
 from holdfast.wire import Project, open_project
 
-__all__ = ["AsJson", "ModelArgument", "Reason", "ReferenceArgument", "StageOption", "WaitSeconds", "here"]
+__all__ = ["AsJson", "ModelArgument", "Reason", "ReferenceArgument", "StageOption", "To", "WaitSeconds", "here"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 ReferenceArgument = Annotated[
@@ -16,6 +16,7 @@ ReferenceArgument = Annotated[
 ]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")]
 StageOption = Annotated[str, typer.Option("--stage", help="The stage.")]
+To = Annotated[str, typer.Option("--to", help="The stage that shall hold it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the log.")]
 WaitSeconds = Annotated[float, typer.Option("--wait-seconds", min=0.0, help="How long --wait waits for replicas.")]
 

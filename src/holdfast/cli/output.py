@@ -108,6 +108,11 @@ class Output:
             # Standard output is what failed, as on a full disk: the other stream is left.
             self.talk(_json({"error": value}))
 
+    @staticmethod
+    def written(value: JsonObject) -> str:
+        """A value as a file holds it."""
+        return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
         """A bar for anything that may take more than a second; silent where nobody is watching."""

@@ -13,7 +13,7 @@ A version is never changed; a stage only moves together with its event. The data
 
 from holdfast.registry.actions import MOVES, RECORDED, Action
 from holdfast.registry.answers import Direction, Found, FoundVersion, Indexed, Node, Spell, Walk
-from holdfast.registry.asking import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, Questions
+from holdfast.registry.asking import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, VERDICTS_MAX, Questions
 from holdfast.registry.certificates import REHEARSALS_MAX, NewRehearsal, Rehearsal, Rehearsals
 from holdfast.registry.facts import FACTS_MAX, Facts, facts_of
 from holdfast.registry.governing import Governing, KeptPolicy, NewPolicy
@@ -30,6 +30,7 @@ from holdfast.registry.records import (
     NewEvent,
     NewVerdict,
     Verdict,
+    VerdictEntry,
     outcome_text,
 )
 from holdfast.registry.values import (
@@ -57,6 +58,7 @@ __all__ = [
     "REHEARSALS_MAX",
     "SPELLS_MAX",
     "STAGES",
+    "VERDICTS_MAX",
     "Action",
     "Approval",
     "Archive",
@@ -97,6 +99,7 @@ __all__ = [
     "Stage",
     "Tenure",
     "Verdict",
+    "VerdictEntry",
     "Version",
     "Vouching",
     "Walk",

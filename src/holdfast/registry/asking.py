@@ -6,15 +6,19 @@ from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.answers import Direction, Found, Indexed, Spell, Walk
 from holdfast.registry.facts import Facts
+from holdfast.registry.records import VerdictEntry
 from holdfast.registry.values import Version
 
-__all__ = ["DEPTH_MAX", "FOUND_MAX", "SPELLS_MAX", "Questions"]
+__all__ = ["DEPTH_MAX", "FOUND_MAX", "SPELLS_MAX", "VERDICTS_MAX", "Questions"]
 
 FOUND_MAX = 1_000
 """Versions in one answer: half a megabyte of JSON; more is read in pages."""
 
 SPELLS_MAX = 1_000
 """Spells in one answer: more than a stage that moves daily has in two years."""
+
+VERDICTS_MAX = 100
+"""Verdicts in one answer: each is read whole and hashed, and may have a few megabytes."""
 
 DEPTH_MAX = 16
 """Steps of one walk along lineage; each costs a statement."""
@@ -99,4 +103,29 @@ class Questions(Protocol):
 
         Raises:
             UsageError: the depth is not 1 to `DEPTH_MAX`.
+        """
+
+    def verdicts(
+        self,
+        *,
+        model: ModelName | None = None,
+        number: VersionNumber | None = None,
+        stage: StageName | None = None,
+        beginning: str = "",
+        after: Digest | None = None,
+        limit: int = VERDICTS_MAX,
+    ) -> tuple[VerdictEntry, ...]:
+        """The verdicts that are kept, in the order of their digests; empty where there are none.
+
+        Args:
+            model: on whose versions; None: all.
+            number: on which version; None: all.
+            stage: for which stage; None: all.
+            beginning: only those whose digests begin so, such as `sha256:ab12`.
+            after: only those behind this one: the next page.
+            limit: how many at most.
+
+        Raises:
+            UsageError: the limit is not 1 to `VERDICTS_MAX`.
+            IntegrityError: one is not what its digest names.
         """

@@ -10,9 +10,9 @@ from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import documents
 from holdfast.registry.actions import Action
 from holdfast.registry.answers import Found, FoundVersion, Indexed, Node, Spell, Unknown, Walk
-from holdfast.registry.records import waivers_in
+from holdfast.registry.records import VerdictEntry, waivers_in
 
-__all__ = ["found", "indexed", "spell", "walk"]
+__all__ = ["found", "indexed", "spell", "verdict_entry", "walk"]
 
 
 def found(said: Reader) -> Found:
@@ -62,6 +62,19 @@ def spell(said: Reader) -> Spell:
         ended_event=said.maybe_integer("ended_event"),
         ended_reason=said.maybe_text("ended_reason"),
         waived=waivers_in(said.rest()),
+    )
+
+
+def verdict_entry(said: Reader) -> VerdictEntry:
+    """A verdict in a list."""
+    return VerdictEntry(
+        digest=Digest.parse(said.text("verdict")),
+        model=ModelName(said.text("model")),
+        number=VersionNumber(said.integer("version")),
+        stage=StageName(said.text("stage")),
+        outcome=said.text("outcome"),
+        blobs=tuple(map(Digest.parse, said.texts("blobs"))),
+        created_at=from_text(said.text("created_at")),
     )
 
 

@@ -7,7 +7,9 @@ from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import documents, documents_of_answers
 from holdfast.registry.answers import Direction, Found, Indexed, Spell, Walk
+from holdfast.registry.asking import VERDICTS_MAX
 from holdfast.registry.facts import Facts
+from holdfast.registry.records import VerdictEntry
 from holdfast.registry.values import Version
 from holdfast.service.line import Line, quoted
 
@@ -74,6 +76,21 @@ class HttpQuestions:
         """See `Questions.walk`."""
         wanted = {"kind": kind, "name": name, "direction": str(direction), "depth": depth}
         return documents_of_answers.walk(self._asked("/lineage/walk", **wanted))
+
+    def verdicts(
+        self,
+        *,
+        model: ModelName | None = None,
+        number: VersionNumber | None = None,
+        stage: StageName | None = None,
+        beginning: str = "",
+        after: Digest | None = None,
+        limit: int = VERDICTS_MAX,
+    ) -> tuple[VerdictEntry, ...]:
+        """See `Questions.verdicts`."""
+        wanted = {"model": model, "version": number, "stage": stage, "after": after, "limit": limit}
+        found = self._asked("/verdicts", **wanted, beginning=beginning or None)
+        return tuple(documents_of_answers.verdict_entry(one) for one in _readers(found, "verdicts"))
 
     def _asked(self, path: str, /, **query: object) -> Reader:
         return Reader(self._line.get(path, **query), path)

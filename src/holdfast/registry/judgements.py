@@ -15,12 +15,22 @@ from holdfast.registry.events import Entry, append
 from holdfast.registry.interface import JUDGED_MAX
 from holdfast.registry.keys import earlier
 from holdfast.registry.nearest import require_model, unknown_version
-from holdfast.registry.records import Approval, Meaning, NewApproval, NewVerdict, Verdict
+from holdfast.registry.records import Approval, Meaning, NewApproval, NewVerdict, Verdict, VerdictEntry
 from holdfast.registry.stages import find_stage
 from holdfast.registry.tables import approvals, verdicts, versions
 from holdfast.registry.values import MoveStage
 
-__all__ = ["approvals_of", "approve", "for_move", "judged_on", "keep", "load_approval", "require_verdict", "verdict_of"]
+__all__ = [
+    "approvals_of",
+    "approve",
+    "for_move",
+    "judged_on",
+    "keep",
+    "load_approval",
+    "require_verdict",
+    "verdict_of",
+    "verdicts_of",
+]
 
 _BODY_BYTES_MAX = 4 * 1024 * 1024
 """Findings by slice for hundreds of slices are a few hundred kilobytes; predictions belong in the store."""
@@ -37,6 +47,9 @@ _DIGEST = select(versions.c.digest).where(
 _APPROVAL = select(approvals).where(approvals.c.id == bindparam("id"))
 
 _VERDICT = select(verdicts).where(verdicts.c.digest == bindparam("digest"))
+
+_BLOBS_MAX = 256
+"""Blobs of one verdict: its answers, and what single rules keep of theirs."""
 
 _VERDICT_FOR = select(verdicts.c.model, verdicts.c.number).where(verdicts.c.digest == bindparam("digest"))
 
@@ -196,6 +209,7 @@ def keep(connection: Connection, new: NewVerdict, now: datetime) -> Verdict:
             hint="Keep the findings in it, and put the data they rest on into the store.",
             limit=_BODY_BYTES_MAX,
         )
+    _refuse_wrong_blobs(new.body.get("blobs", []))
     _digest_of(connection, new.model, new.number)
     find_stage(connection, new.model, new.stage)
     digest = str(hash_bytes(body))
@@ -220,12 +234,67 @@ def keep(connection: Connection, new: NewVerdict, now: datetime) -> Verdict:
     return _load_verdict(connection.execute(_VERDICT, {"digest": digest}).one())
 
 
+def _refuse_wrong_blobs(said: object) -> None:
+    """Refuse what `gc` could not read: it must know what every verdict keeps."""
+    if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
+        raise UsageError("the blobs of a verdict are a list of digests", hint="Leave blobs out where it keeps none.")
+    if len(said) > _BLOBS_MAX:
+        raise TooLarge(
+            f"the verdict keeps {len(said)} blobs, and may keep {_BLOBS_MAX}",
+            hint="Keep what belongs together in one blob.",
+            limit=_BLOBS_MAX,
+        )
+    for one in said:
+        Digest.parse(one)
+
+
 def verdict_of(connection: Connection, digest: Digest) -> Verdict:
     """The verdict with this digest, checked against it; see `Registry.verdict`."""
     row = connection.execute(_VERDICT, {"digest": str(digest)}).one_or_none()
     if row is None:
         raise _no_verdict(digest)
     return _load_verdict(row)
+
+
+def verdicts_of(
+    connection: Connection,
+    *,
+    model: ModelName | None,
+    number: VersionNumber | None,
+    stage: StageName | None,
+    beginning: str,
+    after: Digest | None,
+    limit: int,
+) -> tuple[VerdictEntry, ...]:
+    """Verdicts by their digests; see `Questions.verdicts`."""
+    statement = select(verdicts).order_by(verdicts.c.digest).limit(limit)
+    for column, wanted in ((verdicts.c.model, model), (verdicts.c.number, number), (verdicts.c.stage, stage)):
+        if wanted is not None:
+            statement = statement.where(column == (wanted if isinstance(wanted, int) else str(wanted)))
+    if beginning:
+        # Every digest that begins so lies in this range: no digit is above an f.
+        statement = statement.where(verdicts.c.digest >= beginning, verdicts.c.digest < f"{beginning}g")
+    if after is not None:
+        statement = statement.where(verdicts.c.digest > str(after))
+    return tuple(_entry(_load_verdict(row)) for row in connection.execute(statement))
+
+
+def _entry(verdict: Verdict) -> VerdictEntry:
+    return VerdictEntry(
+        verdict.digest,
+        verdict.model,
+        verdict.number,
+        verdict.stage,
+        verdict.outcome,
+        _blobs(verdict.body),
+        verdict.created_at,
+    )
+
+
+def _blobs(body: JsonObject) -> tuple[Digest, ...]:
+    """What a verdict keeps in the store; a verdict of before format 1.1 keeps nothing."""
+    said = body.get("blobs")
+    return tuple(Digest.parse(one) for one in said) if isinstance(said, list) else ()
 
 
 def judged_on(connection: Connection, model: ModelName, rows: Digest) -> tuple[VersionNumber, ...]:

@@ -24,6 +24,7 @@ __all__ = [
     "NewEvent",
     "NewVerdict",
     "Verdict",
+    "VerdictEntry",
     "outcome_text",
     "waivers_in",
 ]
@@ -235,6 +236,39 @@ class Verdict:
             "stage": str(self.stage),
             "outcome": self.outcome,
             "body": self.body,
+            "created_at": to_text(self.created_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictEntry:
+    """A verdict in a list: what it says, without its body.
+
+    Attributes:
+        digest: its name.
+        model, number, stage: what was judged, and for which stage.
+        outcome: of the gate.
+        blobs: what it keeps in the store, such as the answers that it rests on.
+        created_at: when it was kept.
+    """
+
+    digest: Digest
+    model: ModelName
+    number: VersionNumber
+    stage: StageName
+    outcome: str
+    blobs: tuple[Digest, ...]
+    created_at: datetime
+
+    def to_json(self) -> JsonObject:
+        """One entry of a list of verdicts."""
+        return {
+            "verdict": str(self.digest),
+            "model": str(self.model),
+            "version": self.number,
+            "stage": str(self.stage),
+            "outcome": self.outcome,
+            "blobs": [str(blob) for blob in self.blobs],
             "created_at": to_text(self.created_at),
         }
 

@@ -2,10 +2,13 @@
 
 from holdfast.database.engine import Database
 from holdfast.digest import Digest
+from holdfast.errors import UsageError
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import finding, index, spells, versions, walks
+from holdfast.registry import finding, index, judgements, spells, versions, walks
 from holdfast.registry.answers import Direction, Found, Indexed, Spell, Walk
+from holdfast.registry.asking import VERDICTS_MAX
 from holdfast.registry.facts import Facts
+from holdfast.registry.records import VerdictEntry
 from holdfast.registry.values import Version
 
 __all__ = ["SqlQuestions"]
@@ -60,3 +63,21 @@ class SqlQuestions:
         """See `Questions.walk`."""
         with self._database.view() as connection:
             return walks.walk(connection, kind, name, direction, depth)
+
+    def verdicts(
+        self,
+        *,
+        model: ModelName | None = None,
+        number: VersionNumber | None = None,
+        stage: StageName | None = None,
+        beginning: str = "",
+        after: Digest | None = None,
+        limit: int = VERDICTS_MAX,
+    ) -> tuple[VerdictEntry, ...]:
+        """See `Questions.verdicts`."""
+        if not 1 <= limit <= VERDICTS_MAX:
+            raise UsageError(f"{limit} verdicts cannot be asked for", hint=f"Ask for 1 to {VERDICTS_MAX}.")
+        with self._database.read() as connection:
+            return judgements.verdicts_of(
+                connection, model=model, number=number, stage=stage, beginning=beginning, after=after, limit=limit
+            )

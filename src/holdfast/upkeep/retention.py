@@ -1,4 +1,4 @@
-"""What of the store is needed, and by whom: versions, runs, holds, and data that somebody is about to name.
+"""What of the store is needed, and by whom: versions, runs, verdicts, holds, and data that somebody is about to name.
 
 Of what was archived only the record is needed, as long as the archive holds all of it: the manifest, the trees of the
 data, and the small files of the bundle. Trees are read as streams, and each once: a snapshot of a million files takes
@@ -204,6 +204,7 @@ class Retention:
             # Whoever holds what is archived keeps what is here of it, and may restore the rest.
             yield from ((one, f"hold {hold.id}") for one in self._all_of(hold.digest, whole=hold.digest not in away))
         yield from self._run_needs(away)
+        yield from self._verdict_needs()
         claims = tuple(self.claimed)
         absent = self.store.missing(claims)
         for claim in (one for one in claims if one not in absent):
@@ -231,6 +232,19 @@ class Retention:
         for run, digest in by_run:
             if digest not in absent and (run, digest) not in gone:
                 yield from ((one, f"run {run}") for one in self._all_of(digest, whole=digest not in away))
+
+    def _verdict_needs(self) -> Iterator[tuple[Digest, str]]:
+        """The answers that verdicts rest on.
+
+        Those that are not here were judged at another store, or are lost, which keeps nobody from judging again: it is
+        `gate replay` that says so.
+        """
+        page = self.registry.verdicts()
+        while page:
+            for entry in page:
+                why = f"a verdict on {entry.model}@{entry.number}"
+                yield from ((digest, why) for digest in here(self.store, entry.blobs))
+            page = self.registry.verdicts(after=page[-1].digest)
 
     @cached_property
     def _archived(self) -> dict[Digest, "_Archived"]:

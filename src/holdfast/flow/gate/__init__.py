@@ -10,6 +10,9 @@
     own_rules.py the project's own rules, which project_code.py runs elsewhere; costs.py says what mistakes cost
     finding.py   findings and outcomes
     judge.py     the gate itself
+    keeping.py   what is kept of a verdict: answered.py, answers row by row; estimates.py, every estimate in one list
+    kept.py      finding a kept verdict; replay.py computes one again; build.py is what a build asks
+    rendering/   a verdict as text, Markdown, HTML and JUnit XML
 
 A gate moves nothing; `flow.promote` does.
 """

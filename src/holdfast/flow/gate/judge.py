@@ -4,15 +4,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from holdfast.canonical import JsonObject, plain
-from holdfast.config import VERSION
+from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, HoldfastError, NotFound
 from holdfast.evidence import Holdout
 from holdfast.flow.gate.case import Case, Workbench, examine, manifest_of
 from holdfast.flow.gate.catalogue import Need, needed
-from holdfast.flow.gate.composing import about_policy, composition, with_waivers
+from holdfast.flow.gate.composing import composition, with_waivers
 from holdfast.flow.gate.finding import Finding, Outcome, overall
+from holdfast.flow.gate.keeping import keep
 from holdfast.flow.gate.own_rules import with_own_rules
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.precedence import asked_of
@@ -22,7 +22,7 @@ from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.interface import Registry
-from holdfast.registry.records import Approval, Meaning, NewVerdict
+from holdfast.registry.records import Approval, Meaning
 from holdfast.registry.values import Stage, Version
 from holdfast.runtime.at_hand import require_at_hand
 
@@ -93,6 +93,7 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         NotFound: no such model, version or stage.
         Archived: the version was archived, and its bytes are not here.
         UsageError: the policy is not valid, or asks something else than the one that the registry has.
+        NoSpace, PermissionRefused: the store could not take the answers, which are a part of the verdict.
     """
     # (1) resolve the reference to a version
     version = registry.resolve(request.reference)
@@ -125,24 +126,10 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
     case = with_own_rules(case, bench)
     findings = tuple(case.own[name] if name in case.own else RULES[name](case) for name in policy.rules)
     findings = with_waivers(findings, policy, version.number, case.at.date())
-    outcome = overall(findings, policy.any_of)
-    body = {
-        "format": "holdfast.verdict",
-        "format_version": "1.0",
-        "model": str(version.model),
-        "stage": str(request.stage),
-        "inputs": case.inputs(),
-        "policy": policy.to_json(),
-        "outcome": str(outcome),
-        "findings": [finding.to_json() for finding in findings],
-        **about_policy(case, findings),
-        "asked_by": request.actor,
-        "holdfast": VERSION,
-        "seconds": round(case.seconds, 3),
-    }
-    kept = registry.put_verdict(NewVerdict(version.model, version.number, request.stage, str(outcome), plain(body)))
+    kept = keep(case, findings, bench.store, registry)
     last = {approval.approver: approval for approval in approvals}
     used = tuple(approval.id for approval in last.values() if approval.meaning is Meaning.APPROVE)
+    outcome = overall(findings, policy.any_of)
     return GateVerdict(version, stage, outcome, findings, kept.digest, used, policy)
 
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from holdfast.statistics.sampling import Sample, Sampler
     from holdfast.statistics.twins import Alike, Found, Search, Sought
 
-__all__ = ["Looked", "Training", "look"]
+__all__ = ["SEED", "Looked", "Training", "look"]
 
-_SEED = 1
+SEED = 1
 """Of the rows that are drawn: the same ones whenever somebody asks."""
 
 _NOTES_MAX = 5
@@ -100,7 +100,7 @@ def look(
         return Training(trouble=missing)
     sought = None if rows is None else Sought(_columns(rows), target)
     files = _files_of_holdout(store, manifest) if rows is not None else ()
-    return Training(tuple(_looked(store, one, sought, files, Sampler(_SEED) if sample else None) for one in inputs))
+    return Training(tuple(_looked(store, one, sought, files, Sampler(SEED) if sample else None) for one in inputs))
 
 
 def _trained_on(found: DataSlice) -> list[DataInput]:

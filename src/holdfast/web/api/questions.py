@@ -9,7 +9,7 @@ from holdfast.access import Role
 from holdfast.canonical import Reader
 from holdfast.digest import Digest
 from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, Direction, Facts, Indexed
+from holdfast.registry import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, VERDICTS_MAX, Direction, Facts, Indexed
 from holdfast.web.api import schemas_of_questions as schemas
 from holdfast.web.api.desk import Here, answer, refusals
 from holdfast.web.api.evidence import NumberPath
@@ -105,3 +105,29 @@ async def walk(
     """What a thing was made from, or what was made from it, step by step."""
     found = await desk.ask(lambda: desk.registry.walk(kind, name, direction, depth=depth))
     return answer(found.to_json())
+
+
+@routes.get("/verdicts", response_model=schemas.Verdicts, dependencies=[needs(Role.VIEWER, Concern.MODEL_ASKED)])
+async def verdicts(
+    desk: Here,
+    *,
+    model: Annotated[str | None, Query(max_length=256)] = None,
+    version: Annotated[int | None, Query(ge=1, le=2**53 - 1)] = None,
+    stage: Annotated[str | None, Query(max_length=256)] = None,
+    beginning: Annotated[str, Query(pattern="^sha256:[0-9a-f]{0,64}$", description="How the digests begin")] = "",
+    after: DigestQuery = None,
+    limit: Annotated[int, Query(ge=1, le=VERDICTS_MAX)] = VERDICTS_MAX,
+) -> Response:
+    """The verdicts that are kept, without their bodies, in the order of their digests."""
+    ask = desk.registry.verdicts
+    found = await desk.ask(
+        lambda: ask(
+            model=None if model is None else ModelName(model),
+            number=None if version is None else VersionNumber(version),
+            stage=None if stage is None else StageName(stage),
+            beginning=beginning,
+            after=None if after is None else Digest.parse(after),
+            limit=limit,
+        )
+    )
+    return answer({"verdicts": [one.to_json() for one in found]})

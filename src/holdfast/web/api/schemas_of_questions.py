@@ -108,3 +108,21 @@ class Walk(Said):
     nodes: list[Node]
     edges: list[Edge]
     cut: bool
+
+
+class VerdictEntry(Said):
+    """A verdict in a list, without its body; `blobs` is what it keeps in the store."""
+
+    verdict: DigestText
+    model: str
+    version: Number
+    stage: str
+    outcome: str
+    blobs: list[DigestText]
+    created_at: Moment
+
+
+class Verdicts(Said):
+    """Verdicts, in the order of their digests."""
+
+    verdicts: list[VerdictEntry]

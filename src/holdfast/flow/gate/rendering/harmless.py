@@ -1,0 +1,49 @@
+"""Words from outside that stay words: one line, nothing invisible, nothing that turns the direction of writing."""
+
+import re
+import unicodedata
+
+__all__ = ["in_markdown", "one_line"]
+
+_JOINERS = "\u200c\u200d"
+"""Invisible, and needed to write Persian, Hindi and many signs; they turn and hide nothing."""
+
+_UNSEEN = "\ufffd"
+
+_MARKS = re.compile(r"([\\`*_\[\]|~$!#(){}^])")
+"""What begins or ends something in Markdown, in tables and formulas of GitHub and GitLab too."""
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+_REFERENCE = re.compile(r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9])|[#!%~&$](?=[A-Za-z0-9])|(?=://)|\bwww(?=\.)|\bGH-(?=[0-9])")
+"""What forges turn into a link, or into a message to somebody."""
+
+_WORD_JOINER = "\u2060"
+"""Is not seen, and parts what stands before it from what stands behind it."""
+
+
+def one_line(value: object, characters_max: int = 2_000) -> str:
+    """The value as one line that shows everything in it; what is longer is cut, and says so.
+
+    Line ends, control characters and those that turn the direction of writing (Unicode UTS 39 and TR 36 call them
+    dangerous in names) become visible.
+    """
+    text = str(value)
+    cut = text[:characters_max]
+    shown = "".join(_shown(sign) for sign in cut)
+    return shown if len(text) <= characters_max else f"{shown}… ({len(text)} characters)"
+
+
+def _shown(sign: str) -> str:
+    if sign in "\t\n\r":
+        return " "
+    unseen = unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} and sign not in _JOINERS
+    return _UNSEEN if unseen else sign
+
+
+def in_markdown(value: object, characters_max: int = 2_000) -> str:
+    """The value where Markdown stands, also in the cell of a table: no markup, no link, and no message to anybody."""
+    shown = one_line(value, characters_max)
+    shown = _REFERENCE.sub(lambda found: found[0] + _WORD_JOINER, shown)
+    escaped = _MARKS.sub(r"\\\1", shown)
+    return "".join(_ENTITIES.get(sign, sign) for sign in escaped)

@@ -1,0 +1,34 @@
+"""A verdict as JUnit XML, which GitLab, Jenkins and others show beside the tests of a build: a rule is a test case.
+
+The dialect is what those read in common: testsuites, testsuite, testcase, failure (Jenkins' junit-10.xsd). There is no
+third outcome in it: what could not be decided is a failure whose type says `inconclusive`.
+"""
+
+from xml.etree import ElementTree as ET
+
+from holdfast.flow.gate.finding import Outcome
+from holdfast.flow.gate.rendering.harmless import one_line
+from holdfast.flow.gate.rendering.report import Report
+
+__all__ = ["junit"]
+
+
+def junit(report: Report) -> str:
+    """The whole XML document."""
+    failures = sum(finding.outcome is not Outcome.PASS for finding in report.findings)
+    counted = {"tests": str(len(report.findings)), "failures": str(failures), "errors": "0", "skipped": "0"}
+    suites = ET.Element("testsuites", {"name": "holdfast gate", **counted})
+    suite = ET.SubElement(suites, "testsuite", {"name": one_line(report.title), **counted})
+    for finding in report.findings:
+        named = {"classname": one_line(f"holdfast.{report.model}"), "name": one_line(finding.rule), "time": "0"}
+        case = ET.SubElement(suite, "testcase", named)
+        said = one_line(finding.sentence)
+        if finding.outcome is Outcome.PASS:
+            ET.SubElement(case, "system-out").text = said
+        else:
+            failure = ET.SubElement(case, "failure", {"type": str(finding.outcome), "message": said})
+            failure.text = f"{finding.outcome}: {said}\n{one_line(finding.hint)}"
+    ET.indent(suites)
+    return ET.tostring(suites, encoding="unicode", xml_declaration=False).join(
+        ('<?xml version="1.0" encoding="UTF-8"?>\n', "\n")
+    )

@@ -1,0 +1,157 @@
+"""A verdict as a comment on a pull request: the outcome first, one table, and everything else folded away."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from holdfast.canonical import JsonObject
+from holdfast.flow.gate.finding import Finding, Outcome
+from holdfast.flow.gate.rendering.harmless import in_markdown
+from holdfast.flow.gate.rendering.report import Report
+
+__all__ = ["CHARACTERS_MAX", "MARKER", "markdown"]
+
+MARKER = "<!-- holdfast gate -->"
+"""The first line: a workflow finds its own comment by it, and writes it anew instead of one more."""
+
+CHARACTERS_MAX = 60_000
+"""GitHub takes comments of 65,536 characters; what folds away is left out where all of it would be longer."""
+
+_SENTENCE_CHARACTERS_MAX = 600
+"""A sentence of a finding names five groups at most; the page and the JSON have what is cut."""
+
+_PART_CHARACTERS_MAX = CHARACTERS_MAX // 3
+"""What is found, what to do, and what folds away share the comment; twenty rules need a tenth of it."""
+
+_ESTIMATES_MAX = 40
+"""A metric, some guards, and the least well off groups."""
+
+_SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "skipped": "⚠️"}
+
+
+def markdown(report: Report) -> str:
+    """All of it, never longer than a comment may be."""
+    said = "\n".join([MARKER, *_head(report), *_table(report), *_to_do(report.findings), ""])
+    for block in (_estimates(report), _rests_on(report)):
+        folded = "\n".join(block)
+        if len(said) + len(folded) < CHARACTERS_MAX:
+            said += folded
+    return said
+
+
+def _head(report: Report) -> Iterator[str]:
+    sign = _SIGNS.get(report.outcome, "")
+    yield f"### {sign} {in_markdown(report.said)}: {in_markdown(report.title)}"
+    yield ""
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts().items())
+    compared = "" if report.against is None else f" Compared with version {report.against}"
+    rows = f" on {report.rows:,} frozen rows" if report.rows and compared else ""
+    yield f"{len(report.findings)} rules: {counts}.{compared}{rows}{'.' if compared else ''}"
+    yield ""
+
+
+def _table(report: Report) -> Iterator[str]:
+    yield "| | rule | what was found |"
+    yield "|---|---|---|"
+    rows = [
+        f"| {_SIGNS[finding.outcome]} {finding.outcome} | {in_markdown(finding.rule, 100)} "
+        f"| {in_markdown(f'{finding.sentence} {report.waiver(finding)}'.rstrip(), _SENTENCE_CHARACTERS_MAX)} |"
+        for finding in report.findings
+    ]
+    fitting = list(_fitting(rows))
+    yield from fitting
+    if len(fitting) < len(rows):
+        yield f"| | | and {len(rows) - len(fitting)} more |"
+
+
+def _to_do(findings: Sequence[Finding]) -> Iterator[str]:
+    wanted = [one for one in findings if one.outcome is not Outcome.PASS and one.hint]
+    if not wanted:
+        return
+    yield ""
+    yield "**What to do**"
+    yield ""
+    yield from _fitting(
+        f"- {in_markdown(finding.rule, 100)}: {in_markdown(finding.hint, _SENTENCE_CHARACTERS_MAX)}"
+        for finding in wanted
+    )
+
+
+def _fitting(lines: Iterable[str]) -> Iterator[str]:
+    """As many of the lines as a part of the comment has room for."""
+    left = _PART_CHARACTERS_MAX
+    for line in lines:
+        left -= len(line) + 1
+        if left < 0:
+            return
+        yield line
+
+
+def _estimates(report: Report) -> Iterator[str]:
+    found = report.estimates
+    if not found:
+        return
+    yield from _opened(f"{len(found)} estimates, with their intervals")
+    yield "| rule | of | estimate | interval | allowed loss | rows | method |"
+    yield "|---|---|--:|---|--:|--:|---|"
+    for one in sorted(found, key=_urgency)[:_ESTIMATES_MAX]:
+        yield _row(
+            one.get("rule"),
+            one.get("name"),
+            _number(one.get("value")),
+            f"{_number(one.get('low'))} to {_number(one.get('high'))}",
+            "" if one.get("margin") is None else _number(one.get("margin"), signed=False),
+            one.get("rows"),
+            one.get("method"),
+        )
+    yield from _closed()
+
+
+def _urgency(one: JsonObject) -> tuple[bool, float]:
+    """What stands on top: comparisons of everything, and then the groups with the least certain gains."""
+    low = one.get("low")
+    return one.get("rule") == "groups", float(low) if isinstance(low, int | float) else float("-inf")
+
+
+def _rests_on(report: Report) -> Iterator[str]:
+    if report.digest is None:
+        return
+    yield from _opened("What it rests on")
+    yield "| | |"
+    yield "|---|---|"
+    yield _row("verdict", report.digest)
+    for name, said in _inputs(report):
+        yield _row(name, said)
+    yield ""
+    yield f"Compute it again with `holdfast gate replay {report.digest[:19]}`."
+    yield from _closed()
+
+
+def _inputs(report: Report) -> Iterator[tuple[str, str]]:
+    inputs = report.table("inputs")
+    for who in ("candidate", "baseline"):
+        found = report.table("inputs", who)
+        if found:
+            yield who, f"version {found.get('version')}, {found.get('digest')}"
+    for name in ("holdout", "outputs", "baseline_outputs"):
+        if inputs.get(name):
+            yield name.replace("_", " "), str(inputs[name])
+    for name in ("asked_by", "holdfast"):
+        if report.body.get(name):
+            yield name.replace("_", " "), str(report.body[name])
+
+
+def _opened(summary: str) -> Iterable[str]:
+    return ("", f"<details><summary>{summary}</summary>", "")
+
+
+def _closed() -> Iterable[str]:
+    return ("", "</details>", "")
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(in_markdown('' if cell is None else cell, 200) for cell in cells)} |"
+
+
+def _number(value: object, *, signed: bool = True) -> str:
+    if not isinstance(value, int | float):
+        return "not known"
+    return f"{value:+.4g}" if signed else f"{value:.4g}"

@@ -1,0 +1,27 @@
+"""A verdict as lines for a terminal."""
+
+from collections.abc import Iterator
+
+from holdfast.flow.gate.rendering.harmless import one_line
+from holdfast.flow.gate.rendering.report import Report
+
+__all__ = ["text"]
+
+_WIDTH = 13
+"""Of the longest outcome, and a space."""
+
+
+def text(report: Report) -> Iterator[str]:
+    """The outcome, a line for each finding with what to do about it, and the name of the verdict."""
+    yield f"{one_line(report.said)}: {one_line(report.title)}"
+    for finding in report.findings:
+        yield f"  {finding.outcome:<{_WIDTH}} {one_line(finding.rule)}: {one_line(finding.sentence, 10_000)}"
+        waived = report.waiver(finding)
+        if waived:
+            yield f"  {'':<{_WIDTH}} {one_line(waived)}"
+        elif finding.hint:
+            yield f"  {'':<{_WIDTH}} {one_line(finding.hint, 10_000)}"
+    for group in report.groups:
+        yield f"  {one_line(group.get('outcome')):<{_WIDTH}} one of: {one_line(', '.join(map(str, group['rules'])))}"
+    if report.digest is not None:
+        yield f"  verdict {report.digest}"
