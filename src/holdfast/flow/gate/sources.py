@@ -27,7 +27,7 @@ from holdfast.flow.gate.keys import Reader, count, share, text
 from holdfast.names import RelativePath
 from holdfast.runtime.project_code import MEMORY_BYTES_MAX, SECONDS_MAX
 
-__all__ = ["ENTRY_POINTS", "CodeSource", "declared", "offered"]
+__all__ = ["ENTRY_POINTS", "CodeSource", "declared", "offered", "require_declared"]
 
 ENTRY_POINTS = "holdfast.rules"
 """The group of entry points under which distributions offer rules."""
@@ -171,6 +171,20 @@ def offered(names: Collection[str]) -> Mapping[str, CodeSource]:
                 hint=f'Say which is meant: [rules.{one.name}] entry = "{source}"',
             )
     return found
+
+
+def require_declared(custom: Mapping[str, JsonObject], known: set[str], where: str) -> None:
+    """Refuse what is to be handed to a rule that nobody has.
+
+    Raises:
+        UsageError: there is such; the hint says what is known.
+    """
+    unknown = sorted(set(custom) - known)
+    if unknown:
+        raise UsageError(
+            f"{where} custom.{unknown[0]} is for a rule that nobody has",
+            hint=f"Declare it as [rules.{unknown[0]}]. Known: {', '.join(sorted(known)) or 'none'}",
+        )
 
 
 def _if(value: Any, fits: Any) -> str | None:

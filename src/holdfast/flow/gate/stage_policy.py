@@ -29,7 +29,7 @@ from holdfast.flow.gate.keys import (
     text,
     texts,
 )
-from holdfast.flow.gate.sources import CodeSource, offered
+from holdfast.flow.gate.sources import CodeSource, offered, require_declared
 from holdfast.flow.gate.waivers import NEVER_WAIVED, WAIVABLE, Waiver, read_waivers, waiver_table
 from holdfast.formats import is_refused
 from holdfast.runtime.key_files import is_fingerprint
@@ -270,7 +270,7 @@ class StagePolicy:
                 hint="Name as many keys as must have signed, or more.",
             )
         sources = _sources(values, own, rules, where)
-        _require_used(values.get("custom", {}), {*own, *sources}, where)
+        require_declared(values.get("custom", {}), {*own, *sources}, where)
         return cls(**{**values, "rules": rules, "sources": sources})
 
     @classmethod
@@ -370,15 +370,6 @@ def _sources(
         if any(name in wanted and name not in known for name in names):
             raise UsageError(f"{where} {key} = {list(values[key])!r} is not valid", hint=f"It takes {_RULES.takes}.")
     return {name: known[name] for name in wanted}
-
-
-def _require_used(custom: Mapping[str, JsonObject], known: set[str], where: str) -> None:
-    unknown = sorted(set(custom) - known)
-    if unknown:
-        raise UsageError(
-            f"{where} custom.{unknown[0]} is for a rule that nobody has",
-            hint=f"Declare it as [rules.{unknown[0]}]. Known: {', '.join(sorted(known)) or 'none'}",
-        )
 
 
 def _json(value: Any) -> Json:
