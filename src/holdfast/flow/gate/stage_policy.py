@@ -271,6 +271,7 @@ class StagePolicy:
             )
         sources = _sources(values, own, rules, where)
         require_declared(values.get("custom", {}), {*own, *sources}, where)
+        values["custom"] = {name: said for name, said in values.get("custom", {}).items() if name in sources}
         return cls(**{**values, "rules": rules, "sources": sources})
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from holdfast.canonical import JsonObject
+from holdfast.flow.gate.finding import Finding
 from holdfast.flow.gate.rendering.charts import distribution, forest, number, strip
 from holdfast.flow.gate.rendering.markup import Child, element, written
 from holdfast.flow.gate.rendering.report import Report
@@ -29,9 +30,11 @@ def page(report: Report) -> str:
         _header(report),
         element("h2", "What was found"),
         _findings(report),
+        *_any_of(report),
         *_comparisons(report),
         *_groups(report),
         *_latency(report),
+        *_bounds(report),
         *_rests_on(report),
     )
     head = element(
@@ -77,13 +80,37 @@ def _findings(report: Report) -> Element:
     rows = [
         element(
             "tr",
-            element("td", _word(str(finding.outcome))),
+            element("td", *_ended(report, finding)),
             element("td", finding.rule, class_="rule"),
-            element("td", finding.sentence, _beside(report.waiver(finding) or finding.hint)),
+            element("td", finding.sentence, _beside(report.let_through(finding) or finding.hint)),
         )
         for finding in report.findings
     ]
     return _table(("outcome", "rule", "what was found"), rows)
+
+
+def _ended(report: Report, finding: Finding) -> Iterator[Element]:
+    """How it ended; what keeps nobody from the stage is not coloured as if it did, and says why in a word."""
+    said, _, why = report.ended(finding).partition(", ")
+    yield element("span", said, class_="word") if why else _word(said)
+    if why:
+        yield element("p", why, class_="soft")
+
+
+def _any_of(report: Report) -> Iterator[Element]:
+    """The groups of rules of which one is enough."""
+    if not report.groups:
+        return
+    yield element("h2", "One of these is enough")
+    rows = [
+        element(
+            "tr",
+            element("td", _word(str(one.get("outcome")))),
+            element("td", ", ".join(map(str, one["rules"]))),
+        )
+        for one in report.groups
+    ]
+    yield _table(("outcome", "rules"), rows)
 
 
 def _beside(said: str) -> Element | None:
@@ -167,6 +194,26 @@ def _latency(report: Report) -> Iterator[Element]:
         element("figcaption", *legend),
         class_="card",
     )
+
+
+def _bounds(report: Report) -> Iterator[Element]:
+    """Numbers that have bounds of their own, such as percentiles of times."""
+    found = report.bounds
+    if not found:
+        return
+    heads = ("rule", "of", "value", "from", "to", "allowed")
+    rows = [
+        element(
+            "tr",
+            element("td", one.rule),
+            element("td", one.name),
+            *(element("td", number(said, signed=False), class_="figure") for said in (one.value, one.low, one.high)),
+            element("td", None if one.most is None else number(one.most, signed=False), class_="figure"),
+        )
+        for one in found
+    ]
+    yield element("h2", "Measurements, and what is allowed")
+    yield _table(heads, rows, figures=frozenset(heads[2:]))
 
 
 def _rests_on(report: Report) -> Iterator[Element]:
