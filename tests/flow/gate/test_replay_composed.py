@@ -49,7 +49,8 @@ custom = { own = { least = 0.5 }, unasked = { least = 1 } }
 CHECK = """
 def check(case):
     right = sum(said == true for said, true in zip(case.candidate.predictions, case.targets)) / len(case.targets)
-    return (case.passed if right > case.parameters["least"] else case.failed)(f"{right:.2f} are right", {"right": right})
+    assert right > case.parameters["least"]
+    return case.passed(f"{right:.2f} are right", {"right": right})
 """
 COSTS = """
 def costs(targets, predictions, scores, rows):
@@ -222,7 +223,7 @@ def test_a_bundle_that_breaks_down_on_a_row_alone_does_so_again(churn: Project, 
     breaking = replace(here, opener=opener)
     asked = Policy.parse('[gate.production]\nrules = ["opens", "smoke", "latency"]', where="policy")
     verdict = gate(ask(2, policy=asked), breaking, churn.registry)
-    assert [(one.rule, str(one.outcome)) for one in verdict.findings][0] == ("opens", "fail")
+    assert (verdict.findings[0].rule, verdict.findings[0].outcome) == ("opens", "fail")
     replayed = replay(verdict.digest, breaking, churn.registry)
     assert (rule(replayed, "opens").standing, rule(replayed, "opens").now) == (Standing.HOLDS, "fail")
     assert rule(replay(verdict.digest, here, churn.registry), "opens").standing is Standing.DIFFERS

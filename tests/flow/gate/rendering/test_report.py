@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,14 +34,16 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-PLACES = [path for path in places(KEPT.body) if path]
+COMPOSED = exhibit("gate-1.1-composed")
+"""`not_worse` is waived, and of `groups` and `metrics_min` the second one is enough."""
 
 
 @st.composite
 def bodies(draw: st.DrawFn) -> dict[str, Any]:
     """A verdict in which something stands that no gate would write."""
-    body = copy.deepcopy(KEPT.body)
-    for path in draw(st.lists(st.sampled_from(PLACES), min_size=1, max_size=3)):
+    body = copy.deepcopy(draw(st.sampled_from([KEPT.body, COMPOSED.body])))
+    inside = [path for path in places(body) if path]
+    for path in draw(st.lists(st.sampled_from(inside), min_size=1, max_size=3)):
         inner: Any = body
         try:
             for key in path[:-1]:
@@ -69,3 +72,45 @@ def test_a_verdict_that_was_kept_is_read_as_it_stands() -> None:
     old = Report.of(exhibit("gate-1.0"))
     assert old.estimates == report.estimates
     assert old.latencies_ms == {}
+
+
+def cases(report: Report) -> dict[str, str]:
+    """What a build server takes each rule for."""
+    found = ET.fromstring(junit(report)).findall("testsuite/testcase")  # noqa: S314 - our own
+    return {one.attrib["name"]: one[0].tag for one in found}
+
+
+def test_what_is_waived_or_not_needed_is_no_failure_and_is_seen_everywhere() -> None:
+    report = Report.of(COMPOSED)
+    assert report.said == "passed with 1 waiver"
+    told = {one.rule: report.ended(one) for one in report.findings if one.outcome != "pass"}
+    assert told == {"not_worse": "fail, waived", "groups": "fail, not needed"}
+    assert cases(report)["not_worse"] == cases(report)["groups"] == "skipped"
+    assert "failure" not in cases(report).values()
+    suite = ET.fromstring(junit(report)).find("testsuite")  # noqa: S314 - our own
+    assert suite is not None
+    assert (suite.attrib["failures"], suite.attrib["skipped"]) == ("0", "2")
+    for said in (page(report), markdown(report), junit(report), "\n".join(text(report))):
+        assert "waived by ben until 2026-03-31: the labels of March are known to be wrong" in said
+        assert "one of groups, metrics" in said
+        assert "is enough" in said
+
+
+def test_a_group_that_none_of_its_rules_passed_excuses_nobody() -> None:
+    group = {**COMPOSED.body["any_of"][0], "outcome": "fail"}
+    report = Report.of(replace(COMPOSED, body={**COMPOSED.body, "any_of": [group]}))
+    assert (cases(report)["groups"], cases(report)["not_worse"]) == ("failure", "skipped")
+    again = {**group, "outcome": "pass"}
+    report = Report.of(replace(COMPOSED, body={**COMPOSED.body, "any_of": [again, group]}))
+    assert cases(report)["groups"] == "failure"
+
+
+def test_times_stand_between_their_bounds() -> None:
+    found = {one.name: one for one in Report.of(COMPOSED).bounds}
+    assert {"latency_ms_p50", "latency_ms_p95", "latency_ms_batch_p50", "latency_ratio"} <= set(found)
+    half = found["latency_ms_p50"]
+    assert half.low is not None
+    assert half.high is not None
+    assert half.low <= half.value <= half.high < (half.most or 0.0)
+    assert found["latency_ms_p99"].high is None
+    assert "latency\\_ms\\_p50" in markdown(Report.of(COMPOSED))
