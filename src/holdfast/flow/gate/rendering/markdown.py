@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from holdfast.canonical import JsonObject
 from holdfast.flow.gate.finding import Finding, Outcome
-from holdfast.flow.gate.rendering.harmless import in_markdown
+from holdfast.flow.gate.rendering.harmless import beginning_markdown, in_markdown
 from holdfast.flow.gate.rendering.report import Report
 
 __all__ = ["CHARACTERS_MAX", "MARKER", "markdown"]
@@ -82,7 +82,7 @@ def _groups(report: Report) -> Iterator[str]:
     yield "**One of these is enough**"
     yield ""
     yield from _fitting(
-        f"- {_SIGNS.get(str(one.get('outcome')), '')} {in_markdown(one.get('outcome'), 100)}: "
+        f"- {_SIGNS.get(str(one.get('outcome')), '')} {beginning_markdown(one.get('outcome'), 100)}: "
         f"{in_markdown(', '.join(map(str, one['rules'])), _SENTENCE_CHARACTERS_MAX)}"
         for one in report.groups
     )
@@ -98,7 +98,7 @@ def _to_do(report: Report) -> Iterator[str]:
     yield "**What to do**"
     yield ""
     yield from _fitting(
-        f"- {in_markdown(finding.rule, 100)}: {in_markdown(finding.hint, _SENTENCE_CHARACTERS_MAX)}"
+        f"- {beginning_markdown(finding.rule, 100)}: {in_markdown(finding.hint, _SENTENCE_CHARACTERS_MAX)}"
         for finding in wanted
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from holdfast.canonical import JsonObject
-from holdfast.flow.gate.finding import Finding
+from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.rendering.charts import distribution, forest, number, strip
 from holdfast.flow.gate.rendering.markup import Child, element, written
 from holdfast.flow.gate.rendering.report import Report
@@ -18,6 +18,9 @@ __all__ = ["page"]
 
 _GROUPS = "groups"
 """The rule whose estimates are drawn under one another, on one axis."""
+
+_OUTCOMES = frozenset({*Outcome, "skipped"})
+"""What has a colour; any other word is somebody's, and names no class."""
 
 _DEPTH_MAX = 4
 """A policy nests two deep; what nests deeper is shown as it stands."""
@@ -68,12 +71,12 @@ def _header(report: Report) -> Element:
         element("h1", _word(report.outcome, report.said), f" {report.title}"),
         element("p", f"{len(report.findings)} rules: {counts or 'none was asked'}{against}{rows}."),
         element("p", f"Asked by {asked}", class_="soft") if asked else None,
-        class_=report.outcome if report.outcome in {"pass", "fail", "inconclusive", "skipped"} else None,
+        class_=report.outcome if report.outcome in _OUTCOMES else None,
     )
 
 
 def _word(outcome: str, said: str = "") -> Element:
-    return element("span", said or outcome, class_=f"word {outcome}")
+    return element("span", said or outcome, class_=f"word {outcome}" if outcome in _OUTCOMES else "word")
 
 
 def _findings(report: Report) -> Element:
@@ -265,10 +268,14 @@ def _pairs(name: str, value: Any, depth: int) -> Iterator[Child]:
         for key, inner in value.items():
             yield from _pairs(f"{name}, {str(key).replace('_', ' ')}", inner, depth + 1)
     elif value is not None and value not in ([], {}):
-        said = ", ".join(map(str, value)) if isinstance(value, list) else json.dumps(value, ensure_ascii=False)
-        said = value if isinstance(value, str) else said
+        said = ", ".join(map(_written, value)) if isinstance(value, list) else _written(value)
         yield element("dt", name)
         yield element("dd", element("code", said))
+
+
+def _written(value: Any) -> str:
+    """A word as it is, and anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _asked(policy: Mapping[str, Any]) -> Element | None:
