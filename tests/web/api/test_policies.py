@@ -151,3 +151,19 @@ def test_a_verdict_without_a_rule_of_the_policy_is_refused_even_where_one_person
         "gate_refused",
         ["completeness", "groups", "latency"],
     )
+
+
+def test_a_verdict_against_a_version_that_no_longer_holds_the_stage_lets_nothing_through(churn: People) -> None:
+    findings = [{"rule": rule, "outcome": "pass"} for rule in RULES]
+    stale = verdict(churn, 1, findings=findings, inputs={"baseline": {"version": 2, "digest": "sha256:…"}})
+    refused = promote(churn, stale)
+    assert (code(refused), refused.json()["error"]["verdict"]) == ("gate_refused", stale)
+    assert promote(churn, verdict(churn, 1, findings=findings, inputs={"baseline": None})).status_code == 201
+
+
+def test_one_group_that_holds_does_not_stand_in_for_another(churn: People) -> None:
+    groups = '[["latency", "groups"], ["groups", "holdout"]]'
+    text = f'[gate.production]\nrules = ["completeness", "approver"]\nsecond_person = true\nany_of = {groups}\n'
+    assert put(churn, "admin", text).status_code == 201
+    assert code(promote(churn, judged(churn, groups="fail", holdout="fail"))) == "gate_refused"
+    assert promote(churn, judged(churn)).status_code == 201
