@@ -161,9 +161,16 @@ def test_a_verdict_against_a_version_that_no_longer_holds_the_stage_lets_nothing
     assert promote(churn, verdict(churn, 1, findings=findings, inputs={"baseline": None})).status_code == 201
 
 
-def test_one_group_that_holds_does_not_stand_in_for_another(churn: People) -> None:
-    groups = '[["latency", "groups"], ["groups", "holdout"]]'
+def test_groups_that_hold_do_not_stand_in_for_one_between_them(churn: People) -> None:
+    groups = '[["latency", "groups"], ["groups", "holdout"], ["holdout", "card"]]'
     text = f'[gate.production]\nrules = ["completeness", "approver"]\nsecond_person = true\nany_of = {groups}\n'
     assert put(churn, "admin", text).status_code == 201
-    assert code(promote(churn, judged(churn, groups="fail", holdout="fail"))) == "gate_refused"
-    assert promote(churn, judged(churn)).status_code == 201
+    kept = churn.ask("viewer", "GET", "/policies/in-force").json()["policy"]["digest"]
+
+    def judged_so(**outcomes: str) -> str:
+        rules = ("completeness", "latency", "groups", "holdout", "card", "approver")
+        findings = [{"rule": rule, "outcome": outcomes.get(rule, "pass")} for rule in rules]
+        return verdict(churn, 1, findings=findings, policy_origin={"digest": kept})
+
+    assert code(promote(churn, judged_so(groups="fail", holdout="fail"))) == "gate_refused"
+    assert promote(churn, judged_so(latency="fail", holdout="fail")).status_code == 201
