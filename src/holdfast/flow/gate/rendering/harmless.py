@@ -13,6 +13,9 @@ _UNSEEN = "\ufffd"
 _MARKS = re.compile(r"([\\`*_\[\]|~$!#(){}^])")
 """What begins or ends something in Markdown, in tables and formulas of GitHub and GitLab too."""
 
+_LIST = re.compile(r"^(\s*[0-9]{0,9})([-+.])(?=\s)")
+"""What begins a list where it begins a line; the other signs that do are among the marks."""
+
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 _REFERENCE = re.compile(r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9])|[#!%~&$](?=[A-Za-z0-9])|(?=://)|\bwww(?=\.)|\bGH-(?=[0-9])")
@@ -45,5 +48,5 @@ def in_markdown(value: object, characters_max: int = 2_000) -> str:
     """The value where Markdown stands, also in the cell of a table: no markup, no link, and no message to anybody."""
     shown = one_line(value, characters_max)
     shown = _REFERENCE.sub(lambda found: found[0] + _WORD_JOINER, shown)
-    escaped = _MARKS.sub(r"\\\1", shown)
+    escaped = _LIST.sub(r"\1\\\2", _MARKS.sub(r"\\\1", shown))
     return "".join(_ENTITIES.get(sign, sign) for sign in escaped)

@@ -1,6 +1,6 @@
 """A verdict as a comment on a pull request: the outcome first, one table, and everything else folded away."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from holdfast.canonical import JsonObject
 from holdfast.flow.gate.finding import Finding, Outcome
@@ -29,7 +29,7 @@ _SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "skipped": "�
 
 def markdown(report: Report) -> str:
     """All of it, never longer than a comment may be."""
-    said = "\n".join([MARKER, *_head(report), *_table(report), *_to_do(report.findings), ""])
+    said = "\n".join([MARKER, *_head(report), *_table(report), *_to_do(report), ""])
     for block in (_estimates(report), _rests_on(report)):
         folded = "\n".join(block)
         if len(said) + len(folded) < CHARACTERS_MAX:
@@ -53,7 +53,7 @@ def _table(report: Report) -> Iterator[str]:
     yield "|---|---|---|"
     rows = [
         f"| {_SIGNS[finding.outcome]} {finding.outcome} | {in_markdown(finding.rule, 100)} "
-        f"| {in_markdown(f'{finding.sentence} {report.waiver(finding)}'.rstrip(), _SENTENCE_CHARACTERS_MAX)} |"
+        f"| {in_markdown(_found(report, finding), _SENTENCE_CHARACTERS_MAX)} |"
         for finding in report.findings
     ]
     fitting = list(_fitting(rows))
@@ -62,8 +62,13 @@ def _table(report: Report) -> Iterator[str]:
         yield f"| | | and {len(rows) - len(fitting)} more |"
 
 
-def _to_do(findings: Sequence[Finding]) -> Iterator[str]:
-    wanted = [one for one in findings if one.outcome is not Outcome.PASS and one.hint]
+def _found(report: Report, finding: Finding) -> str:
+    waiver = report.waiver(finding)
+    return f"{finding.sentence}; {waiver}" if waiver else finding.sentence
+
+
+def _to_do(report: Report) -> Iterator[str]:
+    wanted = [one for one in report.unsettled if one.hint]
     if not wanted:
         return
     yield ""

@@ -95,6 +95,19 @@ class Report:
         return "".join(f"waived by {one.get('by')} until {one.get('until')}: {one.get('reason')}" for one in found[:1])
 
     @property
+    def unsettled(self) -> list[Finding]:
+        """What keeps the version from its stage: not passed, waived by nobody, and nothing of its group stood in."""
+        grouped = {str(rule) for one in self.groups for rule in one["rules"]}
+        lost = {str(rule) for one in self.groups if one.get("outcome") != Outcome.PASS for rule in one["rules"]}
+        return [
+            one
+            for one in self.findings
+            if one.outcome is not Outcome.PASS
+            and not self.waiver(one)
+            and (one.rule not in grouped or one.rule in lost)
+        ]
+
+    @property
     def rows(self) -> int:
         """How many frozen rows both versions answered; 0 when none was asked."""
         found = self.table("inputs").get("rows", 0)
