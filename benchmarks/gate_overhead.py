@@ -23,6 +23,7 @@ POLICY = """\
 [gate.production]
 rules_also = {also}
 margin = 0.01
+threshold_metric = "accuracy"
 groups = ["region", "plan"]
 metrics_min = {{ roc_auc = 0.5 }}
 memory_bytes_max = 4_000_000_000
