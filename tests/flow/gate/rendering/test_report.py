@@ -64,7 +64,7 @@ def test_a_verdict_is_shown_or_refused(body: dict[str, Any]) -> None:
 
 
 def composed(*, waived: bool) -> Report:
-    """One rule that failed, waived or not; one that failed in a group, and the one that stood in for it; an approver."""
+    """A rule that failed, waived or not; one that failed in a group, and what stood in for it; an approver."""
     findings = (
         Finding("latency", Outcome.FAIL, "too slow", "Be quick."),
         Finding("groups", Outcome.FAIL, "one is worse", "Look at it."),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from holdfast.canonical import JsonObject
-from holdfast.flow.gate.finding import Finding, Outcome
+from holdfast.flow.gate.finding import Finding
 from holdfast.flow.gate.rendering.harmless import in_markdown
 from holdfast.flow.gate.rendering.report import Report
 
