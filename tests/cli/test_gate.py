@@ -48,6 +48,13 @@ def test_a_file_that_cannot_be_written_is_told(cli: Cli, incomplete: Path) -> No
     cli.fails("not_found", "gate", "show", "churn@1", "--output", "no/such/folder/v.html")
 
 
+def test_no_gate_takes_its_time_for_a_file_that_cannot_be_written(cli: Cli, incomplete: Path) -> None:
+    for command in (["gate", "churn@1", "--output"], ["ci", "churn@1", "--to", "production", "--junit"]):
+        error = cli.fails("not_found", *command, "no/such/folder/v.html")
+        assert error["message"] == "there is no folder no/such/folder to write v.html into"
+    cli.fails("not_found", "gate", "show", "churn@1")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

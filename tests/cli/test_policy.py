@@ -23,6 +23,11 @@ def test_without_a_policy_in_the_registry_the_file_is_in_force(cli: Cli, incompl
     assert found["stages"]["production"]["digest"].startswith("sha256:")
     assert cli.ok("policy", "show").out.startswith("holdfast.toml  no policy is set in the registry\n")
     assert cli.json("policy", "history") == {"policies": []}
+    said = cli.ok("policy", "show", "--stage", "production").out
+    assert '  schema = "compatible"\n' in said
+    assert "  second_person = false\n" in said
+    assert "  metric = none\n" in said
+    assert "archived" in cli.fails("not_found", "policy", "show", "--stage", "prod")["hint"]
 
 
 def test_a_policy_is_set_with_a_reason_and_is_in_force_at_once(cli: Cli, incomplete: Path) -> None:

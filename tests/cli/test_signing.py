@@ -77,6 +77,7 @@ def test_a_checked_out_bundle_is_verified_without_any_project(
     cli.fails("usage", "verify", "bundle")
     assert "fingerprint" in cli.fails("usage", "verify", "bundle", "--key", fingerprint)["message"]
     cli.fails("not_found", "verify", "bundle", "--key", key, "--signature", "other.sig")
+    assert cli.fails("not_found", "verify", "no", "--key", key)["message"] == "there is no folder no"
     (tmp_path / "bundle/CARD.md").write_text("other")
     assert "other bytes of CARD.md" in cli.fails("integrity", "verify", "bundle", "--key", key)["message"]
 

@@ -54,6 +54,13 @@ def test_a_private_key_that_others_may_touch_is_refused(tmp_path: Path, mode: in
         private_key(keys.private, nobody)
 
 
+def test_a_public_key_given_for_the_private_one_is_said_to_be_none(tmp_path: Path) -> None:
+    keys = make_keys(tmp_path, "ana", None)
+    keys.public.chmod(0o644)
+    with pytest.raises(UnsupportedFormat, match=r"ana\.pub is no private key"):
+        private_key(keys.public, nobody)
+
+
 def test_a_passphrase_is_asked_for_where_one_is_needed(tmp_path: Path) -> None:
     keys = make_keys(tmp_path, "ana", "hunter2")
     assert private_key(keys.private, lambda: "hunter2").public == public_key(keys.public)

@@ -7,7 +7,7 @@ import typer
 
 from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, here
-from holdfast.cli.rendered import Form, FormOption, OutputFile, append_to, exit_of, present, write_to
+from holdfast.cli.rendered import Form, FormOption, OutputFile, append_to, exit_of, present, require_folders, write_to
 from holdfast.errors import UsageError
 from holdfast.flow.gate import GateRequest
 from holdfast.flow.gate.build import parts_of, version_of_run, whole_and_passing
@@ -37,6 +37,7 @@ def ci(
     as_json: AsJson = False,
 ) -> int:
     """Fail a build whose version lacks a part or does not pass its gate; moves nothing."""
+    require_folders(output, summary, junit_file)
     project = here()
     report = _asked(project, _wanted(project, reference, run), to)
     if summary is not None:

@@ -8,7 +8,7 @@ import typer
 from holdfast.cli.exit_codes import EXIT_CODES, SUCCESS, epilog
 from holdfast.cli.options import AsJson, ReferenceArgument, To, here
 from holdfast.cli.output import Output
-from holdfast.cli.rendered import Form, FormOption, OutputFile, exit_of, present
+from holdfast.cli.rendered import Form, FormOption, OutputFile, exit_of, present, require_folders
 from holdfast.flow.gate import GateRequest
 from holdfast.flow.gate import gate as ask
 from holdfast.flow.gate.kept import verdict_named
@@ -59,6 +59,7 @@ def judge(
     as_json: AsJson = False,
 ) -> int:
     """Ask whether a version may have a stage; moves nothing. The word `judge` may be left out."""
+    require_folders(output)
     project = here()
     request = GateRequest(Reference.parse(reference), StageName(to), project.actor, project.policy)
     verdict = ask(request, project.workbench, project.registry)

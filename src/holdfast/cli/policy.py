@@ -1,12 +1,13 @@
 """`policy`: what stages ask, in the registry and in files."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from holdfast.canonical import JsonObject
+from holdfast.canonical import Json, JsonObject
 from holdfast.cli.exit_codes import SUCCESS, epilog
 from holdfast.cli.options import AsJson, Reason, here
 from holdfast.cli.output import Output, table
@@ -91,7 +92,12 @@ def _shown(found: JsonObject, *, in_full: bool) -> Iterator[str]:
     for stage, asked in found["stages"].items():
         yield f"[gate.{stage}]  {asked['digest']}"
         values = asked["policy"] if in_full else {"rules": asked["policy"]["rules"]}
-        yield from (f"  {key} = {value!r}" for key, value in values.items())
+        yield from (f"  {key} = {_written(value)}" for key, value in values.items())
+
+
+def _written(value: Json) -> str:
+    """As a file would have it, with double quotes and small letters; what is not set cannot be written."""
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _checked(found: JsonObject) -> Iterator[str]:

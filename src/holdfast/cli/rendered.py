@@ -10,12 +10,12 @@ import typer
 from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import EXIT_CODES, SUCCESS
 from holdfast.cli.output import Output
-from holdfast.errors import ApprovalRequired, GateRefused, Incomplete
+from holdfast.errors import ApprovalRequired, GateRefused, Incomplete, NotFound
 from holdfast.flow.gate import Outcome
 from holdfast.flow.gate.rendering import Report, markdown, page, text
 from holdfast.store.disk import refusing
 
-__all__ = ["Form", "FormOption", "OutputFile", "append_to", "exit_of", "present", "write_to"]
+__all__ = ["Form", "FormOption", "OutputFile", "append_to", "exit_of", "present", "require_folders", "write_to"]
 
 
 class Form(StrEnum):
@@ -63,6 +63,17 @@ def _written(report: Report, value: JsonObject, form: Form) -> str:
     return _WHOLE[form](report) if form in _WHOLE else "".join(f"{line}\n" for line in text(report))
 
 
+def require_folders(*files: Path | None) -> None:
+    """Whether files can be there at all, looked at before a gate takes its time.
+
+    Raises:
+        NotFound: a folder that one of them would be in does not exist.
+    """
+    for file in files:
+        if file is not None and not file.parent.is_dir():
+            raise NotFound(f"there is no folder {file.parent} to write {file.name} into", hint="Make it, or mend it.")
+
+
 def write_to(path: Path, said: str) -> None:
     """Make the file what is said.
 
@@ -89,7 +100,7 @@ def exit_of(report: Report, *, precise: bool = False) -> int:
     A part that is missing and an approval that nobody gave yet are then ends of their own: a build may want to go on
     behind the second.
     """
-    wrong = [finding for finding in report.findings if finding.outcome is not Outcome.PASS]
+    wrong = report.unsettled
     if precise and any(finding.rule == "completeness" and finding.outcome is Outcome.FAIL for finding in wrong):
         return EXIT_CODES[Incomplete.code]
     if precise and report.outcome != Outcome.PASS and wrong and all(finding.rule == "approver" for finding in wrong):

@@ -15,7 +15,7 @@ from holdfast.cli.options import AsJson, Reason, ReferenceArgument, here
 from holdfast.cli.output import Output
 from holdfast.config import Settings, keys_folder
 from holdfast.digest import Digest
-from holdfast.errors import AlreadyExists, PermissionRefused, UsageError
+from holdfast.errors import AlreadyExists, NotFound, PermissionRefused, UsageError
 from holdfast.manifest import MANIFEST_NAME
 from holdfast.names import Reference, StageName
 from holdfast.registry.vouching import Signature
@@ -174,8 +174,15 @@ def _verified_folder(folder: Path, named: Sequence[str], signature: Path | None)
             f"{fingerprints[0]} is a fingerprint, and a file with a signature does not bring its key",
             hint="Name the file with the public key.",
         )
+    if not folder.is_dir():
+        raise NotFound(f"there is no folder {folder}", hint="Name a version as churn@4, or a folder: ./churn-4")
     keys = [public_key(Path(one)) for one in named]
     file = signature or folder.resolve().with_name(f"{folder.resolve().name}.sig")
+    if not file.exists():
+        raise NotFound(
+            f"there is no signature {file}",
+            hint=f"Name it with --signature, or write it: holdfast sign VERSION --output {file.name}",
+        )
     key, files = verified_folder(folder, read_file(file, SIGNATURE_BYTES_MAX), keys)
     digest = files.get(MANIFEST_NAME)
     value = {

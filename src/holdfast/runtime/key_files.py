@@ -21,6 +21,9 @@ __all__ = ["Keys", "is_fingerprint", "make_keys", "private_key", "public_key", "
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
+_PRIVATE = b"PRIVATE KEY"
+"""What the first line of each private key in PEM says, encrypted or not (RFC 7468, sections 10 and 11)."""
+
 _PREFIX = "sha256:"
 
 
@@ -134,12 +137,14 @@ def read_file(path: Path, bytes_max: int, *, private: bool = False) -> bytes:
             mode = os.fstat(handle).st_mode
             if not stat.S_ISREG(mode):
                 raise UsageError(f"{path} is no file", hint="Check the path.")
-            if private and mode & _OTHERS:
+            data = file.read(bytes_max + 1)
+            # What holds no private key, such as the public one given by mistake, may be read by anybody.
+            if private and mode & _OTHERS and _PRIVATE in data:
                 raise PermissionRefused(
                     f"others may read {path}, which is to be private",
                     hint=f"Run: chmod 600 {path}; and if others did, make a new key: holdfast key make",
                 )
-            return file.read(bytes_max + 1)
+            return data
 
 
 def is_fingerprint(text: str) -> bool:

@@ -46,7 +46,12 @@ def main(arguments: list[str]) -> None:
 def _said(program: JsonObject, request: JsonObject) -> JsonObject:
     """The answer of the function, or what it did instead."""
     try:
-        value = _value(attrgetter(program["function"])(_loaded(program)), request)
+        module = _loaded(program)
+        try:
+            function = attrgetter(program["function"])(module)
+        except AttributeError:
+            return {"error": f"has no function {program['function']}"}
+        value = _value(function, request)
         json.dumps(value, default=_plain, allow_nan=False)
     except Exception as error:  # noqa: BLE001 - somebody else's code may raise anything
         return {"error": _told(error, program["name"])}

@@ -160,13 +160,14 @@ class TestInTheGate:
         ("body", "said"),
         [
             ("def check(case):\n    raise ValueError('no')\n", "gates/own.py raised at line 2: ValueError: no"),
+            ("def chekc(case):\n    pass\n", "gates/own.py has no function check"),
             ("import os\nos._exit(0)\n", "ended without an answer, with exit code 0"),
             ("def check(case):\n    print('pass')\n    return case.passed('x')\n", "gates/own.py printed 'pass'"),
             ("def check(case):\n    return {'rule': 'approver', 'outcome': 'pass', 'sentence': 'x'}\n", "'approver'"),
             ("def check(case):\n    return case.passed('x', {'y': float('nan')})\n", "not JSON compliant"),
             ("while True: pass\n", "gates/own.py did not answer within 2 s, and was ended"),
         ],
-        ids=["raises", "exits", "prints", "speaks for another", "nan", "hangs"],
+        ids=["raises", "is misspelt", "exits", "prints", "speaks for another", "nan", "hangs"],
     )
     def test_whatever_else_it_does_is_inconclusive_and_nobody_is_let_through(
         self, judge: Judge, write: Callable[..., Path], body: str, said: str

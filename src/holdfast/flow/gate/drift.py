@@ -83,7 +83,9 @@ class _Moved:
 def drift(case: Case) -> Finding:
     """Compare the training data of the two versions."""
     if case.baseline is None:
-        return Finding(_RULE, Outcome.PASS, f"nothing holds {case.stage} yet; there is nothing to have drifted from")
+        return Finding(
+            _RULE, Outcome.PASS, f"no other version holds {case.stage}; there is nothing to have drifted from"
+        )
     before, now = case.earlier, case.training
     for found in (now, before):
         trouble = _trouble(found)

@@ -80,7 +80,7 @@ class _Group:
 def groups(case: Case) -> Finding:
     """Compare the two versions group by group, on the same rows."""
     if case.baseline is None:
-        return Finding("groups", Outcome.PASS, f"nothing holds {case.stage} yet; no group can lose to it")
+        return Finding("groups", Outcome.PASS, f"no other version holds {case.stage}; no group can lose to it")
     threshold = case.manifest.parts.eval_threshold if case.manifest is not None else None
     if (
         case.measured is None

@@ -30,7 +30,7 @@ def guards(case: Case) -> Finding:
             "Name the metrics, such as guards = { recall = 0.02 }, or leave the rule out.",
         )
     if case.baseline is None:
-        return Finding(_RULE, Outcome.PASS, f"nothing holds {case.stage} yet; no guard can be harmed")
+        return Finding(_RULE, Outcome.PASS, f"no other version holds {case.stage}; no guard can be harmed")
     found = [
         compared(
             case,

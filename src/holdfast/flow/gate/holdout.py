@@ -48,7 +48,7 @@ def holdout(case: Case) -> Finding:
         )
     told = f"{used} other version{'' if used == 1 else 's'} judged on these rows before, of {most}"
     if case.baseline is None:
-        return Finding(_RULE, Outcome.PASS, f"nothing holds {case.stage} yet; {told}", "", values)
+        return Finding(_RULE, Outcome.PASS, f"no other version holds {case.stage}; {told}", "", values)
     found = case.former
     if found is None or isinstance(found, HoldfastError):
         why = "" if found is None else f": {found.message}"

@@ -77,7 +77,7 @@ class GateVerdict:
             "version": self.version.number,
             "digest": str(self.version.digest),
             "stage": str(self.stage.name),
-            "against": self.stage.number,
+            "against": None if self.stage.number == self.version.number else self.stage.number,
             "outcome": str(self.outcome),
             "findings": [finding.to_json() for finding in self.findings],
             **composition(self.findings, self.policy),

@@ -49,7 +49,7 @@ def compared(case: Case, asked: Asked) -> Finding:
     """Compare the two versions by one metric, as the policy's `alpha` and its kind say."""
     rule = asked.rule
     if case.baseline is None:
-        return Finding(rule, Outcome.PASS, f"nothing holds {case.stage} yet; there is nothing to lose to")
+        return Finding(rule, Outcome.PASS, f"no other version holds {case.stage}; there is nothing to lose to")
     if case.measured is None or case.measured.metrics is None or case.against is None or case.against.metrics is None:
         return Finding(
             rule,

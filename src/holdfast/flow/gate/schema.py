@@ -31,7 +31,7 @@ _MAJOR = 1
 def schema(case: Case) -> Finding:
     """Compare what the two versions promise to those who send rows and read answers."""
     if case.baseline is None:
-        return Finding(_RULE, Outcome.PASS, f"nothing holds {case.stage} yet; nobody was promised anything")
+        return Finding(_RULE, Outcome.PASS, f"no other version holds {case.stage}; nobody was promised anything")
     found, number = _changes(case), case.baseline.number
     if found is None:
         return Finding(

@@ -31,7 +31,7 @@ def semver(case: Case) -> Finding:
             f"Register it with one: holdfast register {model} … --semver {_first_or_next(case)}",
         )
     if case.baseline is None:
-        return Finding(_RULE, Outcome.PASS, f"nothing holds {case.stage} yet; any semantic version is a beginning")
+        return Finding(_RULE, Outcome.PASS, f"no other version holds {case.stage}; any semantic version is a beginning")
     theirs, number = case.baseline.semver, case.baseline.number
     if theirs is None:
         return Finding(_RULE, Outcome.PASS, f"version {number} has no semantic version; {mine} is the first")

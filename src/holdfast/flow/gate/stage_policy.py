@@ -268,7 +268,7 @@ class StagePolicy:
         _require_composed(values, rules, grouped, where)
         if keys and values.get("signatures_min", 1) > len(set(keys)):
             raise UsageError(
-                f"{where} signatures_min = {values['signatures_min']}, and signed_by names {len(set(keys))} keys",
+                f"{where} signatures_min = {values['signatures_min']}, and signed_by names {len(set(keys))}",
                 hint="Name as many keys as must have signed, or more.",
             )
         sources = _sources(values, own, rules, where)

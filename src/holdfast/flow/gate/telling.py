@@ -17,10 +17,12 @@ def shown(local: Policy, registry: Registry, model: ModelName | None, stage: Sta
     """The policy in force: where it is from, its text where the registry has it, and what each stage asks.
 
     Raises:
-        NotFound: no such model.
+        NotFound: no such model, or no such stage.
         UsageError: it is not valid here.
     """
     policy, origin = in_force(local, registry, model)
+    if stage is not None and stage not in policy.stages:
+        raise NotFound(f"the policy has no stage {stage}", hint=f"Its stages are {', '.join(map(str, policy.stages))}.")
     asked = {name: policy.for_stage(model, name) for name in (policy.stages if stage is None else [stage])}
     return {
         "origin": origin.to_json(),
