@@ -1038,6 +1038,34 @@ def test_no_promotion_rests_on_a_verdict_under_another_policy(registry: Registry
     assert registry.audit_verify().ok
 
 
+@pytest.mark.parametrize(
+    ("stage", "outcome", "inputs"),
+    [
+        ("production", "fail", {"baseline": None}),
+        ("production", "inconclusive", {"baseline": None}),
+        ("staging", "pass", {"baseline": None}),
+        ("production", "pass", {"baseline": {"version": 2}}),
+        ("production", "pass", {"baseline": "none"}),
+    ],
+    ids=["fail", "inconclusive", "another stage", "another baseline", "no baseline that makes sense"],
+)
+def test_under_a_policy_only_a_pass_for_the_stage_as_it_stands_lets_a_version_through(
+    registry: Registry, stage: str, outcome: str, inputs: dict[str, Any]
+) -> None:
+    register(registry, 2)
+    kept = registry.set_policy(NewPolicy(ONE_PERSON, None, "a beginning"), "ana")
+
+    def verdict(stage: str, outcome: str, inputs: dict[str, Any]) -> Digest:
+        said = {"inputs": inputs, "outcome": outcome, "policy_origin": {"digest": str(kept.digest)}}
+        body = {"model": "churn", "stage": stage, **said}
+        return registry.put_verdict(NewVerdict(CHURN, number(1), StageName(stage), outcome, body)).digest
+
+    with pytest.raises(GateRefused):
+        move(registry, 1, None, verdict=verdict(stage, outcome, inputs))
+    assert registry.stage(CHURN, PRODUCTION).number is None
+    assert move(registry, 1, None, verdict=verdict("production", "pass", {"baseline": None})).to_number == 1
+
+
 def test_waivers_stand_wherever_a_stage_is_looked_at(registry: Registry) -> None:
     register(registry, 2)
     waived = [{"rule": "latency", "by": "ana", "reason": "a slow month", "until": "2026-04-01"}]

@@ -302,3 +302,13 @@ def test_an_error_of_a_megabyte_is_believed_as_far_as_somebody_reads(bundles: Bu
     )
     error = refused(bundles, doing(line, SOCKETS))
     assert len(error.message) < 3000
+
+
+def test_a_worker_is_told_none_of_our_settings_and_so_no_secret(
+    bundles: Bundles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOLDFAST_TOKEN", "HOLDFAST_SIGNING_PASSPHRASE", "HOLDFAST_DATABASE_URL"):
+        monkeypatch.setenv(name, "a secret")
+    error = refused(bundles, doing("raise RuntimeError(sorted(n for n in os.environ if n.startswith('HOLDFAST_')))"))
+    assert "HOLDFAST_" not in json.dumps(error.to_json())
+    assert "RuntimeError" in error.message

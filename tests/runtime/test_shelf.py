@@ -113,3 +113,20 @@ def test_of_several_processes_at_once_one_builds_and_all_have_it(tmp_path: Path)
     assert [one.exitcode for one in builders] == [0, 0, 0]
     assert len((tmp_path / "builders").read_text().splitlines()) == 1
     assert names(tmp_path / "shelf") == ["a"]
+
+
+def test_room_that_somebody_else_made_meanwhile_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "gone.bytes").symlink_to(tmp_path / "nothing")  # listed, and not there when it is read
+    place, _ = take(Shelf(tmp_path, 1000), "a")
+    assert place.exists()
+
+
+def test_what_is_counted_and_no_longer_there_drives_nothing_out(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 100)
+    take(shelf, "a")
+    (tmp_path / "ghost.bytes").write_text("1000\n", encoding="ascii")
+    unused_for(tmp_path, "a", A_DAY)
+    unused_for(tmp_path, "ghost", 2 * A_DAY)
+    take(shelf, "b")
+    assert names(tmp_path) == ["a", "b"]
+    assert not (tmp_path / "ghost.bytes").exists()

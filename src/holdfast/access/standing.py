@@ -109,6 +109,12 @@ def _require_verdict(case: Evidence, wanted: StageAsks) -> frozenset[str]:
     verdict = case.verdict
     if verdict is None or verdict.stage != case.stage.name:
         raise GateRefused(f"no verdict lets {name} have {case.stage.name}", hint=hint)
+    if not verdict.is_against(case.stage.number):
+        raise GateRefused(
+            f"the verdict {verdict.digest} compares {name} with another version than holds {case.stage.name} now",
+            hint=hint,
+            verdict=str(verdict.digest),
+        )
     findings = verdict.body.get("findings")
     said = {
         str(one.get("rule")): str(one.get("outcome"))
@@ -116,7 +122,8 @@ def _require_verdict(case: Evidence, wanted: StageAsks) -> frozenset[str]:
         if isinstance(one, dict)
     }
     passed = {rule for rule, outcome in said.items() if outcome == "pass" or rule in wanted.waived}
-    stood_in_for = {rule for group in wanted.any_of if passed & set(group) for rule in group}
+    open_groups = [group for group in wanted.any_of if not passed & set(group)]
+    stood_in_for = {rule for group in wanted.any_of for rule in group} - {rule for one in open_groups for rule in one}
     lost = sorted(set(said) - passed - stood_in_for)
     if verdict.outcome != "pass" or verdict.body.get("outcome") != "pass" or lost or not said:
         raise GateRefused(

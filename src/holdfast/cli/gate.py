@@ -1,6 +1,6 @@
 """`gate`: may a version have a stage? And the verdicts that were kept: shown, and computed again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +13,7 @@ from holdfast.flow.gate import GateRequest
 from holdfast.flow.gate import gate as ask
 from holdfast.flow.gate.kept import verdict_named
 from holdfast.flow.gate.rendering import Report
-from holdfast.flow.gate.replay import Replayed, ReplayedAnswers, ReplayedRule, Standing
+from holdfast.flow.gate.replay import Replayed, ReplayedAnswers, ReplayedRule, ReplayedWhole, Standing
 from holdfast.flow.gate.replay import replay as compute_again
 from holdfast.names import Reference, StageName
 
@@ -105,12 +105,24 @@ _EXITS = {
 
 def _replayed(found: Replayed) -> Iterator[str]:
     yield f"{found.standing}: the verdict on {found.report.title} was {found.report.outcome}"
+    yield f"  {found.whole.standing:<8} outcome: {_come_to(found.whole)}"
     for rule in found.rules:
         yield f"  {rule.standing:<8} {rule.rule}: {_then_and_now(rule)}"
     for answers in found.answers:
         yield f"  {answers.who}: {_told(answers)}"
     for trouble in found.evidence:
         yield f"  kept evidence: {trouble}"
+
+
+def _come_to(whole: ReplayedWhole) -> str:
+    if whole.now is None:
+        return f"{whole.then} then; not computed again, for a rule was not"
+    said = f"{whole.now}, as then" if str(whole.now) == whole.then else f"{whole.then} then, {whole.now} now"
+    return said if not whole.changed else f"{said}; said otherwise then: {_first(whole.changed)}"
+
+
+def _first(places: Sequence[str]) -> str:
+    return ", ".join(places[:_CHANGED_SHOWN_MAX]) + (", …" if len(places) > _CHANGED_SHOWN_MAX else "")
 
 
 def _then_and_now(rule: ReplayedRule) -> str:
@@ -120,8 +132,7 @@ def _then_and_now(rule: ReplayedRule) -> str:
         return f"{rule.then} then, {rule.now} now: {rule.sentence}"
     if not rule.changed:
         return f"{rule.now}, in every number"
-    more = ", …" if len(rule.changed) > _CHANGED_SHOWN_MAX else ""
-    return f"{rule.now}; other numbers: {', '.join(rule.changed[:_CHANGED_SHOWN_MAX])}{more}"
+    return f"{rule.now}; other numbers: {_first(rule.changed)}"
 
 
 def _told(answers: ReplayedAnswers) -> str:

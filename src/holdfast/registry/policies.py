@@ -120,7 +120,7 @@ def set_for(connection: Connection, model: ModelName | None) -> tuple[KeptPolicy
 
 
 def require_named(connection: Connection, asked: MoveStage, digest: str | None) -> None:
-    """Refuse a promotion on a verdict that was given under another policy than the one in force.
+    """Refuse a promotion that no verdict lets through under the policy in force.
 
     Args:
         connection: in the transaction of the move.
@@ -128,18 +128,23 @@ def require_named(connection: Connection, asked: MoveStage, digest: str | None) 
         digest: of the policy in force; None where there is none.
 
     Raises:
-        GateRefused: there is no verdict, or it does not name the policy.
+        GateRefused: there is no verdict, it does not name the policy, or it is no pass for this stage as it stands.
     """
     if digest is None or asked.action is not Action.STAGE_PROMOTE:
         return
-    origin = None if asked.verdict is None else verdict_of(connection, asked.verdict).body.get("policy_origin")
+    verdict = None if asked.verdict is None else verdict_of(connection, asked.verdict)
+    origin = None if verdict is None else verdict.body.get("policy_origin")
     named = origin.get("digest") if isinstance(origin, dict) else None
-    if named == digest:
-        return
-    raise GateRefused(
+    if verdict is None or named != digest:
+        raise _no_verdict_lets(asked, digest, "Another policy is in force than the one that it was judged by.", named)
+    if verdict.stage != asked.stage or verdict.outcome != "pass" or not verdict.is_against(asked.expect):
+        raise _no_verdict_lets(asked, digest, "The verdict is no pass for this stage as it stands.", named)
+
+
+def _no_verdict_lets(asked: MoveStage, digest: str, why: str, named: object) -> GateRefused:
+    return GateRefused(
         f"{asked.model}@{asked.to} may not have {asked.stage}: no verdict under the policy {digest} lets it",
-        hint="Another policy is in force than the one that it was judged by. Let the gate judge it again: "
-        f"holdfast promote {asked.model}@{asked.to} --to {asked.stage}",
+        hint=f"{why} Let the gate judge it again: holdfast promote {asked.model}@{asked.to} --to {asked.stage}",
         policy=digest,
         found=named if isinstance(named, str) else None,
     )

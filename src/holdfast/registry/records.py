@@ -227,6 +227,14 @@ class Verdict:
     body: JsonObject
     created_at: datetime
 
+    def is_against(self, holder: VersionNumber | None) -> bool:
+        """Whether it compared with the version that holds the stage; one that names no comparison is not asked."""
+        inputs = self.body.get("inputs")
+        if not isinstance(inputs, dict) or "baseline" not in inputs:
+            return True
+        against = inputs["baseline"]
+        return against is None if holder is None else isinstance(against, dict) and against.get("version") == holder
+
     def to_json(self) -> JsonObject:
         """The verdict with its whole body."""
         return {

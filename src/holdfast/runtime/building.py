@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.errors import BundleFailed
+from holdfast.runtime.session import end_session
 
 __all__ = ["Order", "build", "is_hashed", "run_tool", "uv_program", "variables_for_uv"]
 
@@ -149,13 +150,15 @@ def run_tool(command: list[str], variables: Mapping[str, str], told: str) -> str
             text=True,
             errors="replace",
             env=dict(variables),
+            start_new_session=True,
         ) as process:
             reader = threading.Thread(target=_listen, args=(process, lines, told), daemon=True)
             reader.start()
             try:
                 process.wait(_BUILD_SECONDS_MAX)
             finally:
-                process.kill()
+                # What it has started holds the other end of the pipe, which is read until the last of them has ended.
+                end_session(process, 0.0)
                 reader.join()
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BundleFailed(

@@ -98,8 +98,9 @@ def spawn(
     with theirs, _in_use(interpreter) as kept:
         arguments = [str(theirs.fileno()), str(files.root), str(files.digest), json.dumps(stamp)]
         arguments += [json.dumps(limits.to_json()), str(scratch)]
-        environment = {**os.environ, **interpreter.variables, "TMPDIR": str(scratch)}
-        environment.pop("HOLDFAST_CAPTURE", None)
+        # Of our settings a worker needs none, and tokens and passphrases are among them.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
+        environment = {**inherited, **interpreter.variables, "TMPDIR": str(scratch)}
         environment["PYTHONPATH"] = _search_path(environment.get("PYTHONPATH", ""))
         try:
             process = subprocess.Popen(

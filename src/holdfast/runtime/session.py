@@ -38,7 +38,7 @@ def processes_in(session: int) -> int | None:
     return found or None
 
 
-def end_session(process: subprocess.Popen[bytes], seconds: float) -> int | None:
+def end_session(process: subprocess.Popen[bytes] | subprocess.Popen[str], seconds: float) -> int | None:
     """Wait until the leader has ended by itself, and end what is left then; the leader's exit code."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)

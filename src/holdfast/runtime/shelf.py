@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -69,8 +69,9 @@ class Shelf:
     def _make_room(self, kept: str) -> None:
         found = []
         for size in self.folder.glob("*.bytes"):
-            said = size.read_text(encoding="ascii").strip()
-            found.append((size.stat().st_mtime, int(said) if said.isdecimal() else 0, size.name.removesuffix(".bytes")))
+            with suppress(FileNotFoundError):  # somebody else has made room meanwhile
+                said, used = size.read_text(encoding="ascii").strip(), size.stat().st_mtime
+                found.append((used, int(said) if said.isdecimal() else 0, size.name.removesuffix(".bytes")))
         total = sum(count for _, count, _ in found)
         for used, count, name in sorted(found):
             if total <= self.bytes_max:
@@ -84,7 +85,9 @@ class Shelf:
             with _held(self._lock(name), fcntl.LOCK_EX | fcntl.LOCK_NB):
                 # Under another name first: one that stands under its own is whole, at every moment.
                 doomed = self.folder / f".{name}.{uuid4().hex}"
-                (self.folder / name).rename(doomed)
+                # Whoever was ended in the middle of this has left the file of bytes alone, which takes no room.
+                with suppress(FileNotFoundError):
+                    (self.folder / name).rename(doomed)
                 shutil.rmtree(doomed, ignore_errors=True)
                 self._size(name).unlink(missing_ok=True)
         except OSError:

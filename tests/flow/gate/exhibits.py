@@ -9,7 +9,7 @@ from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.records import Verdict
 
 FOLDER = Path(__file__).parents[2] / "museum" / "verdicts"
-EXHIBITS = ("gate-1.0", "gate-1.1", "rollback-1.0")
+EXHIBITS = ("gate-1.0", "gate-1.1", "gate-1.1-composed", "rollback-1.0")
 
 
 def exhibit(name: str) -> Verdict:

@@ -235,6 +235,26 @@ def test_a_policy_that_protects_nothing_or_makes_no_sense_is_refused(text: str, 
     assert caught.value.message.startswith("holdfast.toml")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"margin = 1{'0' * 400}",
+        f"margin = 1{'0' * 5000}",
+        f"metrics_min = {{ recall = 1{'0' * 400} }}",
+        f"rows_min = 1{'0' * 30}",
+        f"worker_memory_bytes_max = 1{'0' * 30}",
+        "worker_seconds_max = 1e300",
+        f"rules = {'[' * 30_000}",
+        f"custom.{'.'.join('a' * 5_000)} = 1",
+    ],
+    ids=["margin", "digits", "floor", "rows", "memory", "seconds", "lists", "tables"],
+)
+def test_a_policy_beyond_all_measure_is_refused_and_ends_nothing(line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Policy.parse(f"[gate.production]\n{line}", where="holdfast.toml")
+    assert len(caught.value.message) < 1_000
+
+
 def test_a_line_that_is_not_toml_is_named() -> None:
     with pytest.raises(UsageError, match=r"holdfast\.toml is not TOML: .*line 2"):
         parse("[gate.production]\nmargin 0.1")

@@ -117,6 +117,14 @@ def test_a_policy_whose_every_rule_is_waived_is_refused_like_an_empty_one() -> N
     assert "waives every rule" in error.message
 
 
+def test_a_waiver_for_one_of_each_group_waives_the_groups_too() -> None:
+    grouped = '[gate.production]\nrules = ["holdout"]\nany_of = [["latency", "groups"]]\n'
+    both = written(rule='"holdout"') + "\n" + written()
+    with pytest.raises(UsageError, match="waives every rule"):
+        parse(grouped + both)
+    assert parse(grouped.replace('["holdout"]', '["holdout", "opens"]') + both).rules[0] == "opens"
+
+
 def test_a_waiver_ends_within_a_year() -> None:
     far = replace(waiver(), until=TODAY + AHEAD_MAX)
     far.require_near(TODAY, "policy")

@@ -151,3 +151,26 @@ def test_a_verdict_without_a_rule_of_the_policy_is_refused_even_where_one_person
         "gate_refused",
         ["completeness", "groups", "latency"],
     )
+
+
+def test_a_verdict_against_a_version_that_no_longer_holds_the_stage_lets_nothing_through(churn: People) -> None:
+    findings = [{"rule": rule, "outcome": "pass"} for rule in RULES]
+    stale = verdict(churn, 1, findings=findings, inputs={"baseline": {"version": 2, "digest": "sha256:…"}})
+    refused = promote(churn, stale)
+    assert (code(refused), refused.json()["error"]["verdict"]) == ("gate_refused", stale)
+    assert promote(churn, verdict(churn, 1, findings=findings, inputs={"baseline": None})).status_code == 201
+
+
+def test_groups_that_hold_do_not_stand_in_for_one_between_them(churn: People) -> None:
+    groups = '[["latency", "groups"], ["groups", "holdout"], ["holdout", "card"]]'
+    text = f'[gate.production]\nrules = ["completeness", "approver"]\nsecond_person = true\nany_of = {groups}\n'
+    assert put(churn, "admin", text).status_code == 201
+    kept = churn.ask("viewer", "GET", "/policies/in-force").json()["policy"]["digest"]
+
+    def judged_so(**outcomes: str) -> str:
+        rules = ("completeness", "latency", "groups", "holdout", "card", "approver")
+        findings = [{"rule": rule, "outcome": outcomes.get(rule, "pass")} for rule in rules]
+        return verdict(churn, 1, findings=findings, policy_origin={"digest": kept})
+
+    assert code(promote(churn, judged_so(groups="fail", holdout="fail"))) == "gate_refused"
+    assert promote(churn, judged_so(latency="fail", holdout="fail")).status_code == 201

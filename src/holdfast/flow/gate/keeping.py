@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from holdfast.canonical import JsonObject, plain
 from holdfast.config import VERSION
+from holdfast.database.times import to_text
 from holdfast.errors import HoldfastError
 from holdfast.evidence import Environment, Holdout
 from holdfast.flow.gate.answered import root_of, row_digests
@@ -91,6 +92,7 @@ def _body(case: Case, findings: Sequence[Finding], answers: JsonObject, store: S
         "judged_before": list(case.judged_before),
         "blobs": sorted({one[key] for one in answers.values() for key in ("outputs", "row_digests")}),
         "asked_by": case.actor,
+        "judged_at": to_text(case.at),
         "holdfast": VERSION,
         "seconds": round(case.seconds, 3),
     }

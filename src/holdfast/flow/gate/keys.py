@@ -13,7 +13,6 @@ from holdfast.errors import TooLarge
 
 __all__ = [
     "Reader",
-    "above_zero",
     "amount",
     "choice",
     "count",
@@ -28,6 +27,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_WHOLE_MAX = 2**53 - 1
+"""The largest whole number that canonical JSON, and with it every verdict, can hold; the system takes it as a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +51,17 @@ def amount(takes: str = "a number, zero or more") -> Reader[float]:
     return Reader(takes, lambda value: float(value) if _is_number(value) and value >= 0 else None)
 
 
-def above_zero(takes: str = "a number above 0") -> Reader[float]:
-    """A finite number that is more than nothing."""
-    return Reader(takes, lambda value: float(value) if _is_number(value) and value > 0 else None)
-
-
 def share(below: float, takes: str) -> Reader[float]:
     """A number between 0 and `below`, both excluded."""
     return Reader(takes, lambda value: float(value) if _is_number(value) and 0 < value < below else None)
 
 
 def count(least: int) -> Reader[int]:
-    """A whole number, `least` or more."""
+    """A whole number, `least` or more, that a verdict can keep."""
 
     def read(value: Any) -> int | None:
-        return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
+        good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= _WHOLE_MAX
+        return value if good else None
 
     return Reader(f"a whole number, {least} or more", read)
 
@@ -147,4 +145,6 @@ def tables(takes: str) -> Reader[Mapping[str, JsonObject]]:
 
 def _is_number(value: Any) -> bool:
     # TOML has nan and inf; a bound that nothing can pass, or that everything does, is a mistake.
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) <= _WHOLE_MAX
+    return isinstance(value, float) and isfinite(value)

@@ -44,6 +44,9 @@ from holdfast.store.disk import refusing
 
 __all__ = ["POLICY_STUB", "Policy", "text_of"]
 
+_DEPTH_MAX = 32
+"""Six levels lead to the parameters of a rule of one's own for one model; what is deeper is a mistake, or an attack."""
+
 POLICY_STUB = """\
 # What each stage asks of a version. What stands here behind a # is the default.
 
@@ -106,7 +109,10 @@ class Policy:
         """The policy that `text` writes; `where` names it in errors."""
         try:
             document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+            _require_shallow(document, where)
+        except RecursionError as error:
+            raise _too_deep(where) from error
+        except ValueError as error:  # no TOML, or a number with more digits than any number needs
             raise UsageError(f"{where} is not TOML: {error}", hint="Mend that line.") from error
         require_known(document, {"stages", "gate", "model", "rules", "retention", "access"}, where)
         stages = _table(document.get("stages", {}), f"{where} [stages]")
@@ -185,6 +191,18 @@ def text_of(path: Path) -> str:
             return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path.name} is not UTF-8: {error.reason}", hint="Save it as UTF-8.") from error
+
+
+def _require_shallow(value: Any, where: str, depth: int = _DEPTH_MAX) -> None:
+    """Refuse what could not be written into an error either."""
+    if depth == 0:
+        raise _too_deep(where)
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _require_shallow(item, where, depth - 1)
+
+
+def _too_deep(where: str) -> UsageError:
+    return UsageError(f"{where} holds tables within tables without end", hint=f"{_DEPTH_MAX} levels are read at most.")
 
 
 def _stages(names: Any, where: str) -> tuple[StageName, ...]:

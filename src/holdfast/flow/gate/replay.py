@@ -2,39 +2,32 @@
 
     replayed = replay(digest, bench, registry)
     replayed.standing        holds, differs or open
+    replayed.whole           what the rules come to together, with the waivers of that day and in their groups
     replayed.rules           rule by rule
 
 A rule holds when it ends as it ended. Numbers may be a last digit apart on another machine, within the tolerance that
 smoke has, and are said to be so. Times are not measured again unless somebody asks: those that were kept are judged.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
-from holdfast.canonical import Json, JsonObject, Reader, plain
+from holdfast.canonical import Json, JsonObject, plain
 from holdfast.digest import Digest
-from holdfast.errors import HoldfastError, UnsupportedFormat, UsageError
+from holdfast.errors import HoldfastError, UsageError
 from holdfast.flow.gate.answered import ROW_DIGESTS_BYTES_MAX, read_row_digests, row_digests, rows_that_differ
-from holdfast.flow.gate.case import Case, Measured, Workbench, examine
+from holdfast.flow.gate.case import Case, Measured, Workbench
 from holdfast.flow.gate.catalogue import Need, needed
-from holdfast.flow.gate.finding import Finding, Outcome
-from holdfast.flow.gate.own_rules import with_own_rules
+from holdfast.flow.gate.composing import composition, with_waivers
+from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.rendering.report import Report
 from holdfast.flow.gate.rules import RULES
-from holdfast.flow.gate.signature import with_signatures
-from holdfast.flow.gate.stage_policy import StagePolicy
-from holdfast.names import Reference, VersionNumber
-from holdfast.registry.certificates import Rehearsal
+from holdfast.flow.gate.then import as_it_was, code_of_then
 from holdfast.registry.interface import Registry
-from holdfast.registry.records import Approval, Verdict
-from holdfast.registry.values import Version
-from holdfast.runtime.at_hand import require_at_hand
 from holdfast.runtime.smoke import SCORE_TOLERANCE
 
-__all__ = ["Replayed", "ReplayedAnswers", "ReplayedRule", "Standing", "replay"]
+__all__ = ["Replayed", "ReplayedAnswers", "ReplayedRule", "ReplayedWhole", "Standing", "replay"]
 
 _ROWS_NAMED_MAX = 100
 """Rows that an answer names one by one; how many there are is said besides."""
@@ -81,6 +74,32 @@ class ReplayedRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayedWhole:
+    """What all rules come to, then and now: under the waivers of that day, and in the groups of the policy.
+
+    Attributes:
+        standing: whether it comes to the same.
+        then: the outcome of the verdict.
+        now: what the rules come to; None where one of them could not be computed.
+        changed: what the verdict says otherwise of waivers and groups, by its place: `waived[0].until`.
+    """
+
+    standing: Standing
+    then: str
+    now: Outcome | None
+    changed: tuple[str, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        """What stands under `overall`."""
+        return {
+            "standing": str(self.standing),
+            "then": self.then,
+            "now": None if self.now is None else str(self.now),
+            "changed": list(self.changed),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayedAnswers:
     """What one version answers now, beside what it answered then.
 
@@ -114,20 +133,22 @@ class Replayed:
 
     Attributes:
         report: the verdict as it was kept.
+        whole: what its rules come to together.
         rules: each rule, in the order of the verdict.
         answers: of the candidate, and of the version that held the stage where there was one.
         evidence: what is wrong with the blobs that the verdict keeps, one sentence each.
     """
 
     report: Report
+    whole: ReplayedWhole
     rules: tuple[ReplayedRule, ...]
     answers: tuple[ReplayedAnswers, ...]
     evidence: tuple[str, ...] = ()
 
     @property
     def standing(self) -> Standing:
-        """Of the whole: it differs where a rule does, and is open where one is, or where evidence was lost."""
-        found = {rule.standing for rule in self.rules}
+        """Of all of it: it differs where a rule or the whole does, and is open where one is, or evidence was lost."""
+        found = {self.whole.standing, *(rule.standing for rule in self.rules)}
         if Standing.DIFFERS in found:
             return Standing.DIFFERS
         return Standing.OPEN if Standing.OPEN in found or self.evidence else Standing.HOLDS
@@ -141,6 +162,7 @@ class Replayed:
             "stage": self.report.stage,
             "outcome": self.report.outcome,
             "standing": str(self.standing),
+            "overall": self.whole.to_json(),
             "rules": [rule.to_json() for rule in self.rules],
             "answers": {answers.who: answers.to_json() for answers in self.answers},
             "evidence": list(self.evidence),
@@ -154,7 +176,7 @@ def replay(verdict: Digest, bench: Workbench, registry: Registry, *, timed: bool
         verdict: its digest.
         bench: where the bundles are opened.
         registry: where it is kept.
-        timed: whether single rows are timed anew, instead of judging the times that were kept.
+        timed: whether times and memory are measured anew, instead of judging what was kept.
 
     Raises:
         NotFound: no such verdict, or a version of it is not in the registry any more.
@@ -170,23 +192,12 @@ def replay(verdict: Digest, bench: Workbench, registry: Registry, *, timed: bool
             f"the verdict {verdict} names no policy: a rollback smokes the version that it goes back to, and no more",
             hint="Name the verdict of a gate; see: holdfast log",
         )
-    policy = _policy(report)
-    case = Case(
-        _version(report, "candidate", registry, bench),
-        kept.stage,
-        policy,
-        str(kept.body.get("asked_by", "")),
-        baseline=None if report.against is None else _version(report, "baseline", registry, bench),
-        approvals=_approvals(kept, registry),
-        judged_before=_judged_before(kept.body),
-        at=kept.created_at,
-    )
-    case = replace(case, rehearsal=_rehearsal(case, registry))
-    case = _examined(case, bench, report, timed=timed)
-    case = _signed_by_then(with_signatures(case, registry, bench.project or Path()), kept.created_at)
-    case = with_own_rules(case, bench)
-    rules = tuple(_again(finding, case, report, timed=timed) for finding in report.findings)
-    return Replayed(report, rules, tuple(_answers(case, report, bench)), tuple(_damage(report, bench)))
+    case = as_it_was(kept, bench, registry, timed=timed)
+    asked = dict.fromkeys((*(finding.rule for finding in report.findings), *case.policy.rules))
+    now = {rule: _computed(rule, case, report, timed=timed) for rule in asked}
+    rules = tuple(_beside(finding, now[finding.rule], case) for finding in report.findings)
+    whole = _whole([now[rule] for rule in case.policy.rules], rules, case, report)
+    return Replayed(report, whole, rules, tuple(_answers(case, report, bench)), tuple(_damage(report, bench)))
 
 
 def _damage(report: Report, bench: Workbench) -> Iterator[str]:
@@ -198,98 +209,51 @@ def _damage(report: Report, bench: Workbench) -> Iterator[str]:
             yield error.message
 
 
-def _policy(report: Report) -> StagePolicy:
-    """The policy that was asked then; keys that it did not have say what they say by default."""
+def _computed(rule: str, case: Case, report: Report, *, timed: bool) -> Finding | str:
+    """What a rule finds now, or why it finds nothing."""
+    if rule not in RULES and rule not in case.own:
+        return "this Holdfast does not know the rule"
+    if not timed and Need.TIMED in needed([rule]) and not report.latencies_ms and case.trouble is None:
+        return "no times were kept with this verdict; measure anew with: --time"
+    code = code_of_then(report, rule)
+    if rule in case.own and code is not None and str(case.code.get(rule)) != code:
+        return f"the code that judged then, {code}, is not here: {case.own[rule].sentence}"
     try:
-        policy = StagePolicy.from_json(str(report.stage), dict(report.table("policy")), "the verdict's policy")
-        # What was asked then stands there; a key that is written now may ask for more than it did.
-        return replace(policy, rules=Reader(dict(report.table("policy")), "policy").texts("rules") or policy.rules)
-    except UsageError as error:
-        raise UnsupportedFormat(
-            f"{error.message}: this Holdfast cannot ask what was asked then",
-            hint=f"Replay it with the Holdfast that judged: {report.body.get('holdfast', 'a newer one')}",
-        ) from error
-
-
-def _version(report: Report, who: str, registry: Registry, bench: Workbench) -> Version:
-    named = Digest.parse(str(report.table("inputs", who).get("digest")))
-    found = registry.resolve(Reference.parse(f"{report.model}@{named}"))
-    require_at_hand(found, registry, bench.store)
-    return found
-
-
-def _approvals(kept: Verdict, registry: Registry) -> tuple[Approval, ...]:
-    """What people had said by then; a verdict of before 1.1 does not name it, and then time tells."""
-    every = registry.approvals(kept.model, kept.number)
-    named = kept.body.get("approvals")
-    if isinstance(named, list):
-        return tuple(one for one in every if one.id in named)
-    return tuple(one for one in every if one.stage == kept.stage and _had_spoken(one, kept.created_at))
-
-
-def _judged_before(body: JsonObject) -> tuple[VersionNumber, ...]:
-    """The versions that had been judged on the same rows by then."""
-    return tuple(VersionNumber(number) for number in Reader(body, "the verdict").items("judged_before"))
-
-
-def _rehearsal(case: Case, registry: Registry) -> Rehearsal | None:
-    """The last rehearsal by then of going back to the version that held the stage."""
-    if case.baseline is None or Need.REHEARSED not in needed(case.policy.rules):
-        return None
-    found = registry.rehearsals(case.baseline.model, case.stage, to=case.baseline.number)
-    return next((one for one in found if one.created_at <= case.at), None)
-
-
-def _signed_by_then(case: Case, moment: datetime) -> Case:
-    """The case without signatures that were made later; the keys are those that the policy's files hold today."""
-    if case.vouched is None:
-        return case
-    by_then = tuple(one for one in case.vouched.signatures if one.signature.at <= moment)
-    return replace(case, vouched=replace(case.vouched, signatures=by_then))
-
-
-def _had_spoken(approval: Approval, moment: datetime) -> bool:
-    return approval.created_at <= moment and approval.verdict is None
-
-
-def _examined(case: Case, bench: Workbench, report: Report, *, timed: bool) -> Case:
-    """The case as it is found now, with the times that were kept."""
-    asked = case.policy
-    if not timed:
-        untimed = tuple(name for name in asked.rules if Need.TIMED not in needed([name]))
-        if needed(untimed) != needed(asked.rules) - {Need.TIMED}:
-            untimed = asked.rules  # nothing else opens the bundles, and something must
-        case = replace(examine(replace(case, policy=replace(asked, rules=untimed)), bench), policy=asked)
-        return replace(
-            case,
-            measured=_with_times(case.measured, report, "candidate"),
-            against=_with_times(case.against, report, "baseline"),
-        )
-    return examine(case, bench)
-
-
-def _with_times(measured: Measured | None, report: Report, who: str) -> Measured | None:
-    if measured is None:
-        return None
-    singles, batches = report.latencies_ms.get(who, ()), report.batch_latencies_ms.get(who, ())
-    return replace(measured, latencies_ms=tuple(singles), batch_latencies_ms=tuple(batches))
-
-
-def _again(then: Finding, case: Case, report: Report, *, timed: bool) -> ReplayedRule:
-    if then.rule not in RULES and then.rule not in case.own:
-        return ReplayedRule(then.rule, Standing.OPEN, then.outcome, None, "this Holdfast does not know the rule")
-    if not timed and Need.TIMED in needed([then.rule]) and not report.latencies_ms and case.trouble is None:
-        why = "no times were kept with this verdict; measure anew with: --time"
-        return ReplayedRule(then.rule, Standing.OPEN, then.outcome, None, why)
-    try:
-        now = case.own[then.rule] if then.rule in case.own else RULES[then.rule](case)
+        return case.own[rule] if rule in case.own else RULES[rule](case)
     except HoldfastError as error:
-        return ReplayedRule(then.rule, Standing.OPEN, then.outcome, None, error.message)
-    standing = Standing.HOLDS if now.outcome is then.outcome else Standing.DIFFERS
-    if now.outcome is Outcome.INCONCLUSIVE and standing is Standing.DIFFERS and not case.damage:
-        standing = Standing.OPEN
+        return error.message
+
+
+def _beside(then: Finding, now: Finding | str, case: Case) -> ReplayedRule:
+    if isinstance(now, str):
+        return ReplayedRule(then.rule, Standing.OPEN, then.outcome, None, now)
+    standing = _standing(now.outcome, ended_so=now.outcome is then.outcome, case=case)
     changed = tuple(_changes(plain(dict(then.values)), plain(dict(now.values)), ""))
     return ReplayedRule(then.rule, standing, then.outcome, now.outcome, now.sentence, changed)
+
+
+def _standing(now: Outcome, *, ended_so: bool, case: Case) -> Standing:
+    if ended_so:
+        return Standing.HOLDS
+    return Standing.OPEN if now is Outcome.INCONCLUSIVE and not case.damage else Standing.DIFFERS
+
+
+def _whole(found: Sequence[Finding | str], rules: Sequence[ReplayedRule], case: Case, report: Report) -> ReplayedWhole:
+    """What the rules come to now, with the waivers that stood on the day of the verdict, and in its groups."""
+    known = [one for one in found if isinstance(one, Finding)]
+    if len(known) < len(found):
+        return ReplayedWhole(Standing.OPEN, report.outcome, None)
+    findings = with_waivers(known, case.policy, case.candidate.number, case.at.date())
+    now = overall(findings, case.policy.any_of)
+    kept = {key: report.body[key] for key in ("waived", "any_of") if key in report.body}
+    made = composition(findings, case.policy)
+    changed = tuple(_changes(plain(kept), plain({key: made[key] for key in kept}), ""))
+    # The column beside the body and the body say it both, and neither may have been written by somebody else.
+    ended_so = {report.outcome, str(report.body.get("outcome"))} == {str(now)}
+    standing = _standing(now, ended_so=ended_so, case=case)
+    if changed and standing is Standing.HOLDS and all(rule.now is rule.then for rule in rules):
+        standing = Standing.DIFFERS  # every rule ends as it ended, and so the same waivers and groups stand
+    return ReplayedWhole(standing, report.outcome, now, changed)
 
 
 def _changes(then: Json, now: Json, place: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from holdfast.canonical import Json
+from holdfast.digest import Digest
 from holdfast.errors import HoldfastError, IntegrityError
 from holdfast.flow.gate.case import Case
 from holdfast.flow.gate.catalogue import Need, needed
@@ -20,18 +21,19 @@ from holdfast.runtime.signed import Vouched
 __all__ = ["signature", "with_signatures"]
 
 
-def with_signatures(case: Case, registry: Registry, folder: Path) -> Case:
+def with_signatures(case: Case, registry: Registry, folder: Path, *, keys: Mapping[Digest, str] | None = None) -> Case:
     """The case with who vouches for the candidate, where the policy asks.
 
     Args:
         case: with the candidate's manifest.
         registry: keeps the signatures.
         folder: what the files of keys in the policy are relative to.
+        keys: the keys that the policy trusts, by fingerprint, where they are known already; None: its files say it.
     """
     if Need.SIGNED not in needed(case.policy.rules) or case.manifest is None:
         return case
     try:
-        keys = trusted(case.policy.signed_by, folder)
+        keys = trusted(case.policy.signed_by, folder) if keys is None else keys
         vouched = Vouched.of(case.candidate, case.manifest, registry, keys)
     except HoldfastError as error:
         return replace(case, vouching_trouble=error)

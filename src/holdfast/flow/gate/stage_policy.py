@@ -16,7 +16,6 @@ from holdfast.flow.gate.catalogue import RULE_NAMES, asked_by, in_order, usual
 from holdfast.flow.gate.costs import Costs, costs
 from holdfast.flow.gate.keys import (
     Reader,
-    above_zero,
     amount,
     choice,
     count,
@@ -58,6 +57,9 @@ _ALPHA_MAX = 0.5
 
 _WORKER_BYTES_LEAST = 64 << 20
 """Python and Holdfast alone take thirty megabytes; a limit below this opens nothing."""
+
+_SECONDS_MAX = 86_400.0
+"""A gate that waits a day for one answer waits for nothing; and clocks of the system end somewhere."""
 
 _METRICS = f"one of: {', '.join(sorted(DIRECTIONS))}"
 _RULES = texts(f"a list of rules: {', '.join(RULE_NAMES)}, or names of your own that stand in [rules]")
@@ -223,7 +225,7 @@ class StagePolicy:
     approvals_min: int = _key(1, count(1))
     second_person: bool = _key(False, switch())
     worker_memory_bytes_max: int | None = _key(None, count(_WORKER_BYTES_LEAST))
-    worker_seconds_max: float = _key(SECONDS_MAX, above_zero())
+    worker_seconds_max: float = _key(SECONDS_MAX, share(_SECONDS_MAX, f"seconds, above 0 and below {_SECONDS_MAX:g}"))
     worker_network: bool = _key(False, switch())
     sources: Mapping[str, CodeSource] = field(default_factory=dict)
 
@@ -271,6 +273,7 @@ class StagePolicy:
             )
         sources = _sources(values, own, rules, where)
         require_declared(values.get("custom", {}), {*own, *sources}, where)
+        values["custom"] = {name: said for name, said in values.get("custom", {}).items() if name in sources}
         return cls(**{**values, "rules": rules, "sources": sources})
 
     @classmethod
@@ -330,7 +333,7 @@ def _require_composed(values: Mapping[str, Any], rules: tuple[str, ...], grouped
     """Refuse what contradicts itself, and what lets everything through.
 
     Raises:
-        UsageError: a rule is asked for alone and in a group, or every rule is waived.
+        UsageError: a rule is asked for alone and in a group, or every rule and every group is waived.
     """
     twice = sorted(grouped & {*values.get("rules", ()), *values.get("rules_also", ())})
     if twice:
@@ -342,7 +345,9 @@ def _require_composed(values: Mapping[str, Any], rules: tuple[str, ...], grouped
     unknown = sorted(waived - {*RULE_NAMES, *rules})
     if unknown:
         raise UsageError(f"{where} waives {unknown[0]!r:.80}, which is no rule", hint=f"It can be {WAIVABLE}.")
-    if waived >= set(rules):
+    # A group counts as its best rule: one that is waived carries the others.
+    carried = {rule for group in values.get("any_of", ()) if waived & set(group) for rule in group}
+    if waived | carried >= set(rules):
         raise UsageError(
             f"{where} waives every rule that it asks",
             hint="A gate without rules lets nothing through; keep at least one that is not waived.",

@@ -14,7 +14,6 @@ from markdown_it.token import Token
 
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.rendering import Report, junit, markdown, page, text
-from holdfast.flow.gate.rendering.harmless import in_markdown
 from holdfast.flow.gate.rendering.markdown import CHARACTERS_MAX
 from tests.flow.gate.exhibits import exhibit
 
@@ -88,6 +87,7 @@ def reports(draw: st.DrawFn) -> Report:
         "policy": {draw(WORDS): draw(WORDS), "latency_ms_p95_max": 10},
         "estimates": [estimate(rule, name) for name in names for rule in ("not_worse", "groups")],
         "latencies_ms": {"candidate": [1.0, 2.0], "baseline": [3.0]},
+        "any_of": [{"rules": [name, draw(WORDS)], "outcome": draw(WORDS)} for name in names],
     }
     digest = f"sha256:{'ab' * 32}"
     return Report(draw(WORDS), 4, draw(WORDS), 3, draw(OUTCOMES), found, digest, "2026-03-01T09:00:00Z", body)
@@ -147,6 +147,7 @@ def tame(report: Report) -> Report:
 KNOWN = {
     *("candidate", "baseline", "version", "digest", "holdout", "rows", "latency_ms_p95_max"),
     *("rule", "name", "value", "low", "high", "confidence", "method", "p", "margin", "harm_margin", "outcome"),
+    "rules",
 }
 
 ALLOWED_TAGS = {
@@ -196,17 +197,19 @@ def markup(said: str) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("words", ["1. x", "- x", "+ x", " 12. x"])
-def test_no_words_become_a_list(words: str) -> None:
-    assert "list" not in " ".join(kind for kind, _ in markup(in_markdown(words)))
-    assert "".join(token.content for token in tokens(in_markdown(words)) if token.type == "text") == words.strip()
-
-
 @given(reports())
 def test_no_words_become_markup_of_a_comment(report: Report) -> None:
     said = markdown(report)
     assert markup(said) == markup(markdown(tame(report)))
     assert {kind for kind, _ in markup(said)} & MARKUP <= {"strong_open", "code_inline"}
+
+
+@pytest.mark.parametrize("name", ["1. x", "2) x", "- x", "+ x", "    x", "=", "---"])
+def test_the_name_of_a_rule_begins_nothing(name: str) -> None:
+    found = Finding(name, Outcome.FAIL, "worse", "Look at it.")
+    said = markdown(Report("churn", 4, "production", None, "fail", (found,)))
+    calm = markdown(Report("churn", 4, "production", None, "fail", (replace(found, rule="word"),)))
+    assert markup(said) == markup(calm)
 
 
 @given(reports())
@@ -228,7 +231,8 @@ def test_a_build_server_reads_one_test_case_for_each_rule(report: Report) -> Non
 @given(reports())
 def test_a_terminal_gets_one_line_for_each_sentence_and_no_command(report: Report) -> None:
     lines = list(text(report))
-    assert len(lines) == 2 + len(report.findings) + sum(bool(one.hint) for one in report.findings)
+    hints = sum(bool(one.hint) for one in report.findings)
+    assert len(lines) == 2 + len(report.findings) + hints + len(report.groups)
     assert not re.search(r"[\x00-\x1f\x7f\u202e\u2028]", "".join(lines))
 
 

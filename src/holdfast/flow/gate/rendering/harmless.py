@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-__all__ = ["in_markdown", "one_line"]
+__all__ = ["beginning_markdown", "in_markdown", "one_line"]
 
 _JOINERS = "\u200c\u200d"
 """Invisible, and needed to write Persian, Hindi and many signs; they turn and hide nothing."""
@@ -13,8 +13,8 @@ _UNSEEN = "\ufffd"
 _MARKS = re.compile(r"([\\`*_\[\]|~$!#(){}^])")
 """What begins or ends something in Markdown, in tables and formulas of GitHub and GitLab too."""
 
-_LIST = re.compile(r"^(\s*[0-9]{0,9})([-+.])(?=\s)")
-"""What begins a list where it begins a line; the other signs that do are among the marks."""
+_BEGINNING = re.compile(r"([0-9]*)([-+=.])")
+"""What makes a list, a rule or a heading of a line, or of an item of a list, that it stands first in."""
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -48,5 +48,11 @@ def in_markdown(value: object, characters_max: int = 2_000) -> str:
     """The value where Markdown stands, also in the cell of a table: no markup, no link, and no message to anybody."""
     shown = one_line(value, characters_max)
     shown = _REFERENCE.sub(lambda found: found[0] + _WORD_JOINER, shown)
-    escaped = _LIST.sub(r"\1\\\2", _MARKS.sub(r"\\\1", shown))
+    escaped = _MARKS.sub(r"\\\1", shown)
     return "".join(_ENTITIES.get(sign, sign) for sign in escaped)
+
+
+def beginning_markdown(value: object, characters_max: int = 2_000) -> str:
+    """The value where it stands first in a line, or in an item of a list: it begins no list and no code either."""
+    said = in_markdown(value, characters_max).lstrip()
+    return said if _BEGINNING.match(said) is None else _BEGINNING.sub(r"\1\\\2", said, count=1)

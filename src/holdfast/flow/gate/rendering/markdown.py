@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from holdfast.canonical import JsonObject
-from holdfast.flow.gate.finding import Finding
-from holdfast.flow.gate.rendering.harmless import in_markdown
+from holdfast.flow.gate.finding import Finding, Outcome
+from holdfast.flow.gate.rendering.harmless import beginning_markdown, in_markdown
 from holdfast.flow.gate.rendering.report import Report
 
 __all__ = ["CHARACTERS_MAX", "MARKER", "markdown"]
@@ -26,11 +26,14 @@ _ESTIMATES_MAX = 40
 
 _SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "skipped": "⚠️"}
 
+_LET_THROUGH = "⚪"
+"""Of a rule that did not pass, where a waiver or its group lets the version through all the same."""
+
 
 def markdown(report: Report) -> str:
     """All of it, never longer than a comment may be."""
-    said = "\n".join([MARKER, *_head(report), *_table(report), *_to_do(report), ""])
-    for block in (_estimates(report), _rests_on(report)):
+    said = "\n".join([MARKER, *_head(report), *_table(report), *_groups(report), *_to_do(report), ""])
+    for block in (_estimates(report), _bounds(report), _rests_on(report)):
         folded = "\n".join(block)
         if len(said) + len(folded) < CHARACTERS_MAX:
             said += folded
@@ -52,7 +55,7 @@ def _table(report: Report) -> Iterator[str]:
     yield "| | rule | what was found |"
     yield "|---|---|---|"
     rows = [
-        f"| {_SIGNS[finding.outcome]} {finding.outcome} | {in_markdown(finding.rule, 100)} "
+        f"| {_sign(report, finding)} {report.ended(finding)} | {in_markdown(finding.rule, 100)} "
         f"| {in_markdown(_found(report, finding), _SENTENCE_CHARACTERS_MAX)} |"
         for finding in report.findings
     ]
@@ -62,20 +65,40 @@ def _table(report: Report) -> Iterator[str]:
         yield f"| | | and {len(rows) - len(fitting)} more |"
 
 
+def _sign(report: Report, finding: Finding) -> str:
+    return _LET_THROUGH if report.let_through(finding) else _SIGNS[finding.outcome]
+
+
 def _found(report: Report, finding: Finding) -> str:
-    waiver = report.waiver(finding)
-    return f"{finding.sentence}; {waiver}" if waiver else finding.sentence
+    let_through = report.let_through(finding)
+    return f"{finding.sentence}; {let_through}" if let_through else finding.sentence
+
+
+def _groups(report: Report) -> Iterator[str]:
+    """The groups of rules of which one is enough."""
+    if not report.groups:
+        return
+    yield ""
+    yield "**One of these is enough**"
+    yield ""
+    yield from _fitting(
+        f"- {_SIGNS.get(str(one.get('outcome')), '')} {beginning_markdown(one.get('outcome'), 100)}: "
+        f"{in_markdown(', '.join(map(str, one['rules'])), _SENTENCE_CHARACTERS_MAX)}"
+        for one in report.groups
+    )
 
 
 def _to_do(report: Report) -> Iterator[str]:
-    wanted = [one for one in report.unsettled if one.hint]
+    wanted = [
+        one for one in report.findings if one.outcome is not Outcome.PASS and one.hint and not report.let_through(one)
+    ]
     if not wanted:
         return
     yield ""
     yield "**What to do**"
     yield ""
     yield from _fitting(
-        f"- {in_markdown(finding.rule, 100)}: {in_markdown(finding.hint, _SENTENCE_CHARACTERS_MAX)}"
+        f"- {beginning_markdown(finding.rule, 100)}: {in_markdown(finding.hint, _SENTENCE_CHARACTERS_MAX)}"
         for finding in wanted
     )
 
@@ -107,6 +130,20 @@ def _estimates(report: Report) -> Iterator[str]:
             one.get("rows"),
             one.get("method"),
         )
+    yield from _closed()
+
+
+def _bounds(report: Report) -> Iterator[str]:
+    found = report.bounds
+    if not found:
+        return
+    yield from _opened(f"{len(found)} measurements, with their intervals")
+    yield "| rule | of | value | interval | allowed |"
+    yield "|---|---|--:|---|--:|"
+    for one in found[:_ESTIMATES_MAX]:
+        low, high = _number(one.low, signed=False), _number(one.high, signed=False)
+        most = "" if one.most is None else _number(one.most, signed=False)
+        yield _row(one.rule, one.name, _number(one.value, signed=False), f"{low} to {high}", most)
     yield from _closed()
 
 

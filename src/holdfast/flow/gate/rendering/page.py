@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from holdfast.canonical import JsonObject
+from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.rendering.charts import distribution, forest, number, strip
 from holdfast.flow.gate.rendering.markup import Child, element, written
 from holdfast.flow.gate.rendering.report import Report
@@ -17,6 +18,9 @@ __all__ = ["page"]
 
 _GROUPS = "groups"
 """The rule whose estimates are drawn under one another, on one axis."""
+
+_OUTCOMES = frozenset({*Outcome, "skipped"})
+"""What has a colour; any other word is somebody's, and names no class."""
 
 _DEPTH_MAX = 4
 """A policy nests two deep; what nests deeper is shown as it stands."""
@@ -29,9 +33,11 @@ def page(report: Report) -> str:
         _header(report),
         element("h2", "What was found"),
         _findings(report),
+        *_any_of(report),
         *_comparisons(report),
         *_groups(report),
         *_latency(report),
+        *_bounds(report),
         *_rests_on(report),
     )
     head = element(
@@ -65,25 +71,49 @@ def _header(report: Report) -> Element:
         element("h1", _word(report.outcome, report.said), f" {report.title}"),
         element("p", f"{len(report.findings)} rules: {counts or 'none was asked'}{against}{rows}."),
         element("p", f"Asked by {asked}", class_="soft") if asked else None,
-        class_=report.outcome if report.outcome in {"pass", "fail", "inconclusive", "skipped"} else None,
+        class_=report.outcome if report.outcome in _OUTCOMES else None,
     )
 
 
 def _word(outcome: str, said: str = "") -> Element:
-    return element("span", said or outcome, class_=f"word {outcome}")
+    return element("span", said or outcome, class_=f"word {outcome}" if outcome in _OUTCOMES else "word")
 
 
 def _findings(report: Report) -> Element:
     rows = [
         element(
             "tr",
-            element("td", _word(str(finding.outcome))),
+            element("td", *_ended(report, finding)),
             element("td", finding.rule, class_="rule"),
-            element("td", finding.sentence, _beside(report.waiver(finding) or finding.hint)),
+            element("td", finding.sentence, _beside(report.let_through(finding) or finding.hint)),
         )
         for finding in report.findings
     ]
     return _table(("outcome", "rule", "what was found"), rows)
+
+
+def _ended(report: Report, finding: Finding) -> Iterator[Element]:
+    """How it ended; what keeps nobody from the stage is not coloured as if it did, and says why in a word."""
+    said, _, why = report.ended(finding).partition(", ")
+    yield element("span", said, class_="word") if why else _word(said)
+    if why:
+        yield element("p", why, class_="soft")
+
+
+def _any_of(report: Report) -> Iterator[Element]:
+    """The groups of rules of which one is enough."""
+    if not report.groups:
+        return
+    yield element("h2", "One of these is enough")
+    rows = [
+        element(
+            "tr",
+            element("td", _word(str(one.get("outcome")))),
+            element("td", ", ".join(map(str, one["rules"]))),
+        )
+        for one in report.groups
+    ]
+    yield _table(("outcome", "rules"), rows)
 
 
 def _beside(said: str) -> Element | None:
@@ -169,6 +199,26 @@ def _latency(report: Report) -> Iterator[Element]:
     )
 
 
+def _bounds(report: Report) -> Iterator[Element]:
+    """Numbers that have bounds of their own, such as percentiles of times."""
+    found = report.bounds
+    if not found:
+        return
+    heads = ("rule", "of", "value", "from", "to", "allowed")
+    rows = [
+        element(
+            "tr",
+            element("td", one.rule),
+            element("td", one.name),
+            *(element("td", number(said, signed=False), class_="figure") for said in (one.value, one.low, one.high)),
+            element("td", None if one.most is None else number(one.most, signed=False), class_="figure"),
+        )
+        for one in found
+    ]
+    yield element("h2", "Measurements, and what is allowed")
+    yield _table(heads, rows, figures=frozenset(heads[2:]))
+
+
 def _rests_on(report: Report) -> Iterator[Element]:
     if report.digest is None:
         return
@@ -218,10 +268,14 @@ def _pairs(name: str, value: Any, depth: int) -> Iterator[Child]:
         for key, inner in value.items():
             yield from _pairs(f"{name}, {str(key).replace('_', ' ')}", inner, depth + 1)
     elif value is not None and value not in ([], {}):
-        said = ", ".join(map(str, value)) if isinstance(value, list) else json.dumps(value, ensure_ascii=False)
-        said = value if isinstance(value, str) else said
+        said = ", ".join(map(_written, value)) if isinstance(value, list) else _written(value)
         yield element("dt", name)
         yield element("dd", element("code", said))
+
+
+def _written(value: Any) -> str:
+    """A word as it is, and anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _asked(policy: Mapping[str, Any]) -> Element | None:

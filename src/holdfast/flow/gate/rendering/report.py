@@ -1,6 +1,6 @@
 """A kept verdict as the renderings see it, whichever 1.x wrote it, a gate or a rollback."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,31 @@ from holdfast.flow.gate.estimates import estimates
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.registry.records import Verdict, outcome_text, waivers_in
 
-__all__ = ["Report", "findings_of"]
+__all__ = ["Bounds", "Report", "findings_of"]
 
 _DRAWN_MAX = 1e100
 """No metric and no time comes near it, and ranges of such numbers stay finite."""
 
 _FORMAT, _MAJOR = "holdfast.verdict", "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A number between its bounds; one that is not known is None.
+
+    Attributes:
+        rule: whose finding it is.
+        name: how the finding calls it, such as `latency_ms_p95`.
+        value, low, high: the number, and its interval.
+        most: the most that policy allows; None: anything.
+    """
+
+    rule: str
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    most: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +113,30 @@ class Report:
         found = [one for one in waivers_in(dict(self.body)) if one.get("rule") == finding.rule]
         return "".join(f"waived by {one.get('by')} until {one.get('until')}: {one.get('reason')}" for one in found[:1])
 
+    def let_through(self, finding: Finding) -> str:
+        """Why a finding that did not pass keeps nobody from the stage: its waiver, or its groups; empty where it does.
+
+        A rule in several groups is let off when each of them passes, as in `composing.unsettled`.
+        """
+        if finding.outcome is Outcome.PASS:
+            return ""
+        if waived := self.waiver(finding):
+            return waived
+        within = [one for one in self.groups if finding.rule in one["rules"]]
+        if not within or any(one.get("outcome") != Outcome.PASS for one in within):
+            return ""
+        return f"not needed: one of {', '.join(map(str, within[0]['rules']))} is enough"
+
+    def ended(self, finding: Finding) -> str:
+        """How a finding ended, and in a word why that keeps nobody: `fail, waived`."""
+        if not self.let_through(finding):
+            return str(finding.outcome)
+        return f"{finding.outcome}, {'waived' if self.waiver(finding) else 'not needed'}"
+
     @property
-    def unsettled(self) -> list[Finding]:
-        """What keeps the version from its stage: not passed, waived by nobody, and nothing of its group stood in."""
-        grouped = {str(rule) for one in self.groups for rule in one["rules"]}
-        lost = {str(rule) for one in self.groups if one.get("outcome") != Outcome.PASS for rule in one["rules"]}
-        return [
-            one
-            for one in self.findings
-            if one.outcome is not Outcome.PASS
-            and not self.waiver(one)
-            and (one.rule not in grouped or one.rule in lost)
-        ]
+    def bounds(self) -> list[Bounds]:
+        """Every number of a finding that has bounds of its own beside it, such as percentiles of times."""
+        return [found for finding in self.findings for found in _bounds(finding)]
 
     @property
     def rows(self) -> int:
@@ -179,6 +210,14 @@ def _number(value: object) -> float | None:
 def _times(value: object) -> list[float]:
     found = [_number(one) for one in value] if isinstance(value, list) else []
     return [max(one, 0.0) for one in found if one is not None]
+
+
+def _bounds(finding: Finding) -> Iterator[Bounds]:
+    for name, said in finding.values.items():
+        value, ends = _number(said), (f"{name}_low", f"{name}_high")
+        if value is not None and finding.values.keys() >= set(ends):
+            low, high, most = (_number(finding.values.get(key)) for key in (*ends, f"{name}_max"))
+            yield Bounds(finding.rule, name, value, low, high, most)
 
 
 def _estimate(one: Mapping[str, Any]) -> JsonObject:

@@ -16,9 +16,9 @@ def text(report: Report) -> Iterator[str]:
     yield f"{one_line(report.said)}: {one_line(report.title)}"
     for finding in report.findings:
         yield f"  {finding.outcome:<{_WIDTH}} {one_line(finding.rule)}: {one_line(finding.sentence, 10_000)}"
-        waived = report.waiver(finding)
-        if waived:
-            yield f"  {'':<{_WIDTH}} {one_line(waived)}"
+        let_through = report.let_through(finding)
+        if let_through:
+            yield f"  {'':<{_WIDTH}} {one_line(let_through)}"
         elif finding.hint:
             yield f"  {'':<{_WIDTH}} {one_line(finding.hint, 10_000)}"
     for group in report.groups:
