@@ -100,7 +100,7 @@ def exit_of(report: Report, *, precise: bool = False) -> int:
     A part that is missing and an approval that nobody gave yet are then ends of their own: a build may want to go on
     behind the second.
     """
-    wrong = report.unsettled
+    wrong = [one for one in report.findings if one.outcome is not Outcome.PASS and not report.let_through(one)]
     if precise and any(finding.rule == "completeness" and finding.outcome is Outcome.FAIL for finding in wrong):
         return EXIT_CODES[Incomplete.code]
     if precise and report.outcome != Outcome.PASS and wrong and all(finding.rule == "approver" for finding in wrong):

@@ -131,6 +131,7 @@ def test_a_column_that_the_policy_names_and_the_rows_lack_is_not_passed_over() -
     finding = groups(with_policy(case(RIGHT, RIGHT), groups=("gender",)))
     assert finding.outcome is INCONCLUSIVE
     assert "gender" in finding.sentence
+    assert finding.hint.startswith("The holdout has no column gender")
 
 
 def test_harm_outweighs_what_could_not_be_tested() -> None:

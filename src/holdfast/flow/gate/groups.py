@@ -137,7 +137,7 @@ def _decided(case: Case, tested: Sequence[_Group], beyond: str, measure: str, va
             "groups",
             Outcome.INCONCLUSIVE,
             f"policy watches the groups of {', '.join(blind)}, and none of them could be tested on these rows",
-            f"Register with a holdout that has {case.policy.group_rows_min} rows of each group.",
+            _how_to_see(case, blind),
             values,
         )
     strict = case.policy.policy == STRICT
@@ -242,6 +242,16 @@ def _labels(case: Case, *, numeric: bool) -> Iterator[tuple[str, Sequence[Json]]
         if case.rows.names is not None and name in case.rows.names:
             yield name, case.rows.column(name)
     yield holdout.target or "target", _quarters(targets) if numeric else targets
+
+
+def _how_to_see(case: Case, blind: Sequence[str]) -> str:
+    columns = () if case.rows is None or case.rows.names is None else case.rows.names
+    absent = [name for name in blind if name not in columns]
+    if absent:
+        return (
+            f"The holdout has no column {', '.join(absent)}: name another in groups, or register with one that has it."
+        )
+    return f"Register with a holdout that has {case.policy.group_rows_min} rows of each group."
 
 
 def _quarters(targets: Sequence[Json]) -> list[str]:

@@ -14,7 +14,6 @@ from markdown_it.token import Token
 
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.rendering import Report, junit, markdown, page, text
-from holdfast.flow.gate.rendering.harmless import beginning_markdown
 from holdfast.flow.gate.rendering.markdown import CHARACTERS_MAX
 from tests.flow.gate.exhibits import exhibit
 
@@ -196,13 +195,6 @@ def markup(said: str) -> list[tuple[str, str]]:
         for token in tokens(said)
         if token.type not in {"text", "inline", "text_special", "softbreak"}
     ]
-
-
-@pytest.mark.parametrize("words", ["1. x", "- x", "+ x", " 12. x"])
-def test_no_words_become_a_list(words: str) -> None:
-    said = beginning_markdown(words)
-    assert "list" not in " ".join(kind for kind, _ in markup(said))
-    assert "".join(token.content for token in tokens(said) if token.type.startswith("text")) == words.strip()
 
 
 @given(reports())

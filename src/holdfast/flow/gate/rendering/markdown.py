@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from holdfast.canonical import JsonObject
-from holdfast.flow.gate.finding import Finding
+from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.rendering.harmless import beginning_markdown, in_markdown
 from holdfast.flow.gate.rendering.report import Report
 
@@ -89,7 +89,9 @@ def _groups(report: Report) -> Iterator[str]:
 
 
 def _to_do(report: Report) -> Iterator[str]:
-    wanted = [one for one in report.unsettled if one.hint]
+    wanted = [
+        one for one in report.findings if one.outcome is not Outcome.PASS and one.hint and not report.let_through(one)
+    ]
     if not wanted:
         return
     yield ""

@@ -139,11 +139,6 @@ class Report:
         return [found for finding in self.findings for found in _bounds(finding)]
 
     @property
-    def unsettled(self) -> list[Finding]:
-        """What keeps the version from its stage: not passed, waived by nobody, and nothing of its group stood in."""
-        return [one for one in self.findings if one.outcome is not Outcome.PASS and not self.let_through(one)]
-
-    @property
     def rows(self) -> int:
         """How many frozen rows both versions answered; 0 when none was asked."""
         found = self.table("inputs").get("rows", 0)
