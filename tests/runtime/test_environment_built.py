@@ -20,6 +20,7 @@ from holdfast.evidence import Environment
 from holdfast.names import RelativePath
 from holdfast.runtime import building, environment, wheels
 from holdfast.runtime.environment import Interpreter, interpreter_for, pins, unsatisfied
+from holdfast.runtime.limits import FILE_BYTES_MAX, Limits
 from holdfast.runtime.predictor import Predictor
 from tests.runtime.conftest import SOURCE, Bundles
 from tests.wheels import wheel
@@ -122,6 +123,24 @@ def test_an_environment_is_built_once_for_a_lock_and_a_bundle_runs_in_it(
     assert interpreter_for(files, tmp_path / "cache") == interpreter
     assert interpreter.executable.parent.stat().st_mtime_ns == before
     assert not [path for path in (tmp_path / "cache" / "environments").iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.slow
+def test_nothing_that_was_installed_runs_before_the_limits_stand(bundles: Bundles, tmp_path: Path, links: Path) -> None:
+    """What a wheel does when Python starts is done neither by those who build nor outside a worker's walls."""
+    proof = tmp_path / "started"
+    begins = (
+        "import contextlib, resource, sys\n"
+        "sys.begun_with = resource.getrlimit(resource.RLIMIT_FSIZE)[0]\n"
+        f"with contextlib.suppress(OSError):\n    open({str(proof)!r}, 'w').close()\n"
+    )
+    wheel(links, "sitecustomize", "1.0", begins)
+    files = bundles("import sys\nraise RuntimeError(f'begun with {sys.begun_with}')\n", lock="sitecustomize==1.0\n")
+    interpreter = interpreter_for(files, tmp_path / "cache")
+    assert not proof.exists()
+    assert list((tmp_path / "cache").rglob("sitecustomize.*.pyc"))
+    with pytest.raises(BundleFailed, match=f"begun with {FILE_BYTES_MAX}"):
+        Predictor.start(files, interpreter, limits=Limits.of_gate())
 
 
 @pytest.mark.slow

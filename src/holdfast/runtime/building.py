@@ -85,16 +85,27 @@ def build(order: Order, folder: Path) -> None:
     alone = ["--offline", "--no-config"] if frozen else []
     _uv([*made, *alone], told, frozen=frozen)
     requirements = folder / "requirements.txt"
-    target = ["--python", str(folder / "bin" / "python"), "--compile-bytecode", "--no-deps", "-r", str(requirements)]
+    target = ["--python", str(folder / "bin" / "python"), "--no-deps", "-r", str(requirements)]
     if order.wheels is not None:
         # The wheels by path: what is installed is what was stored, whatever any index would say of the same names.
         requirements.write_text("".join(f"{path}\n" for path in sorted(order.wheels.glob("*.whl"))), encoding="utf-8")
         _uv(["pip", "install", *alone, "--no-index", "--no-build", *target], told, frozen=True)
         shutil.rmtree(order.wheels)
-        return
-    requirements.write_text(order.lock, encoding="utf-8")
-    checked = ["--require-hashes"] if is_hashed(order.lock) else []
-    _uv(["pip", "install", *([] if order.from_source else ["--no-build"]), *checked, *target], told)
+    else:
+        requirements.write_text(order.lock, encoding="utf-8")
+        checked = ["--require-hashes"] if is_hashed(order.lock) else []
+        _uv(["pip", "install", *([] if order.from_source else ["--no-build"]), *checked, *target], told)
+    _compile(folder)
+
+
+def _compile(folder: Path) -> None:
+    """Write the bytecode of what was installed, so that the first worker need not.
+
+    Not by uv, whose interpreters would run what wheels put into `.pth` files and `sitecustomize`, behind no limits at
+    all. What does not compile is left to whoever imports it.
+    """
+    python = [str(folder / "bin" / "python"), "-I", "-S", "-m", "compileall", "-qq", "-j", "0"]
+    run_tool([*python, *map(str, folder.glob("lib*/python*/site-packages"))], os.environ, "")
 
 
 def is_hashed(lock: str) -> bool:

@@ -45,11 +45,13 @@ class Interpreter:
     Attributes:
         executable: the program to start.
         variables: environment variables that it is started with.
+        built: whether it was made for a bundle, so that what is installed in it is as little trusted as the bundle.
         in_use: the file that says so, locked for as long as a process runs in it; None where nobody would remove it.
     """
 
     executable: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    built: bool = False
     in_use: Path | None = None
 
 
@@ -101,7 +103,7 @@ class Environments:
         with refusing(self.cache):
             folder, in_use = shelf.take(hash_bytes(source.encode()).hex, put_together)
             carried = _carried(self.cache)
-        return Interpreter(folder / "bin" / "python", {"PYTHONPATH": str(carried)}, in_use)
+        return Interpreter(folder / "bin" / "python", {"PYTHONPATH": str(carried)}, built=True, in_use=in_use)
 
 
 def interpreter_for(files: BundleFiles, cache: Path) -> Interpreter:

@@ -102,9 +102,11 @@ def spawn(
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
         environment = {**inherited, **interpreter.variables, "TMPDIR": str(scratch)}
         environment["PYTHONPATH"] = _search_path(environment.get("PYTHONPATH", ""))
+        # What wheels of somebody else's choice do when an interpreter starts is put off until the limits stand.
+        flags = ["-P", "-S"] if interpreter.built else ["-P"]
         try:
             process = subprocess.Popen(
-                [str(interpreter.executable), "-P", "-m", "holdfast.runtime.worker", *arguments],
+                [str(interpreter.executable), *flags, "-m", "holdfast.runtime.worker", *arguments],
                 pass_fds=[theirs.fileno(), *kept],
                 stdin=subprocess.DEVNULL,
                 stderr=None if printed is None else printed.write,

@@ -1,6 +1,6 @@
 """The process that runs one bundle and answers frames on one socket.
 
-    python -P -m holdfast.runtime.worker FD BUNDLE DIGEST STAMP LIMITS SCRATCH
+    python -P [-S] -m holdfast.runtime.worker FD BUNDLE DIGEST STAMP LIMITS SCRATCH
 
 It puts its limits around itself, opens the bundle (every byte verified on the way in), says hello or why it could not,
 and then answers one frame at a time, in order, until its parent closes the socket. What the bundle's code prints goes
@@ -10,6 +10,7 @@ to standard error.
 import json
 import os
 import signal
+import site
 import socket
 import sys
 import time
@@ -44,6 +45,9 @@ def main(arguments: list[str]) -> None:
     os.dup2(2, 1)
     limits = Limits.from_json(Reader(json.loads(allowed), "limits"))
     walls = confine(limits, Path(scratch))
+    if sys.flags.no_site:
+        # What wheels put into `.pth` files and `sitecustomize` runs here and not before: behind the same limits.
+        site.main()
     started = time.perf_counter()
     try:
         files = BundleFiles.open(Path(root), expected=Digest.parse(digest))
