@@ -92,6 +92,7 @@ def left_over(project: Project) -> list[str]:
 
 def test_a_rehearsal_takes_every_step_and_leaves_nothing_but_its_certificate(cli: Cli, project: Project) -> None:
     before = tables(project, but=("events", "event_nodes", "rehearsals"))
+    running = set(workers_of(os.getpid()))  # other tests of this process may keep some
     kept = cli.json("rehearse", "churn")
     body = kept["body"]
     assert (kept["outcome"], kept["from"], kept["to"], body["failed"]) == ("pass", 2, 1, None)
@@ -113,7 +114,7 @@ def test_a_rehearsal_takes_every_step_and_leaves_nothing_but_its_certificate(cli
     assert (event.action, event.index) == (Action.ROLLBACK_REHEARSE, kept["event"])
     [found] = project.registry.rehearsals(CHURN, PRODUCTION)
     assert found.to_json() == kept
-    assert workers_of(os.getpid()) == []
+    assert set(workers_of(os.getpid())) <= running
     assert left_over(project) == []
     assert project.registry.audit_verify().ok
 

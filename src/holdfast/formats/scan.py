@@ -22,7 +22,7 @@ from holdfast.formats.tensors import GGUF_MAGIC, read_gguf, read_safetensors, se
 __all__ = ["scan"]
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-_TORCH_STREAM = b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+_TORCH_STREAM = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 """The number that files of Torch before 1.6 begin with, as a pickle writes it; storages without a frame follow."""
 
 _PROTOCOL = 0x80

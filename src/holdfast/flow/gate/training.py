@@ -92,6 +92,8 @@ def look(
     """
     found = manifest.parts.data_slice
     inputs = _trained_on(found) if isinstance(found, DataSlice) else []
+    if not inputs:
+        return Training()
     try:
         from holdfast.statistics.sampling import Sampler
         from holdfast.statistics.twins import Sought
