@@ -185,9 +185,13 @@ def add_forgetful(project: Project, of: int = 1) -> Version:
     assert isinstance(holdout, Holdout)
     outputs = json.loads(project.store.read(known.file(holdout.outputs).digest, bytes_max=1 << 20))
     outputs["predictions"] = [1 - label for label in outputs["predictions"]]
-    data = json.dumps(outputs).encode()
+    return add_with_file(project, known, str(holdout.outputs), json.dumps(outputs).encode())
+
+
+def add_with_file(project: Project, known: Manifest, path: str, data: bytes) -> Version:
+    """A whole version that differs from a known one in the bytes of one file, registered by hand."""
     files = tuple(
-        FileEntry(entry.path, hash_bytes(data), len(data)) if entry.path == holdout.outputs else entry
+        FileEntry(entry.path, hash_bytes(data), len(data)) if str(entry.path) == path else entry
         for entry in known.files
     )
     changed = replace(known, files=files)
@@ -195,7 +199,7 @@ def add_forgetful(project: Project, of: int = 1) -> Version:
         writer.add_bytes(data)
         writer.add_bytes(changed.encode())
         writer.commit()
-    return project.registry.register(NewVersion(CHURN, changed.digest, complete=True), "ana")
+    return project.registry.register(NewVersion(known.model, changed.digest, complete=True), "ana")
 
 
 def tables(project: Project, *, but: tuple[str, ...] = ()) -> dict[str, list[tuple[Any, ...]]]:

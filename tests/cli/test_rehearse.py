@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,26 @@ import pytest
 
 from holdfast.cli.exit_codes import EXIT_CODES
 from holdfast.config import Settings
-from holdfast.digest import hash_bytes
 from holdfast.evidence import Environment
 from holdfast.flow.promote import adopt_stage
-from holdfast.manifest import FileEntry
 from holdfast.names import StageName
-from holdfast.registry import Action, MoveStage, NewVersion, Version
+from holdfast.registry import Action, MoveStage, Version
 from holdfast.wire import Project, open_project
 from tests.cli.test_server import server
 from tests.commands import Cli
-from tests.projects import CHURN, PRODUCTION, TWO, add_forgetful, blob, flip_bit, manifest, tables, version, workers_of
+from tests.projects import (
+    CHURN,
+    PRODUCTION,
+    TWO,
+    add_forgetful,
+    add_with_file,
+    blob,
+    flip_bit,
+    manifest,
+    tables,
+    version,
+    workers_of,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -73,17 +82,7 @@ def add_with_lock(project: Project, lock: str) -> Version:
     known = manifest(project, 1)
     environment = known.evidence.environment
     assert isinstance(environment, Environment)
-    data = lock.encode()
-    files = tuple(
-        FileEntry(entry.path, hash_bytes(data), len(data)) if entry.path == environment.lock else entry
-        for entry in known.files
-    )
-    changed = replace(known, files=files)
-    with project.store.writer() as writer:
-        writer.add_bytes(data)
-        writer.add_bytes(changed.encode())
-        writer.commit()
-    return project.registry.register(NewVersion(CHURN, changed.digest, complete=True), "ana")
+    return add_with_file(project, known, str(environment.lock), lock.encode())
 
 
 def left_over(project: Project) -> list[str]:

@@ -6,13 +6,12 @@ Each names the rule that is meant to catch it. Others may notice too; that one h
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from holdfast.digest import hash_bytes
 from holdfast.evidence import Environment
 from holdfast.flow.bundle import Ingredients
 from holdfast.flow.bundle.origin import data_input
@@ -20,14 +19,15 @@ from holdfast.flow.gate import GateRequest, GateVerdict, Policy, gate
 from holdfast.flow.gate.catalogue import usual
 from holdfast.flow.register import register
 from holdfast.flow.snapshot import snapshot
-from holdfast.manifest import FileEntry, Manifest
+from holdfast.manifest import Manifest
 from holdfast.names import ModelName, Reference, StageName
 from holdfast.parts import Weights
 from holdfast.parts.data_slice import TRAIN
 from holdfast.registry.actions import Action
-from holdfast.registry.values import MoveStage, NewVersion, Version
+from holdfast.registry.values import MoveStage, Version
 from holdfast.runtime.materialise import read_manifest
 from holdfast.wire import Project, create_project, open_project
+from tests.projects import add_with_file
 from tests.regressions.tables import Row, Table
 
 __all__ = ["HONEST", "REGRESSIONS", "Laboratory", "Regression", "laboratory"]
@@ -123,17 +123,7 @@ class Laboratory:
 
     def changed(self, version: Version, path: str, data: bytes) -> Version:
         """A version that differs in the bytes of one file, registered by hand."""
-        known = self.manifest(version)
-        files = tuple(
-            FileEntry(entry.path, hash_bytes(data), len(data)) if str(entry.path) == path else entry
-            for entry in known.files
-        )
-        made = replace(known, files=files)
-        with self._project.store.writer() as writer:
-            writer.add_bytes(data)
-            writer.add_bytes(made.encode())
-            writer.commit()
-        return self._project.registry.register(NewVersion(known.model, made.digest, complete=True), "ana")
+        return add_with_file(self._project, self.manifest(version), path, data)
 
     def read(self, version: Version, path: str) -> bytes:
         """The bytes of one of its files."""

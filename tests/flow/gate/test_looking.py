@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.flow.gate import Outcome, Workbench
+from holdfast.flow.gate import GateRequest, Outcome, Policy, Workbench, gate
 from holdfast.flow.gate.case import Case, examine, manifest_of
 from holdfast.flow.gate.looking import listings_of
 from holdfast.flow.gate.rules import RULES
@@ -15,7 +15,9 @@ from holdfast.manifest import FileEntry, Manifest
 from holdfast.names import Reference, RelativePath, StageName
 from holdfast.parts import PreprocessingCode, Weights
 from holdfast.registry.values import Version
+from holdfast.runtime.signed import sign_version
 from holdfast.wire import Project
+from tests.signatures import key_of
 
 RULES_ASKED = StagePolicy(rules=("completeness", "integrity", "formats", "opens", "smoke"))
 ATTACK = b"cos\nsystem\n(S'true'\ntR."
@@ -64,6 +66,23 @@ def test_what_would_run_hidden_code_is_not_opened(churn: Project, bench: Workben
     assert found.unopened
     assert RULES["formats"](found).sentence == "weights/model.joblib would import os.system"
     assert RULES["opens"](found).outcome is Outcome.INCONCLUSIVE
+
+
+def test_what_policy_wants_signed_is_not_opened_before_it_is(churn: Project, bench: Workbench) -> None:
+    key = key_of("ana")
+    asked = {"rules": ["integrity", "opens"], "signed_by": [str(key.public.fingerprint)]}
+    policy = Policy(document={"gate": {"production": asked}})
+    request = GateRequest(Reference.parse("churn@1"), StageName("production"), "ana", policy)
+
+    def opener(_: object) -> object:
+        raise AssertionError("it was opened")
+
+    verdict = gate(request, replace(bench, opener=opener, limited=None), churn.registry)  # type: ignore[arg-type]
+    outcomes = {finding.rule: finding.outcome for finding in verdict.findings}
+    assert outcomes == {"integrity": Outcome.PASS, "signature": Outcome.FAIL, "opens": Outcome.INCONCLUSIVE}
+    assert "because of its signatures" in verdict.findings[-1].sentence
+    sign_version(version_of(churn, 1), key, churn.registry, churn.store, actor="ana")
+    assert gate(request, bench, churn.registry).outcome is Outcome.PASS
 
 
 SOURCE = b"import os\nfrom os import system\n\n\nclass Scale:\n    pass\n"

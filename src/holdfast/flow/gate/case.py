@@ -65,7 +65,7 @@ class Case:
         manifest: the candidate's manifest; None when it could not be read.
         damage: what is wrong with its bytes, one sentence each.
         listings: what each of its files could do when it is opened, by path.
-        unopened: whether that is why it was not opened.
+        unopened: whether that, or the lack of signatures, is why it was not opened.
         recorded: the outputs that were recorded at registration.
         rows: the frozen rows, the target among them.
         targets: the true answers.
@@ -176,21 +176,27 @@ class Workbench:
         return self if self.limited is None else replace(self, opener=self.limited(policy.worker_limits()))
 
 
-def examine(case: Case, bench: Workbench) -> Case:
-    """The case with all that can be found out about the candidate; never an exception for what the candidate lacks."""
+def examine(case: Case, bench: Workbench, vouch: Callable[[Case], Case] = lambda case: case) -> Case:
+    """The case with all that can be found out about the candidate; never an exception for what the candidate lacks.
+
+    Args:
+        case: who wants what.
+        bench: where bundles are opened.
+        vouch: finds out who signed the candidate, once its manifest is known and before anything of it is opened.
+    """
     started = time.perf_counter()
-    case = _with_data(_examined(case, bench.of_stage(case.policy)), bench)
+    case = _with_data(_examined(case, bench.of_stage(case.policy), vouch), bench)
     return replace(case, seconds=time.perf_counter() - started)
 
 
-def _examined(case: Case, bench: Workbench) -> Case:
+def _examined(case: Case, bench: Workbench, vouch: Callable[[Case], Case]) -> Case:
     # (2) what the version says it is
     try:
         manifest = manifest_of(bench.store, case.candidate)
     except HoldfastError as error:
         return replace(case, damage=(error.message,))
-    # (3) every byte of it
-    case = replace(case, manifest=manifest, damage=tuple(damaged(bench.store, manifest)))
+    # (3) every byte of it, and who stands for them
+    case = vouch(replace(case, manifest=manifest, damage=tuple(damaged(bench.store, manifest))))
     if case.damage:
         return case
     # (4) what its files could do when they are opened; what could run hidden code is not opened to find out
@@ -203,7 +209,7 @@ def _examined(case: Case, bench: Workbench) -> Case:
             return replace(case, unopened=True)
     case = _with_documents(case, bench, manifest)
     lacking = _ANSWERING & {missing.name for missing in manifest.missing()}
-    if lacking or Need.OPENED not in needed(case.policy.rules):
+    if case.unopened or lacking or Need.OPENED not in needed(case.policy.rules):
         return case
     # (5) open it in its own environment, and (6) ask it about its frozen rows
     try:

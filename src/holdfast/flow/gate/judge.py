@@ -17,7 +17,7 @@ from holdfast.flow.gate.own_rules import with_own_rules
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.precedence import asked_of
 from holdfast.flow.gate.rules import RULES
-from holdfast.flow.gate.signature import with_signatures
+from holdfast.flow.gate.signature import unless_vouched, with_signatures
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.certificates import Rehearsal
@@ -122,7 +122,8 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         at=request.at,
         origin=origin.to_json(),
     )
-    case = with_signatures(examine(case, bench), registry, bench.project or Path())
+    folder = bench.project or Path()
+    case = examine(case, bench, lambda found: unless_vouched(with_signatures(found, registry, folder)))
     case = with_own_rules(case, bench)
     findings = tuple(case.own[name] if name in case.own else RULES[name](case) for name in policy.rules)
     findings = with_waivers(findings, policy, version.number, case.at.date())

@@ -11,6 +11,7 @@ from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.calibration import calibration
 from holdfast.flow.gate.card import card
 from holdfast.flow.gate.case import Case
+from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.drift import drift
 from holdfast.flow.gate.finding import ROUNDING, Finding, Outcome
 from holdfast.flow.gate.formats import judge_formats
@@ -198,7 +199,8 @@ def _undecided(rule: str, case: Case) -> Finding:
     elif case.manifest is not None and case.manifest.missing():
         why = f"missing: {', '.join(missing.name for missing in case.manifest.missing())}"
     elif case.unopened:
-        why = "the bundle was not opened, because of its formats"
+        signed = Need.SIGNED not in needed(case.policy.rules) or signature(case).outcome is Outcome.PASS
+        why = f"the bundle was not opened, because of its {'formats' if signed else 'signatures'}"
     elif case.measured is not None and case.measured.metrics_trouble is not None:
         why = case.measured.metrics_trouble.message
     else:

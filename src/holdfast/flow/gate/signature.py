@@ -18,7 +18,7 @@ from holdfast.registry.interface import Registry
 from holdfast.runtime.key_files import trusted
 from holdfast.runtime.signed import Vouched
 
-__all__ = ["signature", "with_signatures"]
+__all__ = ["signature", "unless_vouched", "with_signatures"]
 
 
 def with_signatures(case: Case, registry: Registry, folder: Path, *, keys: Mapping[Digest, str] | None = None) -> Case:
@@ -38,6 +38,13 @@ def with_signatures(case: Case, registry: Registry, folder: Path, *, keys: Mappi
     except HoldfastError as error:
         return replace(case, vouching_trouble=error)
     return replace(case, trusted=keys, vouched=vouched)
+
+
+def unless_vouched(case: Case) -> Case:
+    """The case; marked as one whose bundle is not to be opened, when policy asks for signatures that it has not."""
+    if Need.SIGNED not in needed(case.policy.rules) or signature(case).outcome is Outcome.PASS:
+        return case
+    return replace(case, unopened=True)
 
 
 def signature(case: Case) -> Finding:

@@ -5,7 +5,7 @@ verdict: the policy, the moment, what people had said and signed by then, who co
 one, how often the rows had been used, and what the clock and the operating system had measured.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Outcome
 from holdfast.flow.gate.own_rules import with_own_rules
 from holdfast.flow.gate.rendering.report import Report
-from holdfast.flow.gate.signature import with_signatures
+from holdfast.flow.gate.signature import unless_vouched, with_signatures
 from holdfast.flow.gate.sources import CodeSource
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.names import Reference, VersionNumber
@@ -57,9 +57,11 @@ def as_it_was(kept: Verdict, bench: Workbench, registry: Registry, *, timed: boo
         at=_moment(kept),
     )
     case = replace(case, rehearsal=_rehearsal(case, report, registry))
-    case = _examined(case, bench, report, timed=timed)
-    case = _signed_by_then(case, kept, bench, registry)
-    return with_own_rules(case, bench)
+
+    def vouch(found: Case) -> Case:
+        return unless_vouched(_signed_by_then(found, kept, bench, registry))
+
+    return with_own_rules(_examined(case, bench, report, vouch, timed=timed), bench)
 
 
 def code_of_then(report: Report, name: str) -> str | None:
@@ -150,16 +152,16 @@ def _signed_by_then(case: Case, kept: Verdict, bench: Workbench, registry: Regis
     return replace(case, vouched=replace(case.vouched, signatures=by_then))
 
 
-def _examined(case: Case, bench: Workbench, report: Report, *, timed: bool) -> Case:
+def _examined(case: Case, bench: Workbench, report: Report, vouch: Callable[[Case], Case], *, timed: bool) -> Case:
     """The case as it is found now, with the times and the memory that were kept."""
     if timed:
-        return examine(case, bench)
+        return examine(case, bench, vouch)
     asked, untimed = case.policy, case.policy.rules
     if not _broke_down(report):
         untimed = tuple(name for name in asked.rules if Need.TIMED not in needed([name]))
     if needed(untimed) != needed(asked.rules) - {Need.TIMED}:
         untimed = asked.rules  # nothing else opens the bundles, and something must
-    case = replace(examine(replace(case, policy=replace(asked, rules=untimed)), bench), policy=asked)
+    case = replace(examine(replace(case, policy=replace(asked, rules=untimed)), bench, vouch), policy=asked)
     return replace(
         case,
         measured=_with_measurements(case.measured, report, "candidate"),
