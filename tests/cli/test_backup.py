@@ -12,6 +12,7 @@ import pytest
 import zstandard
 
 from holdfast.cli.exit_codes import EXIT_CODES
+from holdfast.errors import NotFound
 from holdfast.store.remote import mirror as mirroring
 from tests.commands import Cli, holdfast
 from tests.postgres import PostgresServer
@@ -175,7 +176,7 @@ def test_an_interrupted_one_goes_on_where_it_ended(
 
     left, copied = 3, mirroring._copied
 
-    def some(*arguments: Any, **named: Any) -> bool:
+    def some(*arguments: Any, **named: Any) -> bool | NotFound:
         nonlocal left
         left -= 1
         if left < 0:

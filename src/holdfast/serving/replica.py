@@ -23,7 +23,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -35,6 +35,7 @@ from holdfast.names import ModelName, StageName
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
 from holdfast.serving.live import Live
+from holdfast.serving.observing import Observer
 from holdfast.serving.opening import Opened, Opener
 from holdfast.serving.route import Route
 from holdfast.serving.source import Pointer, Pointers, StageSource
@@ -93,10 +94,12 @@ class Replica:
         place: Place,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.model = model
         self.stage = stage
         self.id = new_id()
+        self.observers = tuple(observers)
         self._source = source
         self._opener = opener
         self._place = place
@@ -142,6 +145,8 @@ class Replica:
 
     async def start(self) -> None:
         """Begin to follow and to report; returns at once, while the first version is still being opened."""
+        for observer in self.observers:
+            await observer.start()
         self._for_ever(self._follow)
         self._for_ever(self._repeat)
 
@@ -154,6 +159,8 @@ class Replica:
         for task in going:
             task.cancel()
         await asyncio.gather(*going, return_exceptions=True)
+        for observer in self.observers:
+            await observer.stop()
         with suppress(HoldfastError):
             await asyncio.to_thread(self._source.report, self.report())
         for live in {*self._held.values(), *self._retired}:

@@ -4,12 +4,14 @@ They are plain ASGI endpoints, because they carry all the traffic: a request's b
 bytes come back, and between the two a framework's parsing and writing would cost as much as a small model.
 """
 
+import time
 from typing import TYPE_CHECKING
 
 from holdfast.canonical import JsonObject
-from holdfast.errors import NotFound, Unavailable
+from holdfast.errors import HoldfastError, NotFound, Unavailable
 from holdfast.runtime.shapes import INVOCATIONS, V2
 from holdfast.serving.live import Live
+from holdfast.serving.observing import Observed
 from holdfast.serving.pipe import RETRY_SECONDS
 from holdfast.serving.replica import Replica
 from holdfast.serving.route import OVERRIDE
@@ -40,10 +42,36 @@ class Score:
         """Hand the request's bytes to the version that speaks, and its answer's bytes to the caller."""
         spoken, path = scope[SCOPE_KEY], scope["path_params"]
         live = addressed(spoken, self._replica, path.get("model"), path.get("number"))
-        answer = await live.predict(self._shape, await body_of(_length(scope), receive))
+        body = await body_of(_length(scope), receive)
+        try:
+            answer = await live.predict(self._shape, body)
+        except HoldfastError as error:
+            self._tell(spoken, live, body, None, error.code)
+            raise
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
+        self._tell(spoken, live, body, answer, None)
+
+    def _tell(self, spoken: Spoken, live: Live, body: bytes, answer: bytes | None, error: str | None) -> None:
+        """Tell those who watch; nobody waits for them."""
+        if not (observers := self._replica.observers) or spoken.route is None:
+            return
+        observed = Observed(
+            request_id=spoken.request_id,
+            at=time.time(),
+            route=spoken.route,
+            live=live,
+            reason=spoken.reason,
+            key=spoken.key,
+            seconds=time.perf_counter() - spoken.began,
+            shape=self._shape,
+            request=body,
+            answer=answer,
+            error=error,
+        )
+        for observer in observers:
+            observer.see(observed)
 
 
 def _length(scope: "Scope") -> bytes | None:

@@ -1,5 +1,7 @@
 """Who answers a request: the route is taken once, when the request arrives, and every answer says which it was."""
 
+import secrets
+import time
 from typing import TYPE_CHECKING
 
 from holdfast.serving.live import Live
@@ -15,6 +17,10 @@ SCOPE_KEY = "holdfast.spoken"
 """Where the `Spoken` of a request lies in its ASGI scope."""
 
 
+_ID_BYTES_MAX = 128
+"""Ids of other systems are traces of 55 characters at most, or words of people; longer ones are no ids."""
+
+
 class Spoken:
     """The route that one request took, and which of its versions speaks.
 
@@ -22,20 +28,27 @@ class Spoken:
         route: taken once; None before the first version is open.
         live: the version that answers; the primary unless the request named another one that is held.
         reason: why that one.
+        key: what the request was assigned by; None where nothing is assigned.
+        request_id: the caller's own, where it sent a short plain one; else made here.
+        began: when the request arrived, in seconds of `time.perf_counter`.
     """
 
-    __slots__ = ("live", "reason", "route")
+    __slots__ = ("began", "key", "live", "reason", "request_id", "route")
 
-    def __init__(self, route: Route | None) -> None:
+    def __init__(self, route: Route | None, request_id: str) -> None:
+        self.began = time.perf_counter()
         self.route = route
+        self.request_id = request_id
+        self.key: str | None = None
         self.live: Live | None = None if route is None else route.primary
         self.reason = PRIMARY
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers of the answer; none while nothing is served."""
+        """The headers of the answer; while nothing is served, only the request's id."""
         if self.route is None or self.live is None:
-            return []
+            return [(b"x-request-id", self.request_id.encode())]
         return [
+            (b"x-request-id", self.request_id.encode()),
             (b"x-model-version", str(self.live.number).encode()),
             (b"x-model-digest", str(self.live.digest).encode()),
             (b"x-route-epoch", str(self.route.epoch).encode()),
@@ -56,7 +69,7 @@ class Stamp:
             await self._app(scope, receive, send)
             return
         route = self._replica.take()
-        spoken = scope[SCOPE_KEY] = Spoken(route)
+        spoken = scope[SCOPE_KEY] = Spoken(route, _request_id(scope))
 
         async def stamped(message: "Message") -> None:
             if message["type"] == "http.response.start":
@@ -67,3 +80,13 @@ class Stamp:
             await self._app(scope, receive, stamped)
         finally:
             self._replica.leave(route)
+
+
+def _request_id(scope: "Scope") -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and 0 < len(value) <= _ID_BYTES_MAX and value.isascii():
+            said: str = value.decode("ascii")
+            if said.isprintable():
+                return said
+            break
+    return secrets.token_hex(16)

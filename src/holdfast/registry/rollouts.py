@@ -1,0 +1,281 @@
+"""Rollouts: a version beside the one that holds a stage, with a share of its requests or a copy of them. All frozen.
+
+A rollout is a chain of rows that are never changed: what began it, and each turn that it took since, every one with its
+event. It concerns one version against one other at one epoch of the stage: when the stage moves, it is over, without
+anybody writing so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from holdfast.canonical import JsonObject
+from holdfast.database.times import to_text
+from holdfast.digest import Digest
+from holdfast.names import ModelName, StageName, VersionNumber
+
+__all__ = [
+    "NewRollout",
+    "Rollout",
+    "RolloutKind",
+    "RolloutState",
+    "Rollouts",
+    "RouteMark",
+    "Tally",
+    "Truth",
+    "Turn",
+]
+
+
+class RolloutKind(StrEnum):
+    """What the version beside the stage gets."""
+
+    CANARY = "canary"
+    SHADOW = "shadow"
+
+
+class RolloutState(StrEnum):
+    """How a rollout stands. The first two are going on; a stage that moved has made of either `superseded`."""
+
+    RUNNING = "running"
+    HELD = "held"
+    PASSED = "passed"
+    ABORTED = "aborted"
+    STOPPED = "stopped"
+    SUPERSEDED = "superseded"
+
+    @property
+    def going_on(self) -> bool:
+        """Whether replicas take part in it."""
+        return self in {RolloutState.RUNNING, RolloutState.HELD}
+
+
+@dataclass(frozen=True, slots=True)
+class NewRollout:
+    """A rollout that is to begin.
+
+    Attributes:
+        kind: a share of the requests, or a copy of them.
+        model: whose stage.
+        stage: which stage.
+        number: the version that is tried.
+        expect: the version that must hold the stage; the other one is compared with it.
+        plan: steps, guards and limits, as whoever serves reads them; canonical JSON.
+        reason: why it is begun.
+        verdict: the gate's verdict that let it begin; None where none was asked for.
+    """
+
+    kind: RolloutKind
+    model: ModelName
+    stage: StageName
+    number: VersionNumber
+    expect: VersionNumber
+    plan: JsonObject
+    reason: str
+    verdict: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A change of a rollout, with its requirement.
+
+    Attributes:
+        rollout: which one.
+        expect: the newest event of it that the caller knows; another one by now refuses the turn.
+        state: how it stands from here on; never `superseded`.
+        step: which step of its plan it is at from here on, from 0.
+        reason: why, in a sentence: what was found, with numbers.
+        figures: what the sentence rests on: counts, estimates, the level; kept with the event.
+    """
+
+    rollout: int
+    expect: int
+    state: RolloutState
+    step: int
+    reason: str
+    figures: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A rollout as it stands.
+
+    Attributes:
+        id: the index of the event that began it.
+        kind: canary or shadow.
+        model: whose stage.
+        stage: which stage.
+        epoch: the stage's epoch when it began; at any other one it is superseded.
+        number: the version that is tried.
+        digest: of it.
+        against: the version that held the stage.
+        against_digest: of it.
+        plan: as it was begun with.
+        state: how it stands.
+        step: the step of the plan that it is at.
+        reason: of the newest turn.
+        figures: of the newest turn.
+        verdict: that let it begin.
+        event: the index of its newest event.
+        began_at: when it began.
+        changed_at: when it took its newest turn.
+        changed_by: who took it.
+    """
+
+    id: int
+    kind: RolloutKind
+    model: ModelName
+    stage: StageName
+    epoch: int
+    number: VersionNumber
+    digest: Digest
+    against: VersionNumber
+    against_digest: Digest
+    plan: JsonObject
+    state: RolloutState
+    step: int
+    reason: str
+    figures: JsonObject
+    verdict: Digest | None
+    event: int
+    began_at: datetime
+    changed_at: datetime
+    changed_by: str
+
+    def to_json(self) -> JsonObject:
+        """What the commands print and the server sends."""
+        return {
+            "rollout": self.id,
+            "kind": str(self.kind),
+            "model": str(self.model),
+            "stage": str(self.stage),
+            "epoch": self.epoch,
+            "version": self.number,
+            "digest": str(self.digest),
+            "against": self.against,
+            "against_digest": str(self.against_digest),
+            "plan": self.plan,
+            "state": str(self.state),
+            "step": self.step,
+            "reason": self.reason,
+            "figures": self.figures,
+            "verdict": None if self.verdict is None else str(self.verdict),
+            "event": self.event,
+            "began_at": to_text(self.began_at),
+            "changed_at": to_text(self.changed_at),
+            "changed_by": self.changed_by,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMark:
+    """What changes whenever a replica has to look again.
+
+    Attributes:
+        epoch: how often the stage has moved.
+        rollout: the newest event of a rollout of this stage; 0 while there was none.
+    """
+
+    epoch: int
+    rollout: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one replica has counted at one step of a rollout, since that step began. Mutable, and no part of the log.
+
+    Attributes:
+        rollout: which one.
+        step: of its plan.
+        replica: who counted.
+        counts: counts and histograms that can be added to those of other replicas; canonical JSON.
+    """
+
+    rollout: int
+    step: int
+    replica: str
+    counts: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What turned out to be right for one request that was answered earlier.
+
+    Attributes:
+        request: the id of the request.
+        value: the true class or number.
+        place: of the row in the request, from 0.
+        index: its place in the order in which the registry learned of them; 0 before it did.
+    """
+
+    request: str
+    value: bool | int | float | str
+    place: int = 0
+    index: int = 0
+
+
+class Rollouts(Protocol):
+    """What a registry does for rollouts; a part of `Registry`."""
+
+    def begin_rollout(self, new: NewRollout, actor: str, *, key: str | None = None) -> Rollout:
+        """Begins a rollout, with its event.
+
+        Raises:
+            AlreadyExists: one of the kind is going on at this stage.
+            StageMoved: another version holds the stage than was expected.
+            NotFound: there is no such model, stage or version.
+            UsageError: the version holds the stage already.
+            TooLarge: the plan is.
+        """
+        ...
+
+    def turn_rollout(self, turn: Turn, actor: str, *, key: str | None = None) -> Rollout:
+        """Changes how a rollout stands, with an event.
+
+        Raises:
+            NotFound: there is none.
+            StageMoved: it has taken another turn than the caller knows, is over, or the stage has moved.
+        """
+        ...
+
+    def rollout(self, rollout: int) -> Rollout:
+        """One rollout.
+
+        Raises:
+            NotFound: there is none.
+        """
+        ...
+
+    def rollouts(
+        self, model: ModelName, stage: StageName, *, kind: RolloutKind | None = None, limit: int = 100
+    ) -> tuple[Rollout, ...]:
+        """The rollouts of a stage, the newest first."""
+        ...
+
+    def route_mark(
+        self, model: ModelName, stage: StageName, *, known: RouteMark | None = None, wait_seconds: float = 0.0
+    ) -> RouteMark:
+        """The cheap question of replicas; an answer that is `known` may be kept back, as `stage_epoch` does."""
+        ...
+
+    def tally(self, tally: Tally) -> None:
+        """Takes a replica's counts in place of its earlier ones; those of a rollout that is over are dropped."""
+        ...
+
+    def tallies(self, rollout: int) -> tuple[Tally, ...]:
+        """All counts of a rollout, by step and replica."""
+        ...
+
+    def put_truths(self, model: ModelName, truths: Sequence[Truth], actor: str) -> int:
+        """Takes what turned out to be right; the index of the last one. The first word about a row of a request stands.
+
+        Raises:
+            TooLarge: more at once than may be.
+        """
+        ...
+
+    def truths(self, model: ModelName, *, after: int = 0, limit: int = 1000) -> tuple[Truth, ...]:
+        """What came after an index, in order."""
+        ...
