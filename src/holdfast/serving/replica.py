@@ -106,6 +106,7 @@ class Replica:
         self._started_at = clock()
         self._clock = clock
         self._route: Route | None = None
+        self._since: datetime | None = None
         self._wanted: Pointers | None = None
         self._failure: _Failure | None = None
         self._unseen: HoldfastError | None = None
@@ -197,6 +198,7 @@ class Replica:
             error=error,
             started_at=self._started_at,
             reported_at=self._clock(),
+            since=self._since,
         )
 
     def _trouble(self) -> str | None:
@@ -325,6 +327,8 @@ class Replica:
     def _swap(self, wanted: Pointers, primary: Live, why: str) -> None:
         good = wanted.last_known_good
         standby = None if good is None else self._held.get(good.digest)
+        if self._route is None or self._route.primary.digest != primary.digest:
+            self._since = self._clock()
         # (4) The one assignment.
         self._route = Route(wanted.epoch, primary, None if standby is primary else standby)
         self._failure = None
