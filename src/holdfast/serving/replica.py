@@ -34,6 +34,7 @@ from holdfast.errors import BundleFailed, HoldfastError, IntegrityError, Unavail
 from holdfast.names import ModelName, StageName
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
+from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.live import Live
 from holdfast.serving.observing import Observer
 from holdfast.serving.opening import Opened, Opener
@@ -95,6 +96,7 @@ class Replica:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         observers: Sequence[Observer] = (),
+        engine: Engine = LOCAL,
     ) -> None:
         self.model = model
         self.stage = stage
@@ -102,6 +104,7 @@ class Replica:
         self.observers = tuple(observers)
         self._source = source
         self._opener = opener
+        self._engine = engine
         self._place = place
         self._started_at = clock()
         self._clock = clock
@@ -284,7 +287,7 @@ class Replica:
             await held.until_up()
             return held
         # (2) Beside the one that answers, and away from the event loop.
-        live = Live(self.model, version, await self._fetch(version), self._changed.set)
+        live = Live(self.model, version, await self._fetch(version), self._changed.set, self._engine)
         try:
             await live.open()
             await self._smoke(live)
