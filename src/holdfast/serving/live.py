@@ -39,7 +39,7 @@ class Live:
     def __init__(
         self, model: ModelName, version: Pointer, opened: Opened, changed: Callable[[], None], engine: Engine = LOCAL
     ) -> None:
-        """Args: changed: called on the event loop when the version goes down or comes up again; engine: what runs it."""
+        """Args: changed: called on the event loop when the version goes down or comes up again; engine: its runner."""
         self.number: VersionNumber = version.number
         self.digest = version.digest
         self.in_flight = 0
