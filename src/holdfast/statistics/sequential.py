@@ -1,4 +1,4 @@
-"""Is the version beside the stage worse? Evidence that may be looked at after every request, and stopped on at any time.
+"""Is the version beside the stage worse? Evidence that may be looked at after every request.
 
     evidence = error_evidence([Counts(candidate=9, other=21, share=0.1)])
     evidence >= 1 / alpha                   the candidate has more errors than it should; wrong in alpha of all rollouts
