@@ -8,13 +8,15 @@ and Hilferty, "The distribution of chi-square", Proceedings of the National Acad
 a few hundredths.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import count
 from math import ceil, sqrt
 from statistics import NormalDist
 
 from holdfast.statistics.sequential import Counts, error_evidence
 
-__all__ = ["ERRORS_MAX", "requests_to_detect"]
+__all__ = ["ERRORS_MAX", "requests_to_detect", "stopping_line"]
 
 ERRORS_MAX = 20_000
 """Errors after which the walk is given up: a second or two of calculation. What has not been found by then is hardly
@@ -61,6 +63,19 @@ def requests_to_detect(p0: float, p1: float, share: float, alpha: float, quantil
     return ceil(high)
 
 
+def stopping_line(share: float, alpha: float) -> Iterator[int]:
+    """How many of 1, 2, 3 and so on errors have to be the candidate's for the evidence to reach 1 / alpha.
+
+    More than there are, while no number would do. Without an end.
+    """
+    line = 1
+    for errors in count(1):
+        # One more error moves the line by one at most: of the candidate it asks for no fewer, of the other for one more.
+        while line <= errors and error_evidence([Counts(line, errors - line, share)]) < 1.0 / alpha:
+            line += 1
+        yield line
+
+
 @lru_cache(maxsize=256)
 def _stops(mine: float, share: float, alpha: float) -> tuple[float, ...]:
     """The chance that the evidence is first enough at the first error, at the second, and so on.
@@ -71,15 +86,12 @@ def _stops(mine: float, share: float, alpha: float) -> tuple[float, ...]:
         alpha: the level.
     """
     # How many of the errors so far are the candidate's: `walk[k]` is the chance of `first + k`, not stopped yet.
-    walk, first, line = [1.0], 0, 1
+    walk, first, line = [1.0], 0, stopping_line(share, alpha)
     stops: list[float] = []
     stopped = 0.0
-    for errors in range(1, ERRORS_MAX + 1):
+    for _ in range(ERRORS_MAX):
         walk = [stay * (1.0 - mine) + come * mine for stay, come in zip([*walk, 0.0], [0.0, *walk], strict=True)]
-        # One more error moves the line by one at most: of the candidate's it is no less, of the other's one more.
-        while line <= errors and error_evidence([Counts(line, errors - line, share)]) < 1.0 / alpha:
-            line += 1
-        over = max(0, line - first)
+        over = max(0, next(line) - first)
         stops.append(sum(walk[over:]))
         stopped += stops[-1]
         del walk[over:]

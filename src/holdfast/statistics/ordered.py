@@ -25,7 +25,7 @@ from math import log
 
 from holdfast.statistics.sequential import mixture
 
-__all__ = ["TOLERATED", "Apart", "Histograms", "moved", "slower"]
+__all__ = ["TOLERATED", "Apart", "Bets", "Histograms", "moved", "score_bets", "slow_bets", "slower"]
 
 TOLERATED = 0.05
 """By how much the share of scores above an edge may differ: a version that was trained anew never says quite the same,
@@ -93,7 +93,7 @@ def slower(steps: Iterable[Histograms], *, tolerated_buckets: int = 0) -> Apart:
             below by the same ratio, it is the ratio to this power that is tolerated.
     """
     tables, buckets = _tables(steps, tolerated_buckets)
-    return _apart(tables, [_slow_bets(share) for share in tables], buckets, tolerated_buckets)
+    return _apart(tables, [slow_bets(share) for share in tables], buckets, tolerated_buckets)
 
 
 def moved(steps: Iterable[Histograms], *, tolerated: float = TOLERATED) -> Apart:
@@ -104,13 +104,13 @@ def moved(steps: Iterable[Histograms], *, tolerated: float = TOLERATED) -> Apart
         tolerated: the difference of two shares that is none.
     """
     tables, buckets = _tables(steps, 0)
-    return _apart(tables, [_score_bets(share, tolerated) for share in tables], buckets, 0)
+    return _apart(tables, [score_bets(share, tolerated) for share in tables], buckets, 0)
 
 
 _Table = list[tuple[int, int, int, int]]
 """For each edge the requests of the candidate above it and not, and of the other version."""
 
-_Bets = tuple[tuple[float, float, float, float], ...]
+Bets = tuple[tuple[float, float, float, float], ...]
 """For each bet what one request of each of the four kinds adds to the logarithm of the evidence."""
 
 
@@ -140,7 +140,7 @@ def _tables(steps: Iterable[Histograms], shift: int) -> tuple[dict[float, _Table
     return tables, buckets
 
 
-def _apart(tables: dict[float, _Table], bets: list[_Bets], buckets: int, shift: int) -> Apart:
+def _apart(tables: dict[float, _Table], bets: list[Bets], buckets: int, shift: int) -> Apart:
     edges = range(max(0, buckets - 1 - shift))
     compared = [(table, laid) for (share, table), laid in zip(tables.items(), bets, strict=True) if share < 1.0]
     if not edges or not compared:
@@ -165,15 +165,16 @@ def _ratio(above: int, below: int) -> float:
 
 
 @lru_cache(maxsize=256)
-def _slow_bets(share: float) -> _Bets:
+def slow_bets(share: float) -> Bets:
+    """What `slower` bets at each edge."""
     return tuple(
         _bet(share, _raised(other, odds), other, 0.0) for other in _SLOW_SHARES for odds in _SLOW_ODDS if share < 1.0
     )
 
 
 @lru_cache(maxsize=256)
-def _score_bets(share: float, tolerated: float) -> _Bets:
-    """Bets on both sides; those on a difference that is tolerated are not laid."""
+def score_bets(share: float, tolerated: float) -> Bets:
+    """What `moved` bets at each edge, on both sides; on a difference that is tolerated nothing is laid."""
     laid = []
     for other in _SCORE_SHARES if share < 1.0 else ():
         for odds in _SCORE_ODDS:
