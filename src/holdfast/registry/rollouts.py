@@ -193,6 +193,11 @@ class RouteMark:
     epoch: int
     rollout: int
 
+    @property
+    def tag(self) -> str:
+        """How it travels over HTTP, as the ETag of an answer."""
+        return f'"{self.epoch}.{self.rollout}"'
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
