@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -25,7 +24,6 @@ pytestmark = [
     pytest.mark.slow,
     # Ray's own code, as it is imported and as its processes end.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"),
-    pytest.mark.xdist_group("ray"),
 ]
 
 
@@ -76,81 +74,62 @@ async def ask(replica: Replica, row: dict[str, Any] = ROWS[30]) -> dict[str, Any
         replica.leave(route)
 
 
-def test_a_stage_moves_forth_and_back_under_load_and_no_request_fails(
-    cluster: Cluster, first: Built, second: Built
-) -> None:
-    async def work() -> None:
-        async with served(cluster, first, second) as (stage, replica):
-            answered: list[int] = []
-            stop = asyncio.Event()
+def applications() -> list[str]:
+    from ray import serve  # a second of import, which who collects the tests does not wait for
 
-            async def client() -> None:
-                while not stop.is_set():
-                    answered.append((await ask(replica))["version"])
-
-            clients = [asyncio.create_task(client()) for _ in range(4)]
-            stage.move(pointer(2, second), pointer(1, first))
-            await until_epoch(replica, 2)
-            await until(lambda: replica.route is not None and replica.route.standby is not None, "both are held")
-            stage.move(pointer(1, first))
-            await until_epoch(replica, 3)
-            since = len(answered)
-            await until(lambda: len(answered) > since + 50, "answers after the rollback")
-            stop.set()
-            await asyncio.gather(*clients)
-            assert {1, 2} == set(answered)
-            assert set(answered[since + 8 :]) == {1}
-
-    run(work)
+    return list(serve.status().applications)
 
 
-def test_what_the_version_says_of_a_request_arrives(cluster: Cluster, first: Built) -> None:
-    async def work() -> None:
-        async with served(cluster, first) as (_, replica):
-            with pytest.raises(InvalidInput, match="age"):
-                await ask(replica, {**ROWS[30], "age": "old"})
-            with pytest.raises(BundleFailed):
-                await ask(replica, {**ROWS[30], "plan": "raise"})
-            assert (await ask(replica))["version"] == 1
+async def moves_forth_and_back_under_load(cluster: Cluster, first: Built, second: Built) -> None:
+    async with served(cluster, first, second) as (stage, replica):
+        assert [name for name in applications() if name.startswith("churn.production.test.")]
+        answered: list[int] = []
+        stop = asyncio.Event()
 
-    run(work)
+        async def client() -> None:
+            while not stop.is_set():
+                answered.append((await ask(replica))["version"])
 
-
-def test_a_version_that_does_not_open_there_never_answers(cluster: Cluster, first: Built, broken: Built) -> None:
-    async def work() -> None:
-        async with served(cluster, first, broken) as (stage, replica):
-            stage.move(pointer(2, broken))
-            await until_failed(replica, 2)
-            assert (await ask(replica))["version"] == 1
-            assert "never importable" in (replica.report().error or "")
-
-    run(work)
-
-
-def test_a_worker_that_dies_loses_its_own_request_and_comes_back(cluster: Cluster, first: Built) -> None:
-    async def work() -> None:
-        async with served(cluster, first) as (_, replica):
-            with pytest.raises((BundleFailed, Unavailable)):
-                await ask(replica, {**ROWS[30], "plan": "die"})
-            end = asyncio.get_running_loop().time() + 60.0
-            while True:
-                try:
-                    assert (await ask(replica))["version"] == 1
-                    return
-                except (BundleFailed, Unavailable):
-                    assert asyncio.get_running_loop().time() < end
-                    await asyncio.sleep(0.05)
-
-    run(work)
+        clients = [asyncio.create_task(client()) for _ in range(4)]
+        stage.move(pointer(2, second), pointer(1, first))
+        await until_epoch(replica, 2)
+        await until(lambda: replica.route is not None and replica.route.standby is not None, "both are held")
+        stage.move(pointer(1, first))
+        await until_epoch(replica, 3)
+        since = len(answered)
+        await until(lambda: len(answered) > since + 50, "answers after the rollback")
+        stop.set()
+        await asyncio.gather(*clients)
+        assert {1, 2} == set(answered)
+        assert set(answered[since + len(clients) :]) == {1}
 
 
-def test_nothing_is_left_on_the_cluster(cluster: Cluster, first: Built) -> None:
-    from ray import serve
+async def tells_what_goes_wrong(cluster: Cluster, first: Built, broken: Built) -> None:
+    async with served(cluster, first, broken) as (stage, replica):
+        with pytest.raises(InvalidInput, match="age"):
+            await ask(replica, {**ROWS[30], "age": "old"})
+        with pytest.raises(BundleFailed):
+            await ask(replica, {**ROWS[30], "plan": "raise"})
+        stage.move(pointer(2, broken))
+        await until_failed(replica, 2)
+        assert "never importable" in (replica.report().error or "")
+        assert (await ask(replica))["version"] == 1
+        with pytest.raises((BundleFailed, Unavailable)):
+            await ask(replica, {**ROWS[30], "plan": "die"})
+        end = asyncio.get_running_loop().time() + 60.0
+        while True:
+            try:
+                answer = await ask(replica)
+            except (BundleFailed, Unavailable):
+                assert asyncio.get_running_loop().time() < end
+                await asyncio.sleep(0.05)
+            else:
+                assert answer["version"] == 1
+                return
 
-    async def work() -> None:
-        async with served(cluster, first):
-            assert [name for name in serve.status().applications if name.startswith("churn.production.test.")]
 
-    run(work)
-    assert not serve.status().applications
-    assert os.environ.get("RAY_ADDRESS") is None
+def test_the_story_of_a_stage_on_a_cluster(cluster: Cluster, first: Built, second: Built, broken: Built) -> None:
+    """One test, since a cluster takes seconds to start: moves under load, what goes wrong, and nothing is left."""
+    run(lambda: moves_forth_and_back_under_load(cluster, first, second))
+    run(lambda: tells_what_goes_wrong(cluster, first, broken))
+    assert not applications()

@@ -5,8 +5,8 @@ worker process in each of its Ray replicas. A stage's move is a pointer in the r
 is ever updated, so nothing rolls, and last-known-good stays warm. Requests and answers pass through as bytes.
 
 https://docs.ray.io/en/latest/serve/ has what an application, a deployment and a handle are. A Ray cluster runs whatever
-it is sent by whoever reaches it: a local one listens on the loopback interface only, and one that spans machines belongs
-into a network of its own.
+whoever reaches it sends: a local one listens on the loopback interface only, and one that spans machines belongs into a
+network of its own.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
@@ -25,6 +25,7 @@ from holdfast.serving.pipe import IN_FLIGHT_MAX, RETRY_SECONDS
 from holdfast.serving.worker import Worker
 
 if TYPE_CHECKING:
+    from ray.serve import Deployment
     from ray.serve.handle import DeploymentHandle
 
 __all__ = ["REPLICAS_MAX", "Cluster", "OnNode"]
@@ -38,7 +39,7 @@ _DOWN_SECONDS_MAX = 60.0
 """A worker restarts itself; one that is still down after this long is given another node by Ray."""
 
 _LOOK_SECONDS = 0.2
-"""How often a Ray replica that ends looks whether its requests are answered; the router asks it nothing more by then."""
+"""How often a Ray replica that ends looks whether its requests are answered; by then the router asks nothing more."""
 
 _DEPLOYMENT = "bundle"
 
@@ -122,13 +123,15 @@ class Cluster:
         replicas: int = 1,
         cpus: float = 1.0,
     ) -> None:
-        """Args:
-        name: of the router, the same after a restart and another for each router: applications that it left behind
-            are known by it.
-        opener_of: called on each node; gives the way to bundles there. Found by its name, so a function of a module.
-        address: of a running cluster; None: one on this machine, which ends with this process.
-        replicas: of each version.
-        cpus: that each of them needs.
+        """A cluster that is not reached yet.
+
+        Args:
+            name: of the router, the same after a restart and another for each router: applications that it left
+                behind are known by it.
+            opener_of: called on each node; gives the way to bundles there. Found by its name: a module's function.
+            address: of a running cluster; None: one on this machine, which ends with this process.
+            replicas: of each version.
+            cpus: that each of them needs.
         """
         self._name = name
         self._opener_of = opener_of
@@ -179,7 +182,7 @@ class Cluster:
             for name in self._applications():
                 serve.delete(name)
             if self._address is None:
-                serve.shutdown()
+                serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's own annotations end here
         ray.shutdown()
 
     def runner(self, name: str, opened: Opened, stamp: JsonObject, changed: Callable[[], None]) -> "_Runner":
@@ -190,8 +193,7 @@ class Cluster:
         """Start a version's application and wait until its replicas are there; blocks."""
         from ray import serve
 
-        deployment = serve.deployment(
-            OnNode,
+        deployment = cast("Deployment", serve.deployment(OnNode)).options(
             name=_DEPLOYMENT,
             num_replicas=self.replicas,
             max_ongoing_requests=IN_FLIGHT_MAX,
