@@ -225,8 +225,7 @@ def path(buckets: NDArray[np.int64], mine: Flags, bets: Bets, count: int, tolera
         highest = logs.max(axis=1)
         one = highest + np.log(np.exp(logs - highest[:, None]).sum(axis=1))
         found = np.logaddexp(found, one)
-    stakes: Floats = np.full(1, np.log(len(laid) * (count - 1 - tolerated)))
-    return found - stakes
+    return found - float(np.log(len(laid) * (count - 1 - tolerated)))
 
 
 def latencies(chance: np.random.Generator, count: int) -> Floats:
@@ -238,6 +237,9 @@ def latencies(chance: np.random.Generator, count: int) -> Floats:
 def scores(chance: np.random.Generator, count: int) -> Floats:
     """Most are low, a few are high."""
     return chance.beta(0.8, 2.5, count)
+
+
+_LOG_GUARDS = float(np.log(3))
 
 
 @dataclass(frozen=True)
@@ -255,7 +257,8 @@ class Drawn:
     @property
     def all(self) -> Floats:
         """Of the three together."""
-        return np.logaddexp(np.logaddexp(self.errors, self.latency), self.scores) - np.log(3)
+        summed: Floats = np.logaddexp(np.logaddexp(self.errors, self.latency), self.scores)
+        return summed - _LOG_GUARDS
 
 
 def drawn(
