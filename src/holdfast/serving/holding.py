@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from holdfast.digest import Digest
 from holdfast.errors import BundleFailed, IntegrityError, Unavailable
 from holdfast.names import ModelName
+from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.live import Live
 from holdfast.serving.opening import Opened, Opener
 from holdfast.serving.source import Pointer
@@ -25,11 +26,12 @@ _LOG = logging.getLogger("holdfast.serving")
 class Held:
     """Open versions of one model, by digest."""
 
-    def __init__(self, model: ModelName, opener: Opener, changed: Callable[[], None]) -> None:
-        """Args: changed: called when a version goes down or comes up again."""
+    def __init__(self, model: ModelName, opener: Opener, changed: Callable[[], None], engine: Engine = LOCAL) -> None:
+        """Args: changed: called when a version goes down or comes up again. engine: what runs the versions."""
         self._model = model
         self._opener = opener
         self._changed = changed
+        self._engine = engine
         self._open: dict[Digest, Live] = {}
         self._retired: set[Live] = set()
         self._closing: set[asyncio.Task[None]] = set()
@@ -52,7 +54,7 @@ class Held:
             await held.until_up()
             return held
         # Beside the one that answers, and away from the event loop.
-        live = Live(self._model, version, await self._fetch(version), self._changed)
+        live = Live(self._model, version, await self._fetch(version), self._changed, self._engine)
         try:
             await live.open()
             await self._smoke(live)

@@ -37,6 +37,7 @@ from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
 from holdfast.registry.rollouts import RouteMark
 from holdfast.serving.beside import Beside
+from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.holding import Held
 from holdfast.serving.live import Live
 from holdfast.serving.observing import Observer
@@ -99,6 +100,7 @@ class Replica:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         observers: Sequence[Observer] = (),
+        engine: Engine = LOCAL,
     ) -> None:
         self.model = model
         self.stage = stage
@@ -109,6 +111,7 @@ class Replica:
         self._started_at = clock()
         self._clock = clock
         self._route: Route | None = None
+        self._since: datetime | None = None
         self._wanted: Pointers | None = None
         self._failure: _Failure | None = None
         self._unseen: HoldfastError | None = None
@@ -116,7 +119,7 @@ class Replica:
         self._loading: asyncio.Task[None] | None = None
         self._loops: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
-        self._held = Held(model, opener, self._changed.set)
+        self._held = Held(model, opener, self._changed.set, engine)
         self.beside = Beside(self._held, self._put_canary, source.turn, self._close_what_is_idle)
         self._stopped = False
 
@@ -194,6 +197,7 @@ class Replica:
             error=error,
             started_at=self._started_at,
             reported_at=self._clock(),
+            since=self._since,
         )
 
     def _trouble(self) -> str | None:
@@ -281,6 +285,8 @@ class Replica:
     def _swap(self, wanted: Pointers, primary: Live, why: str) -> None:
         good = wanted.last_known_good
         standby = None if good is None else self._held.get(good.digest)
+        if self._route is None or self._route.primary.digest != primary.digest:
+            self._since = self._clock()
         # (4) The one assignment.
         self._route = Route(wanted.epoch, primary, None if standby is primary else standby)
         self._failure = None
