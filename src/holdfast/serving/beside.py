@@ -12,6 +12,7 @@ ever touches who holds the stage.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from holdfast.canonical import JsonObject
@@ -22,7 +23,7 @@ from holdfast.serving.holding import Held
 from holdfast.serving.live import Live
 from holdfast.serving.plan import CanaryPlan
 from holdfast.serving.route import Canary
-from holdfast.serving.source import Pointer
+from holdfast.serving.source import Pointer, StageSource
 
 __all__ = ["Beside"]
 
@@ -40,16 +41,12 @@ class Beside:
     """The canary of one replica's stage, while there is one."""
 
     def __init__(
-        self,
-        held: Held,
-        put: Callable[[Canary | None], None],
-        turn: Callable[[Turn], None],
-        closing: Callable[[], None],
+        self, held: Held, source: StageSource, put: Callable[[Canary | None], None], closing: Callable[[], None]
     ) -> None:
-        """Args: put: places it into the route. turn: tells the registry, from a thread. closing: another is wanted."""
+        """Args: put: places a canary into the route. closing: called when another version is wanted than before."""
         self._held = held
+        self._source = source
         self._put = put
-        self._turn = turn
         self._closing = closing
         self._wanted: Rollout | None = None
         self._ended: set[int] = set()
@@ -127,9 +124,13 @@ class Beside:
     async def _tell(self, turn: Turn) -> None:
         while True:
             try:
-                await asyncio.to_thread(self._turn, turn)
+                await asyncio.to_thread(self._source.turn, turn)
             except StageMoved:
-                return  # somebody else was first, or the stage has moved: it is over, or the next look says how it is
+                # Somebody was first: the rollout is over, or it has taken another turn and is ended from there.
+                now = await self._standing(turn.rollout)
+                if now is None:
+                    return
+                turn = replace(turn, expect=now.event, step=now.step)
             except HoldfastError as error:
                 _LOG.warning("rollout %s: the registry was not told that it ended: %s", turn.rollout, error.message)
                 if not isinstance(error, Unavailable):
@@ -137,6 +138,16 @@ class Beside:
                 await asyncio.sleep(_TOLD_SECONDS)
             else:
                 return
+
+    async def _standing(self, rollout: int) -> Rollout | None:
+        """The rollout as it stands; None when it is over."""
+        while True:
+            try:
+                now = (await asyncio.to_thread(self._source.read)).canary
+            except HoldfastError:
+                await asyncio.sleep(_TOLD_SECONDS)
+            else:
+                return now if now is not None and now.id == rollout and now.state.going_on else None
 
     def _stop_opening(self) -> None:
         if self._opening is not None:

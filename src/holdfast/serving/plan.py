@@ -2,7 +2,7 @@
 
     {"steps": [{"share": 100, "seconds": 600.0, "requests": 1000}, {"share": 1000, …}],
      "key": "header:x-user", "guards": ["errors", "latency"], "alpha": 0.01, "patience_seconds": 86400.0,
-     "latency_ratio_max": 1.5, "score_shift_max": 0.2, "score_edges": [0.1, 0.4]}
+     "latency_ratio_max": 1.5, "score_shift_max": 0.2, "score_edges": [0.1, 0.4], "truth_effect": null}
 
 It is written into the rollout when it begins and never changed; a replica reads it strictly, since a guard that it did
 not understand would be a guard that nobody keeps. Law: `CanaryPlan.from_json(plan.to_json()) == plan`.
@@ -80,6 +80,8 @@ class CanaryPlan:
         score_shift_max: by how much of the requests its scores may lie elsewhere: the distance of Kolmogorov and
             Smirnov.
         score_edges: between which scores are counted, in order; empty: scores are not compared.
+        truth_effect: by how much farther from the truth a number may not be, in the unit of the answers; None: numbers
+            are not compared with the truth, only classes are.
     """
 
     steps: tuple[Step, ...]
@@ -90,6 +92,7 @@ class CanaryPlan:
     latency_ratio_max: float = 1.5
     score_shift_max: float = 0.2
     score_edges: tuple[float, ...] = ()
+    truth_effect: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be followed.
@@ -116,6 +119,8 @@ class CanaryPlan:
         edges = self.score_edges
         if len(edges) > _EDGES_MAX or not all(map(isfinite, edges)) or any(a >= b for a, b in pairwise(edges)):
             raise _wrong("the edges of scores do not rise", "They are quantiles of recorded scores, each once.")
+        if self.truth_effect is not None and not (isfinite(self.truth_effect) and self.truth_effect > 0):
+            raise _wrong("the effect on distances from the truth is not above 0", "Give it in the answers' unit.")
 
     def step(self, number: int) -> Step:
         """The step with this number from 0; behind the last one, the last."""
@@ -136,6 +141,7 @@ class CanaryPlan:
             "latency_ratio_max": self.latency_ratio_max,
             "score_shift_max": self.score_shift_max,
             "score_edges": list(self.score_edges),
+            "truth_effect": self.truth_effect,
         }
 
     @classmethod
@@ -162,6 +168,7 @@ class CanaryPlan:
             latency_ratio_max=reader.number("latency_ratio_max"),
             score_shift_max=reader.number("score_shift_max"),
             score_edges=_edges(reader),
+            truth_effect=reader.maybe_number("truth_effect"),
         )
         _require_known(reader, "the plan of a canary")
         return plan

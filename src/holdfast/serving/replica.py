@@ -120,7 +120,7 @@ class Replica:
         self._loops: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._held = Held(model, opener, self._changed.set, engine)
-        self.beside = Beside(self._held, self._put_canary, source.turn, self._close_what_is_idle)
+        self.beside = Beside(self._held, source, self._put_canary, self._close_what_is_idle)
         self._stopped = False
 
     @property
