@@ -128,7 +128,7 @@ class Beside:
             except StageMoved:
                 # Somebody was first: the rollout is over, or it has taken another turn and is ended from there.
                 now = await self._standing(turn.rollout)
-                if now is None:
+                if now is None or now.event == turn.expect:
                     return
                 turn = replace(turn, expect=now.event, step=now.step)
             except HoldfastError as error:

@@ -7,7 +7,7 @@ Each guard brings evidence against "the candidate is no worse", and their weight
 this is wrong. Nothing here reads a clock or a registry, so what was decided can be decided again from the same figures.
 
 A split of the requests that is not as the plan orders makes every comparison doubtful. Such a canary is held for a
-person; but one that fails is aborted all the same, since stopping costs less than going on.
+person, and only its errors are still looked at, against the split that was found: stopping costs less than going on.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -83,12 +83,16 @@ def judge(plan: CanaryPlan, step: int, counts: StepCounts, seconds: float) -> Ju
         counts: of this step and the earlier ones.
         seconds: how long it has been at this step.
     """
-    evidence = {guard: _GUARDS[guard](plan, counts) for guard in plan.guards}
+    split = _split(plan, counts)
+    here = _sum(counts.get(step, {}).values())
+    if split < _SPLIT_EVIDENCE:
+        evidence = {guard: _GUARDS[guard](plan, counts) for guard in plan.guards}
+    else:
+        found_share = here[0].counted / max(1, here[0].counted + here[1].counted)
+        evidence = {Guard.ERRORS: _errors(plan, counts, found_share)}
     found = together(
         {guard: one.evidence for guard, one in evidence.items()}, {guard: _WEIGHTS[guard] for guard in evidence}
     )
-    split = _split(plan, counts)
-    here = _sum(counts.get(step, {}).values())
     figures: JsonObject = {
         "step": step,
         "share": plan.step(step).share / WHOLE,
@@ -136,9 +140,10 @@ def _shares(plan: CanaryPlan, counts: StepCounts) -> list[float]:
     return [plan.step(step).share / WHOLE for step in range(max(counts, default=0) + 1)]
 
 
-def _errors(plan: CanaryPlan, counts: StepCounts) -> _Found:
-    failed = _of_errors(plan, counts, lambda one: one.failed, lambda arm: arm.failed)
-    refused = _of_errors(plan, counts, lambda one: one.refused, lambda arm: arm.refused)
+def _errors(plan: CanaryPlan, counts: StepCounts, share_min: float = 0.0) -> _Found:
+    shares = [max(share_min, share) for share in _shares(plan, counts)]
+    failed = _of_errors(plan, counts, shares, lambda one: one.failed, lambda arm: arm.failed)
+    refused = _of_errors(plan, counts, shares, lambda one: one.refused, lambda arm: arm.refused)
     evidence = FAILURES_PART * error_evidence(failed) + (1.0 - FAILURES_PART) * error_evidence(refused)
     mine, theirs = _sum(one for replicas in counts.values() for one in replicas.values())
     worst = mine.codes.most_common(1)
@@ -151,9 +156,12 @@ def _errors(plan: CanaryPlan, counts: StepCounts) -> _Found:
 
 
 def _of_errors(
-    plan: CanaryPlan, counts: StepCounts, keys: Callable[[Counted], Firsts], number: Callable[[Arm], int]
+    plan: CanaryPlan,
+    counts: StepCounts,
+    shares: Sequence[float],
+    keys: Callable[[Counted], Firsts],
+    number: Callable[[Arm], int],
 ) -> list[Counts]:
-    shares = _shares(plan, counts)
     if plan.key.origin is not Origin.REQUEST:
         merged = Firsts.merged(keys(one) for replicas in counts.values() for one in replicas.values())
         return merged.counts(shares)
