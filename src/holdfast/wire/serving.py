@@ -6,10 +6,12 @@ from holdfast.digest import Digest
 from holdfast.names import ModelName, StageName
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import SERVED
+from holdfast.serving.book import RegistryBook
 from holdfast.serving.observing import Observer
 from holdfast.serving.opening import opener
 from holdfast.serving.replica import Place, Replica
 from holdfast.serving.source import RegistrySource
+from holdfast.serving.tallying import Tallying
 from holdfast.wire.project import Project, new_id, utc_now
 from holdfast.wire.workers import environments
 
@@ -38,7 +40,8 @@ def replica_of(
         observers: whoever is told of each answer.
     """
     settings = project.settings
-    return Replica(
+    tallying = Tallying(RegistryBook(project.registry, model))
+    replica = Replica(
         RegistrySource(project.registry, model, stage),
         model=model,
         stage=stage,
@@ -53,5 +56,7 @@ def replica_of(
         place=place,
         clock=utc_now,
         new_id=new_id,
-        observers=observers,
+        observers=(tallying, *observers),
     )
+    tallying.follow(replica.beside, replica.id)
+    return replica

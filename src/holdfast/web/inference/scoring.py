@@ -15,6 +15,7 @@ from holdfast.serving.observing import Observed
 from holdfast.serving.pipe import RETRY_SECONDS
 from holdfast.serving.replica import Replica
 from holdfast.serving.route import OVERRIDE
+from holdfast.web.inference.assigning import assigned
 from holdfast.web.inference.bodies import body_of
 from holdfast.web.inference.stamp import SCOPE_KEY, Spoken
 
@@ -43,6 +44,8 @@ class Score:
         spoken, path = scope[SCOPE_KEY], scope["path_params"]
         live = addressed(spoken, self._replica, path.get("model"), path.get("number"))
         body = await body_of(_length(scope), receive)
+        if path.get("number") is None:
+            live = assigned(spoken, live, scope, self._shape, body)
         try:
             answer = await live.predict(self._shape, body)
         except HoldfastError as error:
