@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -144,7 +145,7 @@ def test_a_turn_is_refused_to_who_knows_an_earlier_one(names: Registry) -> None:
 def test_what_is_over_takes_no_turn_and_leaves_room_for_another(names: Registry, end: RolloutState) -> None:
     over = turned(names, names.begin_rollout(CANARY, "ana"), end)
     for state in (RolloutState.RUNNING, RolloutState.PASSED, end):
-        refused(names, StageMoved, lambda state=state: turned(names, over, state))
+        refused(names, StageMoved, partial(turned, names, over, state))
     again = names.begin_rollout(CANARY, "ana")
     assert names.rollouts(CHURN, PRODUCTION) == (again, over)
     assert names.audit_verify().ok
@@ -273,7 +274,7 @@ def test_the_same_request_again_gives_the_same_answer_whatever_came_since(names:
     last = names.log(limit=1)
     assert names.begin_rollout(CANARY, "ana", key="k1") == begun
     assert turned(names, begun, RolloutState.HELD, key="k2") == held
-    for ask in (
+    again: list[Callable[[], Rollout]] = [
         lambda: names.begin_rollout(SHADOW, "ana", key="k1"),
         lambda: names.begin_rollout(replace(CANARY, plan={}), "ana", key="k1"),
         lambda: names.begin_rollout(CANARY, "bob", key="k1"),
@@ -282,7 +283,8 @@ def test_the_same_request_again_gives_the_same_answer_whatever_came_since(names:
         lambda: turned(names, held, RolloutState.HELD, key="k2"),
         lambda: turned(names, begun, RolloutState.HELD, figures={}, key="k2"),
         lambda: turned(names, begun, RolloutState.HELD, key="k1"),
-    ):
+    ]
+    for ask in again:
         with pytest.raises(UsageError, match="another request"):
             ask()
     assert names.log(limit=1) == last
@@ -300,7 +302,7 @@ def test_the_mark_of_a_route_changes_with_the_stage_and_with_every_turn(names: R
     promote(names, TWO, ONE)
     assert names.route_mark(CHURN, PRODUCTION) == RouteMark(2, held.event)
     for model, stage in ((ModelName("nobody"), PRODUCTION), (CHURN, StageName("nowhere"))):
-        refused(names, NotFound, lambda model=model, stage=stage: names.route_mark(model, stage))
+        refused(names, NotFound, partial(names.route_mark, model, stage))
 
 
 def test_a_replica_s_counts_take_the_place_of_its_earlier_ones_at_the_same_step(names: Registry) -> None:
@@ -338,7 +340,7 @@ def test_counts_of_what_is_over_are_dropped_and_those_before_are_kept(names: Reg
 def test_counts_past_what_a_tally_holds_are_refused(names: Registry) -> None:
     begun = names.begin_rollout(CANARY, "ana")
     for wrong in (Tally(begun.id, 0, "r1", LARGE), Tally(begun.id, 0, "r" * 300, {})):
-        refused(names, TooLarge, lambda wrong=wrong: names.tally(wrong))
+        refused(names, TooLarge, partial(names.tally, wrong))
 
 
 def test_the_first_word_about_a_row_of_a_request_stands(names: Registry) -> None:
@@ -386,9 +388,9 @@ def test_truths_that_cannot_be_kept_are_all_refused(
 
 def test_answers_hold_so_many_and_names_must_be_there(names: Registry) -> None:
     for limit in (0, ROLLOUTS_MAX + 1):
-        refused(names, UsageError, lambda limit=limit: names.rollouts(CHURN, PRODUCTION, limit=limit))
+        refused(names, UsageError, partial(names.rollouts, CHURN, PRODUCTION, limit=limit))
     for limit in (0, TRUTHS_MAX + 1):
-        refused(names, UsageError, lambda limit=limit: names.truths(CHURN, limit=limit))
+        refused(names, UsageError, partial(names.truths, CHURN, limit=limit))
     refused(names, NotFound, lambda: names.rollouts(CHURN, StageName("nowhere")))
     refused(names, NotFound, lambda: names.rollout(0))
     refused(names, NotFound, lambda: names.truths(ModelName("nobody")))
