@@ -15,6 +15,7 @@ from holdfast.runtime.shapes import INVOCATIONS, V2, outputs
 from holdfast.runtime.smoke import Differences, answer_of, compare, read_outputs
 from holdfast.serving.opening import Opened
 from holdfast.serving.pipe import RETRY_SECONDS, Pipe
+from holdfast.serving.queueing import Queue
 from holdfast.serving.source import Pointer
 
 __all__ = ["REQUEST_SECONDS_MAX", "Live"]
@@ -41,6 +42,7 @@ _END_SECONDS_MAX = 1.0
 
 _HEADERS = {shape: encode({"op": "predict", "shape": shape}) for shape in (INVOCATIONS, V2)}
 _HOLDOUT = encode({"op": "holdout"})
+_SAMPLE: JsonObject = {"op": "holdout", "rows": 64}
 
 
 class Live:
@@ -65,6 +67,7 @@ class Live:
         self._stamp = {"model": str(model), "version": version.number, "digest": str(version.digest)}
         self._changed = changed
         self._pipe: Pipe | None = None
+        self._queue = Queue(REQUEST_SECONDS_MAX)
         self._spawned: Spawned | None = None
         self._reviving: asyncio.Task[None] | None = None
         self._closing = False
@@ -96,15 +99,23 @@ class Live:
         """
         await self._start()
 
-    def predict(self, shape: str, body: bytes) -> "asyncio.Future[bytes]":
+    def predict(self, shape: str, body: bytes, seconds: float | None = None) -> "asyncio.Future[bytes]":
         """Hand over a request as it came; the future gets the answer's bytes, stamped with version and digest.
 
+        A request that comes while the worker is being restarted waits for it.
+
+        Args:
+            shape: of the request and its answer.
+            body: the request's bytes.
+            seconds: how long it may take, at most `REQUEST_SECONDS_MAX`, which is what holds when nothing is said.
+
         Raises:
-            Unavailable: the worker is being restarted, or too much waits for it already.
+            Busy: too much waits already.
+            Unavailable: the worker does not come back.
+            TooLate: raised by the future: it took longer than that.
         """
-        if self._pipe is None:
-            raise self._down()
-        return self._pipe.ask(_HEADERS[shape], body, REQUEST_SECONDS_MAX)
+        allowed = REQUEST_SECONDS_MAX if seconds is None else min(seconds, REQUEST_SECONDS_MAX)
+        return self._queue.put(_HEADERS[shape], body, allowed)
 
     async def smoke(self) -> Differences | None:
         """Score the frozen holdout and compare with what was recorded; None when the bundle carries no holdout."""
@@ -117,6 +128,27 @@ class Live:
         differences, described = await asyncio.to_thread(self._compare, holdout, body)
         self.outputs = described
         return differences
+
+    async def batch(self) -> None:
+        """Answer requests together from now on, where that is wished and the version answers each row for itself.
+
+        Rows of the frozen holdout are scored at once and one by one, which must agree as in a smoke.
+        """
+        batching = self._opened.batching
+        if batching is None or self._pipe is None:
+            return
+        if not isinstance(self._opened.files.manifest.evidence.holdout, Holdout):
+            _LOG.warning("%s has no holdout to try it with, so its requests are answered one by one", self)
+            return
+        at_once, alone = [
+            answer_of(await self._pipe.ask(encode({**_SAMPLE, "alone": way}), b"", _HOLDOUT_SECONDS_MAX))
+            for way in (False, True)
+        ]
+        differences = compare(alone, at_once)
+        if differences.within_tolerance:
+            self._queue.batching = batching
+        else:
+            _LOG.warning("%s answers a row otherwise among others, so one by one: %s", self, differences)
 
     def _compare(self, holdout: Holdout, body: bytes) -> tuple[Differences, list[JsonObject]]:
         found = answer_of(body)
@@ -144,8 +176,10 @@ class Live:
         if self._reviving is not None:
             self._reviving.cancel()
             await asyncio.wait([self._reviving])
+        gone = Unavailable("the version is being closed", hint="Ask again: another one answers now.")
         if self._pipe is not None:
-            self._pipe.give_up(Unavailable("the version is being closed", hint="Ask again: another one answers now."))
+            self._pipe.give_up(gone)
+        self._queue.refuse(gone)
         await self._reap()
 
     def _down(self) -> Unavailable:
@@ -173,6 +207,7 @@ class Live:
             raise _stopped()
         self._pipe, self.error, self._up_since = pipe, None, loop.time()
         self._up.set()
+        self._queue.open(pipe)
 
     async def _spawn(self) -> Spawned:
         files, interpreter, limits = self._opened.files, self._opened.interpreter, self._opened.limits
@@ -195,7 +230,11 @@ class Live:
     def _lost(self, reason: HoldfastError) -> None:
         was_up, self._pipe = self.up, None
         self._up.clear()
-        if self._closing or not was_up:
+        if self._closing:
+            self._queue.refuse(reason)
+            return
+        self._queue.close()
+        if not was_up:
             return
         self.error = reason
         lived = asyncio.get_running_loop().time() - self._up_since
@@ -212,6 +251,7 @@ class Live:
                 await self._start()
             except HoldfastError as error:
                 self.error = error
+                self._queue.refuse(self._down())
                 self._pause = self._longer()
                 _LOG.error("%s: not restarted: %s", self, error.message)
                 self._changed()

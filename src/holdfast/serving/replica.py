@@ -286,6 +286,7 @@ class Replica:
         try:
             await live.open()
             await self._smoke(live)
+            await live.batch()
         except BaseException:
             self._retired.add(live)
             self._close(live)

@@ -11,7 +11,7 @@ side they are on: stopping to count is fair, forgetting is not.
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from struct import iter_unpack, pack
 
