@@ -20,8 +20,10 @@ from holdfast.runtime.limits import Limits
 from holdfast.runtime.shapes import INVOCATIONS, V2
 from holdfast.serving import live as live_module
 from holdfast.serving import queueing
+from holdfast.serving import worker as worker_module
 from holdfast.serving.live import Live
 from holdfast.serving.opening import Opened
+from holdfast.serving.worker import Worker
 from tests.serving.building import MODEL, ROWS, Built, build, here
 from tests.serving.stages import pointer, run, until
 
@@ -47,8 +49,9 @@ async def opened(built: Built, number: int = 1, changed: Callable[[], None] = la
 
 
 def pid_of(live: Live) -> int:
-    assert live._spawned is not None
-    return live._spawned.process.pid
+    assert isinstance(live.runner, Worker)
+    assert live.runner.pid is not None
+    return live.runner.pid
 
 
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -153,6 +156,7 @@ def test_a_request_past_its_time_fails_and_a_worker_that_hangs_is_replaced(
     first: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_module, "REQUEST_SECONDS_MAX", 0.5)
+    monkeypatch.setattr(worker_module, "_PATIENCE_SECONDS", 0.5)
 
     async def work() -> None:
         async with opened(first) as live:
@@ -263,7 +267,7 @@ def test_opening_that_is_given_up_leaves_no_process(first: Built) -> None:
     async def work() -> None:
         live = Live(MODEL, pointer(1, first), Opened(first.files, here()), lambda: None)
         opening = asyncio.create_task(live.open())
-        await until(lambda: live._spawned is not None, "the process was started")
+        await until(lambda: isinstance(live.runner, Worker) and live.runner.pid is not None, "the process was started")
         pid = pid_of(live)
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)

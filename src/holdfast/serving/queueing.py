@@ -15,7 +15,7 @@ With `Batching` those that gathered while the worker was busy go to it in one fr
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from holdfast.canonical import encode
@@ -110,15 +110,12 @@ class _Call:
 
 
 class Queue:
-    """The requests of one version, from their coming to their answer; everything runs on one event loop.
-
-    Attributes:
-        batching: how requests are answered together; None: one by one.
-    """
+    """The requests of one version, from their coming to their answer; everything runs on one event loop."""
 
     def __init__(self, patience_seconds: float) -> None:
         """Args: patience_seconds: how long a worker may be busy with one frame before it is taken to hang."""
-        self.batching: Batching | None = None
+        self._batching: Batching | None = None
+        self._joined: frozenset[bytes] = frozenset()
         self._loop = asyncio.get_running_loop()
         self._patience = patience_seconds
         self._waiting: deque[_Request] = deque()
@@ -160,6 +157,7 @@ class Queue:
             )
         now = self._loop.time()
         request = _Request(self._loop.create_future(), header, body, now, seconds)
+        request.alone = header not in self._joined
         if seconds < self._patience:
             # The watch is too slow for who is in a hurry.
             request.timer = self._loop.call_later(seconds, request.fail, late(seconds))
@@ -169,6 +167,10 @@ class Queue:
         self._hand_over()
         self._keep_watch()
         return request.answer
+
+    def gather(self, batching: Batching, headers: Collection[bytes]) -> None:
+        """From now on hand over together what has gathered, as far as it has one of these headers."""
+        self._batching, self._joined = batching, frozenset(headers)
 
     def open(self, pipe: Pipe) -> None:
         """A worker is there: what waits goes to it."""
@@ -204,17 +206,18 @@ class Queue:
             requests = self._next()
             if not requests:
                 return
-            call = _Call(requests, self._patience, self._answered, self._failed)
+            patience = max(self._patience, *(request.seconds for request in requests))
+            call = _Call(requests, patience, self._answered, self._failed)
             self._under_way += 1
             if len(requests) == 1:
                 pipe.send(call, requests[0].header, requests[0].body)
-            elif self.batching is not None:
+            elif self._batching is not None:
                 parts = [PREFIX.pack(len(one.header), len(one.body)) + one.header + one.body for one in requests]
-                pipe.send(call, self.batching.header, b"".join(parts))
+                pipe.send(call, self._batching.header, b"".join(parts))
 
     def _is_gathering(self) -> bool:
         """Whether the first request waits for others, as somebody wished; a timer ends that."""
-        batching = self.batching
+        batching = self._batching
         if batching is None or batching.wait_seconds <= 0 or len(self._waiting) >= batching.rows:
             return False
         left = self._waiting[0].came + batching.wait_seconds - self._loop.time()
@@ -230,7 +233,7 @@ class Queue:
 
     def _next(self) -> list[_Request]:
         """What goes into the next frame; requests that nobody waits for any more are left out. It may be nothing."""
-        most = 1 if self.batching is None else self.batching.rows
+        most = 1 if self._batching is None else self._batching.rows
         now, size = self._loop.time(), 0
         found: list[_Request] = []
         while self._waiting and len(found) < most:
