@@ -119,7 +119,7 @@ class Live:
         ]
         differences = compare(alone, at_once)
         if differences.within_tolerance:
-            runner.gather(batching, _HEADERS.values())
+            runner.gather(batching)
         else:
             _LOG.warning("%s answers a row otherwise among others, so one by one: %s", self, differences)
 

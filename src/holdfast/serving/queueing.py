@@ -15,7 +15,7 @@ With `Batching` those that gathered while the worker was busy go to it in one fr
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast.canonical import encode
@@ -37,6 +37,10 @@ _AHEAD = 2
 
 _TOGETHER_BYTES_MAX = 1 << 20
 """Bytes of requests that travel in one frame; what is larger costs so much by itself that company saves nothing."""
+
+
+_PREDICTS = b'"op":"predict"'
+"""In the header of every frame that may share a call with others; canonical JSON has one way to write it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,6 @@ class Queue:
     def __init__(self, patience_seconds: float) -> None:
         """Args: patience_seconds: how long a worker may be busy with one frame before it is taken to hang."""
         self._batching: Batching | None = None
-        self._joined: frozenset[bytes] = frozenset()
         self._loop = asyncio.get_running_loop()
         self._patience = patience_seconds
         self._waiting: deque[_Request] = deque()
@@ -157,7 +160,7 @@ class Queue:
             )
         now = self._loop.time()
         request = _Request(self._loop.create_future(), header, body, now, seconds)
-        request.alone = header not in self._joined
+        request.alone = _PREDICTS not in header
         if seconds < self._patience:
             # The watch is too slow for who is in a hurry.
             request.timer = self._loop.call_later(seconds, request.fail, late(seconds))
@@ -168,9 +171,9 @@ class Queue:
         self._keep_watch()
         return request.answer
 
-    def gather(self, batching: Batching, headers: Collection[bytes]) -> None:
-        """From now on hand over together what has gathered, as far as it has one of these headers."""
-        self._batching, self._joined = batching, frozenset(headers)
+    def gather(self, batching: Batching) -> None:
+        """From now on hand over together what has gathered."""
+        self._batching = batching
 
     def open(self, pipe: Pipe) -> None:
         """A worker is there: what waits goes to it."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 
 from holdfast.canonical import JsonObject
@@ -74,9 +74,9 @@ class Worker:
         """See `Runner.ask`. What comes while the process is being started again waits for it."""
         return self._queue.put(header, body, seconds)
 
-    def gather(self, batching: Batching, headers: Collection[bytes]) -> None:
-        """From now on answer together what gathers while the process is busy, where it has one of these headers."""
-        self._queue.gather(batching, headers)
+    def gather(self, batching: Batching) -> None:
+        """From now on answer together what gathers while the process is busy."""
+        self._queue.gather(batching)
 
     async def until_up(self) -> None:
         """Wait for a process that is being restarted.
