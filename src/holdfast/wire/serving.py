@@ -9,13 +9,24 @@ from holdfast.runtime.predictor import SERVED
 from holdfast.serving.book import RegistryBook
 from holdfast.serving.observing import Observer
 from holdfast.serving.opening import opener
+from holdfast.serving.queueing import Batching
 from holdfast.serving.replica import Place, Replica
+from holdfast.serving.settings import ServeSettings
 from holdfast.serving.source import RegistrySource
 from holdfast.serving.tallying import Tallying
 from holdfast.wire.project import Project, new_id, utc_now
 from holdfast.wire.workers import environments
 
-__all__ = ["replica_of"]
+__all__ = ["replica_of", "serve_settings"]
+
+
+def serve_settings(project: Project, model: ModelName) -> ServeSettings:
+    """What `holdfast.toml` says of serving this model.
+
+    Raises:
+        UsageError: an unknown key, or a value that a key does not take.
+    """
+    return ServeSettings.of(project.policy.document, model, project.policy.where)
 
 
 def replica_of(
@@ -27,6 +38,7 @@ def replica_of(
     limits: Limits = SERVED,
     signed_by: Collection[Digest] = (),
     observers: Sequence[Observer] = (),
+    batching: Batching | None = None,
 ) -> Replica:
     """The replica that answers for a stage of this project; not started yet.
 
@@ -38,6 +50,7 @@ def replica_of(
         limits: what the workers may use.
         signed_by: keys, one of which must have signed a version before it is opened; empty: none is asked for.
         observers: whoever is told of each answer.
+        batching: how requests are answered together; None: as the project's `[serve.batching]` says.
     """
     settings = project.settings
     tallying = Tallying(RegistryBook(project.registry, model))
@@ -52,6 +65,7 @@ def replica_of(
             environments(settings, project.store),
             limits=limits,
             signed_by=signed_by,
+            batching=batching or serve_settings(project, model).batching.batching,
         ),
         place=place,
         clock=utc_now,
