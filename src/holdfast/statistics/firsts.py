@@ -11,7 +11,7 @@ side they are on: stopping to count is fair, forgetting is not.
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from struct import iter_unpack, pack
 
@@ -72,7 +72,7 @@ class Firsts:
         """
         found = cls()
         for one in all_of_them:
-            for number, place in one._first.items():
+            for number, place in one:
                 # Of one step the candidate's place is even and the other's odd, and the other's is to win.
                 known = found._first.get(number, place)
                 found._first[number] = max(known, place) if known // 2 == place // 2 else min(known, place)
@@ -94,6 +94,9 @@ class Firsts:
             raise ValueError(f"{len(raw)} bytes are no list of at most {KEYS_MAX} keys")
         found._first = dict(iter_unpack(_ROW, raw))
         return found
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self._first.items())
 
     def __len__(self) -> int:
         return len(self._first)

@@ -1,4 +1,4 @@
-"""Is the version beside the stage worse? Evidence that may be looked at after every request, and stopped on at any time.
+"""Is the version beside the stage worse? Evidence that may be looked at after every request.
 
     evidence = error_evidence([Counts(candidate=9, other=21, share=0.1)])
     evidence >= 1 / alpha                   the candidate has more errors than it should; wrong in alpha of all rollouts
@@ -27,7 +27,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import exp, fsum, lgamma, log
 
-__all__ = ["EVIDENCE_MAX", "RELATIVE_RISKS", "Counts", "error_evidence", "mixture", "split_evidence", "together"]
+__all__ = [
+    "EVIDENCE_MAX",
+    "RELATIVE_RISKS",
+    "Counts",
+    "error_bets",
+    "error_evidence",
+    "mixture",
+    "split_evidence",
+    "together",
+]
 
 RELATIVE_RISKS = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
 """The bets: how many times as often the candidate may fail. Each gets the same stake. Below about 1.12 the first of
@@ -77,7 +86,7 @@ def error_evidence(steps: Iterable[Counts]) -> float:
     logs = [0.0] * len(RELATIVE_RISKS)
     for step in steps:
         if step.share < 1.0:
-            for place, (mine, theirs) in enumerate(_bets(step.share)):
+            for place, (mine, theirs) in enumerate(error_bets(step.share)):
                 logs[place] += step.candidate * mine + step.other * theirs
     return mixture(logs)
 
@@ -134,7 +143,7 @@ _LOG_MAX = log(EVIDENCE_MAX)
 
 
 @lru_cache(maxsize=1024)
-def _bets(share: float) -> tuple[tuple[float, float], ...]:
+def error_bets(share: float) -> tuple[tuple[float, float], ...]:
     """For each relative risk: what an error of the candidate adds to the logarithm, and an error of the other."""
     spread = [share * risk + 1.0 - share for risk in RELATIVE_RISKS]
     return tuple((log(risk / whole), -log(whole)) for risk, whole in zip(RELATIVE_RISKS, spread, strict=True))
