@@ -20,12 +20,14 @@ from typing import Any
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, StageMoved, Unavailable, UsageError
+from holdfast.flow.shadow.beginning import counted, summed
 from holdfast.flow.shadow.counts import Counts
 from holdfast.flow.shadow.plan import Plan
 from holdfast.names import ModelName, StageName
 from holdfast.registry.rollouts import Rollout, RolloutKind, Rollouts, RolloutState, RouteMark, Tally, Turn
 from holdfast.runtime.limits import PROCESSES_MAX, Limits, machine_bytes
 from holdfast.serving.bucketing import bucket, salt_of
+from holdfast.serving.live import REQUEST_SECONDS_MAX
 from holdfast.serving.observing import Observed
 from holdfast.serving.opening import Opener
 from holdfast.serving.pairing import Mirrored
@@ -90,8 +92,20 @@ class Mirror:
         replica: str,
         actor: str,
         limits: Callable[[], Limits] = limits_of_a_shadow,
+        seconds_max: float = REQUEST_SECONDS_MAX,
     ) -> None:
-        """Args: replica: the name under which is counted; actor: who ends a shadow that cannot go on."""
+        """As above.
+
+        Args:
+            registry: has the shadows, and takes what is counted.
+            model: whose stage.
+            stage: which stage.
+            opener: fetches versions.
+            replica: the name under which is counted.
+            actor: who ends a shadow that cannot go on.
+            limits: what a version may use.
+            seconds_max: how long one of its answers may take.
+        """
         self._registry = registry
         self._model = model
         self._stage = stage
@@ -99,6 +113,7 @@ class Mirror:
         self._replica = replica
         self._actor = actor
         self._limits = limits
+        self._seconds_max = seconds_max
         self._mark: RouteMark | None = None
         self._wanted: Rollout | None = None
         self._going: _Going | None = None
@@ -128,11 +143,10 @@ class Mirror:
 
     async def stop(self) -> None:
         """End the shadow here, and tell what was counted."""
-        for task in (self._following, self._running):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait([task])
-        self._following = self._running = None
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait([self._following])
+        await self._halt()
 
     async def _follow(self) -> None:
         while True:
@@ -158,12 +172,17 @@ class Mirror:
         before, self._wanted = self._wanted, wanted
         if wanted is not None and before is not None and wanted.id == before.id:
             return
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running])
-            self._running = None
+        await self._halt()
         if wanted is not None:
             self._running = self._task(self._run(wanted))
+
+    async def _halt(self) -> None:
+        """End what runs here, once: it is cancelled a single time, so that it may tidy up."""
+        if self._running is not None:
+            if not self._running.cancelling():
+                self._running.cancel()
+            await asyncio.wait([self._running])
+            self._running = None
 
     async def _run(self, rollout: Rollout) -> None:
         """One shadow, from its opening until it is over or this task is cancelled."""
@@ -185,7 +204,7 @@ class Mirror:
             if going is not None:
                 with suppress(HoldfastError):
                     await self._tell(going)
-        await self._abort(rollout, error, going)
+        await self._abort(rollout, error)
 
     def _setup(self, rollout: Rollout, plan: Plan) -> Setup:
         try:
@@ -208,7 +227,15 @@ class Mirror:
                 f"nobody says that version {rollout.number} has no side effects",
                 hint="Register it with --side-effect-free, if answering a request changes nothing elsewhere.",
             )
-        return Setup(opened.files.root, rollout.digest, rollout.number, opened.interpreter, self._limits(), plan)
+        return Setup(
+            root=opened.files.root,
+            digest=rollout.digest,
+            number=rollout.number,
+            interpreter=opened.interpreter,
+            limits=self._limits(),
+            plan=plan,
+            seconds_max=self._seconds_max,
+        )
 
     async def _tell(self, going: _Going) -> None:
         counts = going.counted()
@@ -217,15 +244,13 @@ class Mirror:
             await asyncio.to_thread(self._registry.tally, tally)
             going.told = counts
 
-    async def _abort(self, rollout: Rollout, error: HoldfastError, going: _Going | None) -> None:
+    async def _abort(self, rollout: Rollout, error: HoldfastError) -> None:
         """Say in the registry that the shadow cannot go on; again and again, until it is heard or over anyway."""
         _LOG.error("%s@%s: the shadow of version %s: %s", self._model, self._stage, rollout.number, error.message)
         reason = f"{error.code}: {error.message}"
-        figures: JsonObject = {} if going is None else {"counts": going.counted()}
         while self._wanted is not None and self._wanted.id == rollout.id:
-            turn = Turn(rollout.id, self._wanted.event, RolloutState.ABORTED, 0, reason, figures)
             try:
-                await asyncio.to_thread(self._registry.turn_rollout, turn, self._actor)
+                await asyncio.to_thread(self._end, self._wanted, reason)
             except (NotFound, StageMoved):
                 return
             except HoldfastError as refused:
@@ -233,6 +258,11 @@ class Mirror:
                 await asyncio.sleep(_REPEAT_SECONDS)
             else:
                 return
+
+    def _end(self, rollout: Rollout, reason: str) -> None:
+        figures = summed(counted(rollout, self._registry))
+        turn = Turn(rollout.id, rollout.event, RolloutState.ABORTED, rollout.step, reason, figures)
+        self._registry.turn_rollout(turn, self._actor)
 
     def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

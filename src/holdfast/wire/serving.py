@@ -9,6 +9,7 @@ from holdfast.runtime.predictor import SERVED
 from holdfast.serving.observing import Observer
 from holdfast.serving.opening import opener
 from holdfast.serving.replica import Place, Replica
+from holdfast.serving.shadow import Mirror
 from holdfast.serving.source import RegistrySource
 from holdfast.wire.project import Project, new_id, utc_now
 from holdfast.wire.workers import environments
@@ -35,23 +36,25 @@ def replica_of(
         place: where it answers, for its reports.
         limits: what the workers may use.
         signed_by: keys, one of which must have signed a version before it is opened; empty: none is asked for.
-        observers: whoever is told of each answer.
+        observers: whoever is told of each answer, besides the mirror of its shadows.
     """
     settings = project.settings
+    fetch = opener(
+        project.store,
+        settings.cache,
+        project.registry,
+        environments(settings, project.store),
+        limits=limits,
+        signed_by=signed_by,
+    )
+    mirror = Mirror(project.registry, model, stage, fetch, replica=new_id(), actor=project.actor)
     return Replica(
         RegistrySource(project.registry, model, stage),
         model=model,
         stage=stage,
-        opener=opener(
-            project.store,
-            settings.cache,
-            project.registry,
-            environments(settings, project.store),
-            limits=limits,
-            signed_by=signed_by,
-        ),
+        opener=fetch,
         place=place,
         clock=utc_now,
         new_id=new_id,
-        observers=observers,
+        observers=(mirror, *observers),
     )

@@ -11,7 +11,7 @@ from holdfast.flow.shadow.counts import ONLY_SHADOW, Counts
 from holdfast.flow.shadow.plan import BINS_MAX, Plan
 from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.interface import Registry
-from holdfast.registry.rollouts import ROLLOUTS_MAX, NewRollout, Rollout, RolloutKind, RolloutState, Turn
+from holdfast.registry.rollouts import ROLLOUTS_MAX, NewRollout, Rollout, RolloutKind, Rollouts, RolloutState, Turn
 from holdfast.runtime.at_hand import require_at_hand
 from holdfast.runtime.materialise import read_manifest
 from holdfast.runtime.smoke import read_outputs
@@ -130,7 +130,7 @@ def last_between(
     return next((one for one in every if one.digest == digest and one.against_digest == against), None)
 
 
-def counted(rollout: Rollout, registry: Registry) -> Counts:
+def counted(rollout: Rollout, registry: Rollouts) -> Counts:
     """What all replicas counted together: as it was kept at the end of a shadow, or as they have told it so far.
 
     Raises:
@@ -146,7 +146,7 @@ def summed(counts: Counts) -> JsonObject:
     """The figures that a shadow ends with: its counts, without the labels and groups where these are too long."""
     whole = counts.to_json()
     if len(encode(whole)) > _SUMMED_BYTES_MAX:
-        whole = {**whole, "flips": [], "groups": [], "groups_agreed": []}
+        whole = {**whole, "flips": {}, "groups": {}, "groups_agreed": {}}
     return {"counts": whole}
 
 

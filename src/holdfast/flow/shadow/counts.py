@@ -183,7 +183,7 @@ class Counts:
             "unread": self.unread,
             **{name: dict(getattr(self, name)) for name in _BY_NAME},
             **{name: {str(key): count for key, count in getattr(self, name).items()} for name in _BY_BIN},
-            **{name: [[*key, count] for key, count in sorted(getattr(self, name).items())] for name in _BY_PAIR},
+            **{name: _nested(getattr(self, name)) for name in _BY_PAIR},
         }
 
     @classmethod
@@ -201,7 +201,9 @@ class Counts:
         for name in _BY_BIN:
             getattr(found, name).update({_bin(key): _count(count) for key, count in reader.mapping(name).items()})
         for name in _BY_PAIR:
-            getattr(found, name).update(dict(_pair(item) for item in reader.items(name)))
+            for one, others in reader.mapping(name).items():
+                counts = Reader(others, name).rest()
+                getattr(found, name).update({(one, other): _count(count) for other, count in counts.items()})
         return found
 
     @classmethod
@@ -273,11 +275,12 @@ def _bin(key: str) -> int:
     return int(key)
 
 
-def _pair(item: Json) -> tuple[tuple[str, str], int]:
-    match item:
-        case [str(one), str(other), int(count)]:
-            return (one, other), _count(count)
-    raise _unsound("an entry is not two names and a count")
+def _nested(found: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """By the first of two names, the counts by the second; each first name is written once."""
+    nested: dict[str, dict[str, int]] = {}
+    for (one, other), count in found.items():
+        nested.setdefault(one, {})[other] = count
+    return nested
 
 
 def _unsound(why: str) -> UnsupportedFormat:

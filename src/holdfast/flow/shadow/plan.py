@@ -17,6 +17,9 @@ COLUMNS_MAX = 5
 BINS_MAX = 50
 """Bins of scores: each fiftieth of the holdout's scores, as fine as a report of a thousand pairs can show."""
 
+_COLUMN_BYTES_MAX = 256
+"""A column's name in UTF-8; a longer one is no name."""
+
 _REQUESTS_MAX = 100_000_000
 """A shadow of more requests than this is not waited for."""
 
@@ -48,6 +51,7 @@ class Plan:
             (0.0 < self.sample <= 1.0, f"a sample of {self.sample}", "a share above 0 and up to 1, such as 25%"),
             (1 <= self.requests <= _REQUESTS_MAX, f"{self.requests} requests", f"a number from 1 to {_REQUESTS_MAX}"),
             (len(set(self.by)) == len(self.by) <= COLUMNS_MAX, f"by {', '.join(self.by)}", f"{COLUMNS_MAX} columns"),
+            (all(0 < len(name.encode()) <= _COLUMN_BYTES_MAX for name in self.by), "such columns", "names of columns"),
             (0.0 <= self.tolerance < float("inf"), f"a tolerance of {self.tolerance}", "a number from 0"),
             (len(self.edges) < BINS_MAX, f"{len(self.edges)} edges of bins", f"fewer than {BINS_MAX}"),
             (ascending and all(map(isfinite, self.edges)), "edges that do not ascend", "each number once, in order"),
