@@ -13,7 +13,6 @@ from holdfast.runtime.smoke import Differences, answer_of, compare, read_outputs
 from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.opening import Opened
 from holdfast.serving.source import Pointer
-from holdfast.serving.worker import Worker
 
 __all__ = ["REQUEST_SECONDS_MAX", "Live"]
 
@@ -108,7 +107,7 @@ class Live:
         Rows of the frozen holdout are scored at once and one by one, which must agree as in a smoke.
         """
         batching, runner = self._opened.batching, self.runner
-        if batching is None or not isinstance(runner, Worker):
+        if batching is None:
             return
         if not isinstance(self._opened.files.manifest.evidence.holdout, Holdout):
             _LOG.warning("%s has no holdout to try it with, so its requests are answered one by one", self)
