@@ -197,7 +197,7 @@ class Cluster:
         return _Runner(self, name, opened.files.digest, stamp, changed)
 
     def run(self, digest: Digest, stamp: JsonObject) -> "DeploymentHandle[Any]":
-        """Start a version's application and wait until its replicas are there; blocks."""
+        """Start a version's application, whose replicas come in their own time; blocks."""
         from ray import serve
 
         deployment = cast("Deployment", serve.deployment(OnNode)).options(
@@ -210,7 +210,9 @@ class Cluster:
             logging_config={"log_level": "WARNING"},
         )
         bound = deployment.bind(self._opener_of, stamp, str(digest))
-        return serve.run(bound, name=self._application(digest), route_prefix=None)
+        target = serve.RunTarget(bound, name=self._application(digest), route_prefix=None)
+        (handle,) = serve.run_many([target], wait_for_applications_running=False)
+        return handle
 
     def delete(self, digest: Digest) -> None:
         """End a version's application; blocks until it has gone."""
@@ -253,11 +255,17 @@ class _Runner:
         """See `Runner.open`."""
         import ray
 
-        self._started = True
+        starting = asyncio.ensure_future(asyncio.to_thread(self._cluster.run, self._digest, self._stamp))
         try:
+            handle = await asyncio.shield(starting)
+            self._started = True
             async with asyncio.timeout(SECONDS_MAX):
-                handle = await asyncio.to_thread(self._cluster.run, self._digest, self._stamp)
                 refused = await handle.hello.remote()
+        except asyncio.CancelledError:
+            # The thread cannot be stopped; what it starts is taken away when it is there.
+            await asyncio.wait([starting])
+            self._started = True
+            raise
         except TimeoutError as error:
             raise Unavailable(
                 f"the cluster did not open {self._name} within {SECONDS_MAX:g} s",

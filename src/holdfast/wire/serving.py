@@ -3,13 +3,17 @@
 from collections.abc import Collection, Sequence
 
 from holdfast.digest import Digest
+from holdfast.errors import Unavailable
 from holdfast.names import ModelName, StageName
+from holdfast.registry import Registry
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import SERVED
+from holdfast.service.line import Line
 from holdfast.serving.book import RegistryBook
 from holdfast.serving.observing import Observer
 from holdfast.serving.opening import opener
 from holdfast.serving.queueing import Batching
+from holdfast.serving.remembered import Remembered
 from holdfast.serving.replica import Place, Replica
 from holdfast.serving.settings import ServeSettings
 from holdfast.serving.shadow import Mirror
@@ -18,7 +22,7 @@ from holdfast.serving.tallying import Tallying
 from holdfast.wire.project import Project, new_id, utc_now
 from holdfast.wire.workers import environments
 
-__all__ = ["replica_of", "serve_settings"]
+__all__ = ["remembered", "replica_of", "serve_settings"]
 
 
 def serve_settings(project: Project, model: ModelName) -> ServeSettings:
@@ -28,6 +32,25 @@ def serve_settings(project: Project, model: ModelName) -> ServeSettings:
         UsageError: an unknown key, or a value that a key does not take.
     """
     return ServeSettings.of(project.policy.document, model, project.policy.where)
+
+
+def remembered(project: Project, model: ModelName, stage: StageName) -> Remembered:
+    """The stage as a replica follows it: as its registry tells it, or before that answers, as it was told last time."""
+    source = RegistrySource(_registry_of(project), model, stage)
+    return Remembered(source, project.settings.cache / "routes", model, stage)
+
+
+def _registry_of(project: Project) -> Registry:
+    """The registry of a replica, which may be away when it starts.
+
+    Then nobody can say whether its log begins with what was seen of it; whoever opens the project next is told.
+    """
+    try:
+        return project.registry
+    except Unavailable:
+        if isinstance(project.names, Line):
+            return project.unwatched
+        raise
 
 
 def replica_of(
@@ -53,20 +76,20 @@ def replica_of(
         observers: whoever is told of each answer, besides what counts a canary and mirrors a shadow.
         batching: how requests are answered together; None: as the project's `[serve.batching]` says.
     """
-    settings = project.settings
+    settings, registry = project.settings, _registry_of(project)
     fetch = opener(
         project.store,
         settings.cache,
-        project.registry,
+        registry,
         environments(settings, project.store),
         limits=limits,
         signed_by=signed_by,
         batching=batching or serve_settings(project, model).batching.batching,
     )
-    tallying = Tallying(RegistryBook(project.registry, model))
-    mirror = Mirror(project.registry, model, stage, fetch, replica=new_id(), actor=project.actor)
+    tallying = Tallying(RegistryBook(registry, model))
+    mirror = Mirror(registry, model, stage, fetch, replica=new_id(), actor=project.actor)
     replica = Replica(
-        RegistrySource(project.registry, model, stage),
+        remembered(project, model, stage),
         model=model,
         stage=stage,
         opener=fetch,
