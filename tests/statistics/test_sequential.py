@@ -177,10 +177,18 @@ def test_a_histogram_says_at_which_edge_the_versions_are_apart() -> None:
 def test_a_version_that_fails_less_is_not_slower_and_its_scores_are_where_they_were() -> None:
     # The other version fails three times in ten; the candidate answers everything, equally fast.
     times = Histograms([500, 400, 100], [3_150, 2_520, 630], 0.1, candidate_without=0, other_without=2_700)
+    left_out = replace(times, other_without=0)
     assert slower([times]).evidence < 1
-    assert slower([replace(times, other_without=0)]).evidence > 1e6  # what leaving failures out would say
-    assert moved([times], tolerated=0.3).evidence < 1
-    assert slower([replace(times, candidate=[300, 200, 0], candidate_without=500)]).evidence > 1e6
+    assert moved([times]).evidence < 1
+    assert slower([left_out]).evidence > 1e6
+    assert moved([left_out]).evidence > 1e6
+
+
+def test_a_version_that_fails_more_is_not_slower_either() -> None:
+    times = Histograms([300, 250, 50], [4_500, 3_600, 900], 0.1, candidate_without=400)
+    assert slower([times]).evidence < 1
+    assert moved([times]).evidence < 1
+    assert slower([replace(times, candidate=[200, 100, 300])]).evidence > 1e6
 
 
 def test_latency_is_one_sided_and_scores_are_not() -> None:

@@ -15,7 +15,9 @@ they ask that nothing changes with the hour of day, which this does not: each re
 version would have done with it at that moment. As there, the share is the chance with which requests are assigned,
 steps are not added up, and one request of each key is counted where all requests of a key go the same way. All that
 were assigned are counted, and those that failed as such: were they left out, the version that fails less would have
-more requests than its share. The edges are fixed before anything is counted. Pure arithmetic, without numpy.
+more requests than its share. They are taken to lie above every edge, and below, and the lesser evidence counts: a
+version is neither slower nor elsewhere because it answers what the other one does not, or the other way round. The
+edges are fixed before anything is counted. Pure arithmetic, without numpy.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -93,53 +95,28 @@ class Apart:
 def slower(steps: Iterable[Histograms], *, tolerated_buckets: int = 0) -> Apart:
     """Evidence against "at no edge does the candidate lie above it more often than the other version".
 
-    What failed never came, and lies above every edge. So a version is not slower for answering what the other one does
-    not answer at all.
-
     Args:
         steps: the latencies of each step.
         tolerated_buckets: how many buckets a candidate may be slower by. With buckets that are each wider than the one
             below by the same ratio, it is the ratio to this power that is tolerated.
     """
     sums = _sums(steps)
-    edges = range(max(0, len(next(iter(sums.values()), _Sums()).candidate) - 1 - tolerated_buckets))
-    tables = {
-        share: [
-            (*_parted(one.candidate, edge + tolerated_buckets, high=one.candidate_without),
-             *_parted(one.other, edge, high=one.other_without))
-            for edge in edges
-        ]
-        for share, one in sums.items()
-    }  # fmt: skip
+    tables = {share: _above(one, tolerated_buckets) for share, one in sums.items()}
     return _apart(sums, _evidence(tables, slow_bets), tolerated_buckets)
 
 
 def moved(steps: Iterable[Histograms], *, tolerated: float = TOLERATED) -> Apart:
-    """Evidence against "at each edge the two shares above it, and those below it, differ by no more than is tolerated".
-
-    The shares are of all requests: a version that answers more of them may have more scores on either side of an edge,
-    and by more than is tolerated.
+    """Evidence against "at each edge the two shares above it differ by no more than is tolerated".
 
     Args:
         steps: the scores of each step.
         tolerated: the difference of two shares that is none.
     """
     sums = _sums(steps)
-    edges = range(len(next(iter(sums.values()), _Sums()).candidate) - 1)
     tables = {}
     for share, one in sums.items():
-        up = [
-            (*_parted(one.candidate, edge, low=one.candidate_without), *_parted(one.other, edge, low=one.other_without))
-            for edge in edges
-        ]
-        down = [
-            (
-                *_parted(one.candidate, edge, high=one.candidate_without),
-                *_parted(one.other, edge, high=one.other_without),
-            )
-            for edge in edges
-        ]
-        tables[share] = up + [(b, a, d, c) for a, b, c, d in down]
+        up = _above(one, 0)
+        tables[share] = up + [((b, a, d, c), (f, e, h, g)) for (a, b, c, d), (e, f, g, h) in up]
     return _apart(sums, _evidence(tables, lambda share: score_bets(share, tolerated)), 0)
 
 
@@ -176,23 +153,41 @@ def _sums(steps: Iterable[Histograms]) -> dict[float, _Sums]:
     return sums
 
 
-def _parted(counts: Sequence[int], edge: int, *, low: int = 0, high: int = 0) -> tuple[int, int]:
-    """How many are above an edge and how many are not, with those that have no number on one side or the other."""
-    return sum(counts[edge + 1 :]) + high, sum(counts[: edge + 1]) + low
+def _above(one: _Sums, tolerated: int) -> list[tuple[_Row, _Row]]:
+    """At each edge who is above it, if what failed is not, and if it is."""
+    rows = []
+    for edge in range(len(one.other) - 1 - tolerated):
+        (a, b), (c, d) = _parted(one.candidate, edge + tolerated), _parted(one.other, edge)
+        rows.append(
+            (
+                (a, b + one.candidate_without, c, d + one.other_without),
+                (a + one.candidate_without, b, c + one.other_without, d),
+            )
+        )
+    return rows
 
 
-def _evidence(tables: Mapping[float, list[_Row]], bets: Callable[[float], Bets]) -> list[float]:
-    """The logarithm of the evidence at each edge, over all shares that leave something to compare with."""
-    compared = [(rows, bets(share)) for share, rows in tables.items() if share < 1.0]
+def _parted(counts: Sequence[int], edge: int) -> tuple[int, int]:
+    """How many are above an edge, and how many are not."""
+    return sum(counts[edge + 1 :]), sum(counts[: edge + 1])
+
+
+def _evidence(tables: Mapping[float, list[tuple[_Row, _Row]]], bets: Callable[[float], Bets]) -> list[float]:
+    """The logarithm of the evidence at each edge, over all shares that leave something to compare with.
+
+    The lesser of both ways to take what failed: evidence against either is evidence that it does not matter.
+    """
+    laid = [bets(share) for share in tables if share < 1.0]
     # Between edges that no request parts nothing changes: most of a histogram of latencies is empty.
     known: dict[tuple[_Row, ...], float] = {}
-    logs: list[float] = []
-    for seen in zip(*(rows for rows, _ in compared), strict=True):
-        found = known.get(seen)
-        if found is None:
-            found = known[seen] = log_mixture(_bet_on(seen, [laid for _, laid in compared]))
-        logs.append(found)
-    return logs
+
+    def told(seen: tuple[_Row, ...]) -> float:
+        if seen not in known:
+            known[seen] = log_mixture(_bet_on(seen, laid))
+        return known[seen]
+
+    pairs = zip(*(rows for share, rows in tables.items() if share < 1.0), strict=True)
+    return [min(told(tuple(low for low, _ in pair)), told(tuple(high for _, high in pair))) for pair in pairs]
 
 
 def _bet_on(seen: Sequence[_Row], bets: Sequence[Bets]) -> list[float]:
