@@ -18,7 +18,8 @@ from holdfast.names import StageName, VersionNumber
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
 from holdfast.registry.rollouts import Rollout, RouteMark, Turn
-from holdfast.serving.opening import Opened
+from holdfast.serving.engine import LOCAL, Engine
+from holdfast.serving.opening import Opened, Opener
 from holdfast.serving.replica import Place, Replica
 from holdfast.serving.source import Pointer, Pointers
 from tests.serving.building import MODEL, Built, here
@@ -97,7 +98,7 @@ def pointer(number: int, built: Built) -> Pointer:
     return Pointer(VersionNumber(number), built.digest)
 
 
-def replica_of(stage: HandMovedStage, shelf: Shelf) -> Replica:
+def replica_of(stage: HandMovedStage, shelf: Opener, engine: Engine = LOCAL) -> Replica:
     ids = (f"replica-{n}" for n in itertools.count(1))
     return Replica(
         stage,
@@ -107,12 +108,13 @@ def replica_of(stage: HandMovedStage, shelf: Shelf) -> Replica:
         place=Place(url="http://127.0.0.1:1"),
         clock=lambda: datetime.now(UTC),
         new_id=lambda: next(ids),
+        engine=engine,
     )
 
 
 @asynccontextmanager
-async def running(stage: HandMovedStage, shelf: Shelf) -> AsyncIterator[Replica]:
-    replica = replica_of(stage, shelf)
+async def running(stage: HandMovedStage, shelf: Opener, engine: Engine = LOCAL) -> AsyncIterator[Replica]:
+    replica = replica_of(stage, shelf, engine)
     await replica.start()
     try:
         yield replica

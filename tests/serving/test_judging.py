@@ -190,4 +190,4 @@ def test_a_tally_comes_back_as_it_was_told(candidate: Arm, other: Arm, keys: lis
 )
 def test_what_is_no_tally_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(UnsupportedFormat):
-        Counted.from_json({**counted(arm(1), arm(1)).to_json(), **change}, 4)  # type: ignore[dict-item]
+        Counted.from_json({**counted(arm(1), arm(1)).to_json(), **change}, 4)

@@ -58,6 +58,7 @@ class Held:
         try:
             await live.open()
             await self._smoke(live)
+            await live.batch()
         except BaseException:
             self._close(live)
             raise
