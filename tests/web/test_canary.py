@@ -16,7 +16,7 @@ from holdfast.database.engine import Database
 from holdfast.errors import Unavailable
 from holdfast.names import VersionNumber
 from holdfast.registry import Action, MoveStage, NewVersion
-from holdfast.registry.rollouts import NewRollout, Rollout, RolloutKind, RolloutState, Truth, Turn
+from holdfast.registry.rollouts import NewRollout, Rollout, RolloutKind, RolloutState, Turn
 from holdfast.registry.sql import SqlRegistry
 from holdfast.serving.book import RegistryBook
 from holdfast.serving.bucketing import salt_of, taken
@@ -213,11 +213,14 @@ def test_truth_that_arrives_later_is_counted_for_the_version_that_answered(
                 ids[said.headers["x-model-version"]].append(request)
                 assert said.headers["x-request-id"] == request
             await asyncio.sleep(0.3)
-            registry.put_truths(MODEL, [Truth(request, -1) for request in (*ids["1"], *ids["2"])], "ana")
+            truths = [{"request": request, "value": -1} for request in (*ids["1"], *ids["2"])]
+            assert (await client.post("/truth", json={"truths": truths})).json() == {"truths": 40, "index": 40}
+            for wrong in ({}, {"truths": [{"request": "a"}]}, {"truths": [{"request": "", "value": 1}]}):
+                assert (await client.post("/truth", json=wrong)).status_code == 422
 
             def told() -> bool:
                 (tally,) = registry.tallies(rollout.id)
-                mistakes = [tally.counts[arm]["mistakes"] for arm in ("other", "candidate")]  # type: ignore[index,call-overload]
+                mistakes = [tally.counts[arm]["mistakes"] for arm in ("other", "candidate")]
                 return mistakes == [len(ids["1"]), len(ids["2"])]
 
             await until(told, "the mistakes are counted")
