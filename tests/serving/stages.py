@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from holdfast.errors import HoldfastError, NotFound
 from holdfast.names import StageName, VersionNumber
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
-from holdfast.registry.rollouts import Rollout, RouteMark, Turn
+from holdfast.registry.rollouts import Rollout, RouteMark, Truth, Turn
 from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.opening import Opened, Opener
 from holdfast.serving.replica import Place, Replica
@@ -39,6 +39,7 @@ class HandMovedStage:
         self.broken: HoldfastError | None = None
         self.reports: list[Report] = []
         self.turns: list[Turn] = []
+        self.truths: list[Truth] = []
         self._turns = 0
 
     def move(self, to: Pointer, good: Pointer | None = None) -> int:
@@ -67,6 +68,10 @@ class HandMovedStage:
             if self.broken is not None:
                 raise self.broken
             return self._pointers
+
+    def learn(self, truths: Sequence[Truth]) -> int:
+        self.truths += truths
+        return len(self.truths)
 
     def report(self, replica: Report) -> None:
         with self._lock:

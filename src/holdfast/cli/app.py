@@ -41,6 +41,8 @@ COMMANDS: dict[str, str] = {
     "lineage": "lineage",
     "serve": "serve",
     "shadow": "shadow",
+    "canary": "canary",
+    "truth": "truth",
     "checkout": "data",
     "server": "server",
     "login": "people",
