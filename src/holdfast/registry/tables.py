@@ -264,6 +264,7 @@ replicas = Table(
     _text("error", nullable=True),
     _text("started_at"),
     _text("reported_at"),
+    _text("since", nullable=True),
 )
 
 rollouts = Table(
