@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Collection
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 
@@ -17,14 +16,12 @@ from holdfast.errors import NotFound
 from holdfast.names import ModelName, StageName
 from holdfast.runtime.key_files import trusted
 from holdfast.runtime.limits import Limits
-from holdfast.serving.opening import opener
-from holdfast.serving.replica import Place, Replica
-from holdfast.serving.source import RegistrySource
+from holdfast.serving.replica import Place
 from holdfast.web.inference.app import replica_app
 from holdfast.web.listening import address_of, listen
 from holdfast.web.listening import serve as serve_app
-from holdfast.wire import Project, utc_now
-from holdfast.wire.workers import environments
+from holdfast.wire import Project
+from holdfast.wire.serving import replica_of
 
 app = typer.Typer()
 
@@ -45,7 +42,8 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     listening = listen(host, port)
     url = address_of(listening)
-    served = replica_app(_replica(project, name, pointer, url, Limits(network=not no_network), signed_by))
+    limits = Limits(network=not no_network)
+    served = replica_app(replica_of(project, name, pointer, Place(url), limits=limits, signed_by=signed_by))
     # Said before the first version is loaded: a request that comes until then waits in the socket.
     value: JsonObject = {"model": model, "stage": stage, "url": url, "pid": os.getpid()}
     output.result(value, [f"{model}@{stage} at {url}"])
@@ -64,24 +62,3 @@ def _before_listening(project: Project, model: ModelName, stage: StageName) -> C
             hint=f"Promote a version first: holdfast promote {model}@1 --to {stage}",
         )
     return trusted(project.settings.signed_by, project.settings.project)
-
-
-def _replica(
-    project: Project, model: ModelName, stage: StageName, url: str, limits: Limits, signed_by: Collection[Digest]
-) -> Replica:
-    return Replica(
-        RegistrySource(project.registry, model, stage),
-        model=model,
-        stage=stage,
-        opener=opener(
-            project.store,
-            project.settings.cache,
-            project.registry,
-            environments(project.settings, project.store),
-            limits=limits,
-            signed_by=signed_by,
-        ),
-        place=Place(url),
-        clock=utc_now,
-        new_id=lambda: uuid4().hex,
-    )
