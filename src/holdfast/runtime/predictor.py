@@ -257,6 +257,15 @@ class Predictor:
             raise _nonsense(f"{len(answer.predictions)} predictions for {table.count} rows")
         return answer
 
+    def answer(self, shape: str, body: bytes) -> bytes:
+        """What the bundle answers to a request in one of the shapes of HTTP, as a replica sends it; raises as `predict`.
+
+        Args:
+            shape: a name of `holdfast.runtime.shapes`.
+            body: the request's bytes.
+        """
+        return self._ask({"op": "predict", "shape": shape}, body)
+
     def holdout(self) -> Answer:
         """The bundle's answer to its own frozen holdout; raises as `predict`."""
         return answer_of(self._ask({"op": "holdout"}, b""))
