@@ -83,8 +83,8 @@ class LedgerPage:
             )
         finder, until = found.maybe_text("finder"), found.maybe_text("kept_until")
         return cls(
-            model=ModelName(said.model or ""),
-            stage=StageName(said.stage or ""),
+            model=ModelName(str(said.model or "")),
+            stage=StageName(str(said.stage or "")),
             replica=found.text("replica"),
             sequence=found.integer("sequence"),
             digest=Digest.parse(found.text("page")),
@@ -150,7 +150,11 @@ def require_page(new: NewEvent) -> None:
 
 
 def ledger_pages(
-    registry: "Registry", model: ModelName | None = None, *, since: datetime | None = None, until: datetime | None = None
+    registry: "Registry",
+    model: ModelName | None = None,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Iterator[LedgerPage]:
     """The pages that were sealed, in the order of the log.
 

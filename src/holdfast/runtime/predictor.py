@@ -258,7 +258,7 @@ class Predictor:
         return answer
 
     def answer(self, shape: str, body: bytes) -> bytes:
-        """What the bundle answers to a request in one of the shapes of HTTP, as a replica sends it; raises as `predict`.
+        """What the bundle answers to a request in a shape of HTTP, as a replica sends it; raises as `predict`.
 
         Args:
             shape: a name of `holdfast.runtime.shapes`.

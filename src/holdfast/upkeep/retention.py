@@ -1,5 +1,6 @@
-"""What of the store is needed, and by whom: versions, runs, verdicts, holds, pages of the decision ledger until their
-time is over, and data that somebody is about to name.
+"""What of the store is needed, and by whom: versions, runs, verdicts, holds, and data that somebody is about to name.
+
+A page of the decision ledger is needed until its time is over, which its event says.
 
 Of what was archived only the record is needed, as long as the archive holds all of it: the manifest, the trees of the
 data, and the small files of the bundle. Trees are read as streams, and each once: a snapshot of a million files takes

@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def salted(salt: bytes, data: bytes) -> Digest:
-    """The digest of some bytes behind a salt: two rows with the same bytes do not show it, but who has them can tell."""
+    """The digest of some bytes behind a salt: equal bytes do not show, but who has them can tell."""
     return hash_bytes(salt + data)
 
 

@@ -1,8 +1,8 @@
 """A journal: decisions on the disk, one behind the other, until they become a page.
 
     8 bytes  "HFLEDJ" 0x01 0x0A
-    frames   4 bytes length, 4 bytes CRC-32 of the rest, big-endian; then 4 bytes length of the head, the head, the input
-             and the output
+    frames   4 bytes length, 4 bytes CRC-32 of the rest, big-endian; then 4 bytes length of the head, the head,
+             the input and the output
 
 The head of the first frame says whose journal it is; the head of any other one is a decision without its bytes, or how
 many were dropped. A journal is private to the machine that wrote it, and is no format that others may read.

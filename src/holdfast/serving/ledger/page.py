@@ -19,7 +19,7 @@ from holdfast.serving.ledger.journal import Head
 from holdfast.serving.reading import ROWS_MAX, read_answer
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pyarrow as pa
 
 __all__ = ["BRIEF", "FINDER_BYTES_MAX", "finder", "may_have", "read_page", "require_parquet", "write_page"]
 
@@ -54,7 +54,7 @@ def require_parquet() -> None:
         ) from error
 
 
-def _schema(head: Head | None) -> "pyarrow.Schema":
+def _schema(head: Head | None) -> "pa.Schema":
     import pyarrow as pa
 
     text, number = pa.string(), pa.int64()
@@ -99,7 +99,9 @@ def write_page(path: Path, head: Head, decisions: Iterable[Decision]) -> None:
     schema, left = _schema(head), iter(decisions)
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=_DICTIONARY) as writer:
         while some := list(islice(left, _GROUP_ROWS)):
-            columns = [pa.array([_value(one, name, head) for one in some], schema.field(name).type) for name in schema.names]
+            columns = [
+                pa.array([_value(one, name, head) for one in some], schema.field(name).type) for name in schema.names
+            ]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 

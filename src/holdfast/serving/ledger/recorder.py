@@ -68,7 +68,7 @@ class Recorder:
         dropped: how many decisions were dropped since the start.
     """
 
-    def __init__(  # noqa: PLR0913 - a replica's place, and what the ledger works with
+    def __init__(
         self,
         home: Path,
         model: ModelName,

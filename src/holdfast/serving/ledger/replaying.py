@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
-from holdfast.errors import HoldfastError, InvalidInput, UsageError
+from holdfast.errors import HoldfastError, UsageError
 from holdfast.names import ByDigest, Reference
 from holdfast.registry import Registry
 from holdfast.runtime.at_hand import require_at_hand
@@ -55,7 +55,7 @@ class Replayed:
     """What came of asking again.
 
     Attributes:
-        same: whether the answer is the same: its bytes, or all of it but numbers that differ by less than the tolerance.
+        same: whether the answer is the same, but for numbers that differ by less than the tolerance.
         exact: whether its bytes are.
         differs: where it differs, such as `predictions[0]: 1 then, 0 now`.
         output: the answer of now; None where there was none.

@@ -78,7 +78,7 @@ def seal(journal: Path, bench: Bench, *, interrupted: bool, known: bool) -> Ledg
         page = _sealed(journal, scratch, bench, interrupted=interrupted, known=known)
     finally:
         scratch.unlink(missing_ok=True)
-    # (4)
+    # (4) Only now.
     journal.unlink()
     return page
 
@@ -93,18 +93,18 @@ def _sealed(journal: Path, scratch: Path, bench: Bench, *, interrupted: bool, kn
         head = found.head
         if known and (there := _known(head, bench.registry)) is not None:
             return there
-        # (1)
+        # (1) From the first decision to the last that is whole.
         scratch.unlink(missing_ok=True)
         write_page(scratch, head, seen.watching(found.decisions()))
         dropped = found.dropped
     if not seen.ids and not dropped:
         return None
-    # (2)
+    # (2) Both, or none.
     with bench.store.writer() as writer:
         page = writer.add_file(scratch)
         ids = writer.add_bytes(finder(seen.ids))
         writer.commit()
-    # (3)
+    # (3) The one commit point.
     now = bench.clock()
     last = _moment(seen.last_us) if seen.ids else now
     sealed = LedgerPage(
