@@ -40,6 +40,7 @@ COMMANDS: dict[str, str] = {
     "log": "history",
     "lineage": "lineage",
     "serve": "serve",
+    "decision": "decision",
     "checkout": "data",
     "server": "server",
     "login": "people",

@@ -106,6 +106,10 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "log": _OPENING,
     "lineage": _OPENING,
     "serve": (*_OPENING, "too_large", "bundle_failed", "missing_extra"),
+    "decision": (
+        *(*_OPENING, "too_large", "archived", "incomplete_version"),
+        *("bundle_failed", "missing_extra", "replay_differs"),
+    ),
     "server": (*_OPENING, "missing_extra"),
     "login": ("usage", "unauthenticated", "unavailable", "no_space", "unsupported_format", "permission_refused"),
     "logout": ("usage", "no_space", "unsupported_format", "permission_refused"),

@@ -10,6 +10,7 @@ from holdfast.serving.observing import Observer
 from holdfast.serving.opening import opener
 from holdfast.serving.replica import Place, Replica
 from holdfast.serving.source import RegistrySource
+from holdfast.wire.ledger import recorder_of
 from holdfast.wire.project import Project, new_id, utc_now
 from holdfast.wire.workers import environments
 
@@ -35,9 +36,10 @@ def replica_of(
         place: where it answers, for its reports.
         limits: what the workers may use.
         signed_by: keys, one of which must have signed a version before it is opened; empty: none is asked for.
-        observers: whoever is told of each answer.
+        observers: whoever is told of each answer, besides the ledger.
     """
-    settings = project.settings
+    settings, identity = project.settings, new_id()
+    recorder = recorder_of(project, model, stage, identity)
     return Replica(
         RegistrySource(project.registry, model, stage),
         model=model,
@@ -52,6 +54,6 @@ def replica_of(
         ),
         place=place,
         clock=utc_now,
-        new_id=new_id,
-        observers=observers,
+        new_id=lambda: identity,
+        observers=[*observers, *([] if recorder is None else [recorder])],
     )

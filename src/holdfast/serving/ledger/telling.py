@@ -10,9 +10,10 @@ from holdfast.errors import HoldfastError, IntegrityError
 from holdfast.evidence import CodeState
 from holdfast.flow.gate.rendering import Report
 from holdfast.manifest import Manifest
-from holdfast.names import ByDigest, ModelName, Reference
+from holdfast.names import ByDigest, ModelName, Reference, StageName
 from holdfast.parts import DataSlice
 from holdfast.registry import MOVES, Event, Registry, Version
+from holdfast.registry.rollouts import Rollout
 from holdfast.runtime.materialise import read_manifest
 from holdfast.serving.ledger.finding import Found
 from holdfast.serving.route import OVERRIDE, PRIMARY
@@ -33,7 +34,10 @@ class Told:
         version: that answered.
         why: in a sentence.
         move: the event that gave the stage its version at that time; None where the log has none.
-        verdict: the gate's verdict behind that move; None where there was none, or it cannot be read.
+        rollout: the rollout in which a version answered that did not hold the stage; None where it did, or the caller
+            asked for it.
+        verdict: the gate's verdict behind the move, or behind the rollout; None where there was none, or it cannot be
+            read.
         data: the snapshots that the version was trained on, each with its role.
         code: the commit of the training code; None where it is not known.
         run: the run that made the version; None where none did.
@@ -44,6 +48,7 @@ class Told:
     version: Version
     why: str
     move: Event | None
+    rollout: JsonObject | None
     verdict: Report | None
     data: tuple[JsonObject, ...]
     code: JsonObject | None
@@ -59,6 +64,7 @@ class Told:
             "others": self.others,
             "why": self.why,
             "move": None if self.move is None else _moved(self.move),
+            "rollout": self.rollout,
             "verdict": None if self.verdict is None else _judged(self.verdict),
             "registered": {"at": to_text(self.version.created_at), "by": self.version.created_by},
             "data": list(self.data),
@@ -85,6 +91,8 @@ def tell(found: Found, registry: Registry, store: Store, *, others: int = 0) -> 
             found=str(version.digest),
         )
     move = _move_to(registry, found.model, found.stage, decision.epoch)
+    rollout = _rollout(registry, found)
+    behind = move if rollout is None else rollout
     try:
         manifest: Manifest | None = read_manifest(store, version.digest)
     except HoldfastError:
@@ -97,7 +105,8 @@ def tell(found: Found, registry: Registry, store: Store, *, others: int = 0) -> 
         version=version,
         why=_why(found, move),
         move=move,
-        verdict=_verdict(registry, move),
+        rollout=None if rollout is None else _tried(registry, rollout),
+        verdict=_verdict(registry, None if behind is None else behind.verdict),
         data=tuple(item.to_json() for item in parts.inputs) if isinstance(parts, DataSlice) else (),
         code=code.to_json() if isinstance(code, CodeState) else None,
         run=version.run_id,
@@ -126,11 +135,21 @@ def _why(found: Found, move: Event | None) -> str:
     return f"version {number} answered as {decision.reason} beside version {held}, which held {stage}"
 
 
-def _verdict(registry: Registry, move: Event | None) -> Report | None:
-    if move is None or move.verdict is None:
+def _rollout(registry: Registry, found: Found) -> Rollout | None:
+    """The rollout that let the version answer at that epoch, where it did not hold the stage."""
+    decision = found.decision
+    if decision.reason in {PRIMARY, OVERRIDE}:
+        return None
+    tried = registry.rollouts(found.model, StageName(found.stage))
+    began = [one for one in tried if (one.epoch, one.number) == (decision.epoch, decision.version)]
+    return next((one for one in began if one.began_at <= decision.at), None)
+
+
+def _verdict(registry: Registry, verdict: str | Digest | None) -> Report | None:
+    if verdict is None:
         return None
     try:
-        return Report.of(registry.verdict(Digest.parse(move.verdict)))
+        return Report.of(registry.verdict(Digest.parse(str(verdict))))
     except HoldfastError:
         return None  # of a newer Holdfast, or of none: the event names it all the same
 
@@ -146,6 +165,21 @@ def _moved(event: Event) -> JsonObject:
         "reason": event.reason,
         "verdict": event.verdict,
         "approvals": list(event.approvals),
+    }
+
+
+def _tried(registry: Registry, rollout: Rollout) -> JsonObject:
+    """The rollout as it was begun; how it went on is in the log."""
+    (began,) = registry.following(rollout.id - 1, limit=1)
+    return {
+        "event": rollout.id,
+        "kind": str(rollout.kind),
+        "at": to_text(rollout.began_at),
+        "by": began.actor,
+        "reason": began.reason,
+        "against": rollout.against,
+        "plan": rollout.plan,
+        "verdict": None if rollout.verdict is None else str(rollout.verdict),
     }
 
 
