@@ -53,11 +53,10 @@ def decision(
     if request_id is not None:
         about = Wanted.about(name, None if at is None else moment_of(at))
         return _one(project, output, request_id, about, again=again, given=given)
-    wanted = Wanted(name, *(None if text is None else moment_of(text) for text in (since, until)))
+    wanted = _wanted(name, since, until, version)
     if folder is not None:
         return _export(project, output, wanted, folder)
-    number = None if version is None else VersionNumber(version)
-    return _list(project, output, Wanted(name, wanted.since, wanted.until, number), limit)
+    return _list(project, output, wanted, limit)
 
 
 def _require_one(*asked: bool) -> None:
@@ -68,12 +67,21 @@ def _require_one(*asked: bool) -> None:
         )
 
 
-def _require_fitting(one: bool, of_one: bool, of_many: object) -> None:  # noqa: FBT001 - three facts of one command line
+def _require_fitting(one: bool, of_one: bool, of_many: object) -> None:
     if (one and of_many) or (of_one and not one):
         raise UsageError(
             "--at, --replay and --input go with one request; --from, --to and --version with --list and --export",
             hint="holdfast decision -h shows an example.",
         )
+
+
+def _wanted(model: ModelName | None, since: str | None, until: str | None, version: int | None) -> Wanted:
+    return Wanted(
+        model=model,
+        since=None if since is None else moment_of(since),
+        until=None if until is None else moment_of(until),
+        version=None if version is None else VersionNumber(version),
+    )
 
 
 def _one(project: Project, output: Output, request_id: str, wanted: Wanted, *, again: bool, given: Path | None) -> int:
@@ -107,7 +115,7 @@ def _told(told: Told) -> Iterator[str]:
     value = told.to_json()
     for name in ("move", "rollout"):
         if (moved := value[name]) is not None:
-            yield f"  {name:<9} {moved['by']} at {moved['at']}, event {moved['event']}: {moved['reason'] or 'no reason'}"
+            yield f"  {name:<9} event {moved['event']} by {moved['by']} at {moved['at']}: {moved['reason'] or 'no reason'}"
     yield from _judged(told)
     for data in told.data:
         yield f"  data      {_short(data)}"
