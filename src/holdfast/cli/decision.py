@@ -115,7 +115,8 @@ def _told(told: Told) -> Iterator[str]:
     value = told.to_json()
     for name in ("move", "rollout"):
         if (moved := value[name]) is not None:
-            yield f"  {name:<9} event {moved['event']} by {moved['by']} at {moved['at']}: {moved['reason'] or 'no reason'}"
+            why = moved["reason"] or "no reason"
+            yield f"  {name:<9} event {moved['event']} by {moved['by']} at {moved['at']}: {why}"
     yield from _judged(told)
     for data in told.data:
         yield f"  data      {_short(data)}"
