@@ -165,7 +165,6 @@ def ledger_pages(
         until: only pages that begin then or before.
 
     Raises:
-        NotFound: no such model.
         UnsupportedFormat: a newer Holdfast sealed one of them.
     """
     after = -1

@@ -119,7 +119,8 @@ def test_a_request_that_is_too_large_for_the_queue_is_dropped_and_counted(
 
 def test_what_the_disk_refuses_is_dropped_and_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = world.recorder("one")
-    real, refused = os.write, []
+    real = os.write
+    refused: list[int] = []
 
     def write(file: int, data: Any) -> int:
         if len(refused) < 2:

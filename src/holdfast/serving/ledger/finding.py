@@ -119,6 +119,8 @@ class Ledger:
         Raises:
             NotFound: no such model.
         """
+        if wanted.model is not None:
+            self.registry.stages(wanted.model)  # a name that was mistyped has no pages either
         found = [*ledger_pages(self.registry, wanted.model, since=wanted.since, until=wanted.until)]
         absent = self.store.missing(page.digest for page in found)
         for page in found:
