@@ -41,6 +41,7 @@ COMMANDS: dict[str, str] = {
     "lineage": "lineage",
     "serve": "serve",
     "decision": "decision",
+    "shadow": "shadow",
     "checkout": "data",
     "server": "server",
     "login": "people",

@@ -240,6 +240,11 @@ class Predictor:
             raise
         return predictor
 
+    @property
+    def open(self) -> bool:
+        """Whether it can be asked; not after its process has ended, or was too late."""
+        return self._connection.fileno() >= 0
+
     def predict(self, table: Table) -> Answer:
         """The bundle's answer to raw rows.
 
@@ -258,12 +263,7 @@ class Predictor:
         return answer
 
     def answer(self, shape: str, body: bytes) -> bytes:
-        """What the bundle answers to a request in a shape of HTTP, as a replica sends it; raises as `predict`.
-
-        Args:
-            shape: a name of `holdfast.runtime.shapes`.
-            body: the request's bytes.
-        """
+        """The bundle's answer to a request as it came, in the shape of `runtime.shapes`; raises as `predict`."""
         return self._ask({"op": "predict", "shape": shape}, body)
 
     def holdout(self) -> Answer:
