@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.canonical import decode
@@ -16,6 +16,8 @@ from holdfast.names import ModelName, StageName
 from holdfast.serving.ledger.decision import Decision
 from holdfast.serving.ledger.journal import Head, Journal, read_journal
 from holdfast.serving.ledger.page import finder, may_have, read_page, write_page
+
+LAW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 HEAD = Head(ModelName("churn"), StageName("production"), "one", 3, 0.5, 30)
 
@@ -39,7 +41,7 @@ decisions = st.builds(
     error=st.none() | printable,
     seconds=st.floats(0, 100),
 )
-many = st.lists(decisions, max_size=8)
+many = st.lists(decisions, max_size=4)
 
 
 def written(folder: Path, given_: list[Decision], dropped: int) -> Path:
@@ -50,6 +52,7 @@ def written(folder: Path, given_: list[Decision], dropped: int) -> Path:
     return journal.path
 
 
+@LAW
 @given(many, st.integers(0, 9))
 def test_a_journal_gives_back_what_was_written(given_: list[Decision], dropped: int) -> None:
     with TemporaryDirectory() as folder:
@@ -58,6 +61,7 @@ def test_a_journal_gives_back_what_was_written(given_: list[Decision], dropped: 
     assert (list(found.decisions()), found.head, found.dropped) == (given_, HEAD, dropped)
 
 
+@LAW
 @given(many, st.data())
 def test_a_journal_that_was_cut_off_gives_back_what_was_whole(given_: list[Decision], data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
@@ -71,6 +75,7 @@ def test_a_journal_that_was_cut_off_gives_back_what_was_whole(given_: list[Decis
     assert cut != whole or found == given_
 
 
+@LAW
 @given(st.lists(decisions, min_size=2, max_size=5), st.data())
 def test_a_flipped_bit_ends_a_journal_and_makes_up_nothing(given_: list[Decision], data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
@@ -83,8 +88,8 @@ def test_a_flipped_bit_ends_a_journal_and_makes_up_nothing(given_: list[Decision
     assert found == given_[: len(found)]
 
 
+@LAW
 @given(many)
-@settings(max_examples=40, deadline=None)
 def test_a_page_gives_back_what_was_written_and_the_same_bytes_again(given_: list[Decision]) -> None:
     with TemporaryDirectory() as folder:
         pages = [Path(folder) / name for name in ("one", "two")]
@@ -114,6 +119,7 @@ def test_a_page_says_what_it_is(tmp_path: Path) -> None:
     }
 
 
+@LAW
 @given(st.lists(printable, max_size=50), printable)
 def test_a_finder_never_denies_what_is_there(ids: list[str], other: str) -> None:
     found = finder(ids)

@@ -33,7 +33,7 @@ FINDER_BYTES_MAX = 256 << 20
 _GROUP_ROWS = 2_000
 """Rows that are made into Parquet at once: some milliseconds, in which no answer of this process is held up."""
 
-BRIEF = ("request_id", "at", "version", "digest", "epoch", "reason", "error", "seconds")
+BRIEF = ("request_id", "answered_at", "version", "digest", "epoch", "reason", "error", "seconds")
 """The columns of which a list is made."""
 
 _DICTIONARY = ["model", "stage", "digest", "reason", "shape", "input_kept", "error"]
@@ -60,7 +60,7 @@ def _schema(head: Head | None) -> "pa.Schema":
     text, number = pa.string(), pa.int64()
     columns = [
         ("request_id", text, False),
-        ("at", pa.timestamp("us", tz="UTC"), False),
+        ("answered_at", pa.timestamp("us", tz="UTC"), False),
         ("model", text, False),
         ("stage", text, False),
         ("version", number, False),
@@ -106,7 +106,7 @@ def write_page(path: Path, head: Head, decisions: Iterable[Decision]) -> None:
 
 
 def _value(decision: Decision, name: str, head: Head) -> Any:
-    if name == "at":
+    if name == "answered_at":
         return decision.at_us
     if name in {"model", "stage"}:
         return str(getattr(head, name))
@@ -157,7 +157,7 @@ def read_page(
 
 
 def _decision(row: dict[str, Any]) -> tuple[Decision, JsonObject]:
-    at = row.get("at")
+    at = row.get("answered_at")
     beside = {name: row.get(name) for name in ("model", "stage", "rows")}
     decision = Decision(
         request_id=row["request_id"],
