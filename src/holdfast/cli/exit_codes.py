@@ -109,7 +109,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "lineage": _OPENING,
     "serve": (*_OPENING, "too_large", "bundle_failed", "missing_extra"),
     "decision": (
-        *(*_OPENING, "too_large", "archived", "incomplete_version"),
+        *(*_OPENING, "too_large", "archived"),
         *("bundle_failed", "missing_extra", "replay_differs"),
     ),
     "shadow": (*_OPENING, "already_exists", "stage_moved", "incomplete_version", "too_large", "archived"),
