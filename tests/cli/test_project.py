@@ -21,6 +21,7 @@ WITHOUT_A_PROJECT = {
     "adopt": ["churn"],
     "approve": ["churn@1"],
     "archive": ["churn@1"],
+    "decision": ["r1"],
     "audit accept": ["--reason", "restored"],
     "audit checkpoint": [],
     "audit export": [],

@@ -40,6 +40,7 @@ COMMANDS: dict[str, str] = {
     "log": "history",
     "lineage": "lineage",
     "serve": "serve",
+    "decision": "decision",
     "shadow": "shadow",
     "canary": "canary",
     "truth": "truth",

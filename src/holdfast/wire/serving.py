@@ -15,6 +15,7 @@ from holdfast.serving.settings import ServeSettings
 from holdfast.serving.shadow import Mirror
 from holdfast.serving.source import RegistrySource
 from holdfast.serving.tallying import Tallying
+from holdfast.wire.ledger import recorder_of
 from holdfast.wire.project import Project, new_id, utc_now
 from holdfast.wire.workers import environments
 
@@ -50,10 +51,10 @@ def replica_of(
         place: where it answers, for its reports.
         limits: what the workers may use.
         signed_by: keys, one of which must have signed a version before it is opened; empty: none is asked for.
-        observers: whoever is told of each answer, besides what counts a canary and mirrors a shadow.
+        observers: whoever is told of each answer, besides what counts a canary, mirrors a shadow and keeps the ledger.
         batching: how requests are answered together; None: as the project's `[serve.batching]` says.
     """
-    settings = project.settings
+    settings, identity = project.settings, new_id()
     fetch = opener(
         project.store,
         settings.cache,
@@ -64,7 +65,8 @@ def replica_of(
         batching=batching or serve_settings(project, model).batching.batching,
     )
     tallying = Tallying(RegistryBook(project.registry, model))
-    mirror = Mirror(project.registry, model, stage, fetch, replica=new_id(), actor=project.actor)
+    mirror = Mirror(project.registry, model, stage, fetch, replica=identity, actor=project.actor)
+    recorder = recorder_of(project, model, stage, identity)
     replica = Replica(
         RegistrySource(project.registry, model, stage),
         model=model,
@@ -72,8 +74,8 @@ def replica_of(
         opener=fetch,
         place=place,
         clock=utc_now,
-        new_id=new_id,
-        observers=(tallying, mirror, *observers),
+        new_id=lambda: identity,
+        observers=(tallying, mirror, *([] if recorder is None else [recorder]), *observers),
     )
     tallying.follow(replica.beside, replica.id)
     return replica
