@@ -9,6 +9,7 @@ from holdfast.canonical import JsonObject, encode
 from holdfast.errors import BundleFailed, HoldfastError, Unavailable
 from holdfast.evidence import FeatureSchema, Holdout
 from holdfast.names import ModelName, VersionNumber
+from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.limits import SECONDS_MAX
 from holdfast.runtime.predictor import Spawned, spawn
 from holdfast.runtime.shapes import INVOCATIONS, V2, outputs
@@ -52,6 +53,8 @@ class Live:
         in_flight: requests that have taken a route with this version and are not finished; it is not closed before 0.
         error: why it is not up; None while it is.
         outputs: what it answers, as the Open Inference Protocol describes tensors; known after the smoke.
+        restarts: how often its process died and came back.
+        open_seconds: how long its process took to have the bundle open, when it did so last.
     """
 
     def __init__(self, model: ModelName, version: Pointer, opened: Opened, changed: Callable[[], None]) -> None:
@@ -61,6 +64,8 @@ class Live:
         self.in_flight = 0
         self.error: HoldfastError | None = None
         self.outputs: list[JsonObject] = []
+        self.restarts = 0
+        self.open_seconds = 0.0
         self._opened = opened
         self._stamp = {"model": str(model), "version": version.number, "digest": str(version.digest)}
         self._changed = changed
@@ -79,6 +84,11 @@ class Live:
     def up(self) -> bool:
         """Whether the worker is there and has opened the bundle."""
         return self._pipe is not None
+
+    @property
+    def files(self) -> BundleFiles:
+        """The bundle on this machine."""
+        return self._opened.files
 
     @property
     def schema(self) -> FeatureSchema | None:
@@ -156,6 +166,7 @@ class Live:
 
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
+        began = loop.time()
         spawned = await self._spawn()
         self._spawned = spawned
         spawned.connection.setblocking(False)
@@ -172,6 +183,7 @@ class Live:
         if not pipe.open:
             raise _stopped()
         self._pipe, self.error, self._up_since = pipe, None, loop.time()
+        self.open_seconds = self._up_since - began
         self._up.set()
 
     async def _spawn(self) -> Spawned:
@@ -216,6 +228,7 @@ class Live:
                 _LOG.error("%s: not restarted: %s", self, error.message)
                 self._changed()
             else:
+                self.restarts += 1
                 _LOG.info("%s: its process is back", self)
                 self._changed()
                 return
