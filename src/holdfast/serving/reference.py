@@ -15,8 +15,9 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import isfinite, log
-from statistics import NormalDist, quantiles
+from statistics import quantiles
 from typing import TypeAlias
 
 from holdfast.canonical import Json, JsonObject
@@ -24,6 +25,7 @@ from holdfast.evidence import FeatureSchema, Holdout
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.rows import Table, read_table
 from holdfast.runtime.smoke import read_outputs
+from holdfast.statistics.chances import chi_squared_beyond
 
 __all__ = ["Bins", "Reference", "Shift", "bins_of", "label_of", "reference_of", "shift", "with_training"]
 
@@ -248,10 +250,9 @@ def shift(reference: Sequence[int], now: Sequence[int], *, looks: int = 1) -> Sh
     shares = [((one + 0.5) / sizes[0], (other + 0.5) / sizes[1]) for one, other in pairs]
     psi = sum((other - one) * log(other / one) for one, other in shares)
     scale = 1.0 / before + 1.0 / after
-    return Shift(psi, _chi_squared(len(pairs) - 1, _CHANCE / max(looks, 1)) * scale, after, before)
+    return Shift(psi, _by_chance(len(pairs) - 1, max(looks, 1)) * scale, after, before)
 
 
-def _chi_squared(freedom: int, chance: float) -> float:
-    """What chi-squared exceeds with this chance, within some percent: Wilson and Hilferty, PNAS 17 (1931)."""
-    part = 2.0 / (9.0 * freedom)
-    return float(freedom * (1.0 - part + NormalDist().inv_cdf(1.0 - chance) * part**0.5) ** 3)
+@lru_cache(maxsize=1_000)
+def _by_chance(freedom: int, looks: int) -> float:
+    return chi_squared_beyond(_CHANCE / looks, freedom)

@@ -37,6 +37,7 @@ def watch_of(
     model: ModelName,
     stage: StageName,
     place: Place,
+    *,
     settings: WatchSettings,
     exchange: Exchange | None = None,
 ) -> Watch:
