@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from holdfast.errors import HoldfastError, NotFound
 from holdfast.names import StageName, VersionNumber
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
+from holdfast.serving.observing import Observer
 from holdfast.serving.opening import Opened
 from holdfast.serving.replica import Place, Replica
 from holdfast.serving.source import Pointer, Pointers
@@ -81,7 +82,7 @@ def pointer(number: int, built: Built) -> Pointer:
     return Pointer(VersionNumber(number), built.digest)
 
 
-def replica_of(stage: HandMovedStage, shelf: Shelf) -> Replica:
+def replica_of(stage: HandMovedStage, shelf: Shelf, observers: Sequence[Observer] = ()) -> Replica:
     ids = (f"replica-{n}" for n in itertools.count(1))
     return Replica(
         stage,
@@ -91,12 +92,13 @@ def replica_of(stage: HandMovedStage, shelf: Shelf) -> Replica:
         place=Place(url="http://127.0.0.1:1"),
         clock=lambda: datetime.now(UTC),
         new_id=lambda: next(ids),
+        observers=observers,
     )
 
 
 @asynccontextmanager
-async def running(stage: HandMovedStage, shelf: Shelf) -> AsyncIterator[Replica]:
-    replica = replica_of(stage, shelf)
+async def running(stage: HandMovedStage, shelf: Shelf, observers: Sequence[Observer] = ()) -> AsyncIterator[Replica]:
+    replica = replica_of(stage, shelf, observers)
     await replica.start()
     try:
         yield replica

@@ -21,6 +21,7 @@ from holdfast.serving.alert_rules import BUILT_IN, WINDOW_MINUTES, AlertRule
 from holdfast.serving.alerts import Found
 from holdfast.serving.reading import Prediction
 from holdfast.serving.reference import Bins, Reference, Shift, label_of, shift
+from holdfast.serving.route import PRIMARY
 from holdfast.serving.settings import WatchSettings
 from holdfast.serving.windows import Slice, Windows
 
@@ -182,7 +183,7 @@ class Monitor:
         return {version: watched.over(now) for version, watched in self._versions.items()}
 
     def told(self, over: Mapping[int, Over], roles: Mapping[int, str]) -> list[JsonObject]:
-        """What `/watch` says of each version; those that are held first.
+        """What `/watch` says of each version; first the one that holds the stage, then those that are held beside it.
 
         Args:
             over: what each did, by window: of this process, or of all that answer at its port.
@@ -197,7 +198,7 @@ class Monitor:
                     _told(minutes, slice_, self._of(version).reference) for minutes, slice_ in over[version].items()
                 ],
             }
-            for version in sorted(over, key=lambda version: (version not in roles, version))
+            for version in sorted(over, key=lambda one: (roles.get(one) != PRIMARY, one not in roles, one))
         ]
 
     def shifts(self, over: Mapping[int, Over]) -> Iterator[tuple[int, int, str, Shift]]:

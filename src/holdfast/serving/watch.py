@@ -64,6 +64,10 @@ _KEPT_SECONDS = 60.0
 """How long the lines of a version are shown after it was let go of: until Prometheus has read the last ones."""
 
 
+_OPENING_SECONDS = 600.0
+"""How long what an earlier process counted is kept while this one opens the versions that it counted of."""
+
+
 class Listener(Protocol):
     """Whoever acts on alerts."""
 
@@ -116,6 +120,8 @@ class Watch:
         self._opened = {"opened": 0, "failed": 0}
         self._lost_since: float | None = None
         self._failed_since: float | None = None
+        self._began = float("-inf")
+        self._before: set[str] = set()
         self._left_bytes = float(_READ_BYTES_PER_SECOND_MAX)
         self._left_rows = float(settings.rows_per_second_max)
 
@@ -145,6 +151,8 @@ class Watch:
         if self._exchange is not None and (before := self._exchange.before()) is not None:
             with suppress(KeyError, TypeError, ValueError):  # a file of an earlier Holdfast: counters begin anew
                 self.lines.add(Lines.from_json(before["lines"]))
+                self._before = {version for (version, _), _ in self.lines}
+        self._began = time.monotonic()
         for work in (self._drain(), self._tick()):
             self._keep(asyncio.create_task(work))
 
@@ -231,7 +239,7 @@ class Watch:
         self._meet(route, now)
         self.monitor.keep(roles)
         fresh = {str(live.number) for live, last in self._known.items() if now - last <= _KEPT_SECONDS}
-        self.lines.keep(fresh)
+        self.lines.keep(fresh | self._before if now - self._began <= _OPENING_SECONDS else fresh)
         for alert in self.alerts.step(wall, self.monitor.found(now, roles, self._health(now))):
             _LOG.warning("alert %s: %s", alert.state, alert.sentence)
             for listener in self._listeners:

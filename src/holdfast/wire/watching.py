@@ -1,9 +1,11 @@
 """Who watches a replica, and acts on what it sees: put together from a project's settings."""
 
+import logging
+import os
 import socket
 
 from holdfast.config import Settings
-from holdfast.errors import UsageError
+from holdfast.errors import MissingExtra, UsageError
 from holdfast.flow.rollback import roll_back
 from holdfast.names import ModelName, StageName
 from holdfast.serving.alert_sending import AlertSender
@@ -21,6 +23,11 @@ from holdfast.webhooks.signing import headers, test_message
 from holdfast.wire.project import Project, new_id, utc_now
 
 __all__ = ["serve_settings", "traced", "watch_of"]
+
+_LOG = logging.getLogger("holdfast.serving")
+
+_COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+"""The variables in which every OpenTelemetry program looks for its collector."""
 
 
 def serve_settings(project: Project, model: ModelName) -> ServeSettings:
@@ -80,12 +87,20 @@ def watch_of(
 
 
 def traced(settings: ServeSettings, model: ModelName, stage: StageName) -> tuple[Observer, ...]:
-    """Who tells a collector of each request; nobody where that is not wished for.
+    """Who tells a collector of each request: where the project wishes it, or the environment names a collector.
 
     Raises:
-        MissingExtra: it is, and OpenTelemetry is not installed.
+        MissingExtra: the project does, and OpenTelemetry is not installed.
     """
-    return (traces(str(model), str(stage), socket.gethostname()),) if settings.tracing else ()
+    if not settings.tracing and not any(os.environ.get(name) for name in _COLLECTORS):
+        return ()
+    try:
+        return (traces(str(model), str(stage), socket.gethostname()),)
+    except MissingExtra:
+        if settings.tracing:
+            raise
+        _LOG.warning("the environment names a collector of traces, and OpenTelemetry is not installed: none are sent")
+        return ()
 
 
 def _sender(settings: Settings, model: ModelName, stage: StageName, place: Place, watch: WatchSettings) -> AlertSender:
