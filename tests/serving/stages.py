@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -16,8 +17,10 @@ from holdfast.errors import HoldfastError, NotFound
 from holdfast.names import StageName, VersionNumber
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
+from holdfast.registry.rollouts import Rollout, RouteMark, Turn
+from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.observing import Observer
-from holdfast.serving.opening import Opened
+from holdfast.serving.opening import Opened, Opener
 from holdfast.serving.replica import Place, Replica
 from holdfast.serving.source import Pointer, Pointers
 from tests.serving.building import MODEL, Built, here
@@ -36,15 +39,29 @@ class HandMovedStage:
         self._pointers = Pointers(0, None, None)
         self.broken: HoldfastError | None = None
         self.reports: list[Report] = []
+        self.turns: list[Turn] = []
+        self._turns = 0
 
     def move(self, to: Pointer, good: Pointer | None = None) -> int:
         with self._lock:
             self._pointers = Pointers(self._pointers.epoch + 1, to, good)
             return self._pointers.epoch
 
-    def epoch(self, known: int | None) -> int:
+    def try_out(self, rollout: Rollout | None) -> None:
+        """Begin a canary, let it take a turn, or end it."""
+        with self._lock:
+            self._turns += 1
+            self._pointers = replace(self._pointers, canary=rollout)
+
+    def mark(self, known: RouteMark | None) -> RouteMark:
         del known
-        return self.read().epoch
+        return RouteMark(self.read().epoch, self._turns)
+
+    def turn(self, turn: Turn) -> None:
+        with self._lock:
+            if self.broken is not None:
+                raise self.broken
+            self.turns.append(turn)
 
     def read(self) -> Pointers:
         with self._lock:
@@ -82,7 +99,9 @@ def pointer(number: int, built: Built) -> Pointer:
     return Pointer(VersionNumber(number), built.digest)
 
 
-def replica_of(stage: HandMovedStage, shelf: Shelf, observers: Sequence[Observer] = ()) -> Replica:
+def replica_of(
+    stage: HandMovedStage, shelf: Opener, engine: Engine = LOCAL, observers: Sequence[Observer] = ()
+) -> Replica:
     ids = (f"replica-{n}" for n in itertools.count(1))
     return Replica(
         stage,
@@ -93,12 +112,15 @@ def replica_of(stage: HandMovedStage, shelf: Shelf, observers: Sequence[Observer
         clock=lambda: datetime.now(UTC),
         new_id=lambda: next(ids),
         observers=observers,
+        engine=engine,
     )
 
 
 @asynccontextmanager
-async def running(stage: HandMovedStage, shelf: Shelf, observers: Sequence[Observer] = ()) -> AsyncIterator[Replica]:
-    replica = replica_of(stage, shelf, observers)
+async def running(
+    stage: HandMovedStage, shelf: Opener, engine: Engine = LOCAL, observers: Sequence[Observer] = ()
+) -> AsyncIterator[Replica]:
+    replica = replica_of(stage, shelf, engine, observers)
     await replica.start()
     try:
         yield replica

@@ -40,7 +40,7 @@ async def watched(
     watch = Watch(settings, rules_of(settings, 100.0), exchange=exchange)
     stage, shelf = HandMovedStage(), Shelf(first, second)
     epoch = stage.move(pointer(2, second), pointer(1, first))
-    async with running(stage, shelf, [watch]) as replica, calling(replica) as client:
+    async with running(stage, shelf, observers=[watch]) as replica, calling(replica) as client:
         watch.follow(replica)
         await until_epoch(replica, epoch)
         await until(lambda: replica.route is not None and replica.route.standby is not None, "the standby")

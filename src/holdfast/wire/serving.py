@@ -6,16 +6,30 @@ from holdfast.digest import Digest
 from holdfast.names import ModelName, StageName
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import SERVED
+from holdfast.serving.book import RegistryBook
 from holdfast.serving.exchange import Exchange
 from holdfast.serving.observing import Observer
 from holdfast.serving.opening import opener
+from holdfast.serving.queueing import Batching
 from holdfast.serving.replica import Place, Replica
+from holdfast.serving.settings import ServeSettings
+from holdfast.serving.shadow import Mirror
 from holdfast.serving.source import RegistrySource
+from holdfast.serving.tallying import Tallying
 from holdfast.wire.project import Project, new_id, utc_now
-from holdfast.wire.watching import serve_settings, traced, watch_of
+from holdfast.wire.watching import traced, watch_of
 from holdfast.wire.workers import environments
 
-__all__ = ["replica_of"]
+__all__ = ["replica_of", "serve_settings"]
+
+
+def serve_settings(project: Project, model: ModelName) -> ServeSettings:
+    """What `holdfast.toml` says of serving this model.
+
+    Raises:
+        UsageError: an unknown key, or a value that a key does not take.
+    """
+    return ServeSettings.of(project.policy.document, model, project.policy.where)
 
 
 def replica_of(
@@ -27,6 +41,7 @@ def replica_of(
     limits: Limits = SERVED,
     signed_by: Collection[Digest] = (),
     observers: Sequence[Observer] = (),
+    batching: Batching | None = None,
     exchange: Exchange | None = None,
 ) -> Replica:
     """The replica that answers for a stage of this project; not started yet.
@@ -38,27 +53,33 @@ def replica_of(
         place: where it answers, for its reports.
         limits: what the workers may use.
         signed_by: keys, one of which must have signed a version before it is opened; empty: none is asked for.
-        observers: whoever is told of each answer, besides those that the project's settings ask for.
+        observers: whoever is told of each answer, besides what counts a canary, mirrors a shadow, and watches.
+        batching: how requests are answered together; None: as the project's `[serve.batching]` says.
         exchange: how the processes of one port meet; None: there is one.
     """
     settings, said = project.settings, serve_settings(project, model)
+    fetch = opener(
+        project.store,
+        settings.cache,
+        project.registry,
+        environments(settings, project.store),
+        limits=limits,
+        signed_by=signed_by,
+        batching=batching or said.batching.batching,
+    )
+    tallying = Tallying(RegistryBook(project.registry, model))
+    mirror = Mirror(project.registry, model, stage, fetch, replica=new_id(), actor=project.actor)
     watch = watch_of(project, model, stage, place, settings=said.watch, exchange=exchange)
     replica = Replica(
         RegistrySource(project.registry, model, stage),
         model=model,
         stage=stage,
-        opener=opener(
-            project.store,
-            settings.cache,
-            project.registry,
-            environments(settings, project.store),
-            limits=limits,
-            signed_by=signed_by,
-        ),
+        opener=fetch,
         place=place,
         clock=utc_now,
         new_id=new_id,
-        observers=(watch, *traced(said, model, stage), *observers),
+        observers=(tallying, mirror, watch, *traced(said, model, stage), *observers),
     )
+    tallying.follow(replica.beside, replica.id)
     watch.follow(replica)
     return replica

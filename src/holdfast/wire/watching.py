@@ -22,21 +22,12 @@ from holdfast.webhooks.sending import Sender
 from holdfast.webhooks.signing import headers, test_message
 from holdfast.wire.project import Project, new_id, utc_now
 
-__all__ = ["serve_settings", "traced", "watch_of"]
+__all__ = ["traced", "watch_of"]
 
 _LOG = logging.getLogger("holdfast.serving")
 
 _COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 """The variables in which every OpenTelemetry program looks for its collector."""
-
-
-def serve_settings(project: Project, model: ModelName) -> ServeSettings:
-    """What the project says of how this model is served.
-
-    Raises:
-        UsageError: it says something that cannot be.
-    """
-    return ServeSettings.of(project.policy.document, model, project.policy.where)
 
 
 def watch_of(
