@@ -67,9 +67,9 @@ class Line:
         """One request got no answer."""
         _count(self.errors, code, _CODES_MAX)
 
-    def predicted(self, label: str) -> None:
+    def predicted(self, word: str) -> None:
         """One row was given this class."""
-        _count(self.predictions, label, _CLASSES_MAX)
+        _count(self.predictions, word, _CLASSES_MAX)
 
     def scored(self, score: float) -> None:
         """One row was given this score."""
@@ -82,8 +82,8 @@ class Line:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.buckets = [one + more for one, more in zip(self.buckets, other.buckets, strict=True)]
         self.scores = [one + more for one, more in zip(self.scores, other.scores, strict=True)]
-        for label, count in other.predictions.items():
-            _count(self.predictions, label, _CLASSES_MAX, count)
+        for word, count in other.predictions.items():
+            _count(self.predictions, word, _CLASSES_MAX, count)
         for code, count in other.errors.items():
             _count(self.errors, code, _CODES_MAX, count)
 

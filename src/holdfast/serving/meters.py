@@ -45,12 +45,13 @@ def text(model: str, lines: Lines, measures: Iterable[Measure]) -> bytes:
     """
     try:
         from prometheus_client import CollectorRegistry
-        from prometheus_client.exposition import generate_latest
+        from prometheus_client.exposition import choose_encoder
     except ImportError as error:
         raise MissingExtra("metrics need prometheus-client", hint="pip install 'holdfast[serve]'") from error
     registry: CollectorRegistry = CollectorRegistry()
     registry.register(_Collected(model, lines, measures))
-    written: bytes = generate_latest(registry)
+    write, _ = choose_encoder("")
+    written: bytes = write(registry)
     return written
 
 

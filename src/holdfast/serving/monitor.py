@@ -20,7 +20,7 @@ from holdfast.runtime.rows import Table
 from holdfast.serving.alert_rules import BUILT_IN, WINDOW_MINUTES, AlertRule
 from holdfast.serving.alerts import Found
 from holdfast.serving.reading import Prediction
-from holdfast.serving.reference import Bins, Reference, Shift, label_of, shift
+from holdfast.serving.reference import Bins, Reference, Shift, word_of, shift
 from holdfast.serving.route import PRIMARY
 from holdfast.serving.settings import WatchSettings
 from holdfast.serving.windows import Slice, Windows
@@ -88,7 +88,7 @@ class _Seen:
 
     def __init__(self, column: Column) -> None:
         self._nullable = column.nullable
-        self._categories = frozenset(map(label_of, column.categories))
+        self._categories = frozenset(map(word_of, column.categories))
         self._low, self._high = column.minimum, column.maximum
 
     def lacks(self, value: Json) -> bool:
@@ -96,7 +96,7 @@ class _Seen:
         if value is None:
             return not self._nullable
         if self._categories:
-            return label_of(value) not in self._categories
+            return word_of(value) not in self._categories
         if isinstance(value, bool) or not isinstance(value, int | float):
             return self._low is not None
         return (self._low is not None and value < self._low) or (self._high is not None and value > self._high)

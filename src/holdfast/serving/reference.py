@@ -27,7 +27,7 @@ from holdfast.runtime.rows import Table, read_table
 from holdfast.runtime.smoke import read_outputs
 from holdfast.statistics.chances import chi_squared_beyond
 
-__all__ = ["Bins", "Reference", "Shift", "bins_of", "label_of", "reference_of", "shift", "with_training"]
+__all__ = ["Bins", "Reference", "Shift", "bins_of", "word_of", "reference_of", "shift", "with_training"]
 
 _TENTHS = 10
 """Tenths of the reference, as the rules of thumb for this index assume."""
@@ -71,7 +71,7 @@ class Bins:
         if value is None or value == "":
             return len(self.names) - 1
         if not self.edges:
-            return self._known().get(label_of(value), len(self.names) - 2)
+            return self._known().get(word_of(value), len(self.names) - 2)
         number = _number(value)
         return len(self.names) - 1 if number is None else bisect_right(self.edges, number)
 
@@ -191,15 +191,15 @@ def bins_of(values: Sequence[Json], *, classes: bool = False) -> Bins | None:
         return None
     numbers = [_number(value) for value in there]
     is_number = all(not isinstance(value, str) for value in there) and None not in numbers
-    labels = Counter(map(label_of, there))
-    if is_number and not (classes and len(labels) <= _CLASSES_MAX):
+    words = Counter(map(word_of, there))
+    if is_number and not (classes and len(words) <= _CLASSES_MAX):
         edges = _edges([number for number in numbers if number is not None])
         bounds = [f"below {edges[0]:g}", *(f"from {edge:g}" for edge in edges)]
         empty = Bins((*bounds, MISSING), edges, ())
-    elif len(labels) > max(_NAMES_MAX, _UNIQUE_SHARE * len(there)):
+    elif len(words) > max(_NAMES_MAX, _UNIQUE_SHARE * len(there)):
         return None
     else:
-        names = [name for name, _ in labels.most_common(_NAMES_MAX)]
+        names = [name for name, _ in words.most_common(_NAMES_MAX)]
         empty = Bins((*names, OTHERS, MISSING), (), ())
     counted = Counter(map(empty.place, values))
     return replace(empty, counts=tuple(counted[place] for place in range(len(empty.names))))
@@ -211,7 +211,7 @@ def _edges(numbers: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted(set(quantiles(numbers, n=_TENTHS, method="inclusive"))))
 
 
-def label_of(value: Json) -> str:
+def word_of(value: Json) -> str:
     """A class or a category as a word; 1, 1.0 and true are different words for nobody."""
     if isinstance(value, bool):
         return str(int(value))
