@@ -7,6 +7,7 @@ followed as soon as its registry is back, and until then every report of the rep
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.canonical import JsonObject, Reader, decode, encode
@@ -14,7 +15,7 @@ from holdfast.digest import Digest
 from holdfast.errors import HoldfastError, Unavailable, UnsupportedFormat
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import Replica
-from holdfast.registry.rollouts import RouteMark, Turn
+from holdfast.registry.rollouts import RouteMark, Truth, Turn
 from holdfast.serving.source import Pointer, Pointers, StageSource
 from holdfast.store.disk import place, refusing
 
@@ -75,6 +76,10 @@ class Remembered:
     def turn(self, turn: Turn) -> None:
         """See `StageSource.turn`."""
         self._source.turn(turn)
+
+    def learn(self, truths: Sequence[Truth]) -> int:
+        """See `StageSource.learn`."""
+        return self._source.learn(truths)
 
     def report(self, replica: Replica) -> None:
         """See `StageSource.report`."""
