@@ -22,7 +22,7 @@ from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.observing import Observer
 from holdfast.serving.opening import Opened, Opener
 from holdfast.serving.replica import Place, Replica
-from holdfast.serving.source import Pointer, Pointers
+from holdfast.serving.source import Pointer, Pointers, StageSource
 from tests.serving.building import MODEL, Built, here
 
 T = TypeVar("T")
