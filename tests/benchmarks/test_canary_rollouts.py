@@ -66,6 +66,17 @@ def test_what_is_summed_with_numpy_is_what_replicas_sum() -> None:
     assert benchmark.means(0.1, 0.05, 2) <= 0.5
 
 
+def test_the_judge_aborts_what_is_worse_and_nothing_else() -> None:
+    found = table("the judge")
+    for truly in benchmark.TRUTHS:
+        aborted, _, requests = found[truly.told]
+        worse = truly in benchmark.TRUTHS[4:]
+        assert float(aborted.rstrip("%")) >= 90 if worse else float(aborted.rstrip("%")) <= 8, truly.told
+        assert bool(requests) == worse
+    at_once = next(truly for truly in benchmark.TRUTHS if truly.failing == 0.5)
+    assert benchmark.judged(benchmark.seeded("judged", at_once.told, 0), at_once)[0] is benchmark.Outcome.ABORT
+
+
 def test_tables_are_put_where_their_names_stand() -> None:
     made = [benchmark.Table("false aborts", ("a", "b"), (("1", "2"),))]
     found = benchmark.written("x\n<!-- table: false aborts -->\nold\n<!-- end -->\ny", made)
