@@ -101,6 +101,9 @@ def test_answers_that_turn_out_wrong_end_a_canary() -> None:
     assert (found.outcome, found.figures["guard"]) == (Outcome.ABORT, "truth")
     candidate.mistakes = 25
     assert judged(candidate, other).outcome is Outcome.GO_ON
+    # Truths that are brought for one version alone say nothing of the other.
+    candidate.mistakes, other.truths, other.mistakes = 150, 0, 0
+    assert judged(candidate, other).outcome is Outcome.GO_ON
 
 
 def test_numbers_farther_from_the_truth_end_a_canary_that_was_told_how_far_matters() -> None:

@@ -228,6 +228,8 @@ def _without(arm: Arm, of: Callable[[Arm], list[int]]) -> int:
 def _truth(plan: CanaryPlan, counts: StepCounts) -> _Found:
     groups = list(_groups(plan, counts))
     share = plan.step
+    if _split(plan, counts, lambda arm: arm.truths + arm.distances.count) >= _SPLIT_EVIDENCE:
+        return _Found(1.0, "what is right is known of one version more often than of the other: nothing is compared")
     by_class = [
         error_evidence(
             [Counts(mine.mistakes, theirs.mistakes, share(step).share / WHOLE) for step, mine, theirs in one]
@@ -266,11 +268,12 @@ _GUARDS: dict[Guard, Callable[[CanaryPlan, StepCounts], _Found]] = {
 }
 
 
-def _split(plan: CanaryPlan, counts: StepCounts) -> float:
+def _split(plan: CanaryPlan, counts: StepCounts, number: Callable[[Arm], int] = lambda arm: arm.counted) -> float:
+    """Evidence that both versions did not get their parts of what is counted."""
     return _mean(
         [
             split_evidence(
-                [Counts(mine.counted, theirs.counted, plan.step(step).share / WHOLE) for step, mine, theirs in group]
+                [Counts(number(mine), number(theirs), plan.step(step).share / WHOLE) for step, mine, theirs in group]
             )
             for group in _groups(plan, counts)
         ]

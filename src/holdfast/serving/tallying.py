@@ -250,6 +250,7 @@ class Tallying:
             self._answers.clear()
             return
         watch.since.setdefault(rollout.step, self._clock())
+        watch.at(rollout.step)
         self._read()
         if await self._act(watch, rollout, exchanged=False):
             return
