@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import canary_rollouts as benchmark
+from holdfast.serving.judging import Outcome
 from holdfast.statistics.detection import requests_to_detect
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
@@ -74,7 +75,7 @@ def test_the_judge_aborts_what_is_worse_and_nothing_else() -> None:
         assert float(aborted.rstrip("%")) >= 90 if worse else float(aborted.rstrip("%")) <= 8, truly.told
         assert bool(requests) == worse
     at_once = next(truly for truly in benchmark.TRUTHS if truly.failing == 0.5)
-    assert benchmark.judged(benchmark.seeded("judged", at_once.told, 0), at_once)[0] is benchmark.Outcome.ABORT
+    assert benchmark.judged(benchmark.seeded("judged", at_once.told, 0), at_once)[0] is Outcome.ABORT
 
 
 def test_tables_are_put_where_their_names_stand() -> None:
