@@ -41,6 +41,7 @@ COMMANDS: dict[str, str] = {
     "lineage": "lineage",
     "serve": "serve",
     "shadow": "shadow",
+    "watch": "watch",
     "checkout": "data",
     "server": "server",
     "login": "people",

@@ -108,6 +108,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "log": _OPENING,
     "lineage": _OPENING,
     "serve": (*_OPENING, "too_large", "bundle_failed", "missing_extra"),
+    "watch": _OPENING,
     "shadow": (*_OPENING, "already_exists", "stage_moved", "incomplete_version", "too_large", "archived"),
     "server": (*_OPENING, "missing_extra"),
     "login": ("usage", "unauthenticated", "unavailable", "no_space", "unsupported_format", "permission_refused"),
