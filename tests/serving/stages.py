@@ -17,7 +17,7 @@ from holdfast.errors import HoldfastError, NotFound
 from holdfast.names import StageName, VersionNumber
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
-from holdfast.registry.rollouts import Rollout, RouteMark, Turn
+from holdfast.registry.rollouts import Rollout, RouteMark, Truth, Turn
 from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.observing import Observer
 from holdfast.serving.opening import Opened, Opener
@@ -40,6 +40,7 @@ class HandMovedStage:
         self.broken: HoldfastError | None = None
         self.reports: list[Report] = []
         self.turns: list[Turn] = []
+        self.truths: list[Truth] = []
         self._turns = 0
 
     def move(self, to: Pointer, good: Pointer | None = None) -> int:
@@ -68,6 +69,10 @@ class HandMovedStage:
             if self.broken is not None:
                 raise self.broken
             return self._pointers
+
+    def learn(self, truths: Sequence[Truth]) -> int:
+        self.truths += truths
+        return len(self.truths)
 
     def report(self, replica: Report) -> None:
         with self._lock:

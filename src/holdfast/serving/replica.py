@@ -35,7 +35,7 @@ from holdfast.errors import HoldfastError
 from holdfast.names import ModelName, StageName
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
-from holdfast.registry.rollouts import RouteMark
+from holdfast.registry.rollouts import RouteMark, Truth
 from holdfast.serving.beside import Beside
 from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.holding import Held
@@ -149,6 +149,10 @@ class Replica:
         """The request that took this route is finished."""
         if route is not None:
             self._held.leave(route.lives)
+
+    async def learn(self, truths: Sequence[Truth]) -> int:
+        """Pass on what turned out to be right; the index of the last truth that the registry knows."""
+        return await asyncio.to_thread(self._source.learn, truths)
 
     async def start(self) -> None:
         """Begin to follow and to report; returns at once, while the first version is still being opened."""

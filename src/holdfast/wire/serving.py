@@ -16,6 +16,7 @@ from holdfast.serving.settings import ServeSettings
 from holdfast.serving.shadow import Mirror
 from holdfast.serving.source import RegistrySource
 from holdfast.serving.tallying import Tallying
+from holdfast.wire.ledger import recorder_of
 from holdfast.wire.project import Project, new_id, utc_now
 from holdfast.wire.watching import traced, watch_of
 from holdfast.wire.workers import environments
@@ -53,11 +54,12 @@ def replica_of(
         place: where it answers, for its reports.
         limits: what the workers may use.
         signed_by: keys, one of which must have signed a version before it is opened; empty: none is asked for.
-        observers: whoever is told of each answer, besides what counts a canary, mirrors a shadow, and watches.
+        observers: whoever is told of each answer, besides what counts a canary, mirrors a shadow, keeps the ledger and
+            watches.
         batching: how requests are answered together; None: as the project's `[serve.batching]` says.
         exchange: how the processes of one port meet; None: there is one.
     """
-    settings, said = project.settings, serve_settings(project, model)
+    settings, identity, said = project.settings, new_id(), serve_settings(project, model)
     fetch = opener(
         project.store,
         settings.cache,
@@ -68,7 +70,8 @@ def replica_of(
         batching=batching or said.batching.batching,
     )
     tallying = Tallying(RegistryBook(project.registry, model))
-    mirror = Mirror(project.registry, model, stage, fetch, replica=new_id(), actor=project.actor)
+    mirror = Mirror(project.registry, model, stage, fetch, replica=identity, actor=project.actor)
+    recorder = recorder_of(project, model, stage, identity)
     watch = watch_of(project, model, stage, place, settings=said.watch, exchange=exchange)
     replica = Replica(
         RegistrySource(project.registry, model, stage),
@@ -77,8 +80,15 @@ def replica_of(
         opener=fetch,
         place=place,
         clock=utc_now,
-        new_id=new_id,
-        observers=(tallying, mirror, watch, *traced(said, model, stage), *observers),
+        new_id=lambda: identity,
+        observers=(
+            tallying,
+            mirror,
+            *([] if recorder is None else [recorder]),
+            watch,
+            *traced(said, model, stage),
+            *observers,
+        ),
     )
     tallying.follow(replica.beside, replica.id)
     watch.follow(replica)
