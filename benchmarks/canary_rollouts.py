@@ -216,16 +216,20 @@ SCORE_EDGES = np.linspace(0, 1, 11)[1:-1]
 
 def path(buckets: NDArray[np.int64], mine: Flags, bets: Bets, count: int, tolerated: int = 0) -> Floats:
     """The logarithm of the evidence after each request; in this order, at a share that does not change."""
-    above = (buckets - np.where(mine, tolerated, 0))[:, None] > np.arange(count - 1 - tolerated)
+    return path_of((buckets - np.where(mine, tolerated, 0))[:, None] > np.arange(count - 1 - tolerated), mine, bets)
+
+
+def path_of(above: Flags, mine: Flags, bets: Bets) -> Floats:
+    """The same, from which edges each request lies above."""
     laid = np.array(bets)
     kind = np.where(mine[:, None], np.where(above, 0, 1), np.where(above, 2, 3))
-    found: Floats = np.full(len(buckets), -np.inf)
+    found: Floats = np.full(len(above), -np.inf)
     for bet in laid:
         logs = bet[kind].cumsum(axis=0)
         highest = logs.max(axis=1)
         one = highest + np.log(np.exp(logs - highest[:, None]).sum(axis=1))
         found = np.logaddexp(found, one)
-    return found - float(np.log(len(laid) * (count - 1 - tolerated)))
+    return found - float(np.log(len(laid) * above.shape[1]))
 
 
 def latencies(chance: np.random.Generator, count: int) -> Floats:
@@ -283,10 +287,11 @@ def drawn(
     logs = np.where(failed[:, None], bets.T[np.where(mine, 0, 1)], 0.0).cumsum(axis=0)
     in_time, in_score = np.searchsorted(LATENCY_EDGES, took), np.searchsorted(SCORE_EDGES, said)
     many = (len(LATENCY_EDGES) + 1, len(SCORE_EDGES) + 1)
+    above = in_score[:, None] > np.arange(len(SCORE_EDGES))
     found = Drawn(
         np.logaddexp.reduce(logs, axis=1) - np.log(len(RELATIVE_RISKS)),
         path(in_time, mine, slow_bets(share), many[0], tolerated),
-        path(in_score, mine, score_bets(share, TOLERATED), many[1]),
+        path_of(np.concatenate([above, ~above], axis=1), mine, score_bets(share, TOLERATED)),
     )
     times, said_scores = (
         Histograms(counted(buckets[mine], count), counted(buckets[~mine], count), share)

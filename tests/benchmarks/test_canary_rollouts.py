@@ -57,6 +57,15 @@ def test_what_is_judged_carelessly_is_aborted_for_nothing() -> None:
             assert float(cells[2].rstrip("%")) > 2 * float(cells[0].rstrip("%"))
 
 
+def test_what_is_summed_with_numpy_is_what_replicas_sum() -> None:
+    # Each of these holds its last look against the functions that replicas call, and fails where they differ.
+    highest = benchmark.guards(0.1, 3, requests=600)
+    assert set(highest) == {"latency", "scores", "all", "tolerated latency", "tolerated scores"}
+    assert benchmark.moving_rates(0.05, 5)[1] == 1
+    assert benchmark.sticky(0.05, 5)[0] <= 0.4
+    assert benchmark.means(0.1, 0.05, 2) <= 0.5
+
+
 def test_tables_are_put_where_their_names_stand() -> None:
     made = [benchmark.Table("false aborts", ("a", "b"), (("1", "2"),))]
     found = benchmark.written("x\n<!-- table: false aborts -->\nold\n<!-- end -->\ny", made)

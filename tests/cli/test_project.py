@@ -37,6 +37,8 @@ WITHOUT_A_PROJECT = {
     "gate show": ["churn@1"],
     "gate replay": ["churn@1"],
     "ci": ["churn@1"],
+    "canary": ["churn"],
+    "truth": ["churn", "truths.csv"],
     "history": ["churn"],
     "lineage": ["churn@1"],
     "gc": [],

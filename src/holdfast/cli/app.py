@@ -42,6 +42,8 @@ COMMANDS: dict[str, str] = {
     "serve": "serve",
     "decision": "decision",
     "shadow": "shadow",
+    "canary": "canary",
+    "truth": "truth",
     "checkout": "data",
     "server": "server",
     "login": "people",

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
-from holdfast.errors import BundleFailed, HoldfastError, MissingExtra, Unavailable, from_json
+from holdfast.errors import BundleFailed, Busy, HoldfastError, MissingExtra, Unavailable, from_json
 from holdfast.runtime.limits import SECONDS_MAX
 from holdfast.serving.opening import Opened, Opener
-from holdfast.serving.pipe import IN_FLIGHT_MAX, RETRY_SECONDS
+from holdfast.serving.pipe import RETRY_SECONDS
+from holdfast.serving.queueing import WAITING_MAX, Batching
 from holdfast.serving.worker import Worker
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class OnNode:
         self._stamp = stamp
         self._digest = Digest.parse(digest)
         self._opening: asyncio.Task[Worker] | None = None
+        self._gathers = False
         self._down_since: float | None = None
 
     async def hello(self) -> JsonObject | None:
@@ -63,10 +65,15 @@ class OnNode:
             return error.to_json()
         return None
 
-    async def ask(self, header: bytes, body: bytes, seconds: float) -> tuple[bytes | None, JsonObject | None]:
-        """The answer to one frame, or its error."""
+    async def ask(
+        self, header: bytes, body: bytes, seconds: float, batching: Batching | None
+    ) -> tuple[bytes | None, JsonObject | None]:
+        """The answer to one frame, or its error; from the first one that says so on, several are answered together."""
         try:
             worker = await self._worker()
+            if batching is not None and not self._gathers:
+                self._gathers = True
+                worker.gather(batching)
             return await worker.ask(header, body, seconds), None
         except HoldfastError as error:
             return None, error.to_json()
@@ -196,8 +203,8 @@ class Cluster:
         deployment = cast("Deployment", serve.deployment(OnNode)).options(
             name=_DEPLOYMENT,
             num_replicas=self.replicas,
-            max_ongoing_requests=IN_FLIGHT_MAX,
-            max_queued_requests=IN_FLIGHT_MAX,
+            max_ongoing_requests=WAITING_MAX,
+            max_queued_requests=WAITING_MAX,
             ray_actor_options={"num_cpus": self._cpus},
             graceful_shutdown_wait_loop_s=_LOOK_SECONDS,
             logging_config={"log_level": "WARNING"},
@@ -233,6 +240,7 @@ class _Runner:
         self._stamp = stamp
         self._changed = changed
         self._handle: DeploymentHandle[Any] | None = None
+        self._batching: Batching | None = None
         self._started = False
         self._waiting = 0
 
@@ -265,8 +273,8 @@ class _Runner:
         """See `Runner.ask`."""
         if self._handle is None:
             raise Unavailable(f"{self._name} is not open", hint=f"Try again in {RETRY_SECONDS} s.")
-        if self._waiting >= IN_FLIGHT_MAX * self._cluster.replicas:
-            raise Unavailable(
+        if self._waiting >= WAITING_MAX * self._cluster.replicas:
+            raise Busy(
                 f"{self._waiting} requests are waiting for this version, which is as many as may",
                 hint=f"Try again in {RETRY_SECONDS} s; start more replicas if it stays so.",
             )
@@ -279,7 +287,7 @@ class _Runner:
 
         try:
             async with asyncio.timeout(seconds):
-                answer, refused = await handle.ask.remote(header, body, seconds)
+                answer, refused = await handle.ask.remote(header, body, seconds, self._batching)
         except TimeoutError as error:
             raise Unavailable(
                 f"the version did not answer within {seconds:g} s", hint="Send fewer rows at once."
@@ -295,6 +303,10 @@ class _Runner:
             raise from_json(refused)
         found: bytes = answer
         return found
+
+    def gather(self, batching: Batching) -> None:
+        """See `Runner.gather`."""
+        self._batching = batching
 
     async def until_up(self) -> None:
         """See `Runner.until_up`."""

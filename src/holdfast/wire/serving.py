@@ -7,6 +7,7 @@ from holdfast.names import ModelName, StageName
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import SERVED
 from holdfast.serving.book import RegistryBook
+from holdfast.serving.exchange import Exchange
 from holdfast.serving.observing import Observer
 from holdfast.serving.opening import opener
 from holdfast.serving.queueing import Batching
@@ -17,6 +18,7 @@ from holdfast.serving.source import RegistrySource
 from holdfast.serving.tallying import Tallying
 from holdfast.wire.ledger import recorder_of
 from holdfast.wire.project import Project, new_id, utc_now
+from holdfast.wire.watching import traced, watch_of
 from holdfast.wire.workers import environments
 
 __all__ = ["replica_of", "serve_settings"]
@@ -41,6 +43,7 @@ def replica_of(
     signed_by: Collection[Digest] = (),
     observers: Sequence[Observer] = (),
     batching: Batching | None = None,
+    exchange: Exchange | None = None,
 ) -> Replica:
     """The replica that answers for a stage of this project; not started yet.
 
@@ -51,10 +54,12 @@ def replica_of(
         place: where it answers, for its reports.
         limits: what the workers may use.
         signed_by: keys, one of which must have signed a version before it is opened; empty: none is asked for.
-        observers: whoever is told of each answer, besides what counts a canary, mirrors a shadow and keeps the ledger.
+        observers: whoever is told of each answer, besides what counts a canary, mirrors a shadow, keeps the ledger and
+            watches.
         batching: how requests are answered together; None: as the project's `[serve.batching]` says.
+        exchange: how the processes of one port meet; None: there is one.
     """
-    settings, identity = project.settings, new_id()
+    settings, identity, said = project.settings, new_id(), serve_settings(project, model)
     fetch = opener(
         project.store,
         settings.cache,
@@ -62,11 +67,12 @@ def replica_of(
         environments(settings, project.store),
         limits=limits,
         signed_by=signed_by,
-        batching=batching or serve_settings(project, model).batching.batching,
+        batching=batching or said.batching.batching,
     )
     tallying = Tallying(RegistryBook(project.registry, model))
     mirror = Mirror(project.registry, model, stage, fetch, replica=identity, actor=project.actor)
     recorder = recorder_of(project, model, stage, identity)
+    watch = watch_of(project, model, stage, place, settings=said.watch, exchange=exchange)
     replica = Replica(
         RegistrySource(project.registry, model, stage),
         model=model,
@@ -75,7 +81,15 @@ def replica_of(
         place=place,
         clock=utc_now,
         new_id=lambda: identity,
-        observers=(tallying, mirror, *([] if recorder is None else [recorder]), *observers),
+        observers=(
+            tallying,
+            mirror,
+            *([] if recorder is None else [recorder]),
+            watch,
+            *traced(said, model, stage),
+            *observers,
+        ),
     )
     tallying.follow(replica.beside, replica.id)
+    watch.follow(replica)
     return replica
