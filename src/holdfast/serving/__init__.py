@@ -5,6 +5,7 @@
     live.py      one open version: its worker process behind an asyncio pipe
     route.py     who answers now; one immutable value, replaced in one assignment
     replica.py   follows the stage: opens the next version beside the old one, smokes it, swaps, keeps last-known-good
+    observing.py what those who watch are told of each request; reading.py reads answers again for them
     rehearsal.py a rollback taken in a scratch stage (`switch.py`), and every answer looked at (`answers.py`)
     confirm.py   the other side: waiting until every replica has reported a move
 
