@@ -43,6 +43,7 @@ EXIT_CODES: dict[str, int] = {
     "wrong_bytes": 31,
     "gate_inconclusive": 32,
     "replay_differs": 33,
+    "unsupported_media": 34,
     "interrupted": INTERRUPTED,
 }
 """The exit code of each error code. Numbers from 10 stay clear of what shells and option parsers use themselves."""

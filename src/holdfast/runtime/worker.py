@@ -31,6 +31,7 @@ from holdfast.runtime.limits import Limits
 from holdfast.runtime.memory import peak_memory_bytes
 from holdfast.runtime.pipeline import Pipeline
 from holdfast.runtime.rows import read_table
+from holdfast.runtime.sent import Sent
 from holdfast.runtime.shapes import SHAPES, TABLE, answer_body, table_in
 
 __all__ = ["main"]
@@ -113,8 +114,9 @@ def _refusal(error: HoldfastError, limits: Limits, walls: Walls) -> bytes:
 def _answer(header: JsonObject, body: bytes, files: BundleFiles, pipeline: Pipeline, stamp: JsonObject) -> bytes:
     match header:
         case {"op": "predict", "shape": str(shape)} if shape in SHAPES:
-            table, request = table_in(shape, body)
-            return answer_body(shape, pipeline.predict(table), request, stamp)
+            sent = Sent.from_json(header)
+            table, request = table_in(shape, body, sent, pipeline.schema)
+            return answer_body(shape, pipeline.predict(table), request, stamp, sent.wanted)
         case {"op": "holdout"}:
             holdout = files.manifest.evidence.holdout
             if not isinstance(holdout, Holdout):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 
 from holdfast.canonical import JsonObject, encode
 from holdfast.errors import BundleFailed, HoldfastError, Unavailable
@@ -11,7 +12,8 @@ from holdfast.evidence import FeatureSchema, Holdout
 from holdfast.names import ModelName, VersionNumber
 from holdfast.runtime.limits import SECONDS_MAX
 from holdfast.runtime.predictor import Spawned, spawn
-from holdfast.runtime.shapes import INVOCATIONS, V2, outputs
+from holdfast.runtime.sent import Sent
+from holdfast.runtime.shapes import outputs
 from holdfast.runtime.smoke import Differences, answer_of, compare, read_outputs
 from holdfast.serving.opening import Opened
 from holdfast.serving.pipe import RETRY_SECONDS, Pipe
@@ -39,8 +41,17 @@ _STEADY_SECONDS = 30.0
 _END_SECONDS_MAX = 1.0
 """A worker that has lost its socket has nothing left to do but its one open request; past this it is killed."""
 
-_HEADERS = {shape: encode({"op": "predict", "shape": shape}) for shape in (INVOCATIONS, V2)}
+_FORMS_MAX = 256
+"""Forms whose headers are kept: five kinds of bodies, three of answers, and tensors of some recurring lengths."""
+
 _HOLDOUT = encode({"op": "holdout"})
+_AS_JSON = Sent()
+
+
+@lru_cache(_FORMS_MAX)
+def _header(shape: str, sent: Sent) -> bytes:
+    """The header of a request's frame; made once for each form, since nearly all requests are of one."""
+    return encode({"op": "predict", "shape": shape, **sent.to_json()})
 
 
 class Live:
@@ -96,15 +107,20 @@ class Live:
         """
         await self._start()
 
-    def predict(self, shape: str, body: bytes) -> "asyncio.Future[bytes]":
+    def predict(self, shape: str, body: bytes, sent: Sent = _AS_JSON) -> "asyncio.Future[bytes]":
         """Hand over a request as it came; the future gets the answer's bytes, stamped with version and digest.
+
+        Args:
+            shape: a name of `holdfast.runtime.shapes`.
+            body: the request's bytes.
+            sent: what they are, and what the answer's bytes are to be.
 
         Raises:
             Unavailable: the worker is being restarted, or too much waits for it already.
         """
         if self._pipe is None:
             raise self._down()
-        return self._pipe.ask(_HEADERS[shape], body, REQUEST_SECONDS_MAX)
+        return self._pipe.ask(_header(shape, sent), body, REQUEST_SECONDS_MAX)
 
     async def smoke(self) -> Differences | None:
         """Score the frozen holdout and compare with what was recorded; None when the bundle carries no holdout."""

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
+from holdfast.runtime.sent import Sent
 from holdfast.serving.live import Live
 from holdfast.serving.route import Route
 
@@ -23,6 +24,8 @@ class Observed(NamedTuple):
         request: the request's bytes.
         answer: the answer's bytes; None where there is none.
         error: the error's code; None for a good answer.
+        sent: what the request's bytes are, and the answer's: JSON, unless the caller said otherwise. Whoever hands the
+            request to another version hands this over too.
     """
 
     request_id: str
@@ -36,6 +39,7 @@ class Observed(NamedTuple):
     request: bytes
     answer: bytes | None
     error: str | None
+    sent: Sent = Sent()
 
 
 class Observer(Protocol):
