@@ -62,6 +62,17 @@ def test_only_a_manifest_with_a_base_says_that_its_format_is_newer() -> None:
     assert b'"base"' not in complete().encode()
 
 
+def test_only_a_version_without_side_effects_says_so_and_no_document_says_the_opposite() -> None:
+    bare = complete()
+    pure = replace(bare, side_effect_free=True, minor=least_minor(bare.parts, bare.evidence, side_effect_free=True))
+    assert b'"format_version":"1.3"' in pure.encode()
+    assert Manifest.parse(pure.encode()) == pure
+    assert pure.digest != bare.digest
+    assert b"side_effect" not in bare.encode()
+    with pytest.raises(UnsupportedFormat, match="left out where it is not true"):
+        Manifest.parse(pure.encode().replace(b'"side_effect_free":true', b'"side_effect_free":false'))
+
+
 def test_wheels_are_named_as_data_is_and_only_they_make_the_format_newer() -> None:
     kept, bare = frozen(), complete()
     assert b'"format_version":"1.2"' in kept.encode()

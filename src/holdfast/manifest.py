@@ -37,6 +37,9 @@ FORMAT_MINOR_OF_A_BASE = 1
 FORMAT_MINOR_OF_WHEELS = 2
 """What an environment with wheels of its own needs."""
 
+FORMAT_MINOR_OF_NO_SIDE_EFFECTS = 3
+"""What a version needs of which somebody says that answering changes nothing."""
+
 _MINOR = re.compile(r"(0|[1-9][0-9]{0,5})\Z")
 
 MANIFEST_NAME = "holdfast.json"
@@ -91,6 +94,8 @@ class Manifest:
         files: every file of the bundle but the manifest, sorted by path.
         minor: the minor format it was written in; `least_minor` gives that of a new one.
         extra: fields of a newer minor format.
+        side_effect_free: whether whoever registered it says that answering changes nothing outside of it, so that a
+            request may be answered twice; False says nothing.
     """
 
     model: ModelName
@@ -99,6 +104,7 @@ class Manifest:
     files: tuple[FileEntry, ...]
     minor: int = FORMAT_MINOR
     extra: Mapping[str, Json] = field(default_factory=dict)
+    side_effect_free: bool = False
 
     def __post_init__(self) -> None:
         _check_files(self.files)
@@ -158,6 +164,7 @@ class Manifest:
         """The document as a JSON value."""
         return {
             **self.extra,
+            **({"side_effect_free": True} if self.side_effect_free else {}),
             "format": FORMAT,
             "format_version": f"{FORMAT_MAJOR}.{self.minor}",
             "model": str(self.model),
@@ -216,12 +223,24 @@ class Manifest:
             evidence=Evidence.from_json(reader.reader("evidence")),
             files=tuple(FileEntry.from_json(Reader(item, f"manifest.files[{i}]")) for i, item in enumerate(files)),
             minor=minor,
+            side_effect_free=_side_effect_free(reader),
             extra=reader.rest(),
         )
 
 
-def least_minor(parts: Parts, evidence: Evidence) -> int:
-    """The least minor format that can say these parts and this evidence."""
+def _side_effect_free(reader: Reader) -> bool:
+    """Present only where it is true: two ways to say the same would be two digests for one version."""
+    if not reader.has("side_effect_free"):
+        return False
+    if not reader.flag("side_effect_free"):
+        raise UsageError("side_effect_free is left out where it is not true", hint="Write the manifest with Holdfast.")
+    return True
+
+
+def least_minor(parts: Parts, evidence: Evidence, *, side_effect_free: bool = False) -> int:
+    """The least minor format that can say these parts, this evidence, and whether there are side effects."""
+    if side_effect_free:
+        return FORMAT_MINOR_OF_NO_SIDE_EFFECTS
     if isinstance(evidence.environment, Environment) and evidence.environment.wheels is not None:
         return FORMAT_MINOR_OF_WHEELS
     has_base = isinstance(parts.weights, Weights) and parts.weights.base is not None

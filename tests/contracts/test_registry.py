@@ -860,12 +860,13 @@ def test_replicas_are_what_spoke_lately_and_has_not_stopped(registry: Registry, 
             "error": None,
             "started_at": datetime(2026, 1, 1, tzinfo=UTC),
             "reported_at": datetime(1999, 1, 1, tzinfo=UTC),
+            "since": datetime(2026, 1, 2, tzinfo=UTC),
         }
         return Replica(id=id_, model=CHURN, stage=PRODUCTION, state=state, **{**said, **more})
 
     spoke = registry.report(replica("a"))
     assert spoke.reported_at == clock.now
-    loading = registry.report(replica("b", ReplicaState.LOADING, number=None, digest=None, epoch=None))
+    loading = registry.report(replica("b", ReplicaState.LOADING, number=None, digest=None, epoch=None, since=None))
     registry.report(replica("c", ReplicaState.STOPPED))
     assert registry.live_replicas(CHURN, PRODUCTION, timedelta(minutes=1)) == (spoke, loading)
     failed = registry.report(replica("b", ReplicaState.FAILED, error="cannot open the bundle"))

@@ -214,4 +214,5 @@ def manifests(draw: st.DrawFn) -> Manifest:
         FileEntry(path, draw(digests), draw(st.integers(0, INTEGER_MAX)), draw(more)) for path in sorted(kept)
     )
     fields = extra("format", "format_version", "model", "parts", "evidence", "files")
-    return Manifest(ModelName(draw(names)), held, beside, files, draw(st.integers(0, 99)), draw(fields))
+    name, minor, pure = ModelName(draw(names)), draw(st.integers(0, 99)), draw(st.booleans())
+    return Manifest(name, held, beside, files, minor, draw(fields), pure)

@@ -22,6 +22,7 @@ from holdfast.serving import live as live_module
 from holdfast.serving import pipe as pipe_module
 from holdfast.serving.live import Live
 from holdfast.serving.opening import Opened
+from holdfast.serving.worker import Worker
 from tests.serving.building import MODEL, ROWS, Built, build, here
 from tests.serving.stages import pointer, run, until
 
@@ -47,8 +48,9 @@ async def opened(built: Built, number: int = 1, changed: Callable[[], None] = la
 
 
 def pid_of(live: Live) -> int:
-    assert live._spawned is not None
-    return live._spawned.process.pid
+    assert isinstance(live.runner, Worker)
+    assert live.runner.pid is not None
+    return live.runner.pid
 
 
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -264,7 +266,7 @@ def test_opening_that_is_given_up_leaves_no_process(first: Built) -> None:
     async def work() -> None:
         live = Live(MODEL, pointer(1, first), Opened(first.files, here()), lambda: None)
         opening = asyncio.create_task(live.open())
-        await until(lambda: live._spawned is not None, "the process was started")
+        await until(lambda: isinstance(live.runner, Worker) and live.runner.pid is not None, "the process was started")
         pid = pid_of(live)
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)

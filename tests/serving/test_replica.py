@@ -17,6 +17,7 @@ from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.shapes import V2
 from holdfast.serving.live import Live
 from holdfast.serving.replica import Replica
+from holdfast.serving.worker import Worker
 from tests.serving.building import ROWS, Built, build, with_code, without_holdout
 from tests.serving.stages import HandMovedStage, Shelf, pointer, run, running, until, until_epoch, until_failed
 
@@ -34,8 +35,9 @@ def v2_body(*, sleep: float = 0.0) -> bytes:
 
 
 def pid_of(live: Live) -> int:
-    assert live._spawned is not None
-    return live._spawned.process.pid
+    assert isinstance(live.runner, Worker)
+    assert live.runner.pid is not None
+    return live.runner.pid
 
 
 def alive(pid: int) -> bool:

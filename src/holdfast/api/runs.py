@@ -199,6 +199,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         schema: FeatureSchema | None = None,
         card: str | Path | None = None,
         freeze_environment: bool = False,
+        side_effect_free: bool = False,
         semver: str | None = None,
         reason: str = "",
     ) -> Version:
@@ -220,6 +221,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             schema: an edited schema, from `holdfast.infer_schema`.
             card: the model card, the path of a Markdown file; by default a stub is written, with its questions.
             freeze_environment: whether the wheels that it needs are kept too, so that it opens without an index.
+            side_effect_free: whether answering a request changes nothing elsewhere, so that it may be mirrored.
             semver: the semantic version that outsiders know it by.
             reason: why it is registered.
 
@@ -249,6 +251,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             schema=schema,
             card=None if card is None else read_card(project.settings.project / _from_here(card)),
             freezer=wheels_freezer(project.store, project.settings.scratch) if freeze_environment else None,
+            side_effect_free=side_effect_free,
         )
         ready = gather(given, project.tracking.run(run_id), capture, project.store)
         actor = project.actor

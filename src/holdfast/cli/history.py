@@ -15,6 +15,7 @@ from holdfast.database.times import to_text
 from holdfast.errors import UsageError
 from holdfast.names import ModelName, StageName
 from holdfast.registry import Action, Event, Registry, Spell, outcome_text
+from holdfast.serving.reported import Reported, reports_of
 from holdfast.wire import utc_now
 
 app = typer.Typer()
@@ -34,12 +35,22 @@ def live(
     at: Annotated[
         str | None, typer.Option("--at", help="A moment, ISO 8601; your time zone when it names none.")
     ] = None,
+    replicas: Annotated[
+        bool, typer.Option("--replicas", help="Also what each serving process says it answers with.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say which version holds each stage, now or at any moment in the past."""
-    moment = None if at is None else _moment(at)
-    found = here().registry.live(ModelName(model), moment).to_json()
-    Output(as_json=as_json).result(found, _live(found))
+    """Say which version holds each stage, now or at any moment in the past; and what is truly answering."""
+    if replicas and at is not None:
+        raise UsageError("replicas are only known as they are now", hint="Leave out --at or --replicas.")
+    moment, registry, name = None if at is None else _moment(at), here().registry, ModelName(model)
+    found = registry.live(name, moment).to_json()
+    if not replicas:
+        Output(as_json=as_json).result(found, _live(found))
+        return
+    reports = reports_of(registry, name, utc_now())
+    value = {**found, "replicas": [one.to_json() for one in reports]}
+    Output(as_json=as_json).result(value, chain(_live(found), [""], _replicas(reports)))
 
 
 def _moment(text: str) -> datetime:
@@ -64,6 +75,28 @@ def _live(found: JsonObject) -> Iterator[str]:
         who = (held["by"], held["event"], held["digest"][:19])
         rows.append((stage, f"{found['model']}@{held['version']}", held["since"], *who, _waived(held["waived"])))
     yield from table(("stage", "version", "since", "by", "event", "digest", ""), rows)
+
+
+def _replicas(reports: Sequence[Reported]) -> Iterator[str]:
+    if not reports:
+        yield "no replica has reported lately"
+        return
+    columns = ("stage", "replica", "answers with", "since", "epoch", "heard", "digest", "")
+    yield from table(columns, [_reported(one) for one in reports])
+
+
+def _reported(one: Reported) -> tuple[str, ...]:
+    replica = one.replica
+    return (
+        str(replica.stage),
+        replica.url,
+        "nothing" if replica.number is None else f"{replica.model}@{replica.number}",
+        "" if replica.since is None else to_text(replica.since),
+        "" if replica.epoch is None else str(replica.epoch),
+        f"{duration_text(one.silent_seconds)} ago",
+        "" if replica.digest is None else str(replica.digest)[:19],
+        one.how,
+    )
 
 
 def _waived(waivers: Sequence[object]) -> str:

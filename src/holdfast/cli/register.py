@@ -55,6 +55,7 @@ Lock = Annotated[Path | None, typer.Option("--lock", help="The pinned requiremen
 CardPath = Annotated[Path | None, typer.Option("--card", help="The model card, in Markdown.")]
 RunId = Annotated[str | None, typer.Option("--run", help="The run that made it; by default the one that wrote it.")]
 Freeze = Annotated[bool, typer.Option("--freeze-environment", help="Keep the wheels of the environment, too.")]
+Pure = Annotated[bool, typer.Option("--side-effect-free", help="Answering changes nothing elsewhere: may be shadowed.")]
 Sign = Annotated[bool, typer.Option("--sign", help="Sign the version too, with the key of HOLDFAST_SIGNING_KEY.")]
 Semver = Annotated[str | None, typer.Option("--semver", help="The semantic version for outsiders, such as 2.1.0.")]
 
@@ -84,6 +85,7 @@ def register(
     card: CardPath = None,
     run: RunId = None,
     freeze_environment: Freeze = False,
+    side_effect_free: Pure = False,
     semver: Semver = None,
     sign: Sign = False,
     reason: Reason = "",
@@ -95,9 +97,9 @@ def register(
     said = _Said(model, weights, base, preprocessing, threshold, positive, holdout, target, metric, train, param, lock)
     text = None if card is None else read_card(card)
     keeper = freezer(project.store, project.settings.scratch) if freeze_environment else None
-    given = replace(
-        said.ingredients(project), groups=_names(group), features=_names(feature), card=text, freezer=keeper
-    )
+    given = said.ingredients(project)
+    given = replace(given, groups=_names(group), features=_names(feature), side_effect_free=side_effect_free)
+    given = replace(given, card=text, freezer=keeper)
     found, capture = _run_of(project, run, weights, output)
     ready = gather(given, found, capture, project.store)
     registered = register_version(

@@ -300,6 +300,7 @@ def replica(found: Reader) -> Replica:
         error=found.maybe_text("error"),
         started_at=_time(found, "started_at"),
         reported_at=_time(found, "reported_at"),
+        since=None if (since := found.maybe_text("since")) is None else from_text(since),
     )
 
 

@@ -55,6 +55,7 @@ def report(connection: Connection, replica: Replica, now: datetime) -> Replica:
         "error": replica.error,
         "started_at": to_text(replica.started_at),
         "reported_at": to_text(now),
+        "since": None if replica.since is None else to_text(replica.since),
     }
     if connection.execute(_UPDATE, {**row, "of_id": replica.id}).rowcount == 0:
         connection.execute(_FORGET, {"until": to_text(now - _KEPT)})
@@ -92,4 +93,5 @@ def _load(row: Row[Any]) -> Replica:
         error=row.error,
         started_at=from_text(row.started_at),
         reported_at=from_text(row.reported_at),
+        since=None if row.since is None else from_text(row.since),
     )

@@ -261,6 +261,7 @@ replicas = Table(
     _text("error", nullable=True),
     _text("started_at"),
     _text("reported_at"),
+    _text("since", nullable=True),
 )
 
 webhooks = Table(

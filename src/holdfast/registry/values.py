@@ -274,6 +274,7 @@ class Replica:
         error: why it failed.
         started_at: when the process began.
         reported_at: when it last spoke; set by the registry's clock, whatever the replica says.
+        since: when it began to answer with this version, by its own clock; None before the first is ready.
     """
 
     id: str
@@ -289,6 +290,7 @@ class Replica:
     error: str | None
     started_at: datetime
     reported_at: datetime
+    since: datetime | None = None
 
     def to_json(self) -> JsonObject:
         """One entry of `replicas`."""
@@ -306,4 +308,5 @@ class Replica:
             "error": self.error,
             "started_at": to_text(self.started_at),
             "reported_at": to_text(self.reported_at),
+            "since": None if self.since is None else to_text(self.since),
         }

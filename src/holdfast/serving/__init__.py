@@ -2,12 +2,14 @@
 
     source.py    where the stage points, read from the registry, and the report back to it
     opening.py   from a version's digest to files and an interpreter that can run them
-    live.py      one open version: its worker process behind an asyncio pipe
+    live.py      one open version: smoked before it answers, asked by its callers' own bytes
+    engine.py    what runs it: `worker.py`, a process on this machine behind an asyncio pipe (`pipe.py`)
     route.py     who answers now; one immutable value, replaced in one assignment
     replica.py   follows the stage: opens the next version beside the old one, smokes it, swaps, keeps last-known-good
     observing.py what those who watch are told of each request; reading.py reads answers again for them
     rehearsal.py a rollback taken in a scratch stage (`switch.py`), and every answer looked at (`answers.py`)
     confirm.py   the other side: waiting until every replica has reported a move
+    reported.py  what every replica truly answers with, held against its stage
 
 A version is loaded and smoked before it may answer, so a version that fails to load never costs a request. Versions are
 never ordered here: only the stage decides what is served. Nothing here speaks HTTP; that is `holdfast.web.inference`.

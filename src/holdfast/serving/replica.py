@@ -34,6 +34,7 @@ from holdfast.errors import BundleFailed, HoldfastError, IntegrityError, Unavail
 from holdfast.names import ModelName, StageName
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
+from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.live import Live
 from holdfast.serving.observing import Observer
 from holdfast.serving.opening import Opened, Opener
@@ -95,6 +96,7 @@ class Replica:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         observers: Sequence[Observer] = (),
+        engine: Engine = LOCAL,
     ) -> None:
         self.model = model
         self.stage = stage
@@ -102,10 +104,12 @@ class Replica:
         self.observers = tuple(observers)
         self._source = source
         self._opener = opener
+        self._engine = engine
         self._place = place
         self._started_at = clock()
         self._clock = clock
         self._route: Route | None = None
+        self._since: datetime | None = None
         self._wanted: Pointers | None = None
         self._failure: _Failure | None = None
         self._unseen: HoldfastError | None = None
@@ -197,6 +201,7 @@ class Replica:
             error=error,
             started_at=self._started_at,
             reported_at=self._clock(),
+            since=self._since,
         )
 
     def _trouble(self) -> str | None:
@@ -282,7 +287,7 @@ class Replica:
             await held.until_up()
             return held
         # (2) Beside the one that answers, and away from the event loop.
-        live = Live(self.model, version, await self._fetch(version), self._changed.set)
+        live = Live(self.model, version, await self._fetch(version), self._changed.set, self._engine)
         try:
             await live.open()
             await self._smoke(live)
@@ -325,6 +330,8 @@ class Replica:
     def _swap(self, wanted: Pointers, primary: Live, why: str) -> None:
         good = wanted.last_known_good
         standby = None if good is None else self._held.get(good.digest)
+        if self._route is None or self._route.primary.digest != primary.digest:
+            self._since = self._clock()
         # (4) The one assignment.
         self._route = Route(wanted.epoch, primary, None if standby is primary else standby)
         self._failure = None

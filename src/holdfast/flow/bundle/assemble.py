@@ -76,6 +76,7 @@ class Ingredients:
         run: the run that this came from.
         holdout_snapshot: the snapshot that the holdout was read from.
         card: what people wrote about the model, as Markdown; None: a stub is written.
+        side_effect_free: whether answering a request changes nothing outside of the bundle.
     """
 
     name: ModelName
@@ -102,6 +103,7 @@ class Ingredients:
     run: RunReference | Missing = field(default_factory=lambda: Missing("run", "registered outside a run"))
     holdout_snapshot: Digest | None = None
     card: str | None = None
+    side_effect_free: bool = False
 
 
 def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
@@ -118,7 +120,7 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
         NoSpace, PermissionRefused: the folder cannot be written.
         TooLarge: the manifest, or the number of files, passes its limit.
     """
-    draft = _Draft(folder)
+    draft = _Draft(folder, side_effect_free=given.side_effect_free)
     rows = None if given.holdout is None else read_rows(given.holdout, given.target, given.project)
     weights, code, model = write_weights(given.model, given.preprocessing, given.project, draft.write, given.base)
     if given.base is not None:
@@ -155,8 +157,9 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
 class _Draft:
     """A bundle's folder while it is being filled."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, side_effect_free: bool) -> None:
         self._folder = folder
+        self._free = side_effect_free
         self._entries: dict[RelativePath, FileEntry] = {}
         self.sources: dict[str, bytes] = {}
 
@@ -174,7 +177,8 @@ class _Draft:
         self._entries.update({entry.path: entry for entry in entries})
 
     def finish(self, name: ModelName, parts: Parts, evidence: Evidence) -> BundleFiles:
-        manifest = Manifest(name, parts, evidence, tuple(sorted(self._entries.values())), least_minor(parts, evidence))
+        files, minor = tuple(sorted(self._entries.values())), least_minor(parts, evidence, side_effect_free=self._free)
+        manifest = Manifest(name, parts, evidence, files, minor, side_effect_free=self._free)
         data = manifest.encode()
         with refusing(self._folder / MANIFEST_NAME):
             (self._folder / MANIFEST_NAME).write_bytes(data)

@@ -25,6 +25,8 @@
 
     [access.groups]                 # what a provider's groups may; a server reads it
 
+    [serve.watch]                   # how models are served; a replica reads it, and [model.churn.serve.watch]
+
 A key that is not known is an error: a policy that is misspelt protects nobody.
 """
 
@@ -83,7 +85,8 @@ class Policy:
 
     Attributes:
         stages: the stages that models of this project have.
-        document: the parsed file; its `[retention]` is taken apart by those who archive, `[access]` by a server.
+        document: the parsed file; its `[retention]` is taken apart by those who archive, `[access]` by a server,
+            `[serve]` by a replica.
         where: its name.
     """
 
@@ -114,7 +117,7 @@ class Policy:
             raise _too_deep(where) from error
         except ValueError as error:  # no TOML, or a number with more digits than any number needs
             raise UsageError(f"{where} is not TOML: {error}", hint="Mend that line.") from error
-        require_known(document, {"stages", "gate", "model", "rules", "retention", "access"}, where)
+        require_known(document, {"stages", "gate", "model", "rules", "retention", "access", "serve"}, where)
         stages = _table(document.get("stages", {}), f"{where} [stages]")
         require_known(stages, {"names"}, f"{where} [stages]")
         policy = cls(_stages(stages.get("names", [str(name) for name in STAGES]), f"{where} [stages]"), document, where)
@@ -166,7 +169,7 @@ class Policy:
         general = self.document.get("gate", {})
         self._check_gates(general, {}, where, "gate")
         for model, tables in _table(self.document.get("model", {}), f"{where} [model]").items():
-            require_known(_table(tables, f"{where} [model.{model}]"), {"gate"}, f"{where} [model.{model}]")
+            require_known(_table(tables, f"{where} [model.{model}]"), {"gate", "serve"}, f"{where} [model.{model}]")
             _model_name(model, where)
             self._check_gates(tables.get("gate", {}), general, where, f"model.{model}.gate")
 

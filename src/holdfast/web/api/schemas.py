@@ -327,6 +327,7 @@ class NewReplica(Asked):
     error: str | None
     started_at: Moment
     reported_at: Moment
+    since: Moment | None = None
 
 
 class Replica(Said):
@@ -345,6 +346,7 @@ class Replica(Said):
     error: str | None
     started_at: Moment
     reported_at: Moment
+    since: Moment | None
 
 
 class Replicas(Said):
