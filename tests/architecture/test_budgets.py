@@ -16,6 +16,8 @@ DEFERRABLE = {
     "cloudpickle": "only for models that are kept so",
     "cryptography": "needed only by those who sign or check a signature",
     "fastapi": "an extra",
+    "google": "an extra: protobuf",
+    "grpc": "an extra",
     "httptools": "an extra",
     "httpx": "40 ms of import, for those who use a server",
     "joblib": "an extra",
@@ -62,6 +64,7 @@ DEFERRED_IN: dict[str, str] = {
 CATCH_ALL: dict[str, str] = {
     "flow/capture/hook/sitecustomize.py:_Watcher.end": "the user's process ends as it would have ended",
     "flow/capture/hook/sitecustomize.py:_begin": "the user's process starts as it would have started",
+    "web/inference/grpc_service.py:_stamped.stamped": "the edge of a replica's process, where gRPC would tell the rest",
     "web/api/processes.py:_forked": "the edge of a server's process: whatever gets here is told, and ends it",
     "cli/app.py:run": "the edge of the command's process: whatever gets here is a defect of ours, and is told as one",
     "flow/capture/gathering.py:quietly": "the user's training does not fail because we looked",

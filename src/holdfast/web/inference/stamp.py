@@ -11,7 +11,7 @@ from holdfast.serving.route import PRIMARY, Route
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["SCOPE_KEY", "Spoken", "Stamp"]
+__all__ = ["SCOPE_KEY", "Spoken", "Stamp", "request_id"]
 
 SCOPE_KEY = "holdfast.spoken"
 """Where the `Spoken` of a request lies in its ASGI scope."""
@@ -69,7 +69,7 @@ class Stamp:
             await self._app(scope, receive, send)
             return
         route = self._replica.take()
-        spoken = scope[SCOPE_KEY] = Spoken(route, _request_id(scope))
+        spoken = scope[SCOPE_KEY] = Spoken(route, request_id(_said(scope)))
 
         async def stamped(message: "Message") -> None:
             if message["type"] == "http.response.start":
@@ -82,11 +82,14 @@ class Stamp:
             self._replica.leave(route)
 
 
-def _request_id(scope: "Scope") -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and 0 < len(value) <= _ID_BYTES_MAX and value.isascii():
-            said: str = value.decode("ascii")
-            if said.isprintable():
-                return said
-            break
+def _said(scope: "Scope") -> bytes | None:
+    return next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
+
+
+def request_id(value: bytes | None) -> str:
+    """The id of a request: the caller's, where it is short and plain; else one made here."""
+    if value is not None and 0 < len(value) <= _ID_BYTES_MAX and value.isascii():
+        said = value.decode("ascii")
+        if said.isprintable():
+            return said
     return secrets.token_hex(16)
