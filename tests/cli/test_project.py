@@ -57,6 +57,7 @@ WITHOUT_A_PROJECT = {
     "remote list": [],
     "remote remove": ["origin"],
     "rehearse": ["churn"],
+    "shadow": ["churn"],
     "restore": ["churn@1"],
     "rollback": ["churn"],
     "run": ["--", "true"],

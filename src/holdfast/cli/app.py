@@ -40,6 +40,7 @@ COMMANDS: dict[str, str] = {
     "log": "history",
     "lineage": "lineage",
     "serve": "serve",
+    "shadow": "shadow",
     "checkout": "data",
     "server": "server",
     "login": "people",

@@ -43,7 +43,9 @@ EXIT_CODES: dict[str, int] = {
     "wrong_bytes": 31,
     "gate_inconclusive": 32,
     "replay_differs": 33,
-    "unsupported_media": 34,
+    "busy": 34,
+    "too_late": 35,
+    "unsupported_media": 36,
     "interrupted": INTERRUPTED,
 }
 """The exit code of each error code. Numbers from 10 stay clear of what shells and option parsers use themselves."""
@@ -107,6 +109,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "log": _OPENING,
     "lineage": _OPENING,
     "serve": (*_OPENING, "too_large", "bundle_failed", "missing_extra"),
+    "shadow": (*_OPENING, "already_exists", "stage_moved", "incomplete_version", "too_large", "archived"),
     "server": (*_OPENING, "missing_extra"),
     "login": ("usage", "unauthenticated", "unavailable", "no_space", "unsupported_format", "permission_refused"),
     "logout": ("usage", "no_space", "unsupported_format", "permission_refused"),

@@ -2,7 +2,10 @@
 
 import logging
 import os
-from collections.abc import Collection
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -13,22 +16,56 @@ from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import INTERRUPTED, SUCCESS, epilog
 from holdfast.cli.options import AsJson, ModelArgument, StageOption, here
 from holdfast.cli.output import Output
-from holdfast.digest import Digest
+from holdfast.config import Settings
 from holdfast.errors import NotFound, UsageError
 from holdfast.names import ModelName, StageName
 from holdfast.runtime.key_files import trusted
 from holdfast.runtime.limits import Limits
-from holdfast.service.line import Line
-from holdfast.serving.replica import Place
+from holdfast.serving.queueing import Batching
+from holdfast.serving.replica import Place, Replica
+from holdfast.web.apart import apart
 from holdfast.web.inference.app import replica_app
-from holdfast.web.inference.grpc_service import grpc_door
+from holdfast.web.inference.grpc_service import grpc_door, require_grpc
 from holdfast.web.inference.override import AskedServer, Overriding, Secret, anybody, nobody
-from holdfast.web.listening import address_of, listen, reserved
+from holdfast.web.listening import address_of, listen, listen_apart, reserved
 from holdfast.web.listening import serve as serve_app
-from holdfast.wire import Project
-from holdfast.wire.serving import replica_of
+from holdfast.web.processes import supervise
+from holdfast.wire import Project, open_project
+from holdfast.wire.serving import replica_of, serve_settings
 
 app = typer.Typer()
+
+_PROCESSES_MAX = 64
+"""Each holds the version and last-known-good open in processes of their own; a larger machine has several replicas."""
+
+_BATCH_ROWS_MAX = 4096
+"""Past some hundred rows a call costs what its rows cost, and every request in it waits for all of them."""
+
+_BATCH_WAIT_MS_MAX = 1000
+"""Nobody who waits longer than this for company does it to be quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An address that is kept for the gRPC servers of all processes."""
+
+    socket: socket.socket
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """What the processes of one `serve` have in common."""
+
+    settings: Settings
+    model: ModelName
+    stage: StageName
+    url: str
+    limits: Limits
+    batching: Batching | None
+    sockets: Sequence[socket.socket]
+    overriding: Callable[[], Overriding]
+    grpc: "_Held | None"
 
 
 @app.command(epilog=epilog("serve", "holdfast serve churn --stage production --port 8081"))
@@ -38,8 +75,7 @@ def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8081,
     grpc_port: Annotated[
-        int | None,
-        typer.Option("--grpc-port", min=0, max=65535, help="Speak gRPC too, here; 0 takes a free port."),
+        int | None, typer.Option("--grpc-port", min=0, max=65535, help="Speak gRPC too, here; 0 takes a free port.")
     ] = None,
     allow_override: Annotated[
         bool, typer.Option("--allow-override", help="Let every caller choose among the versions that are held.")
@@ -48,51 +84,104 @@ def serve(
         Path | None, typer.Option("--override-token-file", help="Let whoever shows the token in this file choose.")
     ] = None,
     no_network: Annotated[bool, typer.Option("--no-network", help="Refuse the version any network.")] = False,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, max=_PROCESSES_MAX, help="Processes that answer, each a replica.")
+    ] = 1,
+    batch_rows: Annotated[
+        int, typer.Option("--batch-rows", min=0, max=_BATCH_ROWS_MAX, help="Rows that one call may answer together.")
+    ] = 0,
+    batch_wait_ms: Annotated[
+        int, typer.Option("--batch-wait-ms", min=0, max=_BATCH_WAIT_MS_MAX, help="Wait so long for company.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> int:
     """Answer predictions over HTTP: /invocations, /predict, the Open Inference Protocol at /v2, /healthz, /readyz."""
-    project, output = here(), Output(as_json=as_json)
     name, pointer = ModelName(model), StageName(stage)
-    signed_by = _before_listening(project, name, pointer)
-    overriding = _overriding(project, name, override_token_file, anybody_may=allow_override)
+    settings = _looked_at(name, pointer, processes)
+    overriding = _overriding(settings, name, override_token_file, anybody_may=allow_override)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    listening = listen(host, port)
-    url = address_of(listening)
-    held = None if grpc_port is None else reserved(host, grpc_port)
-    grpc_at = None if held is None else urlsplit(address_of(held)).netloc
-    served = replica_app(
-        replica_of(project, name, pointer, Place(url), limits=Limits(network=not no_network), signed_by=signed_by),
-        overriding=overriding,
-        doors=[] if grpc_at is None else [grpc_door(grpc_at)],
-    )
+    sockets = [listen(host, port)] if processes == 1 else listen_apart(host, port, processes)
+    url, batching = address_of(sockets[0]), Batching(batch_rows, batch_wait_ms / 1000) if batch_rows > 1 else None
+    grpc_at = None if grpc_port is None else _held(host, grpc_port)
+    limits = Limits(network=not no_network)
+    serving = _Serving(settings, name, pointer, url, limits, batching, sockets, overriding, grpc_at)
     # Said before the first version is loaded: a request that comes until then waits in the socket.
-    value: JsonObject = {"model": model, "stage": stage, "url": url, "grpc": grpc_at, "pid": os.getpid()}
-    output.result(value, [f"{model}@{stage} at {url}{'' if grpc_at is None else f', gRPC at {grpc_at}'}"])
+    value: JsonObject = {"model": model, "stage": stage, "url": url, "pid": os.getpid(), "processes": processes}
+    value["grpc"] = None if grpc_at is None else grpc_at.address
+    said = "" if grpc_at is None else f", gRPC at {grpc_at.address}"
+    Output(as_json=as_json).result(value, [f"{model}@{stage} at {url}{said}"])
     try:
-        serve_app(served, listening)
+        if processes == 1:
+            _answer(serving, 0)
+        else:
+            supervise(processes, partial(_answer, serving))
     except KeyboardInterrupt:
         return INTERRUPTED  # the way to end it: everything was finished and closed before this arrives
     return SUCCESS
 
 
-def _before_listening(project: Project, model: ModelName, stage: StageName) -> Collection[Digest]:
-    """The keys that must have signed what is served here; an error where nothing is there to serve."""
-    if project.registry.stage(model, stage).number is None:
-        raise NotFound(
-            f"nothing holds {stage} of {model}",
-            hint=f"Promote a version first: holdfast promote {model}@1 --to {stage}",
-        )
-    return trusted(project.settings.signed_by, project.settings.project)
+def _looked_at(model: ModelName, stage: StageName, processes: int) -> Settings:
+    """The project around the current folder; what is wrong with it is said here, and not by each process."""
+    settings = here().settings
+    if processes > 1 and "://" in settings.store_url:
+        apart(partial(_look, settings, model, stage))  # its threads would not live on in a fork
+    else:
+        _look(settings, model, stage)
+    return settings
 
 
-def _overriding(project: Project, model: ModelName, token: Path | None, *, anybody_may: bool) -> Overriding:
-    """Who may choose the version: as the options say, else whom the registry's server knows, else nobody."""
+def _look(settings: Settings, model: ModelName, stage: StageName) -> None:
+    with open_project(settings) as project:
+        if project.registry.stage(model, stage).number is None:
+            raise NotFound(
+                f"nothing holds {stage} of {model}",
+                hint=f"Promote a version first: holdfast promote {model}@1 --to {stage}",
+            )
+        serve_settings(project, model)
+    trusted(settings.signed_by, settings.project)
+
+
+def _answer(serving: _Serving, place: int) -> None:
+    """The work of one process."""
+    with open_project(serving.settings) as project:
+        doors = [] if serving.grpc is None else [grpc_door(serving.grpc.address)]
+        app = replica_app(_replica(serving, project), overriding=serving.overriding(), doors=doors)
+        serve_app(app, serving.sockets[place])
+
+
+def _replica(serving: _Serving, project: Project) -> Replica:
+    return replica_of(
+        project,
+        serving.model,
+        serving.stage,
+        Place(serving.url),
+        limits=serving.limits,
+        signed_by=trusted(serving.settings.signed_by, serving.settings.project),
+        batching=serving.batching,
+    )
+
+
+def _held(host: str, port: int) -> _Held:
+    require_grpc()
+    held = reserved(host, port)
+    return _Held(held, urlsplit(address_of(held)).netloc)
+
+
+def _overriding(
+    settings: Settings, model: ModelName, token: Path | None, *, anybody_may: bool
+) -> Callable[[], Overriding]:
+    """Who may choose the version: as the options say, else whom the registry's server knows, else nobody.
+
+    Each process makes its own of what is returned; what is wrong with the options is said before there are any.
+    """
     if anybody_may and token is not None:
         raise UsageError(
             "--allow-override lets everybody choose, and --override-token-file does not", hint="Say one of them."
         )
     if token is not None:
-        return Secret.of(token)
+        secret = Secret.of(token)
+        return lambda: secret
     if anybody_may:
-        return anybody
-    return AskedServer(project.names.url, model) if isinstance(project.names, Line) else nobody
+        return lambda: anybody
+    url = settings.url
+    return (lambda: nobody) if url is None else partial(AskedServer, url, model)

@@ -10,7 +10,7 @@ class Action(StrEnum):
 
     source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`, `access`, `server`.
     subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `policy`, `pointer`, `rollback`,
-        `hold`, `bytes`, `blob`, `checkpoint`, `backup`, `user`, `grant`, `token`,
+        `rollout`, `hold`, `bytes`, `blob`, `checkpoint`, `backup`, `user`, `grant`, `token`,
         `webhook`.
     action: what was done, as a verb in the imperative.
 
@@ -61,6 +61,12 @@ class Action(StrEnum):
 
     ROLLBACK_EXPLAIN = "stage:rollback:explain"
     """A person said what had made a rollback necessary."""
+
+    ROLLOUT_BEGIN = "stage:rollout:begin"
+    """A version began to be tried beside the one that holds a stage; how, is in the details."""
+
+    ROLLOUT_TURN = "stage:rollout:turn"
+    """A rollout took a turn: how it stands from here on, and at which step, is in the details."""
 
     HOLD_ADD = "store:hold:add"
     """A person asked that something be kept, whatever else needs it or not; what, is in the details."""

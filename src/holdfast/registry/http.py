@@ -20,6 +20,7 @@ from holdfast.registry.checkpoints import VerifierKey
 from holdfast.registry.http_asking import HttpQuestions
 from holdfast.registry.http_governing import HttpGoverning
 from holdfast.registry.http_rehearsing import HttpRehearsals
+from holdfast.registry.http_rollouts import HttpRollouts
 from holdfast.registry.http_vouching import HttpVouching
 from holdfast.registry.merkle import Head
 from holdfast.registry.proofs import Consistency, Inclusion
@@ -46,7 +47,7 @@ _PAGE = 1_000
 """Asked for at once: half a megabyte of JSON, and a thousandth of a million versions."""
 
 
-class HttpRegistry(HttpQuestions, HttpGoverning, HttpVouching, HttpRehearsals):
+class HttpRegistry(HttpQuestions, HttpGoverning, HttpVouching, HttpRehearsals, HttpRollouts):
     """A `Registry` that a server keeps.
 
     What would become an event is given an idempotency key here, if it has none, and asked for again when its answer is

@@ -21,6 +21,7 @@ from holdfast.registry.records import (
     NewVerdict,
     Verdict,
 )
+from holdfast.registry.rollouts import Rollouts
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
 from holdfast.registry.vouching import Vouching
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
@@ -34,7 +35,7 @@ JUDGED_MAX = 10_000
 """Versions in one answer of `judged_on`: rows that were used so often are worn out, and more tells nothing more."""
 
 
-class Registry(Questions, Governing, Vouching, Rehearsals, Protocol):
+class Registry(Questions, Governing, Vouching, Rehearsals, Rollouts, Protocol):
     """Models, versions, stages, and the log of all that happened to them.
 
     Every operation is all or nothing, and durable when it returns. `actor` is who asks: it goes into the event, and

@@ -17,6 +17,9 @@ from holdfast.digest import Digest
 from holdfast.names import ModelName, StageName, VersionNumber
 
 __all__ = [
+    "ROLLOUTS_MAX",
+    "TRUTHS_AT_ONCE_MAX",
+    "TRUTHS_MAX",
     "NewRollout",
     "Rollout",
     "RolloutKind",
@@ -28,6 +31,15 @@ __all__ = [
     "Turn",
 ]
 
+ROLLOUTS_MAX = 1_000
+"""Rollouts in one answer: each may have a plan and figures of some kilobytes."""
+
+TRUTHS_AT_ONCE_MAX = 1_000
+"""Truths in one request: the log waits while they are written, for some milliseconds."""
+
+TRUTHS_MAX = 10_000
+"""Truths in one answer: a megabyte of JSON; more is read in pages."""
+
 
 class RolloutKind(StrEnum):
     """What the version beside the stage gets."""
@@ -37,7 +49,11 @@ class RolloutKind(StrEnum):
 
 
 class RolloutState(StrEnum):
-    """How a rollout stands. The first two are going on; a stage that moved has made of either `superseded`."""
+    """How a rollout stands. The first two are going on; a stage that moved has made of either `superseded`.
+
+    A canary that has passed keeps its share until the stage moves or somebody turns it; a shadow that has passed is
+    over.
+    """
 
     RUNNING = "running"
     HELD = "held"
@@ -48,7 +64,7 @@ class RolloutState(StrEnum):
 
     @property
     def going_on(self) -> bool:
-        """Whether replicas take part in it."""
+        """Whether it may yet pass."""
         return self in {RolloutState.RUNNING, RolloutState.HELD}
 
 
@@ -181,6 +197,11 @@ class RouteMark:
     epoch: int
     rollout: int
 
+    @property
+    def tag(self) -> str:
+        """How it travels over HTTP, as the ETag of an answer."""
+        return f'"{self.epoch}.{self.rollout}"'
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -197,6 +218,10 @@ class Tally:
     step: int
     replica: str
     counts: JsonObject
+
+    def to_json(self) -> JsonObject:
+        """What the commands print and the server sends."""
+        return {"rollout": self.rollout, "step": self.step, "replica": self.replica, "counts": self.counts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +240,10 @@ class Truth:
     place: int = 0
     index: int = 0
 
+    def to_json(self) -> JsonObject:
+        """What the commands print and the server sends."""
+        return {"request": self.request, "place": self.place, "value": self.value, "index": self.index}
+
 
 class Rollouts(Protocol):
     """What a registry does for rollouts; a part of `Registry`."""
@@ -223,10 +252,12 @@ class Rollouts(Protocol):
         """Begins a rollout, with its event.
 
         Raises:
-            AlreadyExists: one of the kind is going on at this stage.
+            AlreadyExists: one of the kind is going on at this stage, or a canary has passed and keeps its share.
             StageMoved: another version holds the stage than was expected.
-            NotFound: there is no such model, stage or version.
-            UsageError: the version holds the stage already.
+            NotFound: there is no such model, stage, version or verdict.
+            Incomplete: the version lacks a part.
+            Archived: its bytes need not be here.
+            UsageError: the version holds the stage already, or the verdict is another version's.
             TooLarge: the plan is.
         """
         ...
@@ -236,7 +267,10 @@ class Rollouts(Protocol):
 
         Raises:
             NotFound: there is none.
-            StageMoved: it has taken another turn than the caller knows, is over, or the stage has moved.
+            StageMoved: it has taken another turn than the caller knows, is over, or the stage has moved; the details
+                say `expected` and `found`, the indexes of events, `state`, `changed_by` and `changed_at`.
+            UsageError: nobody writes `superseded`, and no step lies before the first.
+            TooLarge: the figures are.
         """
         ...
 
@@ -251,31 +285,59 @@ class Rollouts(Protocol):
     def rollouts(
         self, model: ModelName, stage: StageName, *, kind: RolloutKind | None = None, limit: int = 100
     ) -> tuple[Rollout, ...]:
-        """The rollouts of a stage, the newest first."""
+        """The rollouts of a stage, the newest first.
+
+        Raises:
+            NotFound: no such model or stage.
+            UsageError: the limit is not 1 to `ROLLOUTS_MAX`.
+        """
         ...
 
     def route_mark(
         self, model: ModelName, stage: StageName, *, known: RouteMark | None = None, wait_seconds: float = 0.0
     ) -> RouteMark:
-        """The cheap question of replicas; an answer that is `known` may be kept back, as `stage_epoch` does."""
+        """The cheap question of replicas; an answer that is `known` may be kept back, as `stage_epoch` does.
+
+        Raises:
+            NotFound: no such model or stage.
+        """
         ...
 
     def tally(self, tally: Tally) -> None:
-        """Takes a replica's counts in place of its earlier ones; those of a rollout that is over are dropped."""
+        """Takes a replica's counts in place of its earlier ones.
+
+        Those of a rollout that is over, or of a step that it has not come to, are dropped.
+
+        Raises:
+            TooLarge: the counts or the replica's name are, or more replicas count than may.
+        """
         ...
 
     def tallies(self, rollout: int) -> tuple[Tally, ...]:
-        """All counts of a rollout, by step and replica."""
+        """All counts of a rollout, by step and replica; kept for 30 days behind its end.
+
+        Raises:
+            NotFound: there is no such rollout.
+        """
         ...
 
     def put_truths(self, model: ModelName, truths: Sequence[Truth], actor: str) -> int:
-        """Takes what turned out to be right; the index of the last one. The first word about a row of a request stands.
+        """Takes what turned out to be right, and gives the index of the last truth that is known of the model.
+
+        The first word about a row of a request stands; whatever is said of it later is passed over.
 
         Raises:
-            TooLarge: more at once than may be.
+            NotFound: no such model.
+            UsageError: a value is no class and no finite number, or a row has a negative place.
+            TooLarge: more at once than `TRUTHS_AT_ONCE_MAX`, or a value or a request's id is.
         """
         ...
 
     def truths(self, model: ModelName, *, after: int = 0, limit: int = 1000) -> tuple[Truth, ...]:
-        """What came after an index, in order."""
+        """What came after an index, in order; whoever goes on behind the last of a page misses none.
+
+        Raises:
+            NotFound: no such model.
+            UsageError: the limit is not 1 to `TRUTHS_MAX`.
+        """
         ...

@@ -44,6 +44,7 @@ from holdfast.registry.sql_asking import SqlQuestions
 from holdfast.registry.sql_governing import SqlGoverning
 from holdfast.registry.sql_proving import SqlProofs
 from holdfast.registry.sql_rehearsing import SqlRehearsals
+from holdfast.registry.sql_rollouts import SqlRollouts
 from holdfast.registry.sql_vouching import SqlVouching
 from holdfast.registry.values import STAGES, Edge, Model, Move, MoveStage, NewVersion, Replica, Stage, Version
 from holdfast.registry.whereabouts import Archive, NewArchive, Tenure
@@ -57,7 +58,7 @@ _LOOK_SECONDS = 0.2
 millisecond."""
 
 
-class SqlRegistry(SqlQuestions, SqlProofs, SqlGoverning, SqlVouching, SqlRehearsals):
+class SqlRegistry(SqlQuestions, SqlProofs, SqlGoverning, SqlVouching, SqlRehearsals, SqlRollouts):
     """A `Registry` in a database; it keeps no state of its own, so that any number may share one file.
 
     Args:

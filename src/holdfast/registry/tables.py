@@ -24,8 +24,11 @@ __all__ = [
     "policies",
     "rehearsals",
     "replicas",
+    "rollouts",
     "signatures",
     "stages",
+    "tallies",
+    "truths",
     "verdicts",
     "version_counters",
     "version_entries",
@@ -262,6 +265,57 @@ replicas = Table(
     _text("started_at"),
     _text("reported_at"),
     _text("since", nullable=True),
+)
+
+rollouts = Table(
+    "rollouts",
+    TABLES,
+    Column("event", INTEGER, ForeignKey("events.place"), primary_key=True, autoincrement=False),
+    # The event that began it: the first row of a rollout names itself, and has its plan.
+    Column("rollout", INTEGER, ForeignKey("rollouts.event"), nullable=False),
+    _text("model"),
+    _text("stage"),
+    _number("epoch"),
+    _text("kind"),
+    _number("number"),
+    _text("digest"),
+    _number("against"),
+    _text("against_digest"),
+    _text("state"),
+    _number("step"),
+    Column("plan", LargeBinary),
+    Column("figures", LargeBinary, nullable=False),
+    _text("reason"),
+    Column("verdict", TEXT, ForeignKey("verdicts.digest")),
+    _text("created_at"),
+    _text("created_by"),
+    ForeignKeyConstraint(["model", "stage"], ["stages.model", "stages.name"]),
+    _of_version(),
+    _of_version("against"),
+)
+
+tallies = Table(
+    "tallies",
+    TABLES,
+    Column("rollout", INTEGER, ForeignKey("rollouts.event"), primary_key=True, autoincrement=False),
+    Column("step", INTEGER, primary_key=True, autoincrement=False),
+    Column("replica", TEXT, primary_key=True),
+    Column("counts", LargeBinary, nullable=False),
+    _text("reported_at"),
+)
+
+truths = Table(
+    "truths",
+    TABLES,
+    # `nth` to statements: a row is a tuple, and its `index` is the tuple's own.
+    Column("index", INTEGER, key="nth", primary_key=True, autoincrement=True),
+    Column("model", TEXT, ForeignKey("models.name"), nullable=False),
+    _text("request"),
+    _number("place"),
+    _text("value"),
+    _text("created_at"),
+    _text("created_by"),
+    UniqueConstraint("model", "request", "place"),
 )
 
 webhooks = Table(

@@ -7,6 +7,7 @@ point to. Only flat columns are taken, rows are counted batch by batch, and all 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from holdfast.canonical import Json, JsonObject
@@ -54,6 +55,7 @@ def parquet_rows(body: bytes) -> Table:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise _absent(PARQUET) from error
+    _warm()
     with _guarded("a Parquet file", pa):
         # Text stays a dictionary: a text that a million rows point to is not written out a million times.
         head = pq.read_schema(io.BytesIO(body))
@@ -62,6 +64,17 @@ def parquet_rows(body: bytes) -> Table:
         if file.metadata.num_rows > ROWS_MAX:
             raise too_many_rows(file.metadata.num_rows)
         return _table(file.schema_arrow, file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False), pa)
+
+
+@cache
+def _warm() -> None:
+    """Read one row: pyarrow's threads, and the gigabyte that its allocator reserves for them, come before the wall."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    written = io.BytesIO()
+    pq.write_table(pa.table({"x": [0.0]}), written)
+    next(pq.ParquetFile(written).iter_batches(use_threads=False))
 
 
 def arrow_answer(answer: Answer, stamp: JsonObject, *, scores: bool) -> bytes:
@@ -107,6 +120,9 @@ def _guarded(what: str, pa: Any) -> Iterator[None]:
     """The wall around reading, and one kind of error for whatever a damaged body makes of pyarrow."""
     # An unknown zone is a KeyError, a bad text a ValueError: not all of it is pyarrow's own.
     raised = (pa.ArrowException, ValueError, KeyError, TypeError, OverflowError, OSError, NotImplementedError)
+    # The pool that pyarrow chooses by itself may reserve a gigabyte at its first use, which is the whole room.
+    pool = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
     try:
         with room(ROOM_BYTES_MAX):
             yield
@@ -119,6 +135,8 @@ def _guarded(what: str, pa: Any) -> Iterator[None]:
             f"the body is not {what} that can be read: {type(error).__name__}",
             hint="Write it again, with flat columns of numbers, text, booleans and times.",
         ) from error
+    finally:
+        pa.set_memory_pool(pool)
 
 
 def _table(schema: "pa.Schema", batches: "Iterator[pa.RecordBatch]", pa: Any) -> Table:

@@ -15,7 +15,7 @@ from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table, too_many_rows
 from holdfast.runtime.schema import limits, shown
 
-__all__ = ["TENSORS", "answer_tensors", "outputs", "require_outputs", "tensor_rows"]
+__all__ = ["BYTES", "TENSORS", "answer_tensors", "outputs", "packed", "require_outputs", "tensor_rows"]
 
 _SIZES_MAX = 8
 """Dimensions of one tensor: rows and values; images and texts have four, and what has more is no table."""
@@ -164,6 +164,13 @@ def _unpacked(name: str, datatype: str, data: memoryview) -> list[Json]:
             raise _refused(name, "UTF-8 was expected, other bytes were sent", row=len(values)) from error
         at += length
     return values
+
+
+def packed(datatype: str, values: list[Any]) -> bytes:
+    """The values of a tensor in binary; texts as their bytes."""
+    if datatype == BYTES:
+        return b"".join(_LENGTH.pack(len(value)) + value for value in values)
+    return struct.pack(f"<{len(values)}{TENSORS[datatype][1]}", *values)
 
 
 def _matrix(name: str, values: list[Json], shape: list[int]) -> Table:

@@ -1,6 +1,7 @@
 """A live version: a bundle that something runs, smoked before it answers, asked by its callers' own bytes."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -14,8 +15,11 @@ from holdfast.runtime.smoke import Differences, answer_of, compare, read_outputs
 from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.opening import Opened
 from holdfast.serving.source import Pointer
+from holdfast.serving.worker import Worker
 
 __all__ = ["REQUEST_SECONDS_MAX", "Live"]
+
+_LOG = logging.getLogger("holdfast.serving")
 
 REQUEST_SECONDS_MAX = 30.0
 """Load balancers commonly give a request 60 s; an answer that has not come after half of that helps nobody."""
@@ -27,6 +31,7 @@ _FORMS_MAX = 256
 """Forms whose headers are kept: five kinds of bodies, three of answers, and tensors of some recurring lengths."""
 
 _HOLDOUT = encode({"op": "holdout"})
+_SAMPLE: JsonObject = {"op": "holdout", "rows": 64}
 _AS_JSON = Sent()
 
 
@@ -82,18 +87,24 @@ class Live:
         """Start what runs it, and wait until it has the bundle open; raises as `Runner.open` does."""
         await self.runner.open()
 
-    def predict(self, shape: str, body: bytes, sent: Sent = _AS_JSON) -> "asyncio.Future[bytes]":
+    def predict(
+        self, shape: str, body: bytes, seconds: float | None = None, sent: Sent = _AS_JSON
+    ) -> "asyncio.Future[bytes]":
         """Hand over a request as it came; the future gets the answer's bytes, stamped with version and digest.
 
         Args:
-            shape: a name of `holdfast.runtime.shapes`.
+            shape: of the request and its answer.
             body: the request's bytes.
-            sent: what they are, and what the answer's bytes are to be.
+            seconds: how long it may take, at most `REQUEST_SECONDS_MAX`, which is what holds when nothing is said.
+            sent: what the request's bytes are, and what the answer's are to be.
 
         Raises:
-            Unavailable: the worker is being restarted, or too much waits for it already.
+            Busy: too much waits already.
+            Unavailable: what runs it does not come back.
+            TooLate: raised by the future: it took longer than that.
         """
-        return self.runner.ask(_header(shape, sent), body, REQUEST_SECONDS_MAX)
+        allowed = REQUEST_SECONDS_MAX if seconds is None else min(seconds, REQUEST_SECONDS_MAX)
+        return self.runner.ask(_header(shape, sent), body, allowed)
 
     async def smoke(self) -> Differences | None:
         """Score the frozen holdout and compare with what was recorded; None when the bundle carries no holdout."""
@@ -104,6 +115,27 @@ class Live:
         differences, described = await asyncio.to_thread(self._compare, holdout, body)
         self.outputs = described
         return differences
+
+    async def batch(self) -> None:
+        """Answer requests together from now on, where that is wished and the version answers each row for itself.
+
+        Rows of the frozen holdout are scored at once and one by one, which must agree as in a smoke.
+        """
+        batching, runner = self._opened.batching, self.runner
+        if batching is None or not isinstance(runner, Worker):
+            return
+        if not isinstance(self._opened.files.manifest.evidence.holdout, Holdout):
+            _LOG.warning("%s has no holdout to try it with, so its requests are answered one by one", self)
+            return
+        at_once, alone = [
+            answer_of(await runner.ask(encode({**_SAMPLE, "alone": way}), b"", _HOLDOUT_SECONDS_MAX))
+            for way in (False, True)
+        ]
+        differences = compare(alone, at_once)
+        if differences.within_tolerance:
+            runner.gather(batching)
+        else:
+            _LOG.warning("%s answers a row otherwise among others, so one by one: %s", self, differences)
 
     def _compare(self, holdout: Holdout, body: bytes) -> tuple[Differences, list[JsonObject]]:
         found = answer_of(body)

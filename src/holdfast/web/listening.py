@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import MissingExtra, Unavailable, UsageError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-__all__ = ["Tls", "address_of", "listen", "reserved", "serve", "serving"]
+__all__ = ["Tls", "address_of", "listen", "listen_apart", "reserved", "serve", "serving"]
 
 _BACKLOG = 2048
 """Connections that wait to be accepted: a burst of clients that all reconnect at once after a restart."""
@@ -92,15 +92,16 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
 def reserved(host: str, port: int) -> socket.socket:
     """A bound socket that does not listen: it keeps the port for those of this user that listen on it together.
 
-    Another server's C library opens its own sockets and cannot be handed one; with this, a port that is taken is an
-    error at once, and port 0 is a number before anything listens.
+    A server in a C library opens its own sockets and cannot be handed one; with this, a port that is taken is an error
+    at once, and port 0 is a number before anything listens.
 
     Raises:
         Unavailable: the address is taken or does not exist.
     """
-    listen(host, port).close()  # alone on the port, or an error: those that share a port would let one more in
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    held = socket.socket(family, kind, protocol)
+    with listen(host, port) as alone:
+        # Found free, and not just willing to share with somebody else's sockets.
+        family, kind, address = alone.family, alone.type, alone.getsockname()
+    held = socket.socket(family, kind)
     try:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind(address)
@@ -108,6 +109,49 @@ def reserved(host: str, port: int) -> socket.socket:
         held.close()
         raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}", hint="Choose another port.") from error
     return held
+
+
+def listen_apart(host: str, port: int, count: int) -> list[socket.socket]:
+    """As many bound sockets at one address; the kernel deals new connections out to them, each to one.
+
+    A socket that several processes share goes to whoever is awake, which is the busiest: of sixteen connections it gets
+    fifteen or all. And whoever holds one of these open keeps the connections that wait in it, while its process is
+    replaced by another.
+
+    Raises:
+        Unavailable: the address is taken or does not exist, or this system cannot deal out.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise Unavailable(
+            "this system has one process for a port", hint="Start one process, or several on other ports."
+        )
+    with listen(host, port) as alone:
+        # Found free, and not just willing to share with somebody else's sockets.
+        family, kind, address = alone.family, alone.type, alone.getsockname()
+    found: list[socket.socket] = []
+    try:
+        found.extend(_bound(family, kind, address) for _ in range(count))
+    except OSError as error:
+        for one in found:
+            one.close()
+        raise Unavailable(
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="Choose another port, or 0 for a free one."
+        ) from error
+    return found
+
+
+def _bound(family: int, kind: int, address: Any) -> socket.socket:
+    listening = socket.socket(family, kind, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def address_of(listening: socket.socket, tls: Tls | None = None) -> str:

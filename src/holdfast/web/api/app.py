@@ -32,6 +32,7 @@ from holdfast.web.api import (
     proving,
     questions,
     rehearsals,
+    rollouts,
     runs,
     signatures,
     stream,
@@ -88,7 +89,7 @@ def api_app(
     )
     app.state.desk = Desk(registry, tracking, depot, around)
     modules = (
-        *(lines, stream, evidence, rehearsals, questions, proving, keeping, runs),
+        *(lines, stream, evidence, rehearsals, rollouts, questions, proving, keeping, runs),
         *(files, webhooks, people, policies, signatures),
     )
     admit(app, [*((module.routes, API) for module in modules), (health.routes, ""), (metering.routes, "")])

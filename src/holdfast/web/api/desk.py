@@ -35,7 +35,7 @@ _KEY_CHARACTERS_MAX = 200
 """As long as an event can carry."""
 
 _OWNERS_MAX = 10_000
-"""Runs whose model and starter are remembered, since neither ever changes: a megabyte."""
+"""Runs whose model and starter are remembered, and rollouts with their models, for these never change: a megabyte."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class Desk:
         self.access = around.access
         self.provider = around.provider
         self._owners: dict[str, tuple[ModelName | None, str]] = {}
+        self._models_of_rollouts: dict[int, ModelName] = {}
         self.signer = around.signer
         self.watch = Watch(self._last_event)
         self.streams = 0
@@ -109,6 +110,20 @@ class Desk:
             if len(self._owners) >= _OWNERS_MAX:
                 self._owners.clear()
             known = self._owners[run] = (found.model, found.actor)
+        return known
+
+    async def model_of_rollout(self, rollout: int) -> ModelName:
+        """The model of a rollout.
+
+        Raises:
+            NotFound: no such rollout.
+        """
+        known = self._models_of_rollouts.get(rollout)
+        if known is None:
+            known = (await self.ask(lambda: self.registry.rollout(rollout))).model
+            if len(self._models_of_rollouts) >= _OWNERS_MAX:
+                self._models_of_rollouts.clear()
+            self._models_of_rollouts[rollout] = known
         return known
 
     @contextmanager

@@ -16,12 +16,12 @@ from holdfast.web.api.caller import Caller
 from holdfast.web.api.desk import Actor, Desk, Here, Key, Who, action_of, answer, refusals
 from holdfast.web.api.needs import Concern, needs
 
-__all__ = ["routes", "said"]
+__all__ = ["WAIT_SECONDS_MAX", "ModelText", "StageText", "routes", "said"]
 
 PAGE_MAX = 1_000
 """What a page may hold: half a megabyte of versions."""
 
-_WAIT_SECONDS_MAX = 60.0
+WAIT_SECONDS_MAX = 60.0
 """As long as what stands between lets a request be silent."""
 
 ModelText = Annotated[str, Path(max_length=256, examples=["churn"])]
@@ -160,7 +160,7 @@ async def stage(
     stage: StageText,
     if_none_match: Annotated[str | None, Header(max_length=256, description="The ETag of an earlier answer")] = None,
     wait_seconds: Annotated[
-        float, Query(ge=0, le=_WAIT_SECONDS_MAX, description="With If-None-Match: answer when it moves, or then")
+        float, Query(ge=0, le=WAIT_SECONDS_MAX, description="With If-None-Match: answer when it moves, or then")
     ] = 0.0,
 ) -> Response:
     """One stage as it stands, at once; or as soon as it is no longer what the caller knows."""

@@ -21,6 +21,9 @@ from holdfast.web.auth import PUBLIC, SIGN_IN
 
 __all__ = ["Concern", "Needs", "admit", "needs", "require_declared"]
 
+_INDEX_DIGITS_MAX = 16
+"""No index of an event has more: 2^53 - 1 is the last that JSON carries."""
+
 
 class Concern(StrEnum):
     """What a route is about; the role must be held for that."""
@@ -36,6 +39,7 @@ class Concern(StrEnum):
     VERSION_SAID = "the model of the version in the body, or the whole project where that is a digest"
     VERSION_ASKED = "the model of the version in the query, or the whole project where it is something else"
     PATTERN_SAID = "every model that the pattern in the body names"
+    ROLLOUT = "the model of the rollout in the path"
     RUN = "the model of the run in the path, or who started it where it has none"
     RUN_SAID = "the model in the body, or any model where it names none"
 
@@ -65,6 +69,8 @@ class Needs:
             caller.require_somewhere(self.role)
         elif self.of is Concern.RUN:
             await self._require_run(request, caller)
+        elif self.of is Concern.ROLLOUT:
+            await _require_rollout(request, caller, self.role)
         elif self.of is Concern.RUN_SAID and (await _said(request, "model")) is None:
             caller.require_somewhere(self.role)
         else:
@@ -99,6 +105,14 @@ class Needs:
             caller.require(self.role, model)
         elif actor != caller.name or not caller.identity or not caller.identity.may_somewhere(self.role):
             caller.require(self.role, EVERYTHING)
+
+
+async def _require_rollout(request: Request, caller: Caller, role: Role) -> None:
+    rollout = request.path_params["rollout"]
+    if not rollout.isdecimal() or len(rollout) > _INDEX_DIGITS_MAX:
+        caller.require_somewhere(role)  # the route says what is wrong with it
+    else:
+        caller.require(role, await request.app.state.desk.model_of_rollout(int(rollout)))
 
 
 def needs(role: Role, of: Concern) -> Any:

@@ -13,13 +13,13 @@ from holdfast.serving.live import Live
 from holdfast.serving.observing import Observed
 from holdfast.serving.pipe import RETRY_SECONDS
 from holdfast.serving.replica import Replica
-from holdfast.serving.route import OVERRIDE, PRIMARY
+from holdfast.serving.route import OVERRIDE
 from holdfast.web.inference.override import Overriding, nobody
 from holdfast.web.inference.stamp import Spoken
 
-__all__ = ["VERSION_HEADER", "Answering", "Asked", "addressed"]
+__all__ = ["Answering", "Asked", "addressed", "named_in"]
 
-VERSION_HEADER = b"x-holdfast-version"
+_VERSION = b"x-holdfast-version"
 """The number of a held version, which is to answer instead of the one that the route gives."""
 
 
@@ -30,11 +30,13 @@ class Asked(NamedTuple):
         shape: a name of `holdfast.runtime.shapes`.
         body: the request's bytes.
         sent: what they are, and what the answer's bytes are to be.
+        seconds: how long the answer may take; None where the caller does not say.
     """
 
     shape: str
     body: bytes
     sent: Sent
+    seconds: float | None = None
 
 
 class Answering:
@@ -52,7 +54,7 @@ class Answering:
     async def chosen(
         self, spoken: Spoken, model: str | None, number: str | None, headers: Mapping[bytes, bytes]
     ) -> Live:
-        """The version that answers: the route's, or the one that path or header name.
+        """The version that answers: the route's, or the one with the number that path or header name.
 
         The version that holds the stage may be named by everybody, since it is what everybody gets.
 
@@ -61,11 +63,9 @@ class Answering:
             Unavailable: nothing is open yet.
             PermissionRefused, Unauthenticated: the caller may not choose.
         """
-        if number is None and VERSION_HEADER in headers:
-            number = headers[VERSION_HEADER].decode("latin-1").strip()
         before, reason = spoken.live, spoken.reason
         live = addressed(spoken, self.replica, model, number)
-        if spoken.reason == OVERRIDE and spoken.route is not None and live is not spoken.route.primary:
+        if spoken.reason == OVERRIDE:
             try:
                 await self._overriding(headers)
             except HoldfastError:
@@ -81,7 +81,7 @@ class Answering:
             HoldfastError: what the version refused or could not do.
         """
         try:
-            return await live.predict(asked.shape, asked.body, asked.sent)
+            return await live.predict(asked.shape, asked.body, asked.seconds, asked.sent)
         except HoldfastError as error:
             self.tell(spoken, live, asked, None, error.code)
             raise
@@ -134,9 +134,12 @@ def addressed(spoken: Spoken, replica: Replica, model: str | None, number: str |
     if held is None:
         names = ", ".join(str(one.number) for one in spoken.route.lives)
         raise NotFound(f"this replica does not hold version {number[:20]!r}", hint=f"It holds: {names}.")
-    if held is not spoken.live:
+    if held is not spoken.route.primary:
         spoken.live, spoken.reason = held, OVERRIDE
-    elif spoken.reason != PRIMARY:
-        # Whoever names the version that a canary would have given has not been drawn by lot.
-        spoken.reason = OVERRIDE
     return held
+
+
+def named_in(headers: Mapping[bytes, bytes]) -> str | None:
+    """The number of the version that a request names in its headers; None where it names none."""
+    said = headers.get(_VERSION)
+    return None if said is None else said.decode("latin-1").strip()

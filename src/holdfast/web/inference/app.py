@@ -15,7 +15,7 @@ from holdfast.web.inference.override import Overriding, nobody
 from holdfast.web.inference.refusals import silent, told
 from holdfast.web.inference.scoring import SCORING, Score, described
 from holdfast.web.inference.stamp import SCOPE_KEY, Stamp
-from holdfast.web.problems import HTTP_STATUS, UNEXPECTED, status_of
+from holdfast.web.problems import UNEXPECTED, status_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -27,6 +27,9 @@ Door: TypeAlias = Callable[[Answering], AbstractAsyncContextManager[None]]
 """Another way in beside HTTP."""
 
 _LOG = logging.getLogger("holdfast.serving")
+
+_COME_BACK = {"unavailable", "busy"}
+"""Codes of what is over after a short while; the answer says after how long."""
 
 _CODES = {404: "not_found", 405: "usage", 413: "too_large"}
 
@@ -92,7 +95,7 @@ async def _refused(request: "Request", error: Exception) -> "JSONResponse":
     status = status_of(error)
     said = told(error, f"{request.method} {request.url.path}")
     headers = {}
-    if status == HTTP_STATUS["unavailable"]:
+    if error.code in _COME_BACK:
         headers["retry-after"] = str(RETRY_SECONDS)
     if error.code == "too_large":
         headers["connection"] = "close"

@@ -7,8 +7,6 @@ Specification: https://github.com/kserve/open-inference-protocol, package `infer
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import MissingExtra
-
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import DescriptorProto
 
@@ -70,16 +68,10 @@ def messages() -> dict[str, Any]:
     """The class of each message, by its name.
 
     They live in a pool of their own: a process may hold another library that brings the same messages.
-
-    Raises:
-        MissingExtra: protobuf is not installed.
     """
-    try:
-        from google.protobuf.descriptor_pb2 import FileDescriptorProto
-        from google.protobuf.descriptor_pool import DescriptorPool
-        from google.protobuf.message_factory import GetMessageClass
-    except ImportError as error:
-        raise MissingExtra("gRPC needs protobuf", hint="Install it: pip install 'holdfast[grpc]'") from error
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message_factory import GetMessageClass
 
     file = FileDescriptorProto(name="holdfast/open_inference.proto", package=PACKAGE, syntax="proto3")
     made: dict[str, DescriptorProto] = {}

@@ -14,12 +14,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from holdfast.errors import HoldfastError, MissingExtra, Unavailable
 from holdfast.runtime.frames import BODY_BYTES_MAX
-from holdfast.web.inference.answering import Answering, addressed
+from holdfast.web.inference.answering import Answering, addressed, named_in
 from holdfast.web.inference.app import Door
+from holdfast.web.inference.assigning import assigned
 from holdfast.web.inference.bodies import REQUEST_BYTES_MAX
 from holdfast.web.inference.endpoints import model_described, server_described
 from holdfast.web.inference.grpc_messages import SERVICE, messages
@@ -31,7 +33,7 @@ from holdfast.web.problems import status_of
 if TYPE_CHECKING:
     import grpc
 
-__all__ = ["GRPC_STATUS", "grpc_door"]
+__all__ = ["GRPC_STATUS", "grpc_door", "require_grpc"]
 
 _LOG = logging.getLogger("holdfast.serving")
 
@@ -59,7 +61,31 @@ GRPC_STATUS = {
 }
 """gRPC's name for each HTTP status of an error; what is not here is INTERNAL."""
 
-_Call: TypeAlias = "Callable[[Any, Spoken, Mapping[bytes, bytes]], Awaitable[Any]]"
+
+class _Given(NamedTuple):
+    """What comes with a request beside its message."""
+
+    spoken: Spoken
+    headers: Mapping[bytes, bytes]
+    seconds: float | None
+
+
+_Call: TypeAlias = Callable[[Any, _Given], Awaitable[Any]]
+
+
+def require_grpc() -> None:
+    """Go on only where gRPC can be spoken. Nothing is imported: its library must not be loaded before a fork.
+
+    Raises:
+        MissingExtra: grpcio or protobuf is not installed.
+    """
+    for name, module in (("grpcio", "grpc"), ("protobuf", "google.protobuf")):
+        try:
+            found = find_spec(module)
+        except ModuleNotFoundError:
+            found = None
+        if found is None:
+            raise MissingExtra(f"gRPC needs {name}", hint="Install it: pip install 'holdfast[grpc]'")
 
 
 def grpc_door(address: str) -> Door:
@@ -71,10 +97,9 @@ def grpc_door(address: str) -> Door:
     Raises:
         MissingExtra: grpcio or protobuf is not installed.
     """
-    try:
-        import grpc
-    except ImportError as error:
-        raise MissingExtra("gRPC needs grpcio", hint="Install it: pip install 'holdfast[grpc]'") from error
+    require_grpc()
+    import grpc
+
     known = messages()
     options = [
         ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
@@ -112,38 +137,44 @@ def _calls(answering: Answering) -> dict[str, _Call]:
     """The calls of the protocol, each by its name."""
     known, replica = messages(), answering.replica
 
-    async def live(_: Any, __: Spoken, ___: Mapping[bytes, bytes]) -> Any:
+    async def live(_: Any, __: _Given) -> Any:
         return known["ServerLiveResponse"](live=True)
 
-    async def ready(_: Any, __: Spoken, ___: Mapping[bytes, bytes]) -> Any:
+    async def ready(_: Any, __: _Given) -> Any:
         return known["ServerReadyResponse"](ready=replica.ready)
 
-    async def model_ready(request: Any, spoken: Spoken, _: Mapping[bytes, bytes]) -> Any:
+    async def model_ready(request: Any, given: _Given) -> Any:
         try:
-            held = addressed(spoken, replica, request.name, request.version or None)
+            held = addressed(given.spoken, replica, request.name, request.version or None)
         except Unavailable:
             return known["ModelReadyResponse"](ready=False)
         return known["ModelReadyResponse"](ready=held.up)
 
-    async def server(_: Any, spoken: Spoken, __: Mapping[bytes, bytes]) -> Any:
-        said = server_described(spoken)
+    async def server(_: Any, given: _Given) -> Any:
+        said = server_described(given.spoken)
         return known["ServerMetadataResponse"](name=said["name"], version=said["version"], extensions=[])
 
-    async def model(request: Any, spoken: Spoken, _: Mapping[bytes, bytes]) -> Any:
-        held = addressed(spoken, replica, request.name, request.version or None)
-        said = model_described(spoken, replica, held)
+    async def model(request: Any, given: _Given) -> Any:
+        held = addressed(given.spoken, replica, request.name, request.version or None)
+        said = model_described(given.spoken, replica, held)
         message = known["ModelMetadataResponse"](
             name=said["name"], versions=said["versions"], platform=said["platform"]
         )
         return tensors(said, message)
 
-    async def infer(request: Any, spoken: Spoken, headers: Mapping[bytes, bytes]) -> Any:
-        held = await answering.chosen(spoken, request.model_name, request.model_version or None, headers)
+    async def infer(request: Any, given: _Given) -> Any:
+        spoken, headers, seconds = given
+        named = request.model_version or named_in(headers)
+        held = await answering.chosen(spoken, request.model_name, named, headers)
         large = request.ByteSize() >= _IN_A_THREAD_BYTES_MIN
         asked = await asyncio.to_thread(asked_of, request) if large else asked_of(request)
+        asked = asked._replace(seconds=seconds)
+        if named is None:
+            held = assigned(spoken, held, headers.items(), asked)
         answer = await answering.score(spoken, held, asked)
         large = len(answer) >= _IN_A_THREAD_BYTES_MIN
-        message = await asyncio.to_thread(answer_message, answer) if large else answer_message(answer)
+        raw = len(request.raw_input_contents) > 0
+        message = await asyncio.to_thread(answer_message, answer, raw=raw) if large else answer_message(answer, raw=raw)
         answering.tell(spoken, held, asked, answer)
         return message
 
@@ -165,9 +196,10 @@ def _stamped(name: str, call: _Call, answering: Answering) -> "Callable[[Any, gr
         headers = _headers(context.invocation_metadata())
         route = answering.replica.take()
         spoken = Spoken(route, request_id(headers.get(b"x-request-id")))
+        given = _Given(spoken, headers, context.time_remaining())
         try:
             try:
-                answer = await call(request, spoken, headers)
+                answer = await call(request, given)
             except HoldfastError as error:
                 said = told(error, f"gRPC {name}")
                 status = GRPC_STATUS.get(status_of(error), "INTERNAL")

@@ -1,6 +1,7 @@
 """Messages of gRPC as the bytes that a worker reads, and its answer as a message: the same tensors as over REST.
 
-Typed contents become JSON; raw contents are what REST calls binary tensors, and follow the JSON as they came.
+Typed contents become JSON; raw contents are what REST calls binary tensors, and follow the JSON as they came. The
+answer is raw where the request was, and typed where it was typed: some clients read only what they write.
 """
 
 import json
@@ -8,14 +9,13 @@ from typing import Any
 
 from holdfast.canonical import JsonObject
 from holdfast.errors import InvalidInput
+from holdfast.runtime.open_inference import BYTES, packed
 from holdfast.runtime.sent import Sent
 from holdfast.runtime.shapes import V2
 from holdfast.web.inference.answering import Asked
 from holdfast.web.inference.grpc_messages import CONTENTS, messages
 
 __all__ = ["answer_message", "asked_of", "tensors"]
-
-_PARAMETERS = {bool: "bool_param", int: "int64_param", str: "string_param", float: "double_param"}
 
 
 def asked_of(request: Any) -> Asked:
@@ -66,19 +66,23 @@ def _input(tensor: Any, raw: bytes | None) -> JsonObject:
         ) from error
 
 
-def answer_message(answer: bytes) -> Any:
-    """The ModelInferResponse of a worker's answer; its tensors are typed contents."""
+def answer_message(answer: bytes, *, raw: bool) -> Any:
+    """The ModelInferResponse of a worker's answer, with raw or typed contents."""
     said = json.loads(answer)
     message = messages()["ModelInferResponse"](
         model_name=said["model_name"], model_version=said["model_version"], id=said.get("id", "")
     )
-    _set(message.parameters, said.get("parameters", {}))
+    for name, value in said["parameters"].items():
+        message.parameters[name].string_param = str(value)
     for tensor in said["outputs"]:
         datatype, values = tensor["datatype"], tensor["data"]
         found = message.outputs.add(name=tensor["name"], datatype=datatype, shape=tensor["shape"])
-        if datatype == "BYTES":
+        if datatype == BYTES:
             values = [(value if isinstance(value, str) else json.dumps(value)).encode() for value in values]
-        getattr(found.contents, CONTENTS[datatype]).extend(values)
+        if raw:
+            message.raw_output_contents.append(packed(datatype, values))
+        else:
+            getattr(found.contents, CONTENTS[datatype]).extend(values)
     return message
 
 
@@ -88,8 +92,3 @@ def tensors(described: JsonObject, message: Any) -> Any:
         for one in described[place]:
             getattr(message, place).add(name=one["name"], datatype=one["datatype"], shape=one["shape"])
     return message
-
-
-def _set(parameters: Any, said: JsonObject) -> None:
-    for name, value in said.items():
-        setattr(parameters[name], _PARAMETERS[type(value)], value)

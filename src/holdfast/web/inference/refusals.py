@@ -10,7 +10,7 @@ __all__ = ["silent", "told"]
 
 _LOG = logging.getLogger("holdfast.serving")
 
-_MAY_SPEAK = {"unavailable", "not_confirmed"}
+_MAY_SPEAK = {"unavailable", "not_confirmed", "too_late"}
 """Codes from 500 on whose sentences are ours alone; the others may quote a path or a bundle's own error."""
 
 

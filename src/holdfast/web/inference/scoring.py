@@ -11,8 +11,10 @@ from holdfast.canonical import JsonObject
 from holdfast.errors import InvalidInput
 from holdfast.runtime.sent import CONTENT_TYPES, JSON, Sent, sent_as
 from holdfast.runtime.shapes import INVOCATIONS, PREDICT, V2
-from holdfast.web.inference.answering import Answering, Asked
+from holdfast.web.inference.answering import Answering, Asked, named_in
+from holdfast.web.inference.assigning import assigned
 from holdfast.web.inference.bodies import body_of, inflated
+from holdfast.web.inference.deadline import seconds_allowed
 from holdfast.web.inference.stamp import SCOPE_KEY
 
 if TYPE_CHECKING:
@@ -46,12 +48,15 @@ class Score:
         """Hand the request's bytes to the version that speaks, and its answer's bytes to the caller."""
         spoken, path = scope[SCOPE_KEY], scope["path_params"]
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        live = await self._answering.chosen(spoken, path.get("model"), path.get("number"), headers)
-        sent = _sent(self._shape, headers)
+        named = path.get("number") or named_in(headers)
+        live = await self._answering.chosen(spoken, path.get("model"), named, headers)
+        sent, seconds = _sent(self._shape, headers), seconds_allowed(scope["headers"])
         body = await body_of(headers.get(b"content-length"), receive)
         if b"content-encoding" in headers:
             body = await inflated(headers[b"content-encoding"], body)
-        asked = Asked(self._shape, body, sent)
+        asked = Asked(self._shape, body, sent, seconds)
+        if named is None:
+            live = assigned(spoken, live, scope["headers"], asked)
         answer = await self._answering.score(spoken, live, asked)
         said = [(b"content-type", _TYPES[sent.wanted]), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": said})
