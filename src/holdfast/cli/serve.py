@@ -60,12 +60,16 @@ class _Serving:
     settings: Settings
     model: ModelName
     stage: StageName
-    url: str
     limits: Limits
     batching: Batching | None
     sockets: Sequence[socket.socket]
     overriding: Callable[[], Overriding]
-    grpc: "_Held | None"
+    grpc: _Held | None
+
+    @property
+    def url(self) -> str:
+        """Where all of them answer."""
+        return address_of(self.sockets[0])
 
 
 @app.command(epilog=epilog("serve", "holdfast serve churn --stage production --port 8081"))
@@ -101,20 +105,37 @@ def serve(
     overriding = _overriding(settings, name, override_token_file, anybody_may=allow_override)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     sockets = [listen(host, port)] if processes == 1 else listen_apart(host, port, processes)
-    url, batching = address_of(sockets[0]), Batching(batch_rows, batch_wait_ms / 1000) if batch_rows > 1 else None
+    batching, limits = Batching(batch_rows, batch_wait_ms / 1000), Limits(network=not no_network)
+    together = batching if batch_rows > 1 else None
     grpc_at = None if grpc_port is None else _held(host, grpc_port)
-    limits = Limits(network=not no_network)
-    serving = _Serving(settings, name, pointer, url, limits, batching, sockets, overriding, grpc_at)
+    serving = _Serving(settings, name, pointer, limits, together, sockets, overriding, grpc_at)
     # Said before the first version is loaded: a request that comes until then waits in the socket.
-    value: JsonObject = {"model": model, "stage": stage, "url": url, "pid": os.getpid(), "processes": processes}
-    value["grpc"] = None if grpc_at is None else grpc_at.address
-    said = "" if grpc_at is None else f", gRPC at {grpc_at.address}"
-    Output(as_json=as_json).result(value, [f"{model}@{stage} at {url}{said}"])
+    Output(as_json=as_json).result(*_said(serving))
+    return _serve(serving)
+
+
+def _said(serving: _Serving) -> tuple[JsonObject, list[str]]:
+    """Where it listens, for programs and for people."""
+    grpc_at = None if serving.grpc is None else serving.grpc.address
+    value: JsonObject = {
+        "model": str(serving.model),
+        "stage": str(serving.stage),
+        "url": serving.url,
+        "grpc": grpc_at,
+        "pid": os.getpid(),
+        "processes": len(serving.sockets),
+    }
+    also = "" if grpc_at is None else f", gRPC at {grpc_at}"
+    return value, [f"{serving.model}@{serving.stage} at {serving.url}{also}"]
+
+
+def _serve(serving: _Serving) -> int:
+    """Answer until told to end; the exit code."""
     try:
-        if processes == 1:
+        if len(serving.sockets) == 1:
             _answer(serving, 0)
         else:
-            supervise(processes, partial(_answer, serving))
+            supervise(len(serving.sockets), partial(_answer, serving))
     except KeyboardInterrupt:
         return INTERRUPTED  # the way to end it: everything was finished and closed before this arrives
     return SUCCESS

@@ -78,7 +78,7 @@ def _warm() -> None:
 
 
 def arrow_answer(answer: Answer, stamp: JsonObject, *, scores: bool) -> bytes:
-    """The answer as an Arrow stream; model, version and digest stand in the metadata of its schema.
+    """The answer as an Arrow stream; model, version and digest stand beside the fields of its schema.
 
     Raises:
         UnsupportedMedia: the version's environment has no pyarrow.

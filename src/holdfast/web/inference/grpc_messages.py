@@ -1,7 +1,7 @@
 """The messages of the Open Inference Protocol over gRPC, built from a table: no generated code, and no compiler.
 
 The names and numbers of the fields are the protocol's; whoever speaks it finds them here as in its own `.proto` file.
-Specification: https://github.com/kserve/open-inference-protocol, package `inference`.
+Specification: https://github.com/kserve/open-inference-protocol, namespace `inference`.
 """
 
 from functools import cache
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import DescriptorProto
 
-__all__ = ["CONTENTS", "PACKAGE", "SERVICE", "messages"]
+__all__ = ["CONTENTS", "SERVICE", "messages"]
 
-PACKAGE = "inference"
-SERVICE = f"{PACKAGE}.GRPCInferenceService"
+_NAMESPACE = "inference"
+SERVICE = f"{_NAMESPACE}.GRPCInferenceService"
 
 _TENSOR = "1 string name, 2 string datatype, 3 int64* shape"
 _FULL_TENSOR = f"{_TENSOR}, 4 map parameters, 5 InferTensorContents contents"
@@ -73,7 +73,7 @@ def messages() -> dict[str, Any]:
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message_factory import GetMessageClass
 
-    file = FileDescriptorProto(name="holdfast/open_inference.proto", package=PACKAGE, syntax="proto3")
+    file = FileDescriptorProto(name="holdfast/open_inference.proto", package=_NAMESPACE, syntax="proto3")
     made: dict[str, DescriptorProto] = {}
     # Outer messages first, so that the inner ones have somewhere to stand.
     for path in sorted(_MESSAGES, key=lambda name: name.count(".")):
@@ -83,7 +83,7 @@ def messages() -> dict[str, Any]:
         _fill(made[path], path)
     pool = DescriptorPool()
     pool.Add(file)
-    return {name: GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}")) for name in _MESSAGES}
+    return {name: GetMessageClass(pool.FindMessageTypeByName(f"{_NAMESPACE}.{name}")) for name in _MESSAGES}
 
 
 def _fill(message: "DescriptorProto", path: str) -> None:
@@ -116,6 +116,6 @@ def _field(message: "DescriptorProto", number: int, kind: str, name: str) -> Non
     found.label = FieldDescriptorProto.LABEL_REPEATED if kind.endswith("*") else FieldDescriptorProto.LABEL_OPTIONAL
     kind = kind.rstrip("*")
     if kind[0].isupper():
-        found.type, found.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".{PACKAGE}.{kind}"
+        found.type, found.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".{_NAMESPACE}.{kind}"
     else:
         found.type = FieldDescriptorProto.Type.Value(f"TYPE_{kind.upper()}")
