@@ -77,9 +77,7 @@ def test_several_processes_speak_grpc_on_one_port(cli: Cli, moved: Path) -> None
         while len(versions) < 4:
             with (
                 suppress(InferenceServerException),
-                over_grpc.InferenceServerClient(
-                    value["grpc"], channel_args=[("grpc.use_local_subchannel_pool", 1)]
-                ) as one,
+                over_grpc.InferenceServerClient(value["grpc"], channel_args=own_connection) as one,
             ):
                 versions.append(one.get_model_metadata("churn").versions[0])
             assert time.monotonic() < end

@@ -9,6 +9,7 @@
     refusals.py   what a caller is told of an error
     stamp.py      the route taken once for each request, and the headers that say who answered
     assigning.py  while a canary runs: by which key a request is given to a version
+    truths.py     taking what turned out to be right
     bodies.py     reading a request's bytes up to a limit
     server.py     the process: uvicorn with uvloop and httptools
 

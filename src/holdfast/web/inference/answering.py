@@ -80,11 +80,15 @@ class Answering:
         Raises:
             HoldfastError: what the version refused or could not do.
         """
+        spoken.asked = time.perf_counter()
         try:
-            return await live.predict(asked.shape, asked.body, asked.seconds, asked.sent)
+            answer = await live.predict(asked.shape, asked.body, asked.seconds, asked.sent)
         except HoldfastError as error:
+            spoken.answered = time.perf_counter()
             self.tell(spoken, live, asked, None, error.code)
             raise
+        spoken.answered = time.perf_counter()
+        return answer
 
     def tell(self, spoken: Spoken, live: Live, asked: Asked, answer: bytes | None, error: str | None = None) -> None:
         """Tell those who watch, after the answer has been handed over; nobody waits for them."""
@@ -102,6 +106,8 @@ class Answering:
             request=asked.body,
             answer=answer,
             error=error,
+            worker_seconds=spoken.answered - spoken.asked,
+            traceparent=spoken.traceparent,
             sent=asked.sent,
         )
         for observer in observers:

@@ -27,7 +27,7 @@ from holdfast.web.inference.endpoints import model_described, server_described
 from holdfast.web.inference.grpc_messages import SERVICE, messages
 from holdfast.web.inference.grpc_tensors import answer_message, asked_of, tensors
 from holdfast.web.inference.refusals import silent, told
-from holdfast.web.inference.stamp import Spoken, request_id
+from holdfast.web.inference.stamp import Spoken, request_id, traceparent
 from holdfast.web.problems import status_of
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def _stamped(name: str, call: _Call, answering: Answering) -> "Callable[[Any, gr
     async def stamped(request: Any, context: "grpc.aio.ServicerContext[Any, Any]") -> Any:
         headers = _headers(context.invocation_metadata())
         route = answering.replica.take()
-        spoken = Spoken(route, request_id(headers.get(b"x-request-id")))
+        spoken = Spoken(route, request_id(headers.get(b"x-request-id")), traceparent(headers.get(b"traceparent")))
         given = _Given(spoken, headers, context.time_remaining())
         try:
             try:
