@@ -134,7 +134,14 @@ class Mirror:
             going.drops["busy"] += 1
             return
         going.process.put(
-            Mirrored(observed.shape, observed.request, observed.answer or b"", observed.error, observed.seconds)
+            Mirrored(
+                observed.shape,
+                observed.request,
+                observed.answer or b"",
+                observed.error,
+                observed.seconds,
+                observed.sent,
+            )
         )
 
     async def start(self) -> None:

@@ -34,6 +34,7 @@ from holdfast.runtime.environment import Interpreter
 from holdfast.runtime.frames import pack, receive
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import Predictor
+from holdfast.runtime.sent import Sent
 from holdfast.runtime.smoke import compare, read_outputs
 from holdfast.serving.live import REQUEST_SECONDS_MAX
 from holdfast.serving.pairing import Mirrored, Said, count
@@ -244,7 +245,8 @@ class _Shadow:
     def _one(self, header: JsonObject, body: bytes) -> None:
         reader = Reader(header, "a pair")
         length, error = reader.integer("length"), reader.maybe_text("error")
-        mirrored = Mirrored(reader.text("shape"), body[:length], body[length:], error, reader.number("seconds"))
+        shape, seconds, sent = reader.text("shape"), reader.number("seconds"), Sent.from_json(header)
+        mirrored = Mirrored(shape, body[:length], body[length:], error, seconds, sent)
         predictor = self._alive()
         if predictor is None:
             self._counts.drops["away"] += 1
@@ -252,7 +254,7 @@ class _Shadow:
             return
         began, answer, code = time.perf_counter(), b"", None
         try:
-            answer = predictor.answer(mirrored.shape, mirrored.request)
+            answer = predictor.answer(mirrored.shape, mirrored.request, mirrored.sent)
         except HoldfastError as failed:
             code = failed.code
         count(self._counts, self._setup.plan, mirrored, Said(answer, code, time.perf_counter() - began))
