@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ def test_whatever_a_candidate_does_not_one_answer_of_the_primary_changes(
             await until(lambda: stand.mirror._going is not None, "the shadow")
             for turn, age in enumerate(ages, 1):
                 assert await stand.ask(age) == alone[age]
-                await until(lambda turn=turn: counts_of(registry).pairs == 2 * turn - 1, f"the pair of {age}")
+                await until(partial(compared, registry, 2 * turn - 1), f"the pair of {age}")
                 # Until its process is there again, what it is asked is dropped.
                 while counts_of(registry).pairs < 2 * turn:
                     assert await stand.ask(20.0) == alone[20.0]
@@ -219,6 +220,10 @@ def test_whatever_a_candidate_does_not_one_answer_of_the_primary_changes(
     assert found.errors[ONLY_SHADOW] == len(failed)
     assert found.agreed == found.requests
     assert not TEMPTED.exists()
+
+
+def compared(registry: Registry, pairs: int) -> bool:
+    return counts_of(registry).pairs == pairs
 
 
 def told(registry: Registry) -> Callable[[], bool]:
