@@ -44,6 +44,7 @@ with holdfast.run("cancer", params={"C": float(which)}, seed=7) as run:
         holdout=frame[400:].assign(ill=target[400:]),
         target="ill",
         metric="accuracy",
+        side_effect_free=True,
     )
 print(version.number, version.digest)
 """
