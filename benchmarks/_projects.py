@@ -24,24 +24,28 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import holdfast
-from features import better, plain
+import features
 
-which = int(sys.argv[1])
+which, listed = int(sys.argv[1]), sys.argv[2] == "lists"
 bunch = load_breast_cancer()
 frame = pd.DataFrame(bunch.data[:, :10], columns=[name.replace(" ", "_") for name in bunch.feature_names[:10]])
 target = pd.Series(1 - bunch.target, name="ill")
-featurise = {1: plain, 2: better}[which]
+names = {1: "plain", 2: "better"}
+featurise = getattr(features, names[which] + ("_listed" if listed else ""))
+train, holdout = frame[:400], frame[400:].assign(ill=target[400:])
+if listed:
+    train, holdout = train.to_dict("records"), holdout.to_dict("records")
 model = make_pipeline(StandardScaler(), LogisticRegression(C=float(which), max_iter=5000))
 with holdfast.run("cancer", params={"C": float(which)}, seed=7) as run:
     frame[:400].assign(ill=target[:400]).to_csv("train.csv", index=False)
     run.snapshot("train.csv")
-    model.fit(featurise(frame[:400]), target[:400])
+    model.fit(featurise(train), target[:400])
     version = run.register(
         model,
         preprocessing=featurise,
         threshold={1: 0.5, 2: 0.45}[which],
         positive=1,
-        holdout=frame[400:].assign(ill=target[400:]),
+        holdout=holdout,
         target="ill",
         metric="accuracy",
         side_effect_free=True,
@@ -50,6 +54,18 @@ print(version.number, version.digest)
 """
 
 FEATURES = """\
+import numpy as np
+
+
+def plain_listed(rows):
+    names = ("mean_radius", "mean_texture", "mean_smoothness", "mean_compactness")
+    return np.array([[row[name] for name in names] for row in rows])
+
+
+def better_listed(rows):
+    return np.array([[*row.values(), row["mean_area"] / row["mean_radius"]] for row in rows])
+
+
 def plain(rows):
     return rows[["mean_radius", "mean_texture", "mean_smoothness", "mean_compactness"]]
 
@@ -78,19 +94,24 @@ def holdfast(folder: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def make(folder: Path) -> None:
-    """A project in `folder` with versions 1 and 2 of `cancer`; nothing is promoted yet."""
+def make(folder: Path, rows: str = "pandas") -> None:
+    """A project in `folder` with versions 1 and 2 of `cancer`; nothing is promoted yet.
+
+    Args:
+        folder: an empty one.
+        rows: what their preprocessing takes: `pandas` frames, or `lists` of rows, which it makes into an array.
+    """
     (folder / "train.py").write_text(TRAIN)
     (folder / "features.py").write_text(FEATURES)
     holdfast(folder, "init")
     for which in ("1", "2"):
-        subprocess.run([sys.executable, "train.py", which], cwd=folder, env=environment(), check=True)
+        subprocess.run([sys.executable, "train.py", which, rows], cwd=folder, env=environment(), check=True)
 
 
 @contextmanager
-def served(folder: Path, port: int) -> Iterator[str]:
+def served(folder: Path, port: int, *options: str) -> Iterator[str]:
     """`holdfast serve cancer` while the block runs; its URL, once it is ready."""
-    command = [sys.executable, "-m", "holdfast", "serve", "cancer", "--port", str(port)]
+    command = [sys.executable, "-m", "holdfast", "serve", "cancer", "--port", str(port), *options]
     with (folder / "server.log").open("ab") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=log)
     try:

@@ -14,7 +14,9 @@
     ├── AlreadyExists       already_exists      the same name with other content, or the same content again
     ├── TooLarge            too_large           a limit was passed
     ├── Unavailable         unavailable         a server or a replica did not answer in time
-    │   └── NotConfirmed    not_confirmed       the stage moved; not every replica has reported it yet
+    │   ├── NotConfirmed    not_confirmed       the stage moved; not every replica has reported it yet
+    │   ├── Busy            busy                as much waits for an answer as may
+    │   └── TooLate         too_late            the time that a request had is over
     ├── SourceChanged       source_changed      data changed while it was being frozen
     ├── NoSpace             no_space            the disk or the quota is full
     ├── UnsupportedFormat   unsupported_format  written by a newer Holdfast, or not by Holdfast at all
@@ -38,6 +40,7 @@ __all__ = [
     "ApprovalRequired",
     "Archived",
     "BundleFailed",
+    "Busy",
     "CannotPackage",
     "GateRefused",
     "HoldfastError",
@@ -53,6 +56,7 @@ __all__ = [
     "SourceChanged",
     "StageMoved",
     "TooLarge",
+    "TooLate",
     "Unauthenticated",
     "Unavailable",
     "UnsupportedFormat",
@@ -171,6 +175,18 @@ class NotConfirmed(Unavailable):
     """The stage has moved, and at least one live replica has not reported the new version yet."""
 
     code = "not_confirmed"
+
+
+class Busy(Unavailable):
+    """As many requests wait for an answer as may; nothing was done for this one."""
+
+    code = "busy"
+
+
+class TooLate(Unavailable):
+    """A request was not answered within its time; if its turn had not come by then, nothing was computed for it."""
+
+    code = "too_late"
 
 
 class SourceChanged(HoldfastError):

@@ -25,6 +25,7 @@ DEFERRABLE = {
     "polars": "another person's choice of table",
     "psycopg": "another person's choice of database",
     "pyarrow": "an extra",
+    "ray": "an extra, and a second of import",
     "pyfastcdc": "native code, needed where something large is cut",
     "rfc8785": "needed only by those who write",
     "rich": "needed only by those who look",

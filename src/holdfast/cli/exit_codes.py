@@ -43,6 +43,8 @@ EXIT_CODES: dict[str, int] = {
     "wrong_bytes": 31,
     "gate_inconclusive": 32,
     "replay_differs": 33,
+    "busy": 34,
+    "too_late": 35,
     "interrupted": INTERRUPTED,
 }
 """The exit code of each error code. Numbers from 10 stay clear of what shells and option parsers use themselves."""

@@ -120,7 +120,7 @@ def _supervisor(log_format: LogFormat) -> Callable[[int, Callable[[int], None]],
     """What keeps the processes at work, once it is known that they can be."""
     try:
         import holdfast.web.api.app  # noqa: F401 - before the processes are forked: they share what is imported
-        from holdfast.web.api.processes import supervise
+        from holdfast.web.processes import supervise
     except ImportError as error:
         raise MissingExtra(
             f"a server needs {error.name}", hint="Install what it needs: pip install 'holdfast[server]'"

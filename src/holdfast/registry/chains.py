@@ -6,7 +6,7 @@ Nothing is written when a stage moves: that a rollout is superseded is seen by t
 from datetime import datetime
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select
 
 from holdfast.canonical import JsonObject, decode, encode
 from holdfast.database.times import from_text, to_text
@@ -33,7 +33,7 @@ from holdfast.registry.tables import rollouts, stages
 from holdfast.registry.values import Stage, Version
 from holdfast.registry.versions import resolve
 
-__all__ = ["GOING_ON", "begin", "every_rollout", "find_rollout", "mark", "step_of", "turn"]
+__all__ = ["STANDING", "begin", "every_rollout", "find_rollout", "mark", "step_of", "turn"]
 
 _PLAN_BYTES_MAX = 64 * 1024
 """A plan is a page of steps and guards; every replica reads it."""
@@ -82,23 +82,26 @@ _OF_STAGE = (
 
 _OF_KIND = _OF_STAGE.where(_first.c.kind == bindparam("kind"))
 
-_GOING_ON_STATES = tuple(str(state) for state in RolloutState if state.going_on)
+_STANDS = or_(
+    _newest.c.state.in_([str(state) for state in RolloutState if state.going_on]),
+    (_newest.c.kind == str(RolloutKind.CANARY)) & (_newest.c.state == str(RolloutState.PASSED)),
+)
 
-GOING_ON = (
+STANDING = (
     select(_newest.c.rollout, _newest.c.model, _newest.c.stage, _newest.c.number, _newest.c.kind, _newest.c.step)
     .join(stages, (stages.c.model == _newest.c.model) & (stages.c.name == _newest.c.stage))
     .where(
         _newest.c.event
         == select(func.max(rollouts.c.event)).where(rollouts.c.rollout == _newest.c.rollout).scalar_subquery(),
-        _newest.c.state.in_(_GOING_ON_STATES),
+        _STANDS,
         _newest.c.epoch == stages.c.epoch,
     )
 )
 """The rollouts in which replicas take part."""
 
-_THIS = GOING_ON.where(_newest.c.rollout == bindparam("rollout"))
+_THIS = STANDING.where(_newest.c.rollout == bindparam("rollout"))
 
-_THIS_KIND = GOING_ON.where(
+_THIS_KIND = STANDING.where(
     _newest.c.model == bindparam("model"), _newest.c.stage == bindparam("stage"), _newest.c.kind == bindparam("kind")
 )
 
@@ -189,7 +192,7 @@ def _refuse_unfit(connection: Connection, new: NewRollout, stage: Stage, version
     there = connection.execute(_THIS_KIND, asked).first()
     if there is not None:
         raise AlreadyExists(
-            f"a {new.kind} of {new.model}@{there.number} is going on at {new.stage}, rollout {there.rollout}",
+            f"{new.model}@{there.number} is tried by a {new.kind} at {new.stage} already, rollout {there.rollout}",
             hint="End it first, or wait until it has ended.",
             model=str(new.model),
             stage=str(new.stage),
@@ -219,7 +222,7 @@ def turn(connection: Connection, asked: Turn, now: datetime, actor: str, *, key:
             raise another_request(before)
         return _as_of(connection, before.index)
     found = find_rollout(connection, asked.rollout)
-    if found.event != asked.expect or not found.state.going_on:
+    if found.event != asked.expect or step_of(connection, found.id) is None:
         _lost(asked, found)
     entry = Entry(
         Action.ROLLOUT_TURN,
@@ -261,8 +264,8 @@ def turn(connection: Connection, asked: Turn, now: datetime, actor: str, *, key:
 
 def _lost(asked: Turn, found: Rollout) -> NoReturn:
     how = f"{found.changed_by} turned it {found.state} at {to_text(found.changed_at)}, event {found.event}"
-    if found.state is RolloutState.SUPERSEDED:
-        how = f"{found.stage} of {found.model} has moved since it began"
+    if found.event == asked.expect and found.state in {RolloutState.SUPERSEDED, RolloutState.PASSED}:
+        how = f"{found.stage} of {found.model} has moved since it began, or it is over"
     raise StageMoved(
         f"rollout {found.id} is {found.state}, and was expected to go on from event {asked.expect}; {how}",
         hint="Look at how it stands now, and decide again.",

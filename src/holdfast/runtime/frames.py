@@ -16,7 +16,7 @@ from collections.abc import Callable
 from holdfast.canonical import JsonObject
 from holdfast.errors import TooLarge, Unavailable
 
-__all__ = ["BODY_BYTES_MAX", "HEADER_BYTES_MAX", "PREFIX", "pack", "receive", "unpack_prefix"]
+__all__ = ["BODY_BYTES_MAX", "HEADER_BYTES_MAX", "PREFIX", "pack", "receive", "split", "unpack_prefix"]
 
 PREFIX = struct.Struct(">II")
 
@@ -53,6 +53,26 @@ def unpack_prefix(prefix: bytes | bytearray) -> tuple[int, int]:
     if head > HEADER_BYTES_MAX or body > BODY_BYTES_MAX:
         raise TooLarge(f"a frame of {head} and {body} bytes passes the limits", hint="Send the rows in parts.")
     return head, body
+
+
+def split(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The frames that stand one behind the other in the body of another: of each its header, and its body.
+
+    Raises:
+        ValueError: the bytes are not whole frames.
+        TooLarge: a length passes its limit.
+    """
+    found, at = [], 0
+    while at < len(data):
+        if at + PREFIX.size > len(data):
+            raise ValueError("a frame inside a frame is cut off")
+        head, body = unpack_prefix(data[at : at + PREFIX.size])
+        start = at + PREFIX.size
+        at = start + head + body
+        if at > len(data):
+            raise ValueError("a frame inside a frame is cut off")
+        found.append((data[start : start + head], data[start + head : at]))
+    return found
 
 
 def receive(connection: socket.socket, waiting: Callable[[], None] | None = None) -> tuple[JsonObject, bytes]:

@@ -90,7 +90,22 @@ class Pipeline:
             InvalidInput: the rows do not fit the schema.
             BundleFailed: the bundle's own code raised, or answered with another number of rows.
         """
-        rows = conform(self._schema, table)
+        return self.score(self.checked(table))
+
+    def checked(self, table: Table) -> Table:
+        """The rows as the bundle's code is handed them: the columns of its schema, in their order.
+
+        Raises:
+            InvalidInput: the rows do not fit the schema.
+        """
+        return conform(self._schema, table)
+
+    def score(self, rows: Table) -> Answer:
+        """The bundle's answer to checked rows.
+
+        Raises:
+            BundleFailed: as `predict`.
+        """
         if rows.count == 0:
             return Answer([], [], self._scorer.classes)
         held = _guarded(f"making {self._schema.container} rows", lambda: to_container(self._schema, rows))

@@ -15,8 +15,10 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from holdfast.canonical import JsonObject, Reader
@@ -26,12 +28,13 @@ from holdfast.evidence import Holdout
 from holdfast.runtime.at_the_limit import said_with_limit
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.confine import Walls, confine
-from holdfast.runtime.frames import pack, receive
+from holdfast.runtime.frames import pack, receive, split
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.memory import peak_memory_bytes
 from holdfast.runtime.pipeline import Pipeline
 from holdfast.runtime.rows import read_table
 from holdfast.runtime.shapes import SHAPES, TABLE, answer_body, table_in
+from holdfast.runtime.together import Part, answer_together, one_by_one, sample
 
 __all__ = ["main"]
 
@@ -89,8 +92,35 @@ class _Answering:
             connection.sendall(self._frame(header, body))
 
     def _frame(self, header: JsonObject, body: bytes) -> bytes:
+        match header:
+            case {"op": "together", "rows": int(rows_max)}:
+                return self._guarded(lambda: pack({"ok": True}, b"".join(self._together(body, rows_max))))
+        return self._guarded(lambda: pack({"ok": True}, _answer(header, body, self.files, self.pipeline, self.stamp)))
+
+    def _together(self, body: bytes, rows_max: int) -> list[bytes]:
+        """The frames that answer the frames in the body."""
+        frames: list[bytes] = []
+        parts: list[Part] = []
+        places: list[int] = []
+        for place, (head, sent) in enumerate(split(body)):
+            frames.append(self._guarded(partial(self._read, json.loads(head), sent, parts)))
+            if len(parts) > len(places):
+                places.append(place)
+        for place, frame in zip(places, answer_together(parts, self.pipeline, self.stamp, rows_max), strict=True):
+            frames[place] = frame
+        return frames
+
+    def _read(self, header: JsonObject, sent: bytes, parts: list[Part]) -> bytes:
+        """Put one of several requests with those that can be answered; what stands in its place until it is."""
+        table, request = table_in(header["shape"], sent)
+        rows = self.pipeline.checked(table)
+        parts.append(Part(header["shape"], request, rows, partial(self._frame, header, sent)))
+        return b""
+
+    def _guarded(self, call: Callable[[], bytes]) -> bytes:
+        """The frame that a call makes; that of its error, where it fails."""
         try:
-            return pack({"ok": True}, _answer(header, body, self.files, self.pipeline, self.stamp))
+            return call()
         except HoldfastError as error:
             if isinstance(error, BundleFailed):
                 traceback.print_exc()
@@ -120,7 +150,10 @@ def _answer(header: JsonObject, body: bytes, files: BundleFiles, pipeline: Pipel
             if not isinstance(holdout, Holdout):
                 raise UsageError("the bundle has no holdout", hint="Register the version with --holdout PATH.")
             table = read_table(files.read(holdout.rows)).without(holdout.target)
-            return answer_body(TABLE, pipeline.predict(table), {}, stamp)
+            if isinstance(count := header.get("rows"), int):
+                table = sample(table, count)
+            answer = one_by_one(pipeline, table) if header.get("alone") is True else pipeline.predict(table)
+            return answer_body(TABLE, answer, {}, stamp)
         case {"op": "memory"}:
             return json.dumps({"memory_bytes": peak_memory_bytes()}).encode()
         case _:

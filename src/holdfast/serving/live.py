@@ -1,6 +1,7 @@
 """A live version: a bundle that something runs, smoked before it answers, asked by its callers' own bytes."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from holdfast.canonical import JsonObject, encode
@@ -15,6 +16,8 @@ from holdfast.serving.source import Pointer
 
 __all__ = ["REQUEST_SECONDS_MAX", "Live"]
 
+_LOG = logging.getLogger("holdfast.serving")
+
 REQUEST_SECONDS_MAX = 30.0
 """Load balancers commonly give a request 60 s; an answer that has not come after half of that helps nobody."""
 
@@ -23,6 +26,7 @@ _HOLDOUT_SECONDS_MAX = 300.0
 
 _HEADERS = {shape: encode({"op": "predict", "shape": shape}) for shape in (INVOCATIONS, V2)}
 _HOLDOUT = encode({"op": "holdout"})
+_SAMPLE: JsonObject = {"op": "holdout", "rows": 64}
 
 
 class Live:
@@ -71,13 +75,21 @@ class Live:
         """Start what runs it, and wait until it has the bundle open; raises as `Runner.open` does."""
         await self.runner.open()
 
-    def predict(self, shape: str, body: bytes) -> "asyncio.Future[bytes]":
+    def predict(self, shape: str, body: bytes, seconds: float | None = None) -> "asyncio.Future[bytes]":
         """Hand over a request as it came; the future gets the answer's bytes, stamped with version and digest.
 
+        Args:
+            shape: of the request and its answer.
+            body: the request's bytes.
+            seconds: how long it may take, at most `REQUEST_SECONDS_MAX`, which is what holds when nothing is said.
+
         Raises:
-            Unavailable: the worker is being restarted, or too much waits for it already.
+            Busy: too much waits already.
+            Unavailable: what runs it does not come back.
+            TooLate: raised by the future: it took longer than that.
         """
-        return self.runner.ask(_HEADERS[shape], body, REQUEST_SECONDS_MAX)
+        allowed = REQUEST_SECONDS_MAX if seconds is None else min(seconds, REQUEST_SECONDS_MAX)
+        return self.runner.ask(_HEADERS[shape], body, allowed)
 
     async def smoke(self) -> Differences | None:
         """Score the frozen holdout and compare with what was recorded; None when the bundle carries no holdout."""
@@ -88,6 +100,27 @@ class Live:
         differences, described = await asyncio.to_thread(self._compare, holdout, body)
         self.outputs = described
         return differences
+
+    async def batch(self) -> None:
+        """Answer requests together from now on, where that is wished and the version answers each row for itself.
+
+        Rows of the frozen holdout are scored at once and one by one, which must agree as in a smoke.
+        """
+        batching, runner = self._opened.batching, self.runner
+        if batching is None:
+            return
+        if not isinstance(self._opened.files.manifest.evidence.holdout, Holdout):
+            _LOG.warning("%s has no holdout to try it with, so its requests are answered one by one", self)
+            return
+        at_once, alone = [
+            answer_of(await runner.ask(encode({**_SAMPLE, "alone": way}), b"", _HOLDOUT_SECONDS_MAX))
+            for way in (False, True)
+        ]
+        differences = compare(alone, at_once)
+        if differences.within_tolerance:
+            runner.gather(batching)
+        else:
+            _LOG.warning("%s answers a row otherwise among others, so one by one: %s", self, differences)
 
     def _compare(self, holdout: Holdout, body: bytes) -> tuple[Differences, list[JsonObject]]:
         found = answer_of(body)

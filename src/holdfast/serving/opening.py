@@ -16,6 +16,7 @@ from holdfast.runtime.limits import Limits
 from holdfast.runtime.materialise import materialise
 from holdfast.runtime.predictor import SERVED
 from holdfast.runtime.signed import require_signed
+from holdfast.serving.queueing import Batching
 from holdfast.store.interface import Store
 
 __all__ = ["Opened", "Opener", "opener"]
@@ -23,11 +24,19 @@ __all__ = ["Opened", "Opener", "opener"]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A bundle on this machine, the interpreter to run it with, and what its process may use."""
+    """A bundle on this machine, the interpreter to run it with, and how.
+
+    Attributes:
+        files: the bundle.
+        interpreter: what satisfies its lock.
+        limits: what its process may use.
+        batching: how its requests are answered together, where it answers each row for itself; None: one by one.
+    """
 
     files: BundleFiles
     interpreter: Interpreter
     limits: Limits = SERVED
+    batching: Batching | None = None
 
 
 Opener: TypeAlias = Callable[[Digest], Opened]
@@ -42,6 +51,7 @@ def opener(
     *,
     limits: Limits = SERVED,
     signed_by: Collection[Digest] = (),
+    batching: Batching | None = None,
 ) -> Opener:
     """The opener that takes bundles from the store and keeps them, and their environments, in `cache`.
 
@@ -53,6 +63,7 @@ def opener(
         limits: what a worker may use.
         signed_by: fingerprints of keys, one of which must have signed a bundle before anything of it is started; empty:
             none is asked for. They are this machine's own: whoever may write to the registry cannot change them.
+        batching: how requests are answered together; None: one by one.
     """
     kept = environments or Environments(cache, store)
 
@@ -65,7 +76,7 @@ def opener(
             raise
         if signed_by:
             _require_signed(files, registry, signed_by)
-        return Opened(files, kept.interpreter_for(files), limits)
+        return Opened(files, kept.interpreter_for(files), limits, batching)
 
     return fetch
 

@@ -7,49 +7,77 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
-from holdfast.errors import BundleFailed, HoldfastError, TooLarge, Unavailable, from_json
-from holdfast.runtime.frames import BODY_BYTES_MAX, PREFIX, unpack_prefix
+from holdfast.errors import BundleFailed, HoldfastError, TooLarge, TooLate, Unavailable, from_json
+from holdfast.runtime.frames import PREFIX, unpack_prefix
 
-__all__ = ["IN_FLIGHT_BYTES_MAX", "IN_FLIGHT_MAX", "RETRY_SECONDS", "Pipe"]
-
-IN_FLIGHT_MAX = 512
-"""Requests that one worker may owe an answer. At the 2,000 to 4,000 a second of a small model the last of them waits a
-quarter of a second; a longer queue adds waiting and no throughput."""
-
-IN_FLIGHT_BYTES_MAX = BODY_BYTES_MAX
-"""Bytes of requests that wait for one worker: as much memory as the largest single request may take anyway."""
+__all__ = ["OK", "RETRY_SECONDS", "Owed", "Pipe", "again", "late", "nonsense", "refusal_in"]
 
 RETRY_SECONDS = 1
 """What a caller that was turned away is told to wait: by then a full queue has been answered, or a worker restarted."""
 
-_WATCH_SECONDS = 0.25
+WATCH_SECONDS = 0.25
 """How often the oldest request is looked at; one timer for a worker costs less than one for each request."""
 
 _ONE_WRITE_BYTES_MAX = 1 << 16
 """Up to here prefix, header and body are joined into one write; above, copying would cost more than a second one."""
 
-_OK = b'{"ok":true}'
+OK = b'{"ok":true}'
+"""The header of a good answer, as every worker writes it."""
+
+
+class Owed(Protocol):
+    """A frame that has been written and not been answered.
+
+    Attributes:
+        seconds: how long the worker may be busy with it before it is taken to hang.
+    """
+
+    seconds: float
+
+    def answered(self, body: bytes) -> None:
+        """The worker's answer."""
+        ...
+
+    def failed(self, error: HoldfastError, *, begun: bool) -> None:
+        """There is none; `begun` says whether the worker may have looked at it."""
+        ...
+
+    def look(self, now: float) -> None:
+        """Time has passed."""
+        ...
 
 
 class _Asked:
-    """One request that has been written and not been answered."""
+    """A frame that somebody waits for with a future."""
 
-    __slots__ = ("answer", "deadline", "seconds", "size")
+    __slots__ = ("_deadline", "answer", "seconds")
 
-    def __init__(self, answer: "asyncio.Future[bytes]", now: float, seconds: float, size: int) -> None:
+    def __init__(self, answer: "asyncio.Future[bytes]", now: float, seconds: float) -> None:
         self.answer = answer
-        self.deadline = now + seconds
         self.seconds = seconds
-        self.size = size
+        self._deadline = now + seconds
+
+    def answered(self, body: bytes) -> None:
+        if not self.answer.done():
+            self.answer.set_result(body)
+
+    def failed(self, error: HoldfastError, *, begun: bool) -> None:
+        del begun
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def look(self, now: float) -> None:
+        if now >= self._deadline:
+            self.failed(late(self.seconds), begun=True)
 
 
 class Pipe(asyncio.Protocol):
     """One connection to one worker.
 
-    A request past its time fails and keeps its place in the queue, since the worker still answers it. A worker that is
-    busy with one request for longer than that request's time is taken to hang: the connection is given up.
+    A request past its time fails and keeps its place, since the worker still answers it. A worker that is busy with one
+    request for longer than that request's time is taken to hang: the connection is given up.
     """
 
     def __init__(self, lost: Callable[[HoldfastError], None]) -> None:
@@ -57,8 +85,7 @@ class Pipe(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._lost: Callable[[HoldfastError], None] | None = lost
         self._transport: asyncio.Transport | None = None
-        self._asked: deque[_Asked] = deque()
-        self._bytes = 0
+        self._owed: deque[Owed] = deque()
         self._held = bytearray()
         self._head_since = 0.0
         self._watch: asyncio.TimerHandle | None = None
@@ -83,37 +110,40 @@ class Pipe(asyncio.Protocol):
             seconds: how long the answer may take, waiting for its turn included.
 
         Raises:
-            Unavailable: as many requests or bytes as may be are in flight, or the connection is lost. The future itself
-                raises it when the time has passed.
+            Unavailable: the connection is lost. The future itself raises it too, when the time has passed.
+        """
+        asked = _Asked(self._loop.create_future(), self._loop.time(), seconds)
+        self.send(asked, header, body)
+        return asked.answer
+
+    def expect(self, seconds: float) -> "asyncio.Future[bytes]":
+        """The future of a worker's first word, which nobody asks for."""
+        asked = _Asked(self._loop.create_future(), self._loop.time(), seconds)
+        self._owe(asked)
+        return asked.answer
+
+    def send(self, owed: Owed, header: bytes, body: bytes) -> None:
+        """Write a request for somebody who is told what becomes of it.
+
+        Raises:
+            Unavailable: the connection is lost.
         """
         if self._transport is None or self._reason is not None:
-            raise _starting() if self._reason is None else _again(self._reason)
+            raise _starting() if self._reason is None else again(self._reason)
+        self._owe(owed)
         size = len(body)
-        if len(self._asked) >= IN_FLIGHT_MAX or self._bytes + size > IN_FLIGHT_BYTES_MAX:
-            raise Unavailable(
-                f"{len(self._asked)} requests are waiting for this version, which is as many as may",
-                hint=f"Try again in {RETRY_SECONDS} s; start more replicas if it stays so.",
-                limit=IN_FLIGHT_MAX,
-            )
-        answer = self.expect(seconds, size)
         prefix = PREFIX.pack(len(header), size) + header
         if size <= _ONE_WRITE_BYTES_MAX:
             self._transport.write(prefix + body)
         else:
             self._transport.writelines((prefix, body))
-        return answer
 
-    def expect(self, seconds: float, size: int = 0) -> "asyncio.Future[bytes]":
-        """The future of the next answer that nobody waits for yet; used alone for a worker's first word."""
-        now = self._loop.time()
-        if not self._asked:
-            self._head_since = now
-        asked = _Asked(self._loop.create_future(), now, seconds, size)
-        self._asked.append(asked)
-        self._bytes += size
+    def _owe(self, owed: Owed) -> None:
+        if not self._owed:
+            self._head_since = self._loop.time()
+        self._owed.append(owed)
         if self._watch is None:
-            self._watch = self._loop.call_later(_WATCH_SECONDS, self._look)
-        return asked.answer
+            self._watch = self._loop.call_later(WATCH_SECONDS, self._look)
 
     def give_up(self, reason: HoldfastError) -> None:
         """End the connection at once; every open request fails with `reason`."""
@@ -129,40 +159,33 @@ class Pipe(asyncio.Protocol):
             try:
                 head, body = unpack_prefix(bytes(held[at : at + PREFIX.size]))
             except TooLarge as error:
-                self.give_up(_nonsense(str(error)))
+                self.give_up(nonsense(str(error)))
                 return
             start = at + PREFIX.size
             end = start + head + body
             if len(held) < end:
                 break
-            if not self._asked:
-                self.give_up(_nonsense("an answer that nobody asked for"))
+            if not self._owed:
+                self.give_up(nonsense("an answer that nobody asked for"))
                 return
             self._answer(bytes(held[start : start + head]), bytes(held[start + head : end]))
             at = end
         del held[:at]
 
     def _answer(self, header: bytes, body: bytes) -> None:
-        asked = self._asked.popleft()
-        self._bytes -= asked.size
+        owed = self._owed.popleft()
         self._head_since = self._loop.time()
-        if asked.answer.done():
-            return
-        if header == _OK:
-            asked.answer.set_result(body)
-            return
         try:
-            said = json.loads(header)
-        except ValueError:
-            said = None
-        if isinstance(said, dict) and said.get("ok") is True:
-            asked.answer.set_result(body)
-        elif isinstance(said, dict) and isinstance(said.get("error"), dict):
-            asked.answer.set_exception(from_json(said["error"]))
-        else:
-            reason = _nonsense("a frame whose header is no answer")
-            asked.answer.set_exception(reason)
+            refusal = None if header == OK else refusal_in(header)
+        except ValueError as error:
+            reason = nonsense(str(error))
+            owed.failed(reason, begun=True)
             self.give_up(reason)
+            return
+        if refusal is None:
+            owed.answered(body)
+        else:
+            owed.failed(refusal, begun=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio says that the worker has closed its end, or that we have closed ours."""
@@ -175,11 +198,11 @@ class Pipe(asyncio.Protocol):
             "the process that ran the version has ended",
             hint="The replica's log says why; a worker killed by signal 9 usually lacked memory.",
         )
-        for asked in self._asked:
-            if not asked.answer.done():
-                asked.answer.set_exception(_again(reason))
-        self._asked.clear()
-        self._bytes = 0
+        open_ones, self._owed = self._owed, deque()
+        # A worker answers one after the other, so it was at the first of them. The last is told first: whoever puts
+        # them back at the head of a queue has them in order again.
+        for place in reversed(range(len(open_ones))):
+            open_ones[place].failed(again(reason), begun=place == 0)
         if self._lost is not None:
             lost, self._lost = self._lost, None
             lost(reason)
@@ -187,19 +210,35 @@ class Pipe(asyncio.Protocol):
     def _look(self) -> None:
         """The watch: fail what is past its time; give up a worker that has been busy with one request for too long."""
         self._watch = None
-        if not self._asked:
+        if not self._owed:
             return
         now = self._loop.time()
-        for asked in self._asked:
-            if now >= asked.deadline and not asked.answer.done():
-                asked.answer.set_exception(_late(asked.seconds))
-        head = self._asked[0]
+        for owed in self._owed:
+            owed.look(now)
+        head = self._owed[0]
         if now - self._head_since >= head.seconds:
-            self.give_up(_late(head.seconds))
-        self._watch = self._loop.call_later(_WATCH_SECONDS, self._look)
+            self.give_up(late(head.seconds))
+        self._watch = self._loop.call_later(WATCH_SECONDS, self._look)
 
 
-def _again(reason: HoldfastError) -> HoldfastError:
+def refusal_in(header: bytes) -> HoldfastError | None:
+    """The error that the header of an answer describes; None for a good answer.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        said = json.loads(header)
+    except (ValueError, RecursionError):
+        said = None
+    if isinstance(said, dict) and said.get("ok") is True:
+        return None
+    if isinstance(said, dict) and isinstance(said.get("error"), dict):
+        return from_json(said["error"])
+    raise ValueError("a frame whose header is no answer")
+
+
+def again(reason: HoldfastError) -> HoldfastError:
     """The same error as a value of its own: one that is raised many times would collect every traceback."""
     return from_json(reason.to_json())
 
@@ -208,14 +247,16 @@ def _starting() -> Unavailable:
     return Unavailable("the version is not open yet", hint=f"Try again in {RETRY_SECONDS} s.")
 
 
-def _late(seconds: float) -> Unavailable:
-    return Unavailable(
+def late(seconds: float) -> TooLate:
+    """What a caller is told whose time is over."""
+    return TooLate(
         f"the version did not answer within {seconds:g} s",
         hint="Send fewer rows at once; if single rows are slow too, look at the replica's log.",
     )
 
 
-def _nonsense(what: str) -> BundleFailed:
+def nonsense(what: str) -> BundleFailed:
+    """What is wrong with a worker that says what no worker says."""
     return BundleFailed(
         f"the process that ran the version sent {what}",
         hint="The bundle's code must not write to file descriptors that it did not open.",

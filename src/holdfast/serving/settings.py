@@ -25,8 +25,9 @@ from holdfast.flow.gate.keys import Reader, count, switch, texts
 from holdfast.flow.gate.stage_policy import require_known
 from holdfast.names import ModelName
 from holdfast.serving.alert_rules import BUILT_IN, AlertRule, alert_rules, rule_names
+from holdfast.serving.queueing import Batching
 
-__all__ = ["ServeSettings", "WatchSettings", "key", "parsed"]
+__all__ = ["BatchingSettings", "ServeSettings", "WatchSettings", "key", "parsed"]
 
 T = TypeVar("T")
 
@@ -86,16 +87,36 @@ class WatchSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchingSettings:
+    """`[serve.batching]`: requests that are answered in one call of the version's code.
+
+    Attributes:
+        rows: how many rows one call takes at most; 0 answers requests one by one.
+        wait_ms: how long the first of them waits for others while the version is free.
+    """
+
+    rows: int = key(0, count(0))
+    wait_ms: int = key(0, count(0))
+
+    @property
+    def batching(self) -> Batching | None:
+        """What a version is opened with; None for one by one."""
+        return Batching(self.rows, self.wait_ms / 1000.0) if self.rows > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
 class ServeSettings:
     """`[serve]`: how a model is served.
 
     Attributes:
         tracing: whether each request is told to an OpenTelemetry collector.
         watch: what is looked at in what is answered.
+        batching: which requests are answered together.
     """
 
     tracing: bool = key(default=False, reader=switch())
     watch: WatchSettings = field(default_factory=WatchSettings, metadata={"subject": WatchSettings})
+    batching: BatchingSettings = field(default_factory=BatchingSettings, metadata={"subject": BatchingSettings})
 
     @classmethod
     def of(cls, document: Mapping[str, Any], model: ModelName | None, where: str) -> "ServeSettings":

@@ -11,6 +11,7 @@ from holdfast.runtime.limits import SECONDS_MAX
 from holdfast.runtime.predictor import Spawned, spawn
 from holdfast.serving.opening import Opened
 from holdfast.serving.pipe import RETRY_SECONDS, Pipe
+from holdfast.serving.queueing import Batching, Queue
 
 __all__ = ["Worker"]
 
@@ -22,8 +23,11 @@ _RESTART_SECONDS_MIN = 0.1
 _RESTART_SECONDS_MAX = 10.0
 """The longest pause: a worker that cannot start costs the machine one attempt in ten seconds, and never gives up."""
 
-_STEADY_SECONDS = 30.0
+_STEADY_SECONDS = 5.0
 """A worker that has lived this long did not die of starting; the next restart is immediate again."""
+
+_PATIENCE_SECONDS = 30.0
+"""How long a worker may be busy with one frame that nobody gave more time, before it is taken to hang."""
 
 _END_SECONDS_MAX = 1.0
 """A worker that has lost its socket has nothing left to do but its one open request; past this it is killed."""
@@ -44,6 +48,7 @@ class Worker:
         self._stamp = stamp
         self._changed = changed
         self._pipe: Pipe | None = None
+        self._queue = Queue(_PATIENCE_SECONDS)
         self._spawned: Spawned | None = None
         self._reviving: asyncio.Task[None] | None = None
         self._closing = False
@@ -66,10 +71,12 @@ class Worker:
         await self._start()
 
     def ask(self, header: bytes, body: bytes, seconds: float) -> "asyncio.Future[bytes]":
-        """See `Runner.ask`."""
-        if self._pipe is None:
-            raise self._down()
-        return self._pipe.ask(header, body, seconds)
+        """See `Runner.ask`. What comes while the process is being started again waits for it."""
+        return self._queue.put(header, body, seconds)
+
+    def gather(self, batching: Batching) -> None:
+        """From now on answer together what gathers while the process is busy."""
+        self._queue.gather(batching)
 
     async def until_up(self) -> None:
         """Wait for a process that is being restarted.
@@ -89,8 +96,10 @@ class Worker:
         if self._reviving is not None:
             self._reviving.cancel()
             await asyncio.wait([self._reviving])
+        gone = Unavailable("the version is being closed", hint="Ask again: another one answers now.")
         if self._pipe is not None:
-            self._pipe.give_up(Unavailable("the version is being closed", hint="Ask again: another one answers now."))
+            self._pipe.give_up(gone)
+        self._queue.refuse(gone)
         await self._reap()
 
     def _down(self) -> Unavailable:
@@ -118,6 +127,7 @@ class Worker:
             raise _stopped()
         self._pipe, self.error, self._up_since = pipe, None, loop.time()
         self._up.set()
+        self._queue.open(pipe)
 
     async def _spawn(self) -> Spawned:
         files, interpreter, limits = self._opened.files, self._opened.interpreter, self._opened.limits
@@ -140,7 +150,11 @@ class Worker:
     def _lost(self, reason: HoldfastError) -> None:
         was_up, self._pipe = self.up, None
         self._up.clear()
-        if self._closing or not was_up:
+        if self._closing:
+            self._queue.refuse(reason)
+            return
+        self._queue.close()
+        if not was_up:
             return
         self.error = reason
         lived = asyncio.get_running_loop().time() - self._up_since
@@ -157,6 +171,7 @@ class Worker:
                 await self._start()
             except HoldfastError as error:
                 self.error = error
+                self._queue.refuse(self._down())
                 self._pause = self._longer()
                 _LOG.error("%s: not restarted: %s", self._name, error.message)
                 self._changed()

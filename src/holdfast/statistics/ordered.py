@@ -39,7 +39,7 @@ _SLOW_ODDS = (1.6, 4.0, 20.0)
 
 _SCORE_SHARES = (0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95)
 
-_SCORE_ODDS = (1.6, 3.0, 10.0)
+_SCORE_ODDS = (1.25, 1.6, 3.0, 10.0)
 
 _HALVINGS = 60
 """Steps of a bisection to the last digit."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import MissingExtra, Unavailable, UsageError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-__all__ = ["Tls", "address_of", "listen", "serve", "serving"]
+__all__ = ["Tls", "address_of", "listen", "listen_apart", "serve", "serving"]
 
 _BACKLOG = 2048
 """Connections that wait to be accepted: a burst of clients that all reconnect at once after a restart."""
@@ -86,6 +86,49 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
         raise Unavailable(
             f"cannot listen on {host}:{port}: {error.strerror}", hint="Choose another port, or 0 for a free one."
         ) from error
+    return listening
+
+
+def listen_apart(host: str, port: int, count: int) -> list[socket.socket]:
+    """As many bound sockets at one address; the kernel deals new connections out to them, each to one.
+
+    A socket that several processes share goes to whoever is awake, which is the busiest: of sixteen connections it gets
+    fifteen or all. And whoever holds one of these open keeps the connections that wait in it, while its process is
+    replaced by another.
+
+    Raises:
+        Unavailable: the address is taken or does not exist, or this system cannot deal out.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise Unavailable(
+            "this system has one process for a port", hint="Start one process, or several on other ports."
+        )
+    with listen(host, port) as alone:
+        # Found free, and not just willing to share with somebody else's sockets.
+        family, kind, address = alone.family, alone.type, alone.getsockname()
+    found: list[socket.socket] = []
+    try:
+        found.extend(_bound(family, kind, address) for _ in range(count))
+    except OSError as error:
+        for one in found:
+            one.close()
+        raise Unavailable(
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="Choose another port, or 0 for a free one."
+        ) from error
+    return found
+
+
+def _bound(family: int, kind: int, address: Any) -> socket.socket:
+    listening = socket.socket(family, kind, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError:
+        listening.close()
+        raise
     return listening
 
 

@@ -26,6 +26,8 @@ HTTP_STATUS: dict[str, int] = {
     "already_exists": 409,
     "too_large": 413,
     "unavailable": 503,
+    "busy": 429,
+    "too_late": 504,
     "not_confirmed": 504,  # the work is done; the confirmation behind it did not come in time
     "source_changed": 409,
     "no_space": 507,

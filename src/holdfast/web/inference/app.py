@@ -12,7 +12,7 @@ from holdfast.serving.replica import Replica
 from holdfast.web.inference.endpoints import health_routes, v2_routes
 from holdfast.web.inference.scoring import SCORING, Score, described
 from holdfast.web.inference.stamp import SCOPE_KEY, Stamp
-from holdfast.web.problems import HTTP_STATUS, UNEXPECTED, status_of
+from holdfast.web.problems import UNEXPECTED, status_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -22,8 +22,11 @@ __all__ = ["replica_app"]
 
 _LOG = logging.getLogger("holdfast.serving")
 
-_MAY_SPEAK = {"unavailable", "not_confirmed"}
+_MAY_SPEAK = {"unavailable", "not_confirmed", "too_late"}
 """Codes from 500 on whose sentences are ours alone; the others may quote a path or a bundle's own error."""
+
+_COME_BACK = {"unavailable", "busy"}
+"""Codes of what is over after a short while; the answer says after how long."""
 
 _CODES = {404: "not_found", 405: "usage", 413: "too_large"}
 
@@ -82,7 +85,7 @@ async def _refused(request: "Request", error: Exception) -> "JSONResponse":
         _LOG.error("%s %s: %s: %s", request.method, request.url.path, error.code, error.message)
         said = _silent(error.code)
     headers = {}
-    if status == HTTP_STATUS["unavailable"]:
+    if error.code in _COME_BACK:
         headers["retry-after"] = str(RETRY_SECONDS)
     if error.code == "too_large":
         headers["connection"] = "close"

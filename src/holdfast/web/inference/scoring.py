@@ -15,7 +15,9 @@ from holdfast.serving.observing import Observed
 from holdfast.serving.pipe import RETRY_SECONDS
 from holdfast.serving.replica import Replica
 from holdfast.serving.route import OVERRIDE
+from holdfast.web.inference.assigning import assigned
 from holdfast.web.inference.bodies import body_of
+from holdfast.web.inference.deadline import seconds_allowed
 from holdfast.web.inference.stamp import SCOPE_KEY, Spoken
 
 if TYPE_CHECKING:
@@ -42,9 +44,12 @@ class Score:
         """Hand the request's bytes to the version that speaks, and its answer's bytes to the caller."""
         spoken, path = scope[SCOPE_KEY], scope["path_params"]
         live = addressed(spoken, self._replica, path.get("model"), path.get("number"))
+        seconds = seconds_allowed(scope["headers"])
         body = await body_of(_length(scope), receive)
+        if path.get("number") is None:
+            live = assigned(spoken, live, scope, self._shape, body)
         try:
-            answer = await live.predict(self._shape, body)
+            answer = await live.predict(self._shape, body, seconds)
         except HoldfastError as error:
             self._tell(spoken, live, body, None, error.code)
             raise

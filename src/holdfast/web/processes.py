@@ -16,7 +16,7 @@ from holdfast.errors import Unavailable
 
 __all__ = ["supervise"]
 
-_LOG = logging.getLogger("holdfast.server")
+_LOG = logging.getLogger("holdfast.processes")
 
 _SHORT_LIFE_SECONDS = 5.0
 """A process that ends sooner could not start; one that lives longer was killed."""
