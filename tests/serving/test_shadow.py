@@ -33,13 +33,11 @@ from holdfast.serving.shadow import Mirror, limits_of_a_shadow
 from tests.serving.building import CODE, MODEL, ROWS, Built, with_code
 from tests.serving.stages import STAGE, HandMovedStage, Shelf, pointer, run, running, until
 
-TEMPTED = Path("/tmp/holdfast-shadow-was-here")
-
 STAYS = {
     91.0: "raise RuntimeError('no such plan')",
     92.0: "[print('x' * 1000) for _ in range(5000)]",
     93.0: "__import__('socket').create_connection(('127.0.0.1', 9), 1)",
-    94.0: f"open('{TEMPTED}', 'w')",
+    94.0: "open(WRITTEN, 'w')",
     95.0: "LEAKED.append(np.ones(1 << 26))",
 }
 """What a candidate does at a row of this age, which the primary answers as any other, and lives on."""
@@ -55,6 +53,7 @@ PRELUDE = """
 import stat
 
 LEAKED = []
+WRITTEN = {written!r}
 
 
 def is_socket(fd):
@@ -82,8 +81,9 @@ def misbehaving(built: Built, folder: Path) -> Built:
     cases = "".join(
         f"    if any(row['age'] == {age} for row in rows):\n        {how}\n" for age, how in {**STAYS, **ENDS}.items()
     )
+    prelude = PRELUDE.replace("{written!r}", repr(str(folder.parent / "written")))
     source = CODE.replace("{factor}", "1.0").replace("    seconds = max(", f"{cases}    seconds = max(")
-    return pure(built, folder, source.replace("\n\ndef featurise", f"{PRELUDE}\n\ndef featurise"))
+    return pure(built, folder, source.replace("\n\ndef featurise", f"{prelude}\n\ndef featurise"))
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ async def mirrored(
     stage.move(pointer(1, primary))
     mirror = Mirror(
         registry, MODEL, STAGE, shelf, replica="here", actor="ana",
-        limits=lambda: limits or limits_of_a_shadow(), seconds_max=seconds_max,
+        limits=lambda: limits or limits_of_a_shadow(), seconds_max=seconds_max, yields=False,
     )  # fmt: skip
     async with running(stage, shelf) as replica:
         await until(lambda: replica.route is not None, "the route")
@@ -219,7 +219,7 @@ def test_whatever_a_candidate_does_not_one_answer_of_the_primary_changes(
     failed = [age for age in ages if "print" not in ages[age]]
     assert found.errors[ONLY_SHADOW] == len(failed)
     assert found.agreed == found.requests
-    assert not TEMPTED.exists()
+    assert not (tmp_path / "written").exists()
 
 
 def compared(registry: Registry, pairs: int) -> bool:
