@@ -61,6 +61,7 @@ WITHOUT_A_PROJECT = {
     "remote remove": ["origin"],
     "rehearse": ["churn"],
     "shadow": ["churn"],
+    "watch": ["churn"],
     "restore": ["churn@1"],
     "rollback": ["churn"],
     "run": ["--", "true"],

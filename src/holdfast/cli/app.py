@@ -44,6 +44,7 @@ COMMANDS: dict[str, str] = {
     "shadow": "shadow",
     "canary": "canary",
     "truth": "truth",
+    "watch": "watch",
     "checkout": "data",
     "server": "server",
     "login": "people",

@@ -28,7 +28,7 @@ from holdfast.serving.live import Live
 from holdfast.serving.monitor import Health, Monitor
 from holdfast.serving.observing import Observed
 from holdfast.serving.reading import read_answer
-from holdfast.serving.reference import Reference, word_of, reference_of
+from holdfast.serving.reference import Reference, reference_of, word_of
 from holdfast.serving.replica import Replica
 from holdfast.serving.roles import role_of, roles_of
 from holdfast.serving.route import Route
