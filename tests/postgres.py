@@ -179,6 +179,7 @@ class PostgresServer:
             tables = [name for (name,) in connection.execute(_TABLES)]
             connection.execute("; ".join(f"DELETE FROM {name}" for name in tables))  # noqa: S608 - its own names
             connection.execute("ALTER SEQUENCE run_points_id_seq RESTART")
+            connection.execute("ALTER SEQUENCE truths_index_seq RESTART")
         connection.close()
         self._idle.append(database)
 

@@ -44,7 +44,7 @@ def registry(database: Database) -> SqlRegistry:
 
 
 def test_there_is_an_exhibit_of_every_schema() -> None:
-    assert [path.parent.name for path in EXHIBITS] == ["v1", "v2", "v3", "v4", "v5"]
+    assert [path.parent.name for path in EXHIBITS] == ["v1", "v2", "v3", "v4", "v5", "v6"]
 
 
 def test_its_log_is_whole_and_its_root_is_the_one_it_had(registry: SqlRegistry) -> None:

@@ -9,7 +9,22 @@ import pytest
 from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.names import ModelName, StageName, VersionNumber
-from holdfast.registry import Action, Edge, Facts, MoveStage, NewApproval, NewEvent, NewVerdict, NewVersion
+from holdfast.registry import (
+    Action,
+    Edge,
+    Facts,
+    MoveStage,
+    NewApproval,
+    NewEvent,
+    NewRollout,
+    NewVerdict,
+    NewVersion,
+    RolloutKind,
+    RolloutState,
+    Tally,
+    Truth,
+    Turn,
+)
 from holdfast.registry.sql import SqlRegistry
 from tests.certificates import certificate
 
@@ -112,6 +127,14 @@ def fill(registry: SqlRegistry) -> None:
     way = (2, hash_bytes(b"2")), (1, hash_bytes(b"1"))
     registry.put_rehearsal(certificate(*way), "ana")
     registry.put_rehearsal(certificate(*way, outcome="fail", failed=None), "bob")
+    begun = registry.begin_rollout(
+        NewRollout(RolloutKind.CANARY, churn, production, two, one, {"steps": [0.1]}, "try it"), "ana"
+    )
+    turn = Turn(begun.id, begun.event, RolloutState.HELD, 0, "7 errors in 90", {"errors": 7})
+    registry.turn_rollout(turn, "replica")
+    registry.tally(Tally(begun.id, 0, "r1", {"requests": 90}))
+    registry.tally(Tally(begun.id, 0, "r1", {"requests": 91}))
+    registry.put_truths(churn, [Truth("q1", value=True), Truth("q1", value=0.5, place=1)], "ana")
     registry.record(NewEvent(Action.ROLLBACK_EXPLAIN, churn, production, reason="a slow index"), "bob")
 
 

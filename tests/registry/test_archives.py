@@ -13,7 +13,7 @@ from holdfast.database.engine import Database
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import Archived, HoldfastError, NotFound, PermissionRefused, StageMoved
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import Action, MoveStage, NewArchive, NewVersion
+from holdfast.registry import Action, MoveStage, NewArchive, NewVersion, RolloutState, Turn
 from holdfast.registry.events import Entry, append
 from holdfast.registry.sql import SqlRegistry
 
@@ -70,6 +70,10 @@ def test_what_a_stage_or_a_hold_needs_is_not_archived(filled: SqlRegistry) -> No
 
 
 def test_data_may_go_alone_when_all_its_versions_have_gone(filled: SqlRegistry) -> None:
+    [tried] = filled.rollouts(CHURN, PRODUCTION)
+    with pytest.raises(PermissionRefused, match="a canary tries it beside production, rollout 11"):
+        filled.archive(new("churn@2"), "ana")
+    filled.turn_rollout(Turn(tried.id, tried.event, RolloutState.STOPPED, 0, "", {}), "ana")
     for number in (2, 3):
         filled.archive(new(f"churn@{number}"), "ana")
     with pytest.raises(PermissionRefused):

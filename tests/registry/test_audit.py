@@ -24,7 +24,7 @@ from holdfast.registry.merkle import Head, Tree, root
 from holdfast.registry.sql import SqlRegistry
 from tests.signatures import signature_of
 
-EVENTS = 12
+EVENTS = 14
 
 
 @contextmanager
@@ -102,6 +102,12 @@ def test_every_event_can_be_checked_by_hand_from_what_the_log_prints(filled: Sql
         ("UPDATE rehearsals SET created_by = 'eve'", "is not as the events say"),
         ("UPDATE rehearsals SET body = x'7b7d'", "holds other bytes"),
         ("DELETE FROM rehearsals", "is gone"),
+        ("UPDATE rollouts SET state = 'running'", "row of a rollout, of event 12, is not as"),
+        ("UPDATE rollouts SET figures = x'7b7d'", "row of a rollout, of event 12, is not as"),
+        ("UPDATE rollouts SET plan = x'7b7d' WHERE plan IS NOT NULL", "row of a rollout, of event 11, is not as"),
+        ("UPDATE rollouts SET number = 3", "row of a rollout, of event 11, is not as"),
+        ("UPDATE rollouts SET created_by = 'eve' WHERE plan IS NULL", "row of a rollout, of event 12, is not as"),
+        ("DELETE FROM rollouts WHERE plan IS NULL", "row of a rollout, of event 12, is gone"),
     ],
 )
 def test_a_state_that_no_event_made_is_found_and_named(path: Path, change: str, said: str) -> None:

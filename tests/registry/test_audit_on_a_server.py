@@ -12,7 +12,7 @@ from tests.registry.conftest import Clock, counted, fill
 
 pytestmark = pytest.mark.slow
 
-EVENTS = 12
+EVENTS = 14
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,7 @@ def test_its_root_is_that_of_the_same_registry_in_a_file(on_the_server: Database
         ("UPDATE verdicts SET body = '{}'", "holds other bytes"),
         ("UPDATE rehearsals SET body = '{}'", "holds other bytes"),
         ("UPDATE rehearsals SET to_number = 3", "is not as the events say"),
+        ("UPDATE rollouts SET reason = 'x'", "row of a rollout, of event 11, is not as"),
     ],
 )
 def test_a_state_that_no_event_made_is_found_and_named(on_the_server: Database, change: str, said: str) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.canonical import encode
 from holdfast.digest import hash_bytes
-from holdfast.names import ModelName, VersionNumber
+from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.registry import RolloutState, Turn
 from holdfast.registry.sql import SqlRegistry
 from tests.signatures import signature_of
 
@@ -38,7 +40,7 @@ def refused(raw: sqlite3.Connection, *statements: str, why: str) -> None:
 FACTS = ["version_numbers", "version_texts"]
 EVERY_ROW = [
     *("models", "versions", "events", "event_nodes", "verdicts", "approvals", "rehearsals", "signatures", "lineage"),
-    *("version_entries", "version_indexes", *FACTS),
+    *("rollouts", "truths", "version_entries", "version_indexes", *FACTS),
 ]
 
 
@@ -60,6 +62,7 @@ def test_no_column_of_a_row_is_ever_updated(raw: sqlite3.Connection, table: str)
     [
         *("models", "versions", "version_entries", "version_indexes", *FACTS),
         *("events", "event_nodes", "verdicts", "approvals", "rehearsals", "signatures", "stages", "version_counters"),
+        *("rollouts", "truths"),
     ],
 )
 def test_a_row_is_never_replaced_by_an_insert(raw: sqlite3.Connection, table: str) -> None:
@@ -92,6 +95,83 @@ def test_a_signature_comes_with_its_event(raw: sqlite3.Connection) -> None:
         ("digest", "number", "key", "'eve'"),
     ):
         refused(raw, row.format(digest, number, key, by), why="a signature needs its event, and is never replaced")
+
+
+ROW = (
+    'INSERT INTO rollouts SELECT (SELECT MAX("index") FROM events), {rollout}, model, stage, {epoch}, kind, {number}, '
+    "digest, against, against_digest, '{state}', {step}, NULL, figures, '', NULL, "
+    "(SELECT MAX(time) FROM events), '{by}' FROM rollouts WHERE event = rollout"
+)
+
+
+def turn(raw: sqlite3.Connection, **change: object) -> str:
+    """An insertion of a well-chained event that goes on with the rollout of the registry, some of it changed."""
+    [columns] = raw.execute("SELECT rollout, number, digest, against, against_digest, epoch FROM rollouts LIMIT 1")
+    rollout, number, digest, against, against_digest, epoch = columns
+    details: dict[str, object] = {"kind": "canary", "rollout": rollout, "state": "running", "step": 1, **change}
+    more: dict[str, object] = {name: details.pop(name) for name in ("action", "model", "stage") if name in details}
+    said: dict[str, object] = {
+        "from_number": against,
+        "from_digest": against_digest,
+        "to_number": number,
+        "to_digest": digest,
+    }
+    places: dict[str, object] = {
+        "epoch": epoch,
+        "last_known_good": None,
+        "action": "stage:rollout:turn",
+        **said,
+        **more,
+    }
+    return event(raw, details=encode(details).decode(), **places)
+
+
+def row(raw: sqlite3.Connection, **change: object) -> str:
+    [(rollout, epoch, number)] = raw.execute("SELECT rollout, epoch, number FROM rollouts LIMIT 1")
+    said = {"rollout": rollout, "epoch": epoch, "number": number, "state": "running", "step": 1, "by": "eve"}
+    return ROW.format(**(said | change))
+
+
+def test_a_rollout_goes_on_with_an_event_that_says_exactly_that(raw: sqlite3.Connection) -> None:
+    raw.execute("BEGIN")
+    raw.execute(turn(raw))
+    assert raw.execute(row(raw)).rowcount == 1
+    raw.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ({"action": "stage:rollout:begin"}, {}),
+        ({"action": "stage:pointer:define"}, {}),
+        ({"stage": "staging"}, {}),
+        ({"kind": "shadow"}, {}),
+        ({"state": "held"}, {}),
+        ({"step": 2}, {}),
+        ({"rollout": 3}, {}),
+        ({}, {"rollout": 3}),
+        ({}, {"epoch": 9}),
+        ({}, {"number": 3}),
+        ({}, {"by": "ana"}),
+    ],
+    ids=str,
+)
+def test_a_rollout_does_not_go_on_with_an_event_that_says_something_else(
+    raw: sqlite3.Connection, said: dict[str, object], written: dict[str, object]
+) -> None:
+    refused(raw, "BEGIN", turn(raw, **said), row(raw, **written), why="a row of a rollout needs its event")
+
+
+def test_a_rollout_that_is_over_does_not_go_on_whatever_an_event_says(
+    raw: sqlite3.Connection, filled: SqlRegistry
+) -> None:
+    [there] = filled.rollouts(ModelName("churn"), StageName("production"))
+    filled.turn_rollout(Turn(there.id, there.event, RolloutState.ABORTED, 0, "", {}), "ana")
+    refused(raw, "BEGIN", turn(raw), row(raw), why="a row of a rollout needs its event")
+
+
+def test_no_second_word_about_a_row_of_a_request_is_kept(raw: sqlite3.Connection) -> None:
+    refused(raw, "INSERT INTO truths VALUES (99, 'churn', 'q1', 0, 'false', '', 'eve')", why="first word")
 
 
 def test_a_stage_is_never_deleted(raw: sqlite3.Connection) -> None:

@@ -28,7 +28,7 @@ HOW_TO = Path(__file__).parents[2] / "docs/how-to/postgres.md"
 FACTS = ["version_numbers", "version_texts"]
 EVERY_ROW = [
     *("models", "versions", "events", "event_nodes", "verdicts", "approvals", "rehearsals", "signatures", "lineage"),
-    *("version_entries", "version_indexes", *FACTS),
+    *("rollouts", "truths", "version_entries", "version_indexes", *FACTS),
 ]
 
 

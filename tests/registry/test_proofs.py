@@ -17,7 +17,7 @@ from holdfast.registry.merkle import Head, Tree, root
 from holdfast.registry.sql import SqlRegistry
 
 CHURN = ModelName("churn")
-EVENTS = 12
+EVENTS = 14
 
 
 def bodies(registry: SqlRegistry) -> list[bytes]:

@@ -4,8 +4,9 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -16,9 +17,12 @@ from holdfast.errors import HoldfastError, NotFound
 from holdfast.names import StageName, VersionNumber
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
-from holdfast.serving.opening import Opened
+from holdfast.registry.rollouts import Rollout, RouteMark, Truth, Turn
+from holdfast.serving.engine import LOCAL, Engine
+from holdfast.serving.observing import Observer
+from holdfast.serving.opening import Opened, Opener
 from holdfast.serving.replica import Place, Replica
-from holdfast.serving.source import Pointer, Pointers
+from holdfast.serving.source import Pointer, Pointers, StageSource
 from tests.serving.building import MODEL, Built, here
 
 T = TypeVar("T")
@@ -35,21 +39,40 @@ class HandMovedStage:
         self._pointers = Pointers(0, None, None)
         self.broken: HoldfastError | None = None
         self.reports: list[Report] = []
+        self.turns: list[Turn] = []
+        self.truths: list[Truth] = []
+        self._turns = 0
 
     def move(self, to: Pointer, good: Pointer | None = None) -> int:
         with self._lock:
             self._pointers = Pointers(self._pointers.epoch + 1, to, good)
             return self._pointers.epoch
 
-    def epoch(self, known: int | None) -> int:
+    def try_out(self, rollout: Rollout | None) -> None:
+        """Begin a canary, let it take a turn, or end it."""
+        with self._lock:
+            self._turns += 1
+            self._pointers = replace(self._pointers, canary=rollout)
+
+    def mark(self, known: RouteMark | None) -> RouteMark:
         del known
-        return self.read().epoch
+        return RouteMark(self.read().epoch, self._turns)
+
+    def turn(self, turn: Turn) -> None:
+        with self._lock:
+            if self.broken is not None:
+                raise self.broken
+            self.turns.append(turn)
 
     def read(self) -> Pointers:
         with self._lock:
             if self.broken is not None:
                 raise self.broken
             return self._pointers
+
+    def learn(self, truths: Sequence[Truth]) -> int:
+        self.truths += truths
+        return len(self.truths)
 
     def report(self, replica: Report) -> None:
         with self._lock:
@@ -81,7 +104,9 @@ def pointer(number: int, built: Built) -> Pointer:
     return Pointer(VersionNumber(number), built.digest)
 
 
-def replica_of(stage: HandMovedStage, shelf: Shelf) -> Replica:
+def replica_of(
+    stage: StageSource, shelf: Opener, engine: Engine = LOCAL, observers: Sequence[Observer] = ()
+) -> Replica:
     ids = (f"replica-{n}" for n in itertools.count(1))
     return Replica(
         stage,
@@ -91,12 +116,16 @@ def replica_of(stage: HandMovedStage, shelf: Shelf) -> Replica:
         place=Place(url="http://127.0.0.1:1"),
         clock=lambda: datetime.now(UTC),
         new_id=lambda: next(ids),
+        observers=observers,
+        engine=engine,
     )
 
 
 @asynccontextmanager
-async def running(stage: HandMovedStage, shelf: Shelf) -> AsyncIterator[Replica]:
-    replica = replica_of(stage, shelf)
+async def running(
+    stage: StageSource, shelf: Opener, engine: Engine = LOCAL, observers: Sequence[Observer] = ()
+) -> AsyncIterator[Replica]:
+    replica = replica_of(stage, shelf, engine, observers)
     await replica.start()
     try:
         yield replica

@@ -106,12 +106,12 @@ def test_a_failure_of_an_older_move_is_waited_out(registry: Registry) -> None:
 
 def test_a_stage_is_read_with_its_digests(registry: Registry) -> None:
     source = RegistrySource(registry, MODEL, STAGE)
-    assert source.epoch(None) == 0
+    assert source.mark(None).epoch == 0
     assert source.read() == Pointers(0, None, None)
     one, two = VersionNumber(1), VersionNumber(2)
     registry.move_stage(MoveStage(MODEL, STAGE, one, None, Action.STAGE_PROMOTE), "ana")
     registry.move_stage(MoveStage(MODEL, STAGE, two, one, Action.STAGE_PROMOTE), "ana")
-    assert source.epoch(None) == 2
+    assert source.mark(None).epoch == 2
     assert source.read() == Pointers(2, Pointer(two, TWO), Pointer(one, ONE))
     registry.move_stage(MoveStage(MODEL, STAGE, one, two, Action.STAGE_ROLLBACK), "ana")
     assert source.read() == Pointers(3, Pointer(one, ONE), None)

@@ -108,6 +108,17 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "log": _OPENING,
     "lineage": _OPENING,
     "serve": (*_OPENING, "too_large", "bundle_failed", "missing_extra"),
+    "decision": (
+        *(*_OPENING, "too_large", "archived"),
+        *("bundle_failed", "missing_extra", "replay_differs"),
+    ),
+    "watch": _OPENING,
+    "shadow": (*_OPENING, "already_exists", "stage_moved", "incomplete_version", "too_large", "archived"),
+    "canary": (
+        *(*_OPENING, "gate_refused", "stage_moved", "approval_required", "already_exists"),
+        *("incomplete_version", "too_large", "archived"),
+    ),
+    "truth": (*_OPENING, "invalid_input", "too_large"),
     "server": (*_OPENING, "missing_extra"),
     "login": ("usage", "unauthenticated", "unavailable", "no_space", "unsupported_format", "permission_refused"),
     "logout": ("usage", "no_space", "unsupported_format", "permission_refused"),

@@ -5,6 +5,7 @@
     snapshot   data frozen into the store
     bundle     five parts and the evidence in one directory that runs on its own
     register   a number for it, once every byte is durable
+    shadow     what it would answer to the requests of a stage that another version holds
     gate       may this version have this stage? every answer is kept
     promote    the stage moves, through the gate
     rollback   the stage moves back to last-known-good

@@ -19,7 +19,7 @@ from holdfast.registry.events import Entry, append, load
 from holdfast.registry.holds import every_hold, require_same, told
 from holdfast.registry.keys import another_request, earlier
 from holdfast.registry.records import Event
-from holdfast.registry.tables import events, lineage, stages
+from holdfast.registry.tables import events, lineage, rollouts, stages
 from holdfast.registry.values import Version
 from holdfast.registry.versions import resolve
 from holdfast.registry.whereabouts import Archive, NewArchive
@@ -51,6 +51,24 @@ _AT = select(events).where(events.c.place == bindparam("place"))
 _POINTING = select(stages.c.name, stages.c.number).where(
     stages.c.model == bindparam("model"),
     or_(stages.c.number == bindparam("number"), stages.c.last_known_good == bindparam("number")),
+)
+
+_later = rollouts.alias("later")
+
+# What is tried beside a stage: of each rollout of the version its newest row, unless the stage has moved since.
+_TRIED = (
+    select(rollouts.c.stage, rollouts.c.kind, rollouts.c.rollout)
+    .join(stages, (stages.c.model == rollouts.c.model) & (stages.c.name == rollouts.c.stage))
+    .where(
+        rollouts.c.model == bindparam("model"),
+        rollouts.c.number == bindparam("number"),
+        or_(rollouts.c.state.in_(("running", "held")), (rollouts.c.kind == "canary") & (rollouts.c.state == "passed")),
+        rollouts.c.epoch == stages.c.epoch,
+        ~select(_later.c.event)
+        .where(_later.c.rollout == rollouts.c.rollout, _later.c.event > rollouts.c.event)
+        .exists(),
+    )
+    .limit(1)
 )
 
 _USERS = select(lineage.c.child).where(
@@ -193,6 +211,10 @@ def _refuse_pointed_at(connection: Connection, version: Version) -> None:
             why = f"it is last-known-good of {row.name}"
             hint = f"A rollback of {row.name} goes there; it is free when {row.name} has moved on."
         raise _kept(version.digest, version, why, hint)
+    tried = connection.execute(_TRIED, {"model": str(version.model), "number": version.number}).one_or_none()
+    if tried is not None:
+        why = f"a {tried.kind} tries it beside {tried.stage}, rollout {tried.rollout}"
+        raise _kept(version.digest, version, why, "It is free when the rollout has ended.")
 
 
 def _refuse_moved(connection: Connection, version: Version, expect: int) -> None:

@@ -2,8 +2,8 @@
 
 (1) every event: its place, its predecessor's hash, its body recomputed from its columns, its own hash, its time, and
 what it closed in the tree; (2) every event follows from those before it; (3) the log begins with what others saw of it;
-(4) models, versions, stages, approvals, policies, rehearsals and lineage are what the events made, no more and no less;
-(5) every verdict, every policy, every signature and every certificate hashes to its name.
+(4) models, versions, stages, approvals, policies, rehearsals, rollouts and lineage are what the events made, no more
+and no less; (5) every verdict, every policy, every signature and every certificate hashes to its name.
 
 Alone a log cannot show that its end was cut off, or that all of it was written anew, tables and all. What was seen of
 it before and is kept elsewhere can, and that is (3).
@@ -30,6 +30,7 @@ from holdfast.registry.tables import (
     models,
     policies,
     rehearsals,
+    rollouts,
     signatures,
     stages,
     verdicts,
@@ -140,6 +141,7 @@ def _differences(connection: Connection, replay: Replay) -> Iterator[str]:
     yield from _compare("policy {0[1]} of {0[0]!r}", _policies(connection), replay.policies)
     yield from _compare("signature {}", _signatures(connection), replay.signatures)
     yield from _compare("certificate {}", _rehearsals(connection), replay.rehearsals)
+    yield from _compare("row of a rollout, of event {},", _rollouts(connection), replay.rollouts)
     edges = {tuple(row): () for row in connection.execute(select(lineage))}
     yield from _compare("edge of lineage {}", edges, dict.fromkeys(replay.lineage, ()))
     for table, what, says_so, lie in _KEPT:
@@ -244,6 +246,31 @@ def _rehearsals(connection: Connection) -> dict[str, tuple[Any, ...]]:
             row.created_by,
         )
         for row in connection.execute(select(rehearsals))
+    }
+
+
+def _rollouts(connection: Connection) -> dict[int, tuple[Any, ...]]:
+    return {
+        row.event: (
+            row.rollout,
+            row.model,
+            row.stage,
+            row.epoch,
+            row.kind,
+            row.number,
+            row.digest,
+            row.against,
+            row.against_digest,
+            row.state,
+            row.step,
+            None if row.plan is None else str(hash_bytes(as_bytes(row.plan))),
+            str(hash_bytes(as_bytes(row.figures))),
+            row.reason,
+            row.verdict,
+            row.created_at,
+            row.created_by,
+        )
+        for row in connection.execute(select(rollouts))
     }
 
 

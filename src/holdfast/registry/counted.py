@@ -10,7 +10,7 @@ from holdfast.canonical import decode, encode
 from holdfast.database.times import to_text
 from holdfast.errors import TooLarge, UsageError
 from holdfast.names import ModelName
-from holdfast.registry.chains import GOING_ON, find_rollout, step_of
+from holdfast.registry.as_it_stands import STANDING, find_rollout, step_of
 from holdfast.registry.nearest import require_model
 from holdfast.registry.rollouts import TRUTHS_AT_ONCE_MAX, TRUTHS_MAX, Tally, Truth
 from holdfast.registry.tables import tallies as tally_rows
@@ -57,10 +57,10 @@ _OF_ROLLOUT = (
     .order_by(tally_rows.c.step, tally_rows.c.replica)
 )
 
-_going_on = GOING_ON.subquery()
+_standing = STANDING.subquery()
 
 _FORGET = delete(tally_rows).where(
-    tally_rows.c.reported_at < bindparam("until"), tally_rows.c.rollout.not_in(select(_going_on.c.rollout))
+    tally_rows.c.reported_at < bindparam("until"), tally_rows.c.rollout.not_in(select(_standing.c.rollout))
 )
 
 # The database refuses a second word; who brings one is not told so, for it may be the first one again.

@@ -3,12 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.canonical import JsonObject
+from holdfast.canonical import JsonObject, encode
 from holdfast.database.times import to_text
+from holdfast.digest import hash_bytes
 from holdfast.registry.actions import MOVES, Action
 from holdfast.registry.records import Event
 
 __all__ = ["Replay"]
+
+_STANDING = {"canary": {"running", "held", "passed"}, "shadow": {"running", "held"}}
+"""The states in which a rollout can be turned; a canary that has passed keeps its share until the stage moves."""
 
 
 @dataclass(slots=True)
@@ -28,6 +32,8 @@ class Replay:
         holds: the index of the event that made it -> what it keeps; they have no table.
         archives: likewise, the index of the event -> what was archived.
         rehearsals: digest of the certificate -> (model, stage, from, to, outcome, event, created_at, created_by).
+        rollouts: event -> (rollout, model, stage, epoch, kind, number, digest, against, its digest, state, step, digest
+            of the plan, digest of the figures, reason, verdict, created_at, created_by); the plan stands in the first.
     """
 
     models: dict[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -41,6 +47,9 @@ class Replay:
     holds: dict[int, Any] = field(default_factory=dict)
     archives: dict[int, Any] = field(default_factory=dict)
     rehearsals: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    rollouts: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    _tried: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """What is tried by each kind beside each stage: the newest event of the rollout, as long as no turn ended it."""
 
     def play(self, event: Event) -> str | None:
         """Plays one event; a sentence when it cannot follow from those before it."""
@@ -63,6 +72,14 @@ class Replay:
             return self._rehearse(event, model)
         if event.action in MOVES:
             return self._move(event, model, event.stage or "")
+        return self._beside_stages(event, model)
+
+    def _beside_stages(self, event: Event, model: str) -> str | None:
+        """Plays what is tried beside a stage, and what says which bytes are to be here."""
+        if event.action == Action.ROLLOUT_BEGIN:
+            return self._begin_rollout(event, model, event.stage or "")
+        if event.action == Action.ROLLOUT_TURN:
+            return self._turn_rollout(event, model, event.stage or "")
         return self._keep_bytes(event, model)
 
     def _keep_bytes(self, event: Event, model: str) -> str | None:
@@ -167,6 +184,70 @@ class Replay:
         )
         return None
 
+    def _begin_rollout(self, event: Event, model: str, stage: str) -> str | None:
+        number, epoch, *_ = self.stages.get((model, stage), (None, None))
+        if number is None or (event.from_number, event.epoch) != (number, epoch):
+            return f"it begins a rollout beside {event.from_number}, and {number} held {stage} of {model}"
+        for one, digest in ((event.from_number, event.from_digest), (event.to_number, event.to_digest)):
+            if not self._holds(model, one, digest):
+                return f"it begins a rollout with {model}@{one}, which was not registered so"
+        if event.to_digest in self.archives.values():
+            return f"it begins a rollout of {model}@{event.to_number}, which is archived"
+        of_kind = model, stage, str(event.details.get("kind"))
+        if self._standing(of_kind) is not None:
+            return f"it begins a rollout beside {stage} of {model}, and another was going on"
+        self._keep_rollout(event, of_kind, event.index)
+        return None
+
+    def _turn_rollout(self, event: Event, model: str, stage: str) -> str | None:
+        of_kind = model, stage, str(event.details.get("kind"))
+        last, rollout = self._standing(of_kind), event.details.get("rollout")
+        if last is None or event.details.get("before") != last or self.rollouts[last][0] != rollout:
+            return f"it turns rollout {rollout} behind event {event.details.get('before')}, as it did not stand"
+        said = (event.epoch, of_kind[2], event.to_number, event.to_digest, event.from_number, event.from_digest)
+        if self.rollouts[last][3:9] != said:
+            return f"it turns rollout {rollout}, and speaks of other versions"
+        self._keep_rollout(event, of_kind, self.rollouts[last][0])
+        return None
+
+    def _standing(self, of_kind: tuple[str, str, str]) -> int | None:
+        """The newest event of the rollout of a kind that is going on beside a stage, where it has not moved since."""
+        last = self._tried.get(of_kind)
+        is_there = last is not None and self.rollouts[last][3] == self.stages[of_kind[:2]][1]
+        return last if is_there else None
+
+    def _keep_rollout(self, event: Event, of_kind: tuple[str, str, str], rollout: int) -> None:
+        said = event.details
+        self.rollouts[event.index] = (
+            rollout,
+            event.model,
+            event.stage,
+            event.epoch,
+            of_kind[2],
+            event.to_number,
+            event.to_digest,
+            event.from_number,
+            event.from_digest,
+            said.get("state"),
+            said.get("step"),
+            _digest_of(said, "plan") if rollout == event.index else None,
+            _digest_of(said, "figures"),
+            event.reason,
+            event.verdict,
+            to_text(event.time),
+            event.actor,
+        )
+        self._tried.pop(of_kind, None)
+        if said.get("state") in _STANDING.get(of_kind[2], ()):
+            self._tried[of_kind] = event.index
+
+    def _tries(self, model: str, number: int) -> str | None:
+        """The stage beside which a version is tried."""
+        for of_kind, last in self._tried.items():
+            if of_kind[0] == model and self.rollouts[last][5] == number and self._standing(of_kind) is not None:
+                return of_kind[1]
+        return None
+
     def _lift(self, event: Event) -> str | None:
         hold = event.details.get("hold")
         if not isinstance(hold, int) or hold not in self.holds or self.holds.pop(hold) != event.details.get("digest"):
@@ -183,6 +264,9 @@ class Replay:
             for (of, name), (holder, _, good, *_) in self.stages.items():
                 if of == model and number in {holder, good}:
                     return f"it archives {model}@{number}, which {name} needs"
+            tried = self._tries(model, number)
+            if tried is not None:
+                return f"it archives {model}@{number}, which is tried beside {tried}"
         self.archives[event.index] = digest
         return None
 
@@ -215,6 +299,12 @@ class Replay:
 
     def _holds(self, model: str, number: int | None, digest: str | None) -> bool:
         return number is not None and self.versions.get((model, number), (None,))[0] == digest
+
+
+def _digest_of(details: JsonObject, name: str) -> object:
+    """The digest of a document that an event tells in full, or names; of an empty one where it does neither."""
+    named = details.get(f"{name}_digest")
+    return named if named is not None else str(hash_bytes(encode(details.get(name, {}))))
 
 
 def _edge(edge: JsonObject) -> tuple[str, ...]:

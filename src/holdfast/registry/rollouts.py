@@ -49,7 +49,11 @@ class RolloutKind(StrEnum):
 
 
 class RolloutState(StrEnum):
-    """How a rollout stands. The first two are going on; a stage that moved has made of either `superseded`."""
+    """How a rollout stands. The first two are going on; a stage that moved has made of either `superseded`.
+
+    A canary that has passed keeps its share until the stage moves or somebody turns it; a shadow that has passed is
+    over.
+    """
 
     RUNNING = "running"
     HELD = "held"
@@ -60,7 +64,7 @@ class RolloutState(StrEnum):
 
     @property
     def going_on(self) -> bool:
-        """Whether replicas take part in it."""
+        """Whether it may yet pass."""
         return self in {RolloutState.RUNNING, RolloutState.HELD}
 
 
@@ -248,10 +252,12 @@ class Rollouts(Protocol):
         """Begins a rollout, with its event.
 
         Raises:
-            AlreadyExists: one of the kind is going on at this stage.
+            AlreadyExists: one of the kind is going on at this stage, or a canary has passed and keeps its share.
             StageMoved: another version holds the stage than was expected.
             NotFound: there is no such model, stage, version or verdict.
             Incomplete: the version lacks a part.
+            GateRefused: a canary on a verdict that does not name the policy in force, where the registry has one, or
+                that a server's own policy does not take for a pass.
             Archived: its bytes need not be here.
             UsageError: the version holds the stage already, or the verdict is another version's.
             TooLarge: the plan is.

@@ -240,6 +240,11 @@ class Predictor:
             raise
         return predictor
 
+    @property
+    def open(self) -> bool:
+        """Whether it can be asked; not after its process has ended, or was too late."""
+        return self._connection.fileno() >= 0
+
     def predict(self, table: Table) -> Answer:
         """The bundle's answer to raw rows.
 
@@ -256,6 +261,10 @@ class Predictor:
         if not len(answer.predictions) == len(answer.scores) == table.count:
             raise _nonsense(f"{len(answer.predictions)} predictions for {table.count} rows")
         return answer
+
+    def answer(self, shape: str, body: bytes) -> bytes:
+        """The bundle's answer to a request as it came, in the shape of `runtime.shapes`; raises as `predict`."""
+        return self._ask({"op": "predict", "shape": shape}, body)
 
     def holdout(self) -> Answer:
         """The bundle's answer to its own frozen holdout; raises as `predict`."""

@@ -8,13 +8,15 @@ code: what has another form than an answer is read as none, whatever it is.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, TypeAlias
 
+from holdfast.canonical import Json
 from holdfast.runtime.shapes import INVOCATIONS, V2
 
-__all__ = ["ANSWER_BYTES_MAX", "ROWS_MAX", "Prediction", "Scored", "read_answer"]
+__all__ = ["ANSWER_BYTES_MAX", "ROWS_MAX", "Prediction", "Scored", "number_of", "read_answer"]
 
 Prediction: TypeAlias = bool | int | float | str
 """What a version says of one row: a class or a number."""
@@ -48,8 +50,19 @@ class Scored:
         Empty where predictions are words and there are no scores.
         """
         if self.scores:
-            return tuple(row[-1] if len(row) <= 2 else max(row) for row in self.scores)  # noqa: PLR2004 - two classes
+            return tuple(map(_speaking, self.scores))
         return tuple(float(one) for one in self.predictions if not isinstance(one, str))
+
+
+def number_of(score: Json) -> float | None:
+    """The one number of a recorded score, as `Scored.numbers` has it; None where it has none."""
+    row = score if isinstance(score, list) else [score]
+    numbers = [float(one) for one in row if isinstance(one, int | float)]
+    return _speaking(numbers) if numbers and len(numbers) == len(row) else None
+
+
+def _speaking(row: Sequence[float]) -> float:
+    return row[-1] if len(row) <= 2 else max(row)  # noqa: PLR2004 - two classes
 
 
 def read_answer(shape: str, answer: bytes) -> Scored | None:

@@ -15,6 +15,8 @@ Following the stage, numbered as below:
     (5) open last-known-good too and keep it warm, so that a rollback is (1) and (4) alone
     (6) close what is neither, once nothing is in flight on it
 
+A canary of the stage is followed in the same way, beside all this: `beside.py`.
+
 A step that fails leaves the route as it was: the old version goes on answering, and the replica says why. It tries
 again until the stage points elsewhere.
 """
@@ -29,16 +31,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from holdfast.digest import Digest
-from holdfast.errors import BundleFailed, HoldfastError, IntegrityError, Unavailable
+from holdfast.errors import HoldfastError
 from holdfast.names import ModelName, StageName
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
+from holdfast.registry.rollouts import RouteMark, Truth
+from holdfast.serving.beside import Beside
 from holdfast.serving.engine import LOCAL, Engine
+from holdfast.serving.holding import Held
 from holdfast.serving.live import Live
 from holdfast.serving.observing import Observer
-from holdfast.serving.opening import Opened, Opener
-from holdfast.serving.route import Route
+from holdfast.serving.opening import Opener
+from holdfast.serving.route import Canary, Route
 from holdfast.serving.source import Pointer, Pointers, StageSource
 
 __all__ = ["HEARTBEAT_SECONDS", "POLL_SECONDS", "Place", "Replica"]
@@ -103,8 +107,6 @@ class Replica:
         self.id = new_id()
         self.observers = tuple(observers)
         self._source = source
-        self._opener = opener
-        self._engine = engine
         self._place = place
         self._started_at = clock()
         self._clock = clock
@@ -113,12 +115,12 @@ class Replica:
         self._wanted: Pointers | None = None
         self._failure: _Failure | None = None
         self._unseen: HoldfastError | None = None
-        self._held: dict[Digest, Live] = {}
-        self._retired: set[Live] = set()
+        self._mark: RouteMark | None = None
         self._loading: asyncio.Task[None] | None = None
         self._loops: set[asyncio.Task[None]] = set()
-        self._closing: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._held = Held(model, opener, self._changed.set, engine)
+        self.beside = Beside(self._held, source, self._put_canary, self._close_what_is_idle)
         self._stopped = False
 
     @property
@@ -131,21 +133,26 @@ class Replica:
         """Whether a request that came now would be answered."""
         return not self._stopped and self._route is not None and self._route.primary.up
 
+    @property
+    def sees_registry(self) -> bool:
+        """Whether the registry answered when it was asked last."""
+        return self._unseen is None
+
     def take(self) -> Route | None:
         """The route for one request: its versions stay open until `leave`, whatever moves meanwhile."""
         route = self._route
         if route is not None:
-            for live in route.lives:
-                live.in_flight += 1
+            self._held.enter(route.lives)
         return route
 
     def leave(self, route: Route | None) -> None:
         """The request that took this route is finished."""
         if route is not None:
-            for live in route.lives:
-                live.in_flight -= 1
-                if live in self._retired and live.in_flight == 0:
-                    self._close(live)
+            self._held.leave(route.lives)
+
+    async def learn(self, truths: Sequence[Truth]) -> int:
+        """Pass on what turned out to be right; the index of the last truth that the registry knows."""
+        return await asyncio.to_thread(self._source.learn, truths)
 
     async def start(self) -> None:
         """Begin to follow and to report; returns at once, while the first version is still being opened."""
@@ -163,14 +170,12 @@ class Replica:
         for task in going:
             task.cancel()
         await asyncio.gather(*going, return_exceptions=True)
+        await self.beside.stop()
         for observer in self.observers:
             await observer.stop()
         with suppress(HoldfastError):
             await asyncio.to_thread(self._source.report, self.report())
-        for live in {*self._held.values(), *self._retired}:
-            self._close(live)
-        self._held.clear()
-        await asyncio.gather(*self._closing)
+        await self._held.close()
         _LOG.info("%s@%s: stopped", self.model, self.stage)
 
     def report(self) -> Report:
@@ -217,10 +222,10 @@ class Replica:
         while True:
             try:
                 # (1) The cheap question first; where the stage points is read only when the answer has changed.
-                known = None if self._wanted is None else self._wanted.epoch
-                epoch = await asyncio.to_thread(self._source.epoch, known)
-                if self._wanted is None or epoch != self._wanted.epoch:
+                mark = await asyncio.to_thread(self._source.mark, self._mark)
+                if mark != self._mark:
                     self._aim(await asyncio.to_thread(self._source.read))
+                    self._mark = mark
                 self._unseen = None
             except HoldfastError as error:
                 if self._unseen is None:
@@ -229,8 +234,12 @@ class Replica:
             await asyncio.sleep(POLL_SECONDS)
 
     def _aim(self, wanted: Pointers) -> None:
-        why = "the replica started" if self._wanted is None else "the stage moved"
-        self._wanted, self._failure = wanted, None
+        before, self._wanted = self._wanted, wanted
+        if before is not None and before.epoch == wanted.epoch:
+            self._follow_canary()
+            return
+        why = "the replica started" if before is None else "the stage moved"
+        self._failure = None
         if self._loading is not None:
             # What is being opened may not be wanted any more; what is still wanted is opened again from the cache.
             self._loading.cancel()
@@ -241,6 +250,8 @@ class Replica:
         live = self._held.get(wanted.current.digest)
         if live is not None and live.up:
             self._swap(wanted, live, why)
+        else:
+            self._follow_canary()  # the one that ran is of the epoch that has ended
         self._loading = asyncio.create_task(self._load(wanted, wanted.current, why))
         self._loading.add_done_callback(self._ended)
         self._changed.set()
@@ -250,10 +261,10 @@ class Replica:
         while True:
             try:
                 if self._route is None or self._route.epoch != wanted.epoch:
-                    self._swap(wanted, await self._hold(current), why)
+                    self._swap(wanted, await self._held.hold(current), why)
                 # (5) Last-known-good is opened after the swap, never before it: the stage comes first.
                 if wanted.last_known_good is not None:
-                    standby = await self._hold(wanted.last_known_good)
+                    standby = await self._held.hold(wanted.last_known_good)
                     if self._route is not None and self._route.standby is not standby:
                         self._route = replace(self._route, standby=standby)
                         _LOG.info("%s@%s keeps %s warm as last-known-good", self.model, self.stage, standby)
@@ -280,54 +291,6 @@ class Replica:
         )
         self._changed.set()
 
-    async def _hold(self, version: Pointer) -> Live:
-        """The version, open and smoked; opened now when it is not held already."""
-        held = self._held.get(version.digest)
-        if held is not None:
-            await held.until_up()
-            return held
-        # (2) Beside the one that answers, and away from the event loop.
-        live = Live(self.model, version, await self._fetch(version), self._changed.set, self._engine)
-        try:
-            await live.open()
-            await self._smoke(live)
-            await live.batch()
-        except BaseException:
-            self._retired.add(live)
-            self._close(live)
-            raise
-        self._held[version.digest] = live
-        return live
-
-    async def _smoke(self, live: Live) -> None:
-        # (3) What was registered is what will answer, on this machine, in this environment.
-        differences = await live.smoke()
-        if differences is None:
-            _LOG.warning("%s@%s: %s has no holdout, so it was not smoked", self.model, self.stage, live)
-        elif not differences.within_tolerance:
-            raise BundleFailed(
-                f"{live} does not answer as it did when it was registered: {differences}",
-                hint="Compare the environments: the pinned requirements, the Python, the processor.",
-                differences=differences.to_json(),
-            )
-
-    async def _fetch(self, version: Pointer) -> Opened:
-        try:
-            opened = await asyncio.to_thread(self._opener, version.digest)
-        except OSError as error:
-            raise Unavailable(
-                f"version {version.number} could not be fetched: {error.strerror}",
-                hint="Look at the disk and the store of this machine.",
-            ) from error
-        if opened.files.digest != version.digest or opened.files.manifest.model != self.model:
-            raise IntegrityError(
-                f"what was fetched for version {version.number} is another bundle: {opened.files.digest}",
-                hint="Run: holdfast check",
-                expected=str(version.digest),
-                found=str(opened.files.digest),
-            )
-        return opened
-
     def _swap(self, wanted: Pointers, primary: Live, why: str) -> None:
         good = wanted.last_known_good
         standby = None if good is None else self._held.get(good.digest)
@@ -346,17 +309,28 @@ class Replica:
             "none" if good is None else f"version {good.number}",
         )
         self._changed.set()
-        # (6) What is in neither place any more.
-        kept = {primary.digest} | ({good.digest} if good is not None else set())
-        for digest in [digest for digest in self._held if digest not in kept]:
-            live = self._held.pop(digest)
-            self._retired.add(live)
-            if live.in_flight == 0:
-                self._close(live)
+        self._follow_canary()
 
-    def _close(self, live: Live) -> None:
-        self._retired.discard(live)
-        self._keep(self._closing, live.close())
+    def _follow_canary(self) -> None:
+        """A canary is of one epoch of the stage: it waits until this replica serves that one."""
+        ready = self._route is not None and self._wanted is not None and self._route.epoch == self._wanted.epoch
+        self.beside.follow(self._wanted.canary if self._wanted is not None and ready else None)
+
+    def _put_canary(self, canary: Canary | None) -> None:
+        if self._route is None or self._route.canary == canary:
+            return
+        self._route = replace(self._route, canary=canary)
+        if canary is None:
+            _LOG.info("%s@%s has no canary any more", self.model, self.stage)
+        else:
+            _LOG.info("%s@%s: %s answers %g %% as canary", self.model, self.stage, canary.live, canary.share / 100)
+
+    def _close_what_is_idle(self) -> None:
+        """(6) What is in no place any more, and has none ahead."""
+        route, wanted = self._route, self._wanted
+        if route is not None and wanted is not None:
+            named = (*route.lives, wanted.current, wanted.last_known_good, self.beside.wanted)
+            self._held.keep({one.digest for one in named if one is not None})
 
     async def _repeat(self) -> None:
         """Say what is served: at once when it changes, and every second."""

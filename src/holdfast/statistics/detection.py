@@ -70,7 +70,7 @@ def stopping_line(share: float, alpha: float) -> Iterator[int]:
     """
     line = 1
     for errors in count(1):
-        # One more error moves the line by one at most: of the candidate it asks for no fewer, of the other for one more.
+        # One more error moves the line by one at most: for a candidate's it does not, for another it may.
         while line <= errors and error_evidence([Counts(line, errors - line, share)]) < 1.0 / alpha:
             line += 1
         yield line

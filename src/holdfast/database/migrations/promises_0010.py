@@ -1,7 +1,8 @@
 """The promises of the tenth schema: rows of rollouts come with their events; neither they nor truths are changed.
 
 What begins a rollout says so itself; each further row says of which rollout it is, concerns the same versions at the
-same epoch of the same stage, and comes behind a row with which that rollout was going on.
+same epoch of the same stage, and comes behind a row with which that rollout was going on, or was a canary that had
+passed: that one keeps its share.
 """
 
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ WHEN EXISTS (SELECT 1 FROM rollouts WHERE event = NEW.event)
       OR e.action = 'stage:rollout:turn' AND json_extract(e.details, '$.rollout') IS NEW.rollout
       AND EXISTS (
         SELECT 1 FROM rollouts r WHERE r.event = (SELECT MAX(event) FROM rollouts WHERE rollout = NEW.rollout)
-        AND r.state IN ('running', 'held') AND __SAME__
+        AND (r.state IN ('running', 'held') OR r.kind = 'canary' AND r.state = 'passed') AND __SAME__
       )
     )
   )

@@ -27,7 +27,8 @@ BEGIN
     OR said->>'step' IS DISTINCT FROM NEW.step::text
     OR NOT COALESCE(CASE last.action
       WHEN 'stage:rollout:begin' THEN NEW.rollout = NEW.event AND NEW.state = 'running' AND NEW.step = 0
-      WHEN 'stage:rollout:turn' THEN said->>'rollout' = NEW.rollout::text AND before.state IN ('running', 'held')
+      WHEN 'stage:rollout:turn' THEN said->>'rollout' = NEW.rollout::text
+        AND (before.state IN ('running', 'held') OR before.kind = 'canary' AND before.state = 'passed')
         AND (__BEFORE__) = (__NEW__)
       ELSE false
     END, false)

@@ -27,6 +27,7 @@ from holdfast.flow.gate.pricing import Pricing
 from holdfast.flow.gate.race import times_of
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.flow.gate.training import Training, look
+from holdfast.flow.shadow.standing import Standing
 from holdfast.formats import Listing
 from holdfast.manifest import Manifest
 from holdfast.names import StageName, VersionNumber
@@ -77,6 +78,8 @@ class Case:
         vouched: who vouches for the candidate; None when nobody asked, or it could not be found out.
         vouching_trouble: what went wrong when it was.
         rehearsal: the last one of going back to the baseline in this stage; None when there was none, or nobody asks.
+        shadow: how the newest one of the candidate against the baseline stands; None when there was none, or nobody
+            asks.
         baseline_manifest: the baseline's manifest; None when nobody asked, or it could not be read.
         card: the candidate's model card; None when nobody asked, or there is none that could be read.
         former: the frozen rows of the baseline beside the candidate's, or why they could not be read; None when there
@@ -113,6 +116,7 @@ class Case:
     vouched: Vouched | None = None
     vouching_trouble: HoldfastError | None = None
     rehearsal: Rehearsal | None = None
+    shadow: Standing | None = None
     at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
     baseline_manifest: Manifest | None = None
     card: str | None = None

@@ -24,6 +24,8 @@ class Need(Enum):
     """Who vouches for the candidate."""
     REHEARSED = auto()
     """The last rehearsal of going back to the version that holds the stage."""
+    SHADOWED = auto()
+    """How the newest shadow of the candidate stands."""
     BASELINE = auto()
     """What the version that holds the stage says it is."""
     CARD = auto()
@@ -134,6 +136,13 @@ CATALOGUE = (
         "was going back to the version that holds the stage rehearsed lately, and did it work?",
         frozenset({Need.REHEARSED}),
         keys=frozenset({"rehearsal_days_max"}),
+    ),
+    Rule(
+        "shadow",
+        7,
+        "on copies of real requests, does it answer as the version that holds the stage, and never fail alone?",
+        frozenset({Need.SHADOWED}),
+        keys=frozenset({"shadow_requests_min", "shadow_agreement_min", "shadow_errors_max"}),
     ),
     Rule(
         "schema",

@@ -19,6 +19,8 @@ from holdfast.flow.gate.precedence import asked_of
 from holdfast.flow.gate.rules import RULES
 from holdfast.flow.gate.signature import unless_vouched, with_signatures
 from holdfast.flow.gate.stage_policy import StagePolicy
+from holdfast.flow.shadow.beginning import counted, last_between
+from holdfast.flow.shadow.standing import Standing
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.certificates import Rehearsal
 from holdfast.registry.interface import Registry
@@ -119,6 +121,7 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         approvals=approvals,
         judged_before=_judged_before(version, policy, bench, registry),
         rehearsal=_rehearsal(request, baseline, policy, registry),
+        shadow=_shadow(version, baseline, request.stage, policy, registry),
         at=request.at,
         origin=origin.to_json(),
     )
@@ -159,6 +162,16 @@ def _rehearsal(
         return None
     found = registry.rehearsals(baseline.model, request.stage, to=baseline.number, limit=1)
     return next(iter(found), None)
+
+
+def _shadow(
+    version: Version, baseline: Version | None, stage: StageName, policy: StagePolicy, registry: Registry
+) -> Standing | None:
+    """How the newest shadow of exactly this version against the one that holds the stage stands."""
+    if baseline is None or Need.SHADOWED not in needed(policy.rules):
+        return None
+    found = last_between(version.model, stage, version.digest, baseline.digest, registry)
+    return None if found is None else Standing.of(found, counted(found, registry))
 
 
 def stage_of(model: ModelName, request: GateRequest, registry: Registry) -> Stage:

@@ -25,6 +25,7 @@ from holdfast.flow.gate.not_worse import not_worse
 from holdfast.flow.gate.rehearsed import rehearsed
 from holdfast.flow.gate.schema import schema
 from holdfast.flow.gate.semver import semver
+from holdfast.flow.gate.shadowed import shadowed
 from holdfast.flow.gate.signature import signature
 from holdfast.flow.gate.threshold import threshold
 from holdfast.parts import PART_NAMES, Missing, how_to_add
@@ -222,6 +223,7 @@ RULES: Mapping[str, Callable[[Case], Finding]] = {
     "latency": latency,
     "memory": memory,
     "rehearsed": rehearsed,
+    "shadow": shadowed,
     "schema": schema,
     "semver": semver,
     "threshold": threshold,

@@ -1,6 +1,5 @@
 """What one stage asks of a version: every key that a `[gate.STAGE]` table may have, each declared in one place."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
@@ -28,10 +27,9 @@ from holdfast.flow.gate.keys import (
     text,
     texts,
 )
+from holdfast.flow.gate.named import allowable, nameable
 from holdfast.flow.gate.sources import CodeSource, offered, require_declared
 from holdfast.flow.gate.waivers import NEVER_WAIVED, WAIVABLE, Waiver, read_waivers, waiver_table
-from holdfast.formats import is_refused
-from holdfast.runtime.key_files import is_fingerprint
 from holdfast.runtime.limits import SECONDS_MAX, Limits
 
 __all__ = ["ANY", "CUT_METRICS", "DEFAULT", "SAYS", "STRICT", "StagePolicy", "require_known", "stage_keys"]
@@ -71,26 +69,6 @@ _GROUPS = sets(
 
 CUT_METRICS = ("accuracy", "balanced_accuracy", "f1", "cost")
 """The metrics that have a best cut-off: precision or recall alone has its best where all rows are one kind."""
-
-_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
-
-
-def _allowable(name: str) -> bool:
-    """A digest, or a name that can be allowed: what calls, finds or reads whatever it is given cannot be."""
-    if ":" in name:
-        try:
-            Digest.parse(name)
-        except UsageError:
-            return False
-        return True
-    module, _, last = name.rpartition(".")
-    return _NAME.match(name) is not None and not is_refused(module, last)
-
-
-def _nameable(key: str) -> bool:
-    """The fingerprint of a key, written whole; or a file, which is looked for when it is needed."""
-    return is_fingerprint(key) if key.startswith("sha256:") else bool(key.strip()) and key.isprintable()
-
 
 T = TypeVar("T")
 
@@ -137,6 +115,9 @@ class StagePolicy:
         memory_bytes_max: the most memory that its process may need; None: any.
         memory_ratio_max: how many times as much as the version that holds the stage; None: any.
         rehearsal_days_max: how old the rehearsal of going back may be, days.
+        shadow_requests_min: of how many requests copies must have been compared in the candidate's shadow.
+        shadow_agreement_min: which share of them must surely agree with the version that holds the stage.
+        shadow_errors_max: which share may fail in the shadow alone; 0: none may have.
         schema: `COMPATIBLE` refuses what breaks clients and is not said by a higher MAJOR; `ANY` lets it happen.
         threshold_metric: the metric that the cut-off is judged by; None: the one that it was chosen by, or else the
             primary one.
@@ -199,6 +180,9 @@ class StagePolicy:
     memory_bytes_max: int | None = _key(None, count(1))
     memory_ratio_max: float | None = _key(None, amount())
     rehearsal_days_max: int = _key(30, count(1))
+    shadow_requests_min: int = _key(1_000, count(1))
+    shadow_agreement_min: float = _key(0.9, amount())
+    shadow_errors_max: float = _key(0.01, amount())
     schema: str = _key(COMPATIBLE, choice((COMPATIBLE, ANY), '"compatible" or "any"'))
     threshold_metric: str | None = _key(None, choice(CUT_METRICS, f"one of: {', '.join(CUT_METRICS)}"))
     threshold_loss_max: float = _key(0.02, amount())
@@ -214,12 +198,12 @@ class StagePolicy:
         (),
         texts(
             'names such as "mypkg.model.Net" that run nothing of somebody else\'s choice, or digests of files',
-            _allowable,
+            allowable,
         ),
     )
     signed_by: tuple[str, ...] = _key(
         (),
-        texts('a list of files with public keys, such as "keys/release.pub", or fingerprints "sha256:…"', _nameable),
+        texts('a list of files with public keys, such as "keys/release.pub", or fingerprints "sha256:…"', nameable),
     )
     signatures_min: int = _key(1, count(1))
     approvals_min: int = _key(1, count(1))

@@ -2,7 +2,7 @@
 
 Bundles, rows and training data are named by digest, and are looked at anew. What changes with time is taken from the
 verdict: the policy, the moment, what people had said and signed by then, who could vouch, which rehearsal was the last
-one, how often the rows had been used, and what the clock and the operating system had measured.
+one, how the shadow stood, how often the rows had been used, and what the clock and the operating system had measured.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,6 +23,7 @@ from holdfast.flow.gate.rendering.report import Report
 from holdfast.flow.gate.signature import unless_vouched, with_signatures
 from holdfast.flow.gate.sources import CodeSource
 from holdfast.flow.gate.stage_policy import StagePolicy
+from holdfast.flow.shadow.standing import Standing
 from holdfast.names import Reference, VersionNumber
 from holdfast.registry.certificates import REHEARSALS_MAX, Rehearsal
 from holdfast.registry.interface import Registry
@@ -56,7 +57,7 @@ def as_it_was(kept: Verdict, bench: Workbench, registry: Registry, *, timed: boo
         judged_before=_judged_before(kept.body),
         at=_moment(kept),
     )
-    case = replace(case, rehearsal=_rehearsal(case, report, registry))
+    case = replace(case, rehearsal=_rehearsal(case, report, registry), shadow=_shadow(report))
 
     def vouch(found: Case) -> Case:
         return unless_vouched(_signed_by_then(found, kept, bench, registry))
@@ -134,6 +135,12 @@ def _rehearsal(case: Case, report: Report, registry: Registry) -> Rehearsal | No
     if isinstance(named, str):
         return next((one for one in found if str(one.digest) == named), None)
     return next((one for one in found if one.created_at <= case.at), None)
+
+
+def _shadow(report: Report) -> Standing | None:
+    """How the shadow stood then: what it had counted is not counted again."""
+    values = _values(report, "shadow")
+    return Standing.from_json(values) if "rollout" in values else None
 
 
 def _signed_by_then(case: Case, kept: Verdict, bench: Workbench, registry: Registry) -> Case:

@@ -4,6 +4,8 @@
     scoring.py    the routes that score: MLflow's `/invocations`, the Open Inference Protocol's `infer`
     endpoints.py  the routes that do not: health, what a model takes and gives, which version answers
     stamp.py      the route taken once for each request, and the headers that say who answered
+    assigning.py  while a canary runs: by which key a request is given to a version
+    truths.py     taking what turned out to be right
     bodies.py     reading a request's bytes up to a limit
     server.py     the process: uvicorn with uvloop and httptools
 

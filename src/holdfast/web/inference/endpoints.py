@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from holdfast.canonical import JsonObject
 from holdfast.registry import ReplicaState
+from holdfast.serving.bucketing import WHOLE
 from holdfast.serving.live import Live
 from holdfast.serving.replica import Replica
+from holdfast.serving.route import Canary
 from holdfast.web.inference.scoring import addressed
 from holdfast.web.inference.stamp import SCOPE_KEY, Spoken
 
@@ -39,9 +41,20 @@ def _status(spoken: Spoken, replica: Replica) -> JsonObject:
         "digest": None if live is None else str(live.digest),
         "epoch": None if route is None else route.epoch,
         "last_known_good": None if route is None or route.standby is None else route.standby.number,
+        "canary": None if route is None or route.canary is None else _canary(route.canary),
         "replica": replica.id,
         "state": str(report.state),
         "error": "the stage's version could not be opened" if report.state is ReplicaState.FAILED else None,
+    }
+
+
+def _canary(canary: Canary) -> JsonObject:
+    return {
+        "version": canary.live.number,
+        "digest": str(canary.live.digest),
+        "share": canary.share / WHOLE,
+        "rollout": canary.rollout,
+        "step": canary.step,
     }
 
 

@@ -15,6 +15,7 @@ from holdfast.serving.observing import Observed
 from holdfast.serving.pipe import RETRY_SECONDS
 from holdfast.serving.replica import Replica
 from holdfast.serving.route import OVERRIDE
+from holdfast.web.inference.assigning import assigned
 from holdfast.web.inference.bodies import body_of
 from holdfast.web.inference.deadline import seconds_allowed
 from holdfast.web.inference.stamp import SCOPE_KEY, Spoken
@@ -45,11 +46,16 @@ class Score:
         live = addressed(spoken, self._replica, path.get("model"), path.get("number"))
         seconds = seconds_allowed(scope["headers"])
         body = await body_of(_length(scope), receive)
+        if path.get("number") is None:
+            live = assigned(spoken, live, scope, self._shape, body)
+        spoken.asked = time.perf_counter()
         try:
             answer = await live.predict(self._shape, body, seconds)
         except HoldfastError as error:
+            spoken.answered = time.perf_counter()
             self._tell(spoken, live, body, None, error.code)
             raise
+        spoken.answered = time.perf_counter()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
@@ -71,6 +77,8 @@ class Score:
             request=body,
             answer=answer,
             error=error,
+            worker_seconds=spoken.answered - spoken.asked,
+            traceparent=spoken.traceparent,
         )
         for observer in observers:
             observer.see(observed)
