@@ -205,7 +205,11 @@ def test_every_dependency_has_a_line_of_reason() -> None:
     assert given == dependencies()
 
 
-IMPORTED_AS = {"scikit-learn": "sklearn"}
+IMPORTED_AS = {
+    "scikit-learn": "sklearn",
+    "opentelemetry-sdk": "opentelemetry",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
+}
 
 ANOTHER_PERSONS_CHOICE = {
     "cloudpickle": "a format that a user's own environment may hold",

@@ -6,6 +6,11 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli.output import duration_text
+from holdfast.config import Settings
+from holdfast.digest import hash_bytes
+from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.registry import NewRollout, NewVersion, RolloutKind, RolloutState, Turn
+from holdfast.wire import open_project
 from tests.commands import Cli
 
 
@@ -78,6 +83,20 @@ def test_a_person_reads_a_table(cli: Cli, moved: Path) -> None:
     assert "stage:pointer:adopt" in first
     assert "in service" in first
     assert len(rest) == 2
+
+
+def test_a_rollout_is_told_with_how_it_stands(cli: Cli, moved: Path) -> None:
+    churn, production, one = ModelName("churn"), StageName("production"), VersionNumber(1)
+    with open_project(Settings.find(moved)) as project:
+        two = project.registry.register(NewVersion(churn, hash_bytes(b"2"), complete=True), "ana").number
+        new = NewRollout(RolloutKind.CANARY, churn, production, two, one, {}, "better")
+        begun = project.registry.begin_rollout(new, "ana")
+        turn = Turn(begun.id, begun.event, RolloutState.ABORTED, 1, "7 errors in 90", {})
+        project.registry.turn_rollout(turn, "replica")
+    _, ended, began, *_ = cli.ok("log", "churn").out.splitlines()
+    assert "stage:rollout:begin" in began
+    assert "canary running at step 0; better" in began
+    assert "canary aborted at step 1; 7 errors in 90" in ended
 
 
 def test_a_history_draws_each_spell_of_a_stage(cli: Cli, moved: Path) -> None:

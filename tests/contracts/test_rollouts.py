@@ -12,6 +12,7 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import (
     AlreadyExists,
     Archived,
+    GateRefused,
     HoldfastError,
     Incomplete,
     NotFound,
@@ -28,6 +29,7 @@ from holdfast.registry import (
     Action,
     MoveStage,
     NewArchive,
+    NewPolicy,
     NewRollout,
     NewVerdict,
     NewVersion,
@@ -223,6 +225,18 @@ def test_a_verdict_that_lets_a_rollout_begin_is_that_of_its_version(names: Regis
     assert names.log(limit=1)[0].verdict == str(verdicts[0].digest) == str(begun.verdict)
     assert turned(names, begun, RolloutState.HELD).verdict == verdicts[0].digest
     assert names.audit_verify().ok
+
+
+def test_where_a_policy_is_in_force_a_canary_has_a_verdict_that_names_it(names: Registry) -> None:
+    policy = names.set_policy(NewPolicy("[gate.production]\napprovals_min = 0\n", CHURN, "an audit"), "ana")
+    origin = {"policy_origin": {"digest": str(policy.digest)}, "inputs": {"baseline": {"version": 1}}}
+    refused(names, GateRefused, lambda: names.begin_rollout(CANARY, "ana"))
+    for outcome, body in (("pass", {}), ("fail", origin), ("pass", {**origin, "inputs": {"baseline": {"version": 3}}})):
+        other = names.put_verdict(NewVerdict(CHURN, TWO, PRODUCTION, outcome, body)).digest
+        refused(names, GateRefused, partial(names.begin_rollout, replace(CANARY, verdict=other), "ana"))
+    good = names.put_verdict(NewVerdict(CHURN, TWO, PRODUCTION, "pass", origin)).digest
+    assert names.begin_rollout(replace(CANARY, verdict=good), "ana").verdict == good
+    assert names.begin_rollout(SHADOW, "ana").verdict is None  # nobody gets its answers
 
 
 def test_what_is_tried_is_not_archived_and_what_is_archived_is_not_tried(names: Registry) -> None:

@@ -19,9 +19,10 @@ from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
 from holdfast.registry.rollouts import Rollout, RouteMark, Truth, Turn
 from holdfast.serving.engine import LOCAL, Engine
+from holdfast.serving.observing import Observer
 from holdfast.serving.opening import Opened, Opener
 from holdfast.serving.replica import Place, Replica
-from holdfast.serving.source import Pointer, Pointers
+from holdfast.serving.source import Pointer, Pointers, StageSource
 from tests.serving.building import MODEL, Built, here
 
 T = TypeVar("T")
@@ -103,7 +104,9 @@ def pointer(number: int, built: Built) -> Pointer:
     return Pointer(VersionNumber(number), built.digest)
 
 
-def replica_of(stage: HandMovedStage, shelf: Opener, engine: Engine = LOCAL) -> Replica:
+def replica_of(
+    stage: StageSource, shelf: Opener, engine: Engine = LOCAL, observers: Sequence[Observer] = ()
+) -> Replica:
     ids = (f"replica-{n}" for n in itertools.count(1))
     return Replica(
         stage,
@@ -113,13 +116,16 @@ def replica_of(stage: HandMovedStage, shelf: Opener, engine: Engine = LOCAL) -> 
         place=Place(url="http://127.0.0.1:1"),
         clock=lambda: datetime.now(UTC),
         new_id=lambda: next(ids),
+        observers=observers,
         engine=engine,
     )
 
 
 @asynccontextmanager
-async def running(stage: HandMovedStage, shelf: Opener, engine: Engine = LOCAL) -> AsyncIterator[Replica]:
-    replica = replica_of(stage, shelf, engine)
+async def running(
+    stage: StageSource, shelf: Opener, engine: Engine = LOCAL, observers: Sequence[Observer] = ()
+) -> AsyncIterator[Replica]:
+    replica = replica_of(stage, shelf, engine, observers)
     await replica.start()
     try:
         yield replica

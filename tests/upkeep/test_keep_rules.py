@@ -69,6 +69,7 @@ def facts(draw: st.DrawFn) -> Facts:
     return Facts(
         versions=tuple(a_version(one, draw(st.integers(0, 20))) for one in range(1, count + 1)),
         stages=stages,
+        tried={("churn", one): "canary beside production" for one in draw(st.sets(number, max_size=1))},
         tenures=history(moves, draw(st.sampled_from([PRODUCTION, STAGING]))),
         holds=tuple(map(a_hold, draw(st.lists(number, max_size=1)))),
         restored={digest(one): day(draw(st.integers(0, 40))) for one in draw(st.sets(number, max_size=2))},
@@ -94,6 +95,7 @@ def test_what_is_live_or_good_or_held_stays_under_any_rules(rules: KeepRules, fo
     for number in pointed - {None}:
         assert kept["churn", int(number or 0)].startswith(("live in", "last-known-good of"))
     assert all(("churn", hold.version) in kept for hold in found.holds)
+    assert found.tried.keys() <= kept.keys()
 
 
 @given(rules=RULES, found=facts(), now=MOMENTS, wider=st.sampled_from(["versions", "incident_days", "recent_days"]))

@@ -79,7 +79,8 @@ class StageAsks:
 def standing(asks: Callable[[Evidence], StageAsks]) -> Guard:
     """The guard that holds each promotion against what `asks` says of it.
 
-    A rollback goes to what has held the stage, and waits for nobody. A stage is adopted while it has held nothing.
+    A rollback goes to what has held the stage, and waits for nobody. A stage is adopted while it has held nothing. A
+    canary needs what a promotion needs, but for the approvals: these are asked for when its version is promoted.
 
     It raises:
         GateRefused: no verdict for this stage that passed all that is asked, or too few trusted keys have signed.
@@ -98,6 +99,10 @@ def standing(asks: Callable[[Evidence], StageAsks]) -> Guard:
             _require_waivers(connection, case, wanted, _require_verdict(case, wanted))
             _require_signatures(connection, case, wanted)
             _require_people(connection, case, wanted)
+        if case.asked.action is Action.ROLLOUT_BEGIN:
+            wanted = asks(case)
+            _require_waivers_stand(connection, case, wanted, _require_verdict(case, wanted))
+            _require_signatures(connection, case, wanted)
 
     return guard
 
@@ -161,6 +166,10 @@ def _require_waivers(connection: Connection, case: Evidence, wanted: StageAsks, 
             hint="Ask again: holdfast promote writes them into the event.",
             waived=sorted(meant),
         )
+    _require_waivers_stand(connection, case, wanted, used)
+
+
+def _require_waivers_stand(connection: Connection, case: Evidence, wanted: StageAsks, used: frozenset[str]) -> None:
     if not wanted.second_person:
         return
     for rule in sorted(used):

@@ -108,6 +108,11 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "log": _OPENING,
     "lineage": _OPENING,
     "serve": (*_OPENING, "too_large", "bundle_failed", "missing_extra"),
+    "decision": (
+        *(*_OPENING, "too_large", "archived"),
+        *("bundle_failed", "missing_extra", "replay_differs"),
+    ),
+    "watch": _OPENING,
     "shadow": (*_OPENING, "already_exists", "stage_moved", "incomplete_version", "too_large", "archived"),
     "canary": (
         *(*_OPENING, "gate_refused", "stage_moved", "approval_required", "already_exists"),

@@ -1,7 +1,7 @@
 """`live`, `history` and `log`: which version held which stage, when, by whose hand, and on what evidence."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from typing import Annotated
 
@@ -9,7 +9,7 @@ import typer
 
 from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import epilog
-from holdfast.cli.options import AsJson, ModelArgument, here
+from holdfast.cli.options import AsJson, ModelArgument, here, moment_of
 from holdfast.cli.output import Output, drawing, duration_text, table
 from holdfast.database.times import to_text
 from holdfast.errors import UsageError
@@ -24,6 +24,8 @@ _BAR_COLUMNS = 32
 """Of a bar: beside the rest of its row it fits a terminal of common width."""
 
 _CAME = {Action.STAGE_PROMOTE: "promoted", Action.STAGE_ROLLBACK: "rolled back to", Action.STAGE_ADOPT: "adopted"}
+
+_ROLLOUTS = {Action.ROLLOUT_BEGIN, Action.ROLLOUT_TURN}
 
 _WENT = {None: ", still", Action.STAGE_ROLLBACK: ", rolled back"}
 """How a spell ended, where that is worth a word."""
@@ -54,10 +56,7 @@ def live(
 
 
 def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"{text!r} is not a moment", hint="Write it as 2026-03-01T09:00 or with +02:00.") from error
+    moment = moment_of(text)
     if moment > utc_now():
         raise UsageError(f"{text} has not come yet", hint="Leave --at out to ask about now.")
     return moment
@@ -105,8 +104,16 @@ def _waived(waivers: Sequence[object]) -> str:
 
 
 def _why(event: Event) -> str:
-    """The reason of an event, and the waivers that it rests on."""
-    return "; ".join(said for said in (event.reason, _waived(event.waived)) if said)
+    """How a rollout stands, the reason of an event, and the waivers that it rests on."""
+    return "; ".join(said for said in (_stands(event), event.reason, _waived(event.waived)) if said)
+
+
+def _stands(event: Event) -> str:
+    """What an event of a rollout says of it; empty for any other."""
+    if event.action not in _ROLLOUTS:
+        return ""
+    said = event.details
+    return f"{said.get('kind')} {said.get('state')} at step {said.get('step')}"
 
 
 @app.command(epilog=epilog("history", "holdfast history churn --stage production"))
@@ -189,7 +196,8 @@ def _follow(registry: Registry, model: ModelName | None, last: Sequence[Event], 
     begin = last[0].index if last else -1
     for event in chain(last, registry.follow(begin, model=model)):
         said = event.to_json()
-        moved = f"{said['from'] or '-'} -> {said['to']}" if said["to"] is not None else ""
+        arrow = "beside" if event.action in _ROLLOUTS else "->"
+        moved = f"{said['from'] or '-'} {arrow} {said['to']}" if said["to"] is not None else ""
         where = " ".join(str(one) for one in (said["model"], said["stage"], moved) if one)
         line = f"{event.index}  {said['time'][:19]}  {event.actor}  {event.action}  {where}  {_why(event)}"
         if not output.piece(said, line):

@@ -1,39 +1,38 @@
-"""Rollouts in a database: each a chain of rows, one for its beginning and one for each turn, every one with its event.
+"""Rollouts as they are written: each a chain of rows, one for its beginning and one for each turn, with events."""
 
-Nothing is written when a stage moves: that a rollout is superseded is seen by the epoch of its stage.
-"""
-
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select
+from sqlalchemy import Connection, insert, select
 
 from holdfast.canonical import JsonObject, decode, encode
-from holdfast.database.times import from_text, to_text
-from holdfast.digest import Digest, hash_bytes
-from holdfast.errors import AlreadyExists, Incomplete, NotFound, StageMoved, TooLarge, UsageError
-from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
+from holdfast.database.times import to_text
+from holdfast.digest import hash_bytes
+from holdfast.errors import AlreadyExists, Incomplete, StageMoved, TooLarge, UsageError
+from holdfast.names import ByNumber, Reference
 from holdfast.registry.actions import Action
 from holdfast.registry.archives import LAST_OF_VERSION, refuse_archived
+from holdfast.registry.as_it_stands import THIS_KIND, as_of, find_rollout, step_of
 from holdfast.registry.events import Entry, append
+from holdfast.registry.guard import Guard
 from holdfast.registry.judgements import require_verdict
 from holdfast.registry.keys import another_request, earlier
-from holdfast.registry.nearest import unknown_stage
+from holdfast.registry.moves import evidence
+from holdfast.registry.policies import IN_FORCE, require_named
 from holdfast.registry.rollouts import (
-    ROLLOUTS_MAX,
     NewRollout,
     Rollout,
     RolloutKind,
     RolloutState,
-    RouteMark,
     Turn,
 )
 from holdfast.registry.stages import find_stage
-from holdfast.registry.tables import rollouts, stages
-from holdfast.registry.values import Stage, Version
+from holdfast.registry.tables import rollouts
+from holdfast.registry.values import MoveStage, Stage, Version
 from holdfast.registry.versions import resolve
 
-__all__ = ["STANDING", "begin", "every_rollout", "find_rollout", "mark", "step_of", "turn"]
+__all__ = ["begin", "turn"]
 
 _PLAN_BYTES_MAX = 64 * 1024
 """A plan is a page of steps and guards; every replica reads it."""
@@ -44,78 +43,18 @@ _FIGURES_BYTES_MAX = 64 * 1024
 _TOLD_BYTES_MAX = 4 * 1024
 """What an event tells in full, since every audit reads all events; of what is longer it has the digest."""
 
-_first = rollouts.alias("first")
-_newest = rollouts.alias("newest")
-
-_LAST_EVENT = select(func.max(rollouts.c.event)).where(rollouts.c.rollout == _first.c.event).scalar_subquery()
-
-_COLUMNS = (
-    *(column for column in _newest.c if column.name != "plan"),
-    _first.c.plan,
-    _first.c.verdict.label("let_by"),
-    _first.c.created_at.label("began_at"),
-    stages.c.epoch.label("stage_epoch"),
-)
-
-
-def _joined(newest: Any) -> Select[Any]:
-    """Rollouts, each with the row that `newest` names, and with the epoch of its stage as it is now."""
-    return (
-        select(*_COLUMNS)
-        .select_from(_first)
-        .join(_newest, _newest.c.event == newest)
-        .join(stages, (stages.c.model == _first.c.model) & (stages.c.name == _first.c.stage))
-        .where(_first.c.event == _first.c.rollout)
-    )
-
-
-_ONE = _joined(_LAST_EVENT).where(_first.c.event == bindparam("rollout"))
-
-_AS_OF = _joined(bindparam("event")).where(_first.c.event == _newest.c.rollout)
-
-_OF_STAGE = (
-    _joined(_LAST_EVENT)
-    .where(_first.c.model == bindparam("model"), _first.c.stage == bindparam("stage"))
-    .order_by(_first.c.event.desc())
-    .limit(bindparam("limit"))
-)
-
-_OF_KIND = _OF_STAGE.where(_first.c.kind == bindparam("kind"))
-
-_STANDS = or_(
-    _newest.c.state.in_([str(state) for state in RolloutState if state.going_on]),
-    (_newest.c.kind == str(RolloutKind.CANARY)) & (_newest.c.state == str(RolloutState.PASSED)),
-)
-
-STANDING = (
-    select(_newest.c.rollout, _newest.c.model, _newest.c.stage, _newest.c.number, _newest.c.kind, _newest.c.step)
-    .join(stages, (stages.c.model == _newest.c.model) & (stages.c.name == _newest.c.stage))
-    .where(
-        _newest.c.event
-        == select(func.max(rollouts.c.event)).where(rollouts.c.rollout == _newest.c.rollout).scalar_subquery(),
-        _STANDS,
-        _newest.c.epoch == stages.c.epoch,
-    )
-)
-"""The rollouts in which replicas take part."""
-
-_THIS = STANDING.where(_newest.c.rollout == bindparam("rollout"))
-
-_THIS_KIND = STANDING.where(
-    _newest.c.model == bindparam("model"), _newest.c.stage == bindparam("stage"), _newest.c.kind == bindparam("kind")
-)
-
 _WHEREABOUTS = select(LAST_OF_VERSION.scalar_subquery())
 
-_MARK = select(
-    stages.c.epoch,
-    select(func.coalesce(func.max(rollouts.c.event), 0))
-    .where(rollouts.c.model == bindparam("model"), rollouts.c.stage == bindparam("stage"))
-    .scalar_subquery(),
-).where(stages.c.model == bindparam("model"), stages.c.name == bindparam("stage"))
 
-
-def begin(connection: Connection, new: NewRollout, now: datetime, actor: str, *, key: str | None = None) -> Rollout:
+def begin(
+    connection: Connection,
+    new: NewRollout,
+    now: datetime,
+    actor: str,
+    *,
+    guard: Guard | None = None,
+    key: str | None = None,
+) -> Rollout:
     """Begins a rollout with its event; see `Rollouts.begin_rollout`."""
     plan = _encoded("the plan", new.plan, _PLAN_BYTES_MAX)
     said: dict[str, Any] = {
@@ -130,10 +69,12 @@ def begin(connection: Connection, new: NewRollout, now: datetime, actor: str, *,
     }
     before = earlier(connection, key, actor, **said)
     if before is not None:
-        return _as_of(connection, before.index)
+        return as_of(connection, before.index)
     stage = find_stage(connection, new.model, new.stage)
     version = resolve(connection, Reference(new.model, ByNumber(new.number)))
     _refuse_unfit(connection, new, stage, version)
+    if new.kind is RolloutKind.CANARY:
+        _require_gate(connection, new, now, actor, guard)
     entry = Entry(
         **said,
         from_digest=str(stage.digest),
@@ -163,7 +104,7 @@ def begin(connection: Connection, new: NewRollout, now: datetime, actor: str, *,
         "created_by": actor,
     }
     connection.execute(insert(rollouts), row)
-    return _as_of(connection, event.index)
+    return as_of(connection, event.index)
 
 
 def _refuse_unfit(connection: Connection, new: NewRollout, stage: Stage, version: Version) -> None:
@@ -189,7 +130,7 @@ def _refuse_unfit(connection: Connection, new: NewRollout, stage: Stage, version
     if new.verdict is not None:
         require_verdict(connection, new.verdict, str(new.model), new.number)
     asked = {"model": str(new.model), "stage": str(new.stage), "kind": str(new.kind)}
-    there = connection.execute(_THIS_KIND, asked).first()
+    there = connection.execute(THIS_KIND, asked).first()
     if there is not None:
         raise AlreadyExists(
             f"{new.model}@{there.number} is tried by a {new.kind} at {new.stage} already, rollout {there.rollout}",
@@ -199,6 +140,17 @@ def _refuse_unfit(connection: Connection, new: NewRollout, stage: Stage, version
             rollout=there.rollout,
             version=there.number,
         )
+
+
+def _require_gate(connection: Connection, new: NewRollout, now: datetime, actor: str, guard: Guard | None) -> None:
+    """A canary answers people: it needs what a promotion needs, but for those who approve of the promotion itself."""
+    asked = MoveStage(
+        new.model, new.stage, new.number, new.expect, Action.STAGE_PROMOTE, reason=new.reason, verdict=new.verdict
+    )
+    policy = connection.execute(IN_FORCE, {"model": str(new.model)}).scalar_one_or_none()
+    require_named(connection, asked, policy)
+    if guard is not None:
+        guard(connection, evidence(connection, replace(asked, action=Action.ROLLOUT_BEGIN), actor, now))
 
 
 def turn(connection: Connection, asked: Turn, now: datetime, actor: str, *, key: str | None = None) -> Rollout:
@@ -220,7 +172,7 @@ def turn(connection: Connection, asked: Turn, now: datetime, actor: str, *, key:
     if before is not None:
         if {name: value for name, value in before.details.items() if name != "kind"} != details:
             raise another_request(before)
-        return _as_of(connection, before.index)
+        return as_of(connection, before.index)
     found = find_rollout(connection, asked.rollout)
     if found.event != asked.expect or step_of(connection, found.id) is None:
         _lost(asked, found)
@@ -259,7 +211,7 @@ def turn(connection: Connection, asked: Turn, now: datetime, actor: str, *, key:
         "created_by": actor,
     }
     connection.execute(insert(rollouts), row)
-    return _as_of(connection, event.index)
+    return as_of(connection, event.index)
 
 
 def _lost(asked: Turn, found: Rollout) -> NoReturn:
@@ -280,51 +232,6 @@ def _lost(asked: Turn, found: Rollout) -> NoReturn:
     )
 
 
-def find_rollout(connection: Connection, rollout: int) -> Rollout:
-    """The rollout as it stands, by one statement; see `Rollouts.rollout`."""
-    row = connection.execute(_ONE, {"rollout": rollout}).one_or_none()
-    if row is None:
-        raise NotFound(
-            f"there is no rollout {rollout}", hint="It is the index of the event that began it.", rollout=rollout
-        )
-    return _load(row)
-
-
-def every_rollout(
-    connection: Connection, model: ModelName, stage: StageName, kind: RolloutKind | None, limit: int
-) -> tuple[Rollout, ...]:
-    """The rollouts of a stage, newest first; see `Rollouts.rollouts`."""
-    if not 1 <= limit <= ROLLOUTS_MAX:
-        raise UsageError(f"{limit} rollouts cannot be asked for at once", hint=f"Ask for 1 to {ROLLOUTS_MAX}.")
-    find_stage(connection, model, stage)
-    asked = {"model": str(model), "stage": str(stage), "limit": limit}
-    found = (
-        connection.execute(_OF_STAGE, asked)
-        if kind is None
-        else connection.execute(_OF_KIND, asked | {"kind": str(kind)})
-    )
-    return tuple(map(_load, found))
-
-
-def mark(connection: Connection, model: ModelName, stage: StageName) -> RouteMark:
-    """What changes whenever a replica has to look again, by one statement; see `Rollouts.route_mark`."""
-    row = connection.execute(_MARK, {"model": str(model), "stage": str(stage)}).one_or_none()
-    if row is None:
-        raise unknown_stage(connection, str(model), str(stage))
-    return RouteMark(*row)
-
-
-def step_of(connection: Connection, rollout: int) -> int | None:
-    """The step that a rollout is at, by one statement; None where it is over, or there is none."""
-    row = connection.execute(_THIS, {"rollout": rollout}).one_or_none()
-    return None if row is None else int(row.step)
-
-
-def _as_of(connection: Connection, event: int) -> Rollout:
-    """A rollout as it was written with an event, whatever has come since: what its writer was answered."""
-    return _load(connection.execute(_AS_OF, {"event": event}).one(), as_written=True)
-
-
 def _encoded(what: str, value: JsonObject, limit: int) -> bytes:
     body = encode(value)
     if len(body) > limit:
@@ -341,30 +248,3 @@ def _told(name: str, body: bytes) -> JsonObject:
     if len(body) <= _TOLD_BYTES_MAX:
         return {name: decode(body, what=name)}
     return {f"{name}_digest": str(hash_bytes(body))}
-
-
-def _load(row: Row[Any], *, as_written: bool = False) -> Rollout:
-    state = RolloutState(row.state)
-    if state.going_on and row.epoch != row.stage_epoch and not as_written:
-        state = RolloutState.SUPERSEDED
-    return Rollout(
-        id=row.rollout,
-        kind=RolloutKind(row.kind),
-        model=ModelName(row.model),
-        stage=StageName(row.stage),
-        epoch=row.epoch,
-        number=VersionNumber(row.number),
-        digest=Digest.parse(row.digest),
-        against=VersionNumber(row.against),
-        against_digest=Digest.parse(row.against_digest),
-        plan=decode(row.plan, what=f"the plan of rollout {row.rollout}"),
-        state=state,
-        step=row.step,
-        reason=row.reason,
-        figures=decode(row.figures, what=f"the figures of rollout {row.rollout}"),
-        verdict=None if row.let_by is None else Digest.parse(row.let_by),
-        event=row.event,
-        began_at=from_text(row.began_at),
-        changed_at=from_text(row.created_at),
-        changed_by=row.created_by,
-    )

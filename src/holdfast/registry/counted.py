@@ -10,7 +10,7 @@ from holdfast.canonical import decode, encode
 from holdfast.database.times import to_text
 from holdfast.errors import TooLarge, UsageError
 from holdfast.names import ModelName
-from holdfast.registry.chains import STANDING, find_rollout, step_of
+from holdfast.registry.as_it_stands import STANDING, find_rollout, step_of
 from holdfast.registry.nearest import require_model
 from holdfast.registry.rollouts import TRUTHS_AT_ONCE_MAX, TRUTHS_MAX, Tally, Truth
 from holdfast.registry.tables import tallies as tally_rows

@@ -39,4 +39,7 @@ class Evidence:
 
 
 Guard = Callable[[Connection, Evidence], None]
-"""Raises when the move must not be made; what it raises, the caller of `Registry.move_stage` gets."""
+"""Raises when the move must not be made; what it raises, the caller of `Registry.move_stage` gets.
+
+A canary that is to begin is looked at as a move to its version by `Action.ROLLOUT_BEGIN`, for `begin_rollout`.
+"""

@@ -32,7 +32,7 @@ from holdfast.registry.tables import events, stages, versions
 from holdfast.registry.values import Move, MoveStage
 from holdfast.registry.versions import resolve
 
-__all__ = ["move"]
+__all__ = ["evidence", "move"]
 
 _target = versions.alias("target")
 _holder = versions.alias("holder")
@@ -121,7 +121,7 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str, gu
     require_named(connection, asked, ground.policy)
     approvals = for_move(connection, asked)
     if guard is not None:
-        guard(connection, _evidence(connection, asked, actor, now))
+        guard(connection, evidence(connection, asked, actor, now))
     # (5) The event.
     entry = Entry(
         action=asked.action,
@@ -157,7 +157,8 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str, gu
     return _done(event)
 
 
-def _evidence(connection: Connection, asked: MoveStage, actor: str, now: datetime) -> Evidence:
+def evidence(connection: Connection, asked: MoveStage, actor: str, now: datetime) -> Evidence:
+    """All that the registry holds for a move and against it, for a guard."""
     return Evidence(
         asked=asked,
         actor=actor,

@@ -256,6 +256,8 @@ class Rollouts(Protocol):
             StageMoved: another version holds the stage than was expected.
             NotFound: there is no such model, stage, version or verdict.
             Incomplete: the version lacks a part.
+            GateRefused: a canary on a verdict that does not name the policy in force, where the registry has one, or
+                that a server's own policy does not take for a pass.
             Archived: its bytes need not be here.
             UsageError: the version holds the stage already, or the verdict is another version's.
             TooLarge: the plan is.

@@ -1,4 +1,4 @@
-"""The rollouts of a registry in an SQL database; the work is done by `chains` and `counted`."""
+"""The rollouts of a registry in an SQL database; the work is done by `chains`, `as_it_stands` and `counted`."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
 from holdfast.names import ModelName, StageName
-from holdfast.registry import chains, counted
+from holdfast.registry import as_it_stands, chains, counted
+from holdfast.registry.guard import Guard
 from holdfast.registry.rollouts import NewRollout, Rollout, RolloutKind, RouteMark, Tally, Truth, Turn
 
 __all__ = ["SqlRollouts"]
@@ -22,6 +23,7 @@ class _Logged(Protocol):
 
     _database: Database
     _clock: Callable[[], datetime]
+    _guard: Guard | None
 
     def _logged(self, key: str | None, work: Callable[[Connection, str | None], _T]) -> _T:
         """What the work gives, as the single writer's."""
@@ -37,7 +39,7 @@ class SqlRollouts:
         def work(connection: Connection, key: str | None) -> Rollout:
             now = self._clock()
             counted.forget(connection, now)
-            return chains.begin(connection, new, now, actor, key=key)
+            return chains.begin(connection, new, now, actor, guard=self._guard, key=key)
 
         return self._logged(key, work)
 
@@ -48,14 +50,14 @@ class SqlRollouts:
     def rollout(self: _Logged, rollout: int) -> Rollout:
         """See `Rollouts.rollout`."""
         with self._database.read() as connection:
-            return chains.find_rollout(connection, rollout)
+            return as_it_stands.find_rollout(connection, rollout)
 
     def rollouts(
         self: _Logged, model: ModelName, stage: StageName, *, kind: RolloutKind | None = None, limit: int = 100
     ) -> tuple[Rollout, ...]:
         """See `Rollouts.rollouts`."""
         with self._database.view() as connection:
-            return chains.every_rollout(connection, model, stage, kind, limit)
+            return as_it_stands.every_rollout(connection, model, stage, kind, limit)
 
     def route_mark(
         self: _Logged, model: ModelName, stage: StageName, *, known: RouteMark | None = None, wait_seconds: float = 0.0
@@ -63,7 +65,7 @@ class SqlRollouts:
         """See `Rollouts.route_mark`. It is answered at once: asking again costs a tenth of a millisecond."""
         del known, wait_seconds
         with self._database.read() as connection:
-            return chains.mark(connection, model, stage)
+            return as_it_stands.mark(connection, model, stage)
 
     def tally(self: _Logged, tally: Tally) -> None:
         """See `Rollouts.tally`."""

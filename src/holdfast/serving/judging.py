@@ -203,7 +203,14 @@ def _apart(
 ) -> Apart:
     """The evidence of histograms, and the place of the loudest replica, or of all together."""
     found = [
-        compare([Histograms(of(mine), of(theirs), plan.step(step).share / WHOLE) for step, mine, theirs in group])
+        compare(
+            [
+                Histograms(
+                    of(mine), of(theirs), plan.step(step).share / WHOLE, _without(mine, of), _without(theirs, of)
+                )
+                for step, mine, theirs in group
+            ]
+        )
         for group in _groups(plan, counts)
     ]
     if not found:
@@ -211,6 +218,11 @@ def _apart(
     loudest = max(found, key=lambda one: one.evidence)
     mean = sum(one.evidence for one in found) / len(found)
     return Apart(mean, loudest.bucket, loudest.candidate_above, loudest.other_above)
+
+
+def _without(arm: Arm, of: Callable[[Arm], list[int]]) -> int:
+    """How many requests were counted and are in no bucket: they failed, or their answer has no score."""
+    return max(0, arm.counted - sum(of(arm)))
 
 
 def _truth(plan: CanaryPlan, counts: StepCounts) -> _Found:

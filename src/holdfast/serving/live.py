@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from holdfast.canonical import JsonObject, encode
 from holdfast.errors import HoldfastError
 from holdfast.evidence import FeatureSchema, Holdout
 from holdfast.names import ModelName, VersionNumber
+from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.shapes import INVOCATIONS, V2, outputs
 from holdfast.runtime.smoke import Differences, answer_of, compare, read_outputs
 from holdfast.serving.engine import LOCAL, Engine
@@ -38,6 +40,8 @@ class Live:
         in_flight: requests that have taken a route with this version and are not finished; it is not closed before 0.
         runner: what runs it.
         outputs: what it answers, as the Open Inference Protocol describes tensors; known after the smoke.
+        restarts: how often what runs it went down and came back.
+        open_seconds: how long it took to be open.
     """
 
     def __init__(
@@ -48,9 +52,13 @@ class Live:
         self.digest = version.digest
         self.in_flight = 0
         self.outputs: list[JsonObject] = []
+        self.restarts = 0
+        self.open_seconds = 0.0
+        self._is_down = False
+        self._told = changed
         self._opened = opened
         stamp: JsonObject = {"model": str(model), "version": version.number, "digest": str(version.digest)}
-        self.runner = engine(str(self), opened, stamp, changed)
+        self.runner = engine(str(self), opened, stamp, self._changed)
 
     def __str__(self) -> str:
         return f"version {self.number} (sha256:{self.digest.short})"
@@ -66,6 +74,11 @@ class Live:
         return self.runner.error
 
     @property
+    def files(self) -> BundleFiles:
+        """The bundle on this machine."""
+        return self._opened.files
+
+    @property
     def schema(self) -> FeatureSchema | None:
         """The raw features that the version takes."""
         schema = self._opened.files.manifest.evidence.schema
@@ -73,7 +86,9 @@ class Live:
 
     async def open(self) -> None:
         """Start what runs it, and wait until it has the bundle open; raises as `Runner.open` does."""
+        began = time.monotonic()
         await self.runner.open()
+        self.open_seconds = time.monotonic() - began
 
     def predict(self, shape: str, body: bytes, seconds: float | None = None) -> "asyncio.Future[bytes]":
         """Hand over a request as it came; the future gets the answer's bytes, stamped with version and digest.
@@ -141,3 +156,9 @@ class Live:
     async def close(self) -> None:
         """End what runs it; safe to call twice."""
         await self.runner.close()
+
+    def _changed(self) -> None:
+        """It went down, could not be started again, or is back."""
+        self.restarts += self._is_down and self.up
+        self._is_down = not self.up
+        self._told()

@@ -23,6 +23,8 @@ class Observed(NamedTuple):
         request: the request's bytes.
         answer: the answer's bytes; None where there is none.
         error: the error's code; None for a good answer.
+        worker_seconds: how much of `seconds` the version's process had it, waiting for its turn included.
+        traceparent: the caller's place in a trace, as W3C Trace Context writes it; None where there is none.
     """
 
     request_id: str
@@ -36,6 +38,8 @@ class Observed(NamedTuple):
     request: bytes
     answer: bytes | None
     error: str | None
+    worker_seconds: float = 0.0
+    traceparent: str | None = None
 
 
 class Observer(Protocol):

@@ -133,6 +133,11 @@ class Replica:
         """Whether a request that came now would be answered."""
         return not self._stopped and self._route is not None and self._route.primary.up
 
+    @property
+    def sees_registry(self) -> bool:
+        """Whether the registry answered when it was asked last."""
+        return self._unseen is None
+
     def take(self) -> Route | None:
         """The route for one request: its versions stay open until `leave`, whatever moves meanwhile."""
         route = self._route

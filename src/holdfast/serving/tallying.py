@@ -128,12 +128,22 @@ class _Watch:
             self.awaited.popitem(last=False)
 
     def learn(self, truth: Truth) -> None:
-        """Count one answer as right or wrong; the first truth about a request speaks for all of its rows."""
+        """Count one answer as right or wrong; the first truth about a request speaks for all of its rows.
+
+        An error is wrong: were it left out, the version that fails less would have more answers, and more mistakes.
+        """
         awaited = self.awaited.get(truth.request)
-        if awaited is None or not 0 <= truth.place < len(awaited.predictions):
+        if awaited is None:
+            return
+        arm = self.at(awaited.step).arm(candidate=awaited.candidate)
+        if not awaited.predictions:
+            del self.awaited[truth.request]
+            arm.truths += 1
+            arm.mistakes += 1
+            return
+        if not 0 <= truth.place < len(awaited.predictions):
             return
         del self.awaited[truth.request]
-        arm = self.at(awaited.step).arm(candidate=awaited.candidate)
         _compare(arm, awaited.predictions[truth.place], truth.value)
 
 
@@ -185,6 +195,8 @@ class Tallying:
             watch.error(counted, key, error, canary.step, candidate=candidate)
             if candidate:
                 self._wake.set()
+            if first and Guard.TRUTH in watch.plan.guards:
+                watch.await_truth(observed.request_id, _Awaited(canary.step, candidate, ()))
         elif first:
             arm.latencies[bisect_left(LATENCY_EDGES_SECONDS, observed.seconds)] += 1
             if len(self._answers) < _QUEUE_MAX:

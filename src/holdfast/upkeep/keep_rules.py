@@ -20,6 +20,7 @@ from holdfast.errors import UsageError
 from holdfast.names import StageName
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Hold
+from holdfast.registry.rollouts import RolloutKind, RolloutState
 from holdfast.registry.values import Stage, Version
 from holdfast.registry.whereabouts import Tenure
 from holdfast.tracking.interface import Tracking
@@ -101,6 +102,7 @@ class Facts:
     Attributes:
         versions: every version.
         stages: every stage, as it stands.
+        tried: the versions that are tried beside a stage, each with how and where: `canary beside production`.
         tenures: each time that a version held a stage.
         holds: those that stand.
         restored: when what was restored was so last.
@@ -111,6 +113,7 @@ class Facts:
 
     versions: tuple[Version, ...] = ()
     stages: tuple[Stage, ...] = ()
+    tried: Mapping[Which, str] = field(default_factory=dict)
     tenures: tuple[Tenure, ...] = ()
     holds: tuple[Hold, ...] = ()
     restored: Mapping[Digest, datetime] = field(default_factory=dict)
@@ -124,9 +127,11 @@ class Facts:
         last = registry.log(limit=1)  # first, so that whatever changes while we look counts as later
         versions = registry.versions()
         makers = {version.digest: version.run_id for version in versions}
+        stages = tuple(stage for model in registry.models() for stage in registry.stages(model.name))
         return cls(
             versions=versions,
-            stages=tuple(stage for model in registry.models() for stage in registry.stages(model.name)),
+            stages=stages,
+            tried=dict(one for stage in stages if stage.number is not None for one in _tried(stage, registry)),
             tenures=registry.tenures(),
             holds=registry.holds(),
             restored=registry.restores(),
@@ -142,7 +147,7 @@ def which(version: Version) -> Which:
 
 
 def keep(rules: KeepRules, facts: Facts, now: datetime) -> dict[Which, Kept]:
-    """The versions that stay, each with the first reason of: stage, hold, last ones, window, run, lineage."""
+    """The versions that stay, each with the first reason of: stage, rollout, hold, last ones, window, run, lineage."""
     ranks, departures = _ranks(rules, facts), _departures(rules, facts)
     found: dict[Which, Kept] = {}
     for version in facts.versions:
@@ -176,6 +181,8 @@ def _reasons(
     if good:
         hint = f"A rollback of {good[0]} goes there; it is free when {good[0]} has moved on."
         yield Kept(f"last-known-good of {', '.join(good)}", hint)
+    if which(version) in facts.tried:
+        yield Kept(facts.tried[which(version)], "It is free when the rollout has ended.")
     for hold in facts.holds:
         if hold.digest == version.digest:
             yield Kept(f"hold {hold.id}", f"Lift it: holdfast hold lift {hold.id}")
@@ -233,6 +240,15 @@ def _departures(rules: KeepRules, facts: Facts) -> dict[Which, tuple[datetime, s
             left = (tenure.until, str(tenure.stage))
             found[one] = max(left, found.get(one, left))
     return found
+
+
+def _tried(stage: Stage, registry: Registry) -> Iterator[tuple[Which, str]]:
+    """What is tried beside a stage: of each kind the last rollout, as long as nothing has ended it."""
+    for kind in RolloutKind:
+        for one in registry.rollouts(stage.model, stage.name, kind=kind, limit=1):
+            keeps_share = one.state is RolloutState.PASSED and kind is RolloutKind.CANARY and one.epoch == stage.epoch
+            if one.state.going_on or keeps_share:
+                yield (str(one.model), one.number), f"{kind} beside {stage.name}"
 
 
 def _parents(version: Version, registry: Registry) -> tuple[Digest, ...]:

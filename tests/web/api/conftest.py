@@ -11,6 +11,9 @@ import pytest
 from holdfast.access.sql import SqlAccess
 from holdfast.access.standing import StageAsks, standing
 from holdfast.database.engine import Database
+from holdfast.digest import hash_bytes
+from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.registry import Action, MoveStage, NewRollout, NewVersion, RolloutKind
 from holdfast.registry.guard import Evidence
 from holdfast.registry.http import HttpRegistry
 from holdfast.registry.sql import SqlRegistry
@@ -98,14 +101,25 @@ def people(database: Database, tmp_path: Path) -> Iterator[People]:
         found.client.close()
 
 
+def begin_a_shadow(database: Database) -> None:
+    """Beside the first version of churn in production."""
+    names = SqlRegistry(database, lambda: datetime.now(UTC), lambda: "unused")
+    churn, production, one, two = ModelName("churn"), StageName("production"), VersionNumber(1), VersionNumber(2)
+    for text in (b"1", b"2"):
+        names.register(NewVersion(churn, hash_bytes(text), complete=True), "root")
+    names.move_stage(MoveStage(churn, production, one, None, Action.STAGE_ADOPT), "root")
+    names.begin_rollout(NewRollout(RolloutKind.SHADOW, churn, production, two, one, {}, "why"), "root")
+
+
 @pytest.fixture(scope="module")
 def shared(empty_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
-    """A server for all tests of a module, with a model and a run."""
+    """A server for all tests of a module, with a model, a run and a rollout."""
     folder = tmp_path_factory.mktemp("shared")
     database = Database.open(f"sqlite:///{shutil.copy(empty_file, folder / 'registry.db')}")
     with served(database, folder) as found:
         assert found.ask("contributor", "PUT", "/models/churn", {}).status_code == 200
         assert found.ask("contributor", "POST", "/runs", {"model": "churn"}).status_code == 201
+        begin_a_shadow(database)
         yield found
         found.client.close()
     database.close()

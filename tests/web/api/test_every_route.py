@@ -75,10 +75,14 @@ BODIES: dict[tuple[str, str], Any] = {
         "body": {},
     },
     ("POST", "/models/{model}/stages/{stage}/rehearsals"): {"certificate": {}},
+    ("POST", "/models/{model}/stages/{stage}/rollouts"): {"kind": "shadow", "version": 1, "expect": 2, "plan": {}},
+    ("POST", "/rollouts/{rollout}/turns"): {"expect": 0, "state": "held", "step": 0},
+    ("PUT", "/rollouts/{rollout}/tallies"): {"step": 0, "replica": "r1", "counts": {}},
+    ("POST", "/models/{model}/truths"): {"truths": []},
     ("PUT", "/models/{model}/versions/{number}/facts"): {"facts": {}},
     ("POST", "/holds"): {"what": "churn@1", "reason": "why"},
     ("POST", "/holds/{hold}/lift"): {},
-    ("POST", "/archives"): {"what": "churn@1", "remote": "r", "url": "u", "blobs": 0, "bytes": 0},
+    ("POST", "/archives"): {"what": "churn@9", "remote": "r", "url": "u", "blobs": 0, "bytes": 0},
     ("POST", "/restores"): {"digest": DIGEST, "remote": "r"},
     ("POST", "/policies"): {"model": "churn", "text": "[gate.production]\n", "reason": "why"},
     ("POST", "/runs"): {"model": "churn"},
@@ -156,7 +160,8 @@ def bad(shared: People) -> tuple[str, str]:
 def asked(people: People, who: str | None, method: str, path: str) -> httpx.Response:
     plain = path.removeprefix(API)
     run = people.ask("viewer", "GET", "/runs").json()["runs"][0]["id"]
-    known = {**PATHS, "run": run}
+    rollouts = people.ask("viewer", "GET", "/models/churn/stages/production/rollouts").json()["rollouts"]
+    known = {**PATHS, "run": run, "rollout": str(rollouts[0]["rollout"])}
     filled = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], path)
     more: dict[str, Any] = {"params": QUERIES.get(plain)}
     body = BODIES.get((method, plain))

@@ -13,6 +13,7 @@ from holdfast.web.inference.endpoints import health_routes, v2_routes
 from holdfast.web.inference.scoring import SCORING, Score, described
 from holdfast.web.inference.stamp import SCOPE_KEY, Stamp
 from holdfast.web.inference.truths import truth_routes
+from holdfast.web.inference.watching import watch_routes
 from holdfast.web.problems import UNEXPECTED, status_of
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def replica_app(replica: Replica) -> "FastAPI":
     )
     for path, (shape, _) in SCORING.items():
         app.router.routes.append(Route(path, Score(replica, shape), methods=["POST"]))
-    for routes in (v2_routes(replica), health_routes(replica), truth_routes(replica)):
+    for routes in (v2_routes(replica), health_routes(replica), truth_routes(replica), watch_routes(replica)):
         app.include_router(routes)
 
     def openapi() -> JsonObject:

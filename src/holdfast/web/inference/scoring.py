@@ -48,11 +48,14 @@ class Score:
         body = await body_of(_length(scope), receive)
         if path.get("number") is None:
             live = assigned(spoken, live, scope, self._shape, body)
+        spoken.asked = time.perf_counter()
         try:
             answer = await live.predict(self._shape, body, seconds)
         except HoldfastError as error:
+            spoken.answered = time.perf_counter()
             self._tell(spoken, live, body, None, error.code)
             raise
+        spoken.answered = time.perf_counter()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
@@ -74,6 +77,8 @@ class Score:
             request=body,
             answer=answer,
             error=error,
+            worker_seconds=spoken.answered - spoken.asked,
+            traceparent=spoken.traceparent,
         )
         for observer in observers:
             observer.see(observed)

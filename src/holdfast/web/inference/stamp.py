@@ -31,12 +31,16 @@ class Spoken:
         key: what the request was assigned by; None where nothing is assigned.
         request_id: the caller's own, where it sent a short plain one; else made here.
         began: when the request arrived, in seconds of `time.perf_counter`.
+        asked: when the version's process was asked.
+        answered: when it had answered.
+        traceparent: the caller's place in a trace; None where it sent none.
     """
 
-    __slots__ = ("began", "key", "live", "reason", "request_id", "route")
+    __slots__ = ("answered", "asked", "began", "key", "live", "reason", "request_id", "route", "traceparent")
 
-    def __init__(self, route: Route | None, request_id: str) -> None:
-        self.began = time.perf_counter()
+    def __init__(self, route: Route | None, request_id: str, traceparent: str | None = None) -> None:
+        self.began = self.asked = self.answered = time.perf_counter()
+        self.traceparent = traceparent
         self.route = route
         self.request_id = request_id
         self.key: str | None = None
@@ -69,7 +73,7 @@ class Stamp:
             await self._app(scope, receive, send)
             return
         route = self._replica.take()
-        spoken = scope[SCOPE_KEY] = Spoken(route, _request_id(scope))
+        spoken = scope[SCOPE_KEY] = Spoken(route, _request_id(scope), _traceparent(scope))
 
         async def stamped(message: "Message") -> None:
             if message["type"] == "http.response.start":
@@ -90,3 +94,10 @@ def _request_id(scope: "Scope") -> str:
                 return said
             break
     return secrets.token_hex(16)
+
+
+def _traceparent(scope: "Scope") -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"traceparent":
+            return value.decode("ascii") if len(value) <= _ID_BYTES_MAX and value.isascii() else None
+    return None
