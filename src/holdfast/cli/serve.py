@@ -2,10 +2,13 @@
 
 import logging
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +22,7 @@ from holdfast.errors import NotFound
 from holdfast.names import ModelName, StageName
 from holdfast.runtime.key_files import trusted
 from holdfast.runtime.limits import Limits
+from holdfast.serving.exchange import Exchange
 from holdfast.serving.queueing import Batching
 from holdfast.serving.replica import Place, Replica
 from holdfast.web.apart import apart
@@ -43,7 +47,7 @@ _BATCH_WAIT_MS_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Serving:
-    """What the processes of one `serve` have in common."""
+    """What the processes of one `serve` have in common; `meeting` is the folder in which they show what they count."""
 
     settings: Settings
     model: ModelName
@@ -52,6 +56,7 @@ class _Serving:
     limits: Limits
     batching: Batching | None
     sockets: Sequence[socket.socket]
+    meeting: Path
 
 
 @app.command(epilog=epilog("serve", "holdfast serve churn --stage production --port 8081"))
@@ -78,17 +83,25 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     sockets = [listen(host, port)] if processes == 1 else listen_apart(host, port, processes)
     url, batching = address_of(sockets[0]), Batching(batch_rows, batch_wait_ms / 1000) if batch_rows > 1 else None
-    serving = _Serving(settings, name, pointer, url, Limits(network=not no_network), batching, sockets)
+    limits, meeting = Limits(network=not no_network), Path(tempfile.mkdtemp(prefix="holdfast-serve-"))
+    serving = _Serving(settings, name, pointer, url, limits, batching, sockets, meeting)
     # Said before the first version is loaded: a request that comes until then waits in the socket.
     value: JsonObject = {"model": model, "stage": stage, "url": url, "pid": os.getpid(), "processes": processes}
     Output(as_json=as_json).result(value, [f"{model}@{stage} at {url}"])
+    return _answered(serving)
+
+
+def _answered(serving: _Serving) -> int:
+    """Answer until told to end; the exit code."""
     try:
-        if processes == 1:
+        if len(serving.sockets) == 1:
             _answer(serving, 0)
         else:
-            supervise(processes, partial(_answer, serving))
+            supervise(len(serving.sockets), partial(_answer, serving))
     except KeyboardInterrupt:
         return INTERRUPTED  # the way to end it: everything was finished and closed before this arrives
+    finally:
+        shutil.rmtree(serving.meeting, ignore_errors=True)
     return SUCCESS
 
 
@@ -116,10 +129,10 @@ def _look(settings: Settings, model: ModelName, stage: StageName) -> None:
 def _answer(serving: _Serving, place: int) -> None:
     """The work of one process."""
     with open_project(serving.settings) as project:
-        serve_app(replica_app(_replica(serving, project)), serving.sockets[place])
+        serve_app(replica_app(_replica(serving, project, place)), serving.sockets[place])
 
 
-def _replica(serving: _Serving, project: Project) -> Replica:
+def _replica(serving: _Serving, project: Project, place: int) -> Replica:
     return replica_of(
         project,
         serving.model,
@@ -128,4 +141,5 @@ def _replica(serving: _Serving, project: Project) -> Replica:
         limits=serving.limits,
         signed_by=trusted(serving.settings.signed_by, serving.settings.project),
         batching=serving.batching,
+        exchange=Exchange(serving.meeting, place) if len(serving.sockets) > 1 else None,
     )
