@@ -18,7 +18,7 @@ from holdfast.cli.exit_codes import INTERRUPTED, SUCCESS, epilog
 from holdfast.cli.options import AsJson, ModelArgument, StageOption, here
 from holdfast.cli.output import Output
 from holdfast.config import Settings
-from holdfast.errors import NotFound
+from holdfast.errors import NotFound, Unavailable
 from holdfast.names import ModelName, StageName
 from holdfast.runtime.key_files import trusted
 from holdfast.runtime.limits import Limits
@@ -31,7 +31,7 @@ from holdfast.web.listening import address_of, listen, listen_apart
 from holdfast.web.listening import serve as serve_app
 from holdfast.web.processes import supervise
 from holdfast.wire import Project, open_project
-from holdfast.wire.serving import replica_of, serve_settings
+from holdfast.wire.serving import remembered, replica_of, serve_settings
 
 app = typer.Typer()
 
@@ -117,7 +117,13 @@ def _looked_at(model: ModelName, stage: StageName, processes: int) -> Settings:
 
 def _look(settings: Settings, model: ModelName, stage: StageName) -> None:
     with open_project(settings) as project:
-        if project.registry.stage(model, stage).number is None:
+        try:
+            held = project.registry.stage(model, stage).number is not None
+        except Unavailable:
+            held = remembered(project, model, stage).known
+            if not held:
+                raise
+        if not held:
             raise NotFound(
                 f"nothing holds {stage} of {model}",
                 hint=f"Promote a version first: holdfast promote {model}@1 --to {stage}",

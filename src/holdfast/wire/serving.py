@@ -3,14 +3,18 @@
 from collections.abc import Collection, Sequence
 
 from holdfast.digest import Digest
+from holdfast.errors import Unavailable
 from holdfast.names import ModelName, StageName
+from holdfast.registry import Registry
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import SERVED
+from holdfast.service.line import Line
 from holdfast.serving.book import RegistryBook
 from holdfast.serving.exchange import Exchange
 from holdfast.serving.observing import Observer
 from holdfast.serving.opening import opener
 from holdfast.serving.queueing import Batching
+from holdfast.serving.remembered import Remembered
 from holdfast.serving.replica import Place, Replica
 from holdfast.serving.settings import ServeSettings
 from holdfast.serving.shadow import Mirror
@@ -21,7 +25,7 @@ from holdfast.wire.project import Project, new_id, utc_now
 from holdfast.wire.watching import traced, watch_of
 from holdfast.wire.workers import environments
 
-__all__ = ["replica_of", "serve_settings"]
+__all__ = ["remembered", "replica_of", "serve_settings"]
 
 
 def serve_settings(project: Project, model: ModelName) -> ServeSettings:
@@ -31,6 +35,25 @@ def serve_settings(project: Project, model: ModelName) -> ServeSettings:
         UsageError: an unknown key, or a value that a key does not take.
     """
     return ServeSettings.of(project.policy.document, model, project.policy.where)
+
+
+def remembered(project: Project, model: ModelName, stage: StageName) -> Remembered:
+    """The stage as a replica follows it: as its registry tells it, or before that answers, as it was told last time."""
+    source = RegistrySource(_registry_of(project), model, stage)
+    return Remembered(source, project.settings.cache / "routes", model, stage)
+
+
+def _registry_of(project: Project) -> Registry:
+    """The registry of a replica, which may be away when it starts.
+
+    Then nobody can say whether its log begins with what was seen of it; whoever opens the project next is told.
+    """
+    try:
+        return project.registry
+    except Unavailable:
+        if isinstance(project.names, Line):
+            return project.unwatched
+        raise
 
 
 def replica_of(
@@ -60,21 +83,22 @@ def replica_of(
         exchange: how the processes of one port meet; None: there is one.
     """
     settings, identity, said = project.settings, new_id(), serve_settings(project, model)
+    registry = _registry_of(project)
     fetch = opener(
         project.store,
         settings.cache,
-        project.registry,
+        registry,
         environments(settings, project.store),
         limits=limits,
         signed_by=signed_by,
         batching=batching or said.batching.batching,
     )
-    tallying = Tallying(RegistryBook(project.registry, model))
-    mirror = Mirror(project.registry, model, stage, fetch, replica=identity, actor=project.actor)
-    recorder = recorder_of(project, model, stage, identity)
-    watch = watch_of(project, model, stage, place, settings=said.watch, exchange=exchange)
+    tallying = Tallying(RegistryBook(registry, model))
+    mirror = Mirror(registry, model, stage, fetch, replica=identity, actor=project.actor)
+    recorder = recorder_of(project, registry, model, stage, identity)
+    watch = watch_of(project, registry, model, stage, place, settings=said.watch, exchange=exchange)
     replica = Replica(
-        RegistrySource(project.registry, model, stage),
+        remembered(project, model, stage),
         model=model,
         stage=stage,
         opener=fetch,
