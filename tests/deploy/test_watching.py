@@ -71,3 +71,8 @@ def test_a_rule_has_a_summary_and_a_severity_and_its_parentheses_close(rule: dic
 def test_the_rule_of_errors_leaves_out_what_callers_do_wrong() -> None:
     (errors,) = [rule["expr"] for rule in rules() if rule["alert"] == "HoldfastErrors"]
     assert set(re.findall(r'code!~"([^"]*)"', errors)[0].split("|")) == CALLERS
+
+
+def test_the_reference_names_every_metric_of_a_replica() -> None:
+    text = (DEPLOY.parent / "docs/serving.md").read_text(encoding="utf-8")
+    assert sorted(name for name in SHOWN if f"`{name}" not in text) == []
