@@ -20,10 +20,10 @@ SECONDS_MAX = 60.0
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def serving(folder: Path, *arguments: str, command: str = "serve") -> Iterator["subprocess.Popen[str]"]:
     with (folder / "serve.log").open("w") as log:
         process = subprocess.Popen(
-            [str(PROGRAM), "serve", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
+            [str(PROGRAM), command, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
         )
     try:
         yield process
