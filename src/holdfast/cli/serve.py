@@ -2,7 +2,9 @@
 
 import logging
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +23,7 @@ from holdfast.errors import NotFound, Unavailable, UsageError
 from holdfast.names import ModelName, StageName
 from holdfast.runtime.key_files import trusted
 from holdfast.runtime.limits import Limits
+from holdfast.serving.exchange import Exchange
 from holdfast.serving.queueing import Batching
 from holdfast.serving.replica import Place, Replica
 from holdfast.web.apart import apart
@@ -55,7 +58,7 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _Serving:
-    """What the processes of one `serve` have in common."""
+    """What the processes of one `serve` have in common; `meeting` is the folder in which they show what they count."""
 
     settings: Settings
     model: ModelName
@@ -65,6 +68,7 @@ class _Serving:
     sockets: Sequence[socket.socket]
     overriding: Callable[[], Overriding]
     grpc: _Held | None
+    meeting: Path
 
     @property
     def url(self) -> str:
@@ -106,9 +110,9 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     sockets = [listen(host, port)] if processes == 1 else listen_apart(host, port, processes)
     batching, limits = Batching(batch_rows, batch_wait_ms / 1000), Limits(network=not no_network)
-    together = batching if batch_rows > 1 else None
+    together, meeting = batching if batch_rows > 1 else None, Path(tempfile.mkdtemp(prefix="holdfast-serve-"))
     grpc_at = None if grpc_port is None else _held(host, grpc_port)
-    serving = _Serving(settings, name, pointer, limits, together, sockets, overriding, grpc_at)
+    serving = _Serving(settings, name, pointer, limits, together, sockets, overriding, grpc_at, meeting)
     # Said before the first version is loaded: a request that comes until then waits in the socket.
     Output(as_json=as_json).result(*_said(serving))
     return _serve(serving)
@@ -138,6 +142,8 @@ def _serve(serving: _Serving) -> int:
             supervise(len(serving.sockets), partial(_answer, serving))
     except KeyboardInterrupt:
         return INTERRUPTED  # the way to end it: everything was finished and closed before this arrives
+    finally:
+        shutil.rmtree(serving.meeting, ignore_errors=True)
     return SUCCESS
 
 
@@ -172,11 +178,11 @@ def _answer(serving: _Serving, place: int) -> None:
     """The work of one process."""
     with open_project(serving.settings) as project:
         doors = [] if serving.grpc is None else [grpc_door(serving.grpc.address)]
-        app = replica_app(_replica(serving, project), overriding=serving.overriding(), doors=doors)
+        app = replica_app(_replica(serving, project, place), overriding=serving.overriding(), doors=doors)
         serve_app(app, serving.sockets[place])
 
 
-def _replica(serving: _Serving, project: Project) -> Replica:
+def _replica(serving: _Serving, project: Project, place: int) -> Replica:
     return replica_of(
         project,
         serving.model,
@@ -185,6 +191,7 @@ def _replica(serving: _Serving, project: Project) -> Replica:
         limits=serving.limits,
         signed_by=trusted(serving.settings.signed_by, serving.settings.project),
         batching=serving.batching,
+        exchange=Exchange(serving.meeting, place) if len(serving.sockets) > 1 else None,
     )
 
 

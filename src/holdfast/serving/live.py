@@ -87,6 +87,11 @@ class Live:
         return self.runner.error
 
     @property
+    def waiting(self) -> int:
+        """Requests that were handed over and not answered."""
+        return self.runner.waiting
+
+    @property
     def files(self) -> BundleFiles:
         """The bundle on this machine."""
         return self._opened.files
