@@ -88,6 +88,8 @@ class SteadyLoad:
         sent: every request that was answered.
         failed: why each of the others was not.
         look: called with each answer as it comes; what it returns, if anything, is kept in `complaints`.
+        pause_seconds: what each connection waits between an answer and its next request.
+        keep: called with each answer too; by default it goes into `sent`.
     """
 
     url: str
@@ -98,6 +100,8 @@ class SteadyLoad:
     failed: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     going: bool = True
+    pause_seconds: float = 0.0
+    keep: Callable[[Sent], None] | None = None
 
     async def run(self) -> None:
         """Send until `going` is False."""
@@ -139,11 +143,13 @@ class SteadyLoad:
                 await asyncio.sleep(0.01)
                 continue
             sent = Sent(begun, time.time(), int(headers[9:12]), headers, body)
-            self.sent.append(sent)
+            (self.keep or self.sent.append)(sent)
             if sent.status != 200:
                 self.failed.append(f"status {sent.status}: {body[:200]!r}")
             elif complaint := self.look(sent):
                 self.complaints.append(complaint)
+            if self.pause_seconds:
+                await asyncio.sleep(self.pause_seconds)
         if connection.transport is not None:
             connection.transport.close()
 

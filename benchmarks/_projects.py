@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -48,6 +49,7 @@ with holdfast.run("cancer", params={"C": float(which)}, seed=7) as run:
         holdout=holdout,
         target="ill",
         metric="accuracy",
+        side_effect_free=True,
     )
 print(version.number, version.digest)
 """
@@ -110,15 +112,28 @@ def make(folder: Path, rows: str = "pandas") -> None:
 @contextmanager
 def served(folder: Path, port: int, *options: str) -> Iterator[str]:
     """`holdfast serve cancer` while the block runs; its URL, once it is ready."""
+    with started(folder, port, *options):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def started(folder: Path, port: int, *options: str) -> Iterator[int]:
+    """The same; its process."""
     command = [sys.executable, "-m", "holdfast", "serve", "cancer", "--port", str(port), *options]
     with (folder / "server.log").open("ab") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=log)
     try:
         wait_until_ready(f"http://127.0.0.1:{port}/readyz")
-        yield f"http://127.0.0.1:{port}"
+        yield server.pid
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(30)
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
 
 
 def wait_until_ready(url: str, seconds: float = 60.0) -> None:

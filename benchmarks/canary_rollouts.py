@@ -1,6 +1,6 @@
 """How often a canary is aborted for nothing, and how many requests it takes to find a regression: simulated rollouts.
 
-    python benchmarks/canary_rollouts.py [--runs 4000] [--json FILE] [--write docs/serving.md]
+    python benchmarks/canary_rollouts.py [--runs 4000] [--table NAME] [--json FILE] [--write docs/serving.md]
 
 Each rollout is drawn with a seed of its own table and row, and looked at after every request by what a replica looks
 with: `holdfast.statistics`. Where that would take hours in pure Python, the same bets are added up with numpy, and the
@@ -15,6 +15,7 @@ import json
 import re
 import time
 import zlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.serving.counting import LATENCY_EDGES_SECONDS, Counted
+from holdfast.serving.judging import Outcome, judge
+from holdfast.serving.plan import CanaryPlan, Guard, Step
 from holdfast.statistics.detection import requests_to_detect, stopping_line
 from holdfast.statistics.means import NUMBERS_MIN, Means, Sums, mean_difference
 from holdfast.statistics.ordered import TOLERATED, Bets, Histograms, moved, score_bets, slow_bets, slower
@@ -216,16 +220,20 @@ SCORE_EDGES = np.linspace(0, 1, 11)[1:-1]
 
 def path(buckets: NDArray[np.int64], mine: Flags, bets: Bets, count: int, tolerated: int = 0) -> Floats:
     """The logarithm of the evidence after each request; in this order, at a share that does not change."""
-    above = (buckets - np.where(mine, tolerated, 0))[:, None] > np.arange(count - 1 - tolerated)
+    return path_of((buckets - np.where(mine, tolerated, 0))[:, None] > np.arange(count - 1 - tolerated), mine, bets)
+
+
+def path_of(above: Flags, mine: Flags, bets: Bets) -> Floats:
+    """The same, from which edges each request lies above."""
     laid = np.array(bets)
     kind = np.where(mine[:, None], np.where(above, 0, 1), np.where(above, 2, 3))
-    found: Floats = np.full(len(buckets), -np.inf)
+    found: Floats = np.full(len(above), -np.inf)
     for bet in laid:
         logs = bet[kind].cumsum(axis=0)
         highest = logs.max(axis=1)
         one = highest + np.log(np.exp(logs - highest[:, None]).sum(axis=1))
         found = np.logaddexp(found, one)
-    return found - float(np.log(len(laid) * (count - 1 - tolerated)))
+    return found - float(np.log(len(laid) * above.shape[1]))
 
 
 def latencies(chance: np.random.Generator, count: int) -> Floats:
@@ -283,10 +291,11 @@ def drawn(
     logs = np.where(failed[:, None], bets.T[np.where(mine, 0, 1)], 0.0).cumsum(axis=0)
     in_time, in_score = np.searchsorted(LATENCY_EDGES, took), np.searchsorted(SCORE_EDGES, said)
     many = (len(LATENCY_EDGES) + 1, len(SCORE_EDGES) + 1)
+    above = in_score[:, None] > np.arange(len(SCORE_EDGES))
     found = Drawn(
         np.logaddexp.reduce(logs, axis=1) - np.log(len(RELATIVE_RISKS)),
         path(in_time, mine, slow_bets(share), many[0], tolerated),
-        path(in_score, mine, score_bets(share, TOLERATED), many[1]),
+        path_of(np.concatenate([above, ~above], axis=1), mine, score_bets(share, TOLERATED)),
     )
     times, said_scores = (
         Histograms(counted(buckets[mine], count), counted(buckets[~mine], count), share)
@@ -332,6 +341,95 @@ def means(share: float, alpha: float, runs: int) -> float:
                     stopped += 1
                     break
     return stopped / runs
+
+
+# The whole of it: the judge that decides in a replica, step by step, from the counts that replicas keep.
+
+PLAN = CanaryPlan(
+    (Step(500, 0.0, 50), Step(1_000, 0.0, 100), Step(2_500, 0.0, 500)),
+    guards=(Guard.ERRORS, Guard.LATENCY, Guard.SCORES),
+    score_edges=tuple(SCORE_EDGES.tolist()),
+)
+
+JUDGED_REQUESTS = 5_000
+JUDGED_EVERY = 25
+
+
+@dataclass(frozen=True)
+class Truly:
+    """How the two versions truly are.
+
+    Attributes:
+        told: in words.
+        failing: the chance that the candidate fails a request.
+        others_failing: the chance that the other version does.
+        slow: how many times as long the candidate takes.
+        up: how many of its scores are moved from below a half to above.
+    """
+
+    told: str
+    failing: float = 0.01
+    others_failing: float = 0.01
+    slow: float = 1.0
+    up: float = 0.0
+
+
+TRUTHS = (
+    Truly("nothing differs"),
+    Truly("nothing differs, both fail 10 %", 0.1, 0.1),
+    Truly("the other version fails 30 %, the candidate does not", 0.0, 0.3),
+    Truly("1.2 times as slow", slow=1.2),
+    Truly("fails 10 %, not 1 %", 0.1),
+    Truly("fails 50 %, not 1 %", 0.5),
+    Truly("3 times as slow", slow=3.0),
+    Truly("half of the scores move above a half", up=0.5),
+)
+
+
+def judged(chance: np.random.Generator, truly: Truly) -> tuple[Outcome, int]:
+    """How a canary ends, and after how many requests; looked at after each 25th one, and after each error."""
+    count = JUDGED_REQUESTS
+    place, fate, raised = chance.random(count), chance.random(count), chance.random(count) < truly.up
+    took, said, step = latencies(chance, count) / 1_000, scores(chance, count), 0
+    counts = {0: {"a": Counted(len(PLAN.score_edges) + 1)}}
+    for at in range(count):
+        mine = bool(place[at] * 10_000 < PLAN.step(step).share)
+        arm = counts[step]["a"].arm(candidate=mine)
+        arm.requests += 1
+        arm.counted += 1
+        failed = bool(fate[at] < (truly.failing if mine else truly.others_failing))
+        if failed:
+            arm.failed += 1
+            arm.name("bundle_failed")
+        else:
+            score = 0.5 + said[at] / 2 if mine and raised[at] else said[at]
+            arm.latencies[bisect_left(LATENCY_EDGES_SECONDS, took[at] * (truly.slow if mine else 1.0))] += 1
+            arm.scores[bisect_right(PLAN.score_edges, score)] += 1
+        if failed or at % JUDGED_EVERY == JUDGED_EVERY - 1:
+            found = judge(PLAN, step, counts, 1.0).outcome
+            if found in {Outcome.ABORT, Outcome.HOLD} or (found is Outcome.ADVANCE and PLAN.is_last(step)):
+                return found, at + 1
+            if found is Outcome.ADVANCE:
+                step += 1
+                counts[step] = {"a": Counted(len(PLAN.score_edges) + 1)}
+    return Outcome.GO_ON, count
+
+
+def whole_judge(runs: int) -> Table:
+    """How canaries end."""
+    few, rows = max(10, runs // 80), []
+    for truly in TRUTHS:
+        ends = [judged(seeded("judged", truly.told, run), truly) for run in range(few)]
+        aborted = [at for how, at in ends if how is Outcome.ABORT]
+        rows.append(
+            (
+                truly.told,
+                percent(len(aborted) / few),
+                percent(sum(how is Outcome.HOLD for how, _ in ends) / few),
+                f"{np.median(aborted):,.0f}" if len(aborted) > few / 2 else "",
+            )
+        )
+    return Table("the judge", ("the candidate", "aborted", "held", "median requests"), tuple(rows))
 
 
 # The tables.
@@ -435,7 +533,14 @@ def _requests(found: float, most: int) -> str:
     return f"{found:,.0f}" if np.isfinite(found) else f"more than {most:,}"
 
 
-TABLES: tuple[Callable[[int], Table], ...] = (false_aborts, harder_cases, other_guards, detection, other_detection)
+TABLES: dict[str, Callable[[int], Table]] = {
+    "false aborts": false_aborts,
+    "harder cases": harder_cases,
+    "other guards": other_guards,
+    "detection": detection,
+    "other detection": other_detection,
+    "the judge": whole_judge,
+}
 
 
 def written(document: str, tables: Sequence[Table]) -> str:
@@ -453,11 +558,11 @@ def written(document: str, tables: Sequence[Table]) -> str:
     return document
 
 
-def made(runs: int) -> Iterator[Table]:
-    """All tables, printed as they come."""
-    for make in TABLES:
+def made(names: Sequence[str], runs: int) -> Iterator[Table]:
+    """Some tables, printed as they come."""
+    for name in names:
         began = time.perf_counter()
-        table = make(runs)
+        table = TABLES[name](runs)
         print(f"\n{table.name} ({time.perf_counter() - began:.0f} s)\n\n{table.text()}", flush=True)
         yield table
 
@@ -466,11 +571,12 @@ def main() -> None:
     """Simulate, print, and write when asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--table", action="append", choices=tuple(TABLES), help="this one alone; may be repeated")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--write", type=Path)
     given = parser.parse_args()
-    print(f"{given.runs} simulated rollouts of {REQUESTS:,} requests in each cell; seed {SEED}")
-    tables = tuple(made(given.runs))
+    print(f"up to {given.runs} simulated rollouts of up to {REQUESTS:,} requests in each cell; seed {SEED}")
+    tables = tuple(made(given.table or tuple(TABLES), given.runs))
     if given.json:
         said = {table.name: {"head": table.head, "rows": table.rows} for table in tables}
         given.json.write_text(json.dumps({"runs": given.runs, "seed": SEED, "tables": said}))

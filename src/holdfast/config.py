@@ -19,6 +19,7 @@
 | `HOLDFAST_SIGNED_BY` | keys, with commas between, one of which must have signed what `holdfast serve` opens | none |
 | `HOLDFAST_WEBHOOK_HOSTS` | hosts, with commas between, that webhooks may name wherever they are | none |
 | `HOLDFAST_WEBHOOK_KEY` | 32 bytes in base 64 that seal the secrets of webhooks | `webhooks.key` in the home |
+| `HOLDFAST_ALERT_SECRET` | signs the alerts that replicas send to webhooks: `whsec_` and base 64 | none |
 | `XDG_STATE_HOME` | where what was seen of each log is remembered, in `holdfast/` | `~/.local/state` |
 """
 
@@ -79,6 +80,7 @@ class Settings:
         signed_by: keys, files or fingerprints, one of which must have signed what a replica here opens; empty: none.
         webhook_hosts: hosts that webhooks may name wherever they are.
         webhook_key: seals the secrets of webhooks; None: the key in the home does.
+        alert_secret: signs the alerts that a replica sends; None: it can send none.
     """
 
     home: Path
@@ -101,6 +103,7 @@ class Settings:
     signed_by: tuple[str, ...] = ()
     webhook_hosts: tuple[str, ...] = ()
     webhook_key: str | None = field(default=None, repr=False)
+    alert_secret: str | None = field(default=None, repr=False)
 
     @classmethod
     def at(cls, home: Path, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -127,6 +130,7 @@ class Settings:
             signed_by=_listed(environment.get("HOLDFAST_SIGNED_BY", "")),
             webhook_hosts=_names(environment.get("HOLDFAST_WEBHOOK_HOSTS", "")),
             webhook_key=environment.get("HOLDFAST_WEBHOOK_KEY") or None,
+            alert_secret=environment.get("HOLDFAST_ALERT_SECRET") or None,
         )
 
     @classmethod

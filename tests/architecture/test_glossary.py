@@ -49,10 +49,16 @@ ALLOWED: list[Allowed] = [
     Allowed("label", "*label*", "runtime/compatibility.py", "the label of a class"),
     Allowed("label", "*label*", "flow/gate/costs.py", "the label of a class"),
     Allowed("label", "*label*", "statistics/scores.py", "the label of a class"),
+    Allowed("label", "label", "flow/shadow/*", "the label of a class"),
     Allowed("package", "packages", "flow/capture/captured.py", "Python packages, as their installer calls them"),
     Allowed("revision", "*revision", "database/migrations/steps/*", "Alembic reads this variable by its name"),
     Allowed("link", "*link*", "store/*", "a hard link, as the file system has it"),
     Allowed("link", "*link*", "cli/data.py", "a hard link, as the file system has it"),
+    Allowed("label", "label", "web/inference/grpc_messages.py", "whether a field is repeated, as protobuf calls it"),
+    Allowed("metadata", "*metadata", "web/inference/grpc_*.py", "the headers of a call, as gRPC calls them"),
+    Allowed("label", "*labels", "serving/measures.py", "Prometheus calls so what tells lines of a metric apart"),
+    Allowed("label", "*labels", "serving/meters.py", "Prometheus calls so what tells lines of a metric apart"),
+    Allowed("label", "labels", "serving/showing.py", "Prometheus calls so what tells lines of a metric apart"),
     Allowed("label", "branch_labels", "database/migrations/steps/*", "Alembic reads this variable by its name"),
 ]
 

@@ -205,7 +205,13 @@ def test_every_dependency_has_a_line_of_reason() -> None:
     assert given == dependencies()
 
 
-IMPORTED_AS = {"scikit-learn": "sklearn"}
+IMPORTED_AS = {
+    "grpcio": "grpc",
+    "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
+    "opentelemetry-sdk": "opentelemetry",
+    "protobuf": "google",
+    "scikit-learn": "sklearn",
+}
 
 ANOTHER_PERSONS_CHOICE = {
     "cloudpickle": "a format that a user's own environment may hold",

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,11 +17,12 @@ from holdfast.errors import HoldfastError, NotFound
 from holdfast.names import StageName, VersionNumber
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
-from holdfast.registry.rollouts import Rollout, RouteMark, Turn
+from holdfast.registry.rollouts import Rollout, RouteMark, Truth, Turn
 from holdfast.serving.engine import LOCAL, Engine
+from holdfast.serving.observing import Observer
 from holdfast.serving.opening import Opened, Opener
 from holdfast.serving.replica import Place, Replica
-from holdfast.serving.source import Pointer, Pointers
+from holdfast.serving.source import Pointer, Pointers, StageSource
 from tests.serving.building import MODEL, Built, here
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ class HandMovedStage:
         self.broken: HoldfastError | None = None
         self.reports: list[Report] = []
         self.turns: list[Turn] = []
+        self.truths: list[Truth] = []
         self._turns = 0
 
     def move(self, to: Pointer, good: Pointer | None = None) -> int:
@@ -67,6 +69,10 @@ class HandMovedStage:
             if self.broken is not None:
                 raise self.broken
             return self._pointers
+
+    def learn(self, truths: Sequence[Truth]) -> int:
+        self.truths += truths
+        return len(self.truths)
 
     def report(self, replica: Report) -> None:
         with self._lock:
@@ -98,7 +104,9 @@ def pointer(number: int, built: Built) -> Pointer:
     return Pointer(VersionNumber(number), built.digest)
 
 
-def replica_of(stage: HandMovedStage, shelf: Opener, engine: Engine = LOCAL) -> Replica:
+def replica_of(
+    stage: StageSource, shelf: Opener, engine: Engine = LOCAL, observers: Sequence[Observer] = ()
+) -> Replica:
     ids = (f"replica-{n}" for n in itertools.count(1))
     return Replica(
         stage,
@@ -108,13 +116,16 @@ def replica_of(stage: HandMovedStage, shelf: Opener, engine: Engine = LOCAL) -> 
         place=Place(url="http://127.0.0.1:1"),
         clock=lambda: datetime.now(UTC),
         new_id=lambda: next(ids),
+        observers=observers,
         engine=engine,
     )
 
 
 @asynccontextmanager
-async def running(stage: HandMovedStage, shelf: Opener, engine: Engine = LOCAL) -> AsyncIterator[Replica]:
-    replica = replica_of(stage, shelf, engine)
+async def running(
+    stage: StageSource, shelf: Opener, engine: Engine = LOCAL, observers: Sequence[Observer] = ()
+) -> AsyncIterator[Replica]:
+    replica = replica_of(stage, shelf, engine, observers)
     await replica.start()
     try:
         yield replica

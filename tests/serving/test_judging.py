@@ -77,6 +77,14 @@ def test_a_candidate_may_be_slower_by_the_ratio_of_the_plan_and_no_more(slower_b
         assert found.sentence.startswith("latency: 100.0% of the candidate's answers took longer than")
 
 
+def test_a_candidate_that_answers_what_the_other_version_fails_is_neither_slower_nor_scored_elsewhere() -> None:
+    candidate, other = arm(4_000), arm(36_000, failed=16_000)
+    candidate.scores, other.scores = [1_000] * 4, [5_000] * 4
+    found = judged(candidate, other)
+    assert found.outcome is Outcome.GO_ON
+    assert max(found.figures["evidence"].values()) <= 1
+
+
 def test_scores_that_lie_elsewhere_are_found_and_those_of_a_plan_without_edges_are_not_looked_at() -> None:
     candidate, other = arm(400), arm(3_600)
     candidate.scores, other.scores = [0, 0, 0, 400], [900, 900, 900, 900]
@@ -92,6 +100,9 @@ def test_answers_that_turn_out_wrong_end_a_canary() -> None:
     found = judged(candidate, other)
     assert (found.outcome, found.figures["guard"]) == (Outcome.ABORT, "truth")
     candidate.mistakes = 25
+    assert judged(candidate, other).outcome is Outcome.GO_ON
+    # Truths that are brought for one version alone say nothing of the other.
+    candidate.mistakes, other.truths, other.mistakes = 150, 0, 0
     assert judged(candidate, other).outcome is Outcome.GO_ON
 
 

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 from math import exp, inf, isclose, log, sqrt
 
 import numpy as np
@@ -173,6 +174,23 @@ def test_a_histogram_says_at_which_edge_the_versions_are_apart() -> None:
     assert slower([Histograms([600, 300, 50, 50], [30, 30, 35, 5], 0.9)]).evidence < 1
 
 
+def test_a_version_that_fails_less_is_not_slower_and_its_scores_are_where_they_were() -> None:
+    # The other version fails three times in ten; the candidate answers everything, equally fast.
+    times = Histograms([500, 400, 100], [3_150, 2_520, 630], 0.1, candidate_without=0, other_without=2_700)
+    left_out = replace(times, other_without=0)
+    assert slower([times]).evidence < 1
+    assert moved([times]).evidence < 1
+    assert slower([left_out]).evidence > 1e6
+    assert moved([left_out]).evidence > 1e6
+
+
+def test_a_version_that_fails_more_is_not_slower_either() -> None:
+    times = Histograms([300, 250, 50], [4_500, 3_600, 900], 0.1, candidate_without=400)
+    assert slower([times]).evidence < 1
+    assert moved([times]).evidence < 1
+    assert slower([replace(times, candidate=[200, 100, 300])]).evidence > 1e6
+
+
 def test_latency_is_one_sided_and_scores_are_not() -> None:
     faster = [Histograms([90, 10, 0], [300, 300, 300], 0.1)]
     assert slower(faster).evidence < 1
@@ -198,6 +216,8 @@ def test_other_buckets_cannot_be_compared() -> None:
         Histograms([1], [1, 2], 0.5)
     with pytest.raises(ValueError, match="below zero"):
         Histograms([1, -1], [1, 2], 0.5)
+    with pytest.raises(ValueError, match="below zero"):
+        Histograms([1, 1], [1, 2], 0.5, other_without=-1)
     with pytest.raises(ValueError, match="is none"):
         Histograms([1, 1], [1, 2], 0.0)
     with pytest.raises(ValueError, match="same ones"):

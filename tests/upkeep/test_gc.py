@@ -11,7 +11,8 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, Unavailable, UsageError
 from holdfast.flow.snapshot import snapshot
 from holdfast.names import ModelName, Reference, StageName
-from holdfast.registry import NewVerdict, NewVersion
+from holdfast.registry import Action, NewEvent, NewVerdict, NewVersion
+from holdfast.registry.ledger_pages import LedgerPage
 from holdfast.store.local import LocalStore
 from holdfast.tracking import NewRun, RunInput
 from holdfast.upkeep.check import check
@@ -118,6 +119,56 @@ def test_what_a_verdict_rests_on_stays_and_its_absence_stops_nothing(project: Pr
     found = list(Retention(project.store, project.registry, project.tracking).needs())
     assert (answers, "a verdict on churn@1") in found
     assert not {Digest.parse(lost), dropped} & {digest for digest, _ in found}
+
+
+def test_a_page_of_the_ledger_stays_until_its_time_is_over_and_longer_where_it_is_held(project: Project) -> None:
+    with project.store.writer() as writer:
+        pages = [writer.add_bytes(f"page {n}".encode()).digest for n in range(3)]
+        finder = writer.add_bytes(b"finder").digest
+        writer.commit()
+    model = project.registry.ensure_model(ModelName("churn"), "ana").name
+    for n, (page, kept_until) in enumerate(zip(pages, (None, NOW + DAY / 2, NOW + DAY / 2), strict=True)):
+        project.registry.record(sealed(model, n + 1, page, finder if n == 1 else None, kept_until), "a replica")
+    project.registry.hold(pages[2], "an inquiry", "ana")
+    age(root(project))
+    run(project)
+    assert here(project) == {*pages, finder}
+    run(project, NOW + DAY)
+    run(project, NOW + 2 * DAY)
+    assert here(project) == {pages[0], pages[2]}
+
+
+def test_a_page_of_the_ledger_that_is_lost_is_damage_while_its_time_lasts(project: Project) -> None:
+    model = project.registry.ensure_model(ModelName("churn"), "ana").name
+    project.registry.record(sealed(model, 1, hash_bytes(b"lost"), None, NOW + DAY), "a replica")
+    (damaged,) = check(project.store, project.registry, now=NOW).damaged
+    assert (damaged.digest, damaged.versions) == (hash_bytes(b"lost"), ("ledger of churn",))
+    assert check(project.store, project.registry, now=NOW + 2 * DAY).damaged == ()
+    collector = at(project, NOW)
+    with pytest.raises(IntegrityError):
+        collector.apply(collector.look())
+
+
+def sealed(
+    model: ModelName, sequence: int, page: Digest, finder: Digest | None, kept_until: datetime | None
+) -> NewEvent:
+    told = LedgerPage(
+        model=model,
+        stage=StageName("production"),
+        replica="one",
+        sequence=sequence,
+        digest=page,
+        finder=finder,
+        rows=1,
+        bytes=6,
+        first_at=NOW,
+        last_at=NOW,
+        dropped=0,
+        sample=1.0,
+        interrupted=False,
+        kept_until=kept_until,
+    )
+    return NewEvent(Action.PAGE_SEAL, model, StageName("production"), details=told.details())
 
 
 def test_a_registry_that_knows_nothing_lets_nothing_go(project: Project) -> None:

@@ -1,7 +1,7 @@
 """`live`, `history` and `log`: which version held which stage, when, by whose hand, and on what evidence."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from typing import Annotated
 
@@ -9,7 +9,7 @@ import typer
 
 from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import epilog
-from holdfast.cli.options import AsJson, ModelArgument, here
+from holdfast.cli.options import AsJson, ModelArgument, here, moment_of
 from holdfast.cli.output import Output, drawing, duration_text, table
 from holdfast.database.times import to_text
 from holdfast.errors import UsageError
@@ -56,10 +56,7 @@ def live(
 
 
 def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"{text!r} is not a moment", hint="Write it as 2026-03-01T09:00 or with +02:00.") from error
+    moment = moment_of(text)
     if moment > utc_now():
         raise UsageError(f"{text} has not come yet", hint="Leave --at out to ask about now.")
     return moment

@@ -1,14 +1,26 @@
 """Options and arguments that several commands share."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from holdfast.config import Settings
+from holdfast.errors import UsageError
 from holdfast.wire import Project, open_project
 
-__all__ = ["AsJson", "ModelArgument", "Reason", "ReferenceArgument", "StageOption", "To", "WaitSeconds", "here"]
+__all__ = [
+    "AsJson",
+    "ModelArgument",
+    "Reason",
+    "ReferenceArgument",
+    "StageOption",
+    "To",
+    "WaitSeconds",
+    "here",
+    "moment_of",
+]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 ReferenceArgument = Annotated[
@@ -24,3 +36,15 @@ WaitSeconds = Annotated[float, typer.Option("--wait-seconds", min=0.0, help="How
 def here() -> Project:
     """The project around the current folder."""
     return open_project(Settings.find(Path.cwd()))
+
+
+def moment_of(text: str) -> datetime:
+    """The moment that a person wrote, in UTC; in their own time zone where it names none.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{text!r} is not a moment", hint="Write it as 2026-03-01T09:00 or with +02:00.") from error

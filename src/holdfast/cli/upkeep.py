@@ -17,7 +17,7 @@ from holdfast.upkeep.check import check as check_everything
 from holdfast.upkeep.check import check_remote
 from holdfast.upkeep.doctor import Sign, examine_machine, examine_project
 from holdfast.upkeep.remotes import Remotes
-from holdfast.wire import open_exchange
+from holdfast.wire import open_exchange, utc_now
 
 app = typer.Typer()
 
@@ -52,7 +52,9 @@ def check(
             if repair
             else []
         )
-        found = check_everything(project.store, project.registry, progress, depth=depth, repair=repair, sources=sources)
+        found = check_everything(
+            project.store, project.registry, progress, depth=depth, repair=repair, sources=sources, now=utc_now()
+        )
     return _told(output, found.to_json(), None)
 
 

@@ -3,7 +3,8 @@
 The procedure has seven steps. This module takes (1) to (4) and (7); whoever serves confirms (5) and watches (6).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from holdfast.canonical import JsonObject, plain
 from holdfast.config import VERSION
@@ -13,7 +14,7 @@ from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.rules import RULES
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.flow.promote import same_request
-from holdfast.names import ModelName, Reference, StageName
+from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
 from holdfast.registry.records import Event, NewEvent, NewVerdict, Verdict
@@ -47,6 +48,8 @@ class Rollback:
         reason: what made it necessary; required in an emergency, may be added later otherwise.
         emergency: skip the smoke step; recorded in the event.
         idempotency_key: the same key again gives the same answer and moves nothing.
+        expect: the version that must hold the stage; None: whichever does.
+        details: what else the event should keep.
     """
 
     model: ModelName
@@ -55,6 +58,8 @@ class Rollback:
     reason: str = ""
     emergency: bool = False
     idempotency_key: str | None = None
+    expect: VersionNumber | None = None
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +116,12 @@ def roll_back(rollback: Rollback, bench: Workbench, registry: Registry) -> Rolle
         model=version.model,
         stage=rollback.stage,
         to=version.number,
-        expect=stage.number,
+        expect=stage.number if rollback.expect is None else rollback.expect,
         action=Action.STAGE_ROLLBACK,
         reason=rollback.reason,
         verdict=verdict.digest,
         idempotency_key=rollback.idempotency_key,
-        details={"emergency": rollback.emergency},
+        details={**rollback.details, "emergency": rollback.emergency},
     )
     try:
         return RolledBack(registry.move_stage(asked, rollback.actor), findings)

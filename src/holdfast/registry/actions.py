@@ -8,9 +8,9 @@ __all__ = ["MOVES", "RECORDED", "Action"]
 class Action(StrEnum):
     """The action of an event, written `source:subject:action`.
 
-    source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `store`, `log`, `access`, `server`.
+    source: what part of Holdfast it concerns: `model`, `gate`, `stage`, `serving`, `store`, `log`, `access`, `server`.
     subject: the kind of thing that it happened to: `line`, `version`, `verdict`, `policy`, `pointer`, `rollback`,
-        `rollout`, `hold`, `bytes`, `blob`, `checkpoint`, `backup`, `user`, `grant`, `token`,
+        `rollout`, `page`, `hold`, `bytes`, `blob`, `checkpoint`, `backup`, `user`, `grant`, `token`,
         `webhook`.
     action: what was done, as a verb in the imperative.
 
@@ -67,6 +67,9 @@ class Action(StrEnum):
 
     ROLLOUT_TURN = "stage:rollout:turn"
     """A rollout took a turn: how it stands from here on, and at which step, is in the details."""
+
+    PAGE_SEAL = "serving:page:seal"
+    """A replica sealed a page of the decision ledger; its digest, and what it covers and lacks, is in the details."""
 
     HOLD_ADD = "store:hold:add"
     """A person asked that something be kept, whatever else needs it or not; what, is in the details."""
@@ -126,5 +129,7 @@ class Action(StrEnum):
 MOVES = frozenset({Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT})
 """The actions that move a stage; they are written together with the move, and in no other way."""
 
-RECORDED = frozenset({Action.GATE_REFUSE, Action.ROLLBACK_EXPLAIN, Action.BLOB_DAMAGE, Action.LOG_ACCEPT})
+RECORDED = frozenset(
+    {Action.GATE_REFUSE, Action.ROLLBACK_EXPLAIN, Action.PAGE_SEAL, Action.BLOB_DAMAGE, Action.LOG_ACCEPT}
+)
 """The actions that change nothing but the log, and so may be recorded on their own."""

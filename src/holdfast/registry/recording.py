@@ -7,9 +7,11 @@ from sqlalchemy import Connection
 
 from holdfast.canonical import plain
 from holdfast.names import ByNumber, ModelName, Reference, VersionNumber
+from holdfast.registry.actions import Action
 from holdfast.registry.events import Entry, append
 from holdfast.registry.judgements import require_verdict
 from holdfast.registry.keys import earlier
+from holdfast.registry.ledger_pages import require_page
 from holdfast.registry.nearest import require_model
 from holdfast.registry.records import Event, NewEvent
 from holdfast.registry.versions import resolve
@@ -35,6 +37,8 @@ def record(connection: Connection, new: NewEvent, now: datetime, actor: str, *, 
         return before
     if model is not None:
         require_model(connection, model)
+    if new.action is Action.PAGE_SEAL:
+        require_page(new)  # whoever deletes believes what it says of how long it is kept
     if new.verdict is not None:
         require_verdict(connection, new.verdict, str(model), new.to_number or 0)
     entry = Entry(

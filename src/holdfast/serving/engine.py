@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 from holdfast.canonical import JsonObject
 from holdfast.errors import HoldfastError
 from holdfast.serving.opening import Opened
+from holdfast.serving.queueing import Batching
 from holdfast.serving.worker import Worker
 
 __all__ = ["LOCAL", "Engine", "Runner"]
@@ -21,6 +22,11 @@ class Runner(Protocol):
     @property
     def up(self) -> bool:
         """Whether it could be asked now."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Requests that were handed over and not answered, as far as they wait in this process."""
         ...
 
     @property
@@ -45,6 +51,10 @@ class Runner(Protocol):
             Unavailable: it is being restarted, or too much waits for it already; the future raises it when `seconds`
                 have passed.
         """
+        ...
+
+    def gather(self, batching: Batching) -> None:
+        """From now on answer together what gathers while it is busy."""
         ...
 
     async def until_up(self) -> None:

@@ -203,7 +203,14 @@ def _apart(
 ) -> Apart:
     """The evidence of histograms, and the place of the loudest replica, or of all together."""
     found = [
-        compare([Histograms(of(mine), of(theirs), plan.step(step).share / WHOLE) for step, mine, theirs in group])
+        compare(
+            [
+                Histograms(
+                    of(mine), of(theirs), plan.step(step).share / WHOLE, _without(mine, of), _without(theirs, of)
+                )
+                for step, mine, theirs in group
+            ]
+        )
         for group in _groups(plan, counts)
     ]
     if not found:
@@ -213,9 +220,16 @@ def _apart(
     return Apart(mean, loudest.bucket, loudest.candidate_above, loudest.other_above)
 
 
+def _without(arm: Arm, of: Callable[[Arm], list[int]]) -> int:
+    """How many requests were counted and are in no bucket: they failed, or their answer has no score."""
+    return max(0, arm.counted - sum(of(arm)))
+
+
 def _truth(plan: CanaryPlan, counts: StepCounts) -> _Found:
     groups = list(_groups(plan, counts))
     share = plan.step
+    if _split(plan, counts, lambda arm: arm.truths + arm.distances.count) >= _SPLIT_EVIDENCE:
+        return _Found(1.0, "what is right is known of one version more often than of the other: nothing is compared")
     by_class = [
         error_evidence(
             [Counts(mine.mistakes, theirs.mistakes, share(step).share / WHOLE) for step, mine, theirs in one]
@@ -254,11 +268,12 @@ _GUARDS: dict[Guard, Callable[[CanaryPlan, StepCounts], _Found]] = {
 }
 
 
-def _split(plan: CanaryPlan, counts: StepCounts) -> float:
+def _split(plan: CanaryPlan, counts: StepCounts, number: Callable[[Arm], int] = lambda arm: arm.counted) -> float:
+    """Evidence that both versions did not get their parts of what is counted."""
     return _mean(
         [
             split_evidence(
-                [Counts(mine.counted, theirs.counted, plan.step(step).share / WHOLE) for step, mine, theirs in group]
+                [Counts(number(mine), number(theirs), plan.step(step).share / WHOLE) for step, mine, theirs in group]
             )
             for group in _groups(plan, counts)
         ]

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
+from holdfast.runtime.sent import Sent
 from holdfast.serving.live import Live
 from holdfast.serving.route import Route
 
@@ -23,6 +24,10 @@ class Observed(NamedTuple):
         request: the request's bytes.
         answer: the answer's bytes; None where there is none.
         error: the error's code; None for a good answer.
+        worker_seconds: how much of `seconds` the version's process had it, waiting for its turn included.
+        traceparent: the caller's place in a trace, as W3C Trace Context writes it; None where there is none.
+        sent: what the request's bytes are, and the answer's: JSON, unless the caller said otherwise. Whoever hands the
+            request to another version hands this over too.
     """
 
     request_id: str
@@ -36,6 +41,9 @@ class Observed(NamedTuple):
     request: bytes
     answer: bytes | None
     error: str | None
+    worker_seconds: float = 0.0
+    traceparent: str | None = None
+    sent: Sent = Sent()
 
 
 class Observer(Protocol):

@@ -114,10 +114,15 @@ class _Call:
 
 
 class Queue:
-    """The requests of one version, from their coming to their answer; everything runs on one event loop."""
+    """The requests of one version, from their coming to their answer; everything runs on one event loop.
+
+    Attributes:
+        has_answered: whether the worker has answered anything since it was there.
+    """
 
     def __init__(self, patience_seconds: float) -> None:
         """Args: patience_seconds: how long a worker may be busy with one frame before it is taken to hang."""
+        self.has_answered = False
         self._batching: Batching | None = None
         self._loop = asyncio.get_running_loop()
         self._patience = patience_seconds
@@ -177,7 +182,7 @@ class Queue:
 
     def open(self, pipe: Pipe) -> None:
         """A worker is there: what waits goes to it."""
-        self._pipe, self._refusal, self._under_way = pipe, None, 0
+        self._pipe, self._refusal, self._under_way, self.has_answered = pipe, None, 0, False
         self._hand_over()
 
     def close(self) -> None:
@@ -255,6 +260,7 @@ class Queue:
 
     def _answered(self, call: _Call, body: bytes) -> None:
         self._under_way -= 1
+        self.has_answered = True
         requests = call.requests
         if len(requests) == 1:
             if not requests[0].answer.done():

@@ -4,17 +4,20 @@
     read_answer(V2, b'{"outputs":[…]}')                  -> Scored((1, 0), ((0.2, 0.8), (0.9, 0.1)))
 
 For everybody who counts, compares or draws what is answered. An answer is a worker's, and a worker runs a bundle's
-code: what has another form than an answer is read as none, whatever it is.
+code: what has another form than an answer is read as none, whatever it is. So is an answer in CSV or Arrow: those who
+ask for tables are jobs, and what they get is watched by their errors and their time.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, TypeAlias
 
-from holdfast.runtime.shapes import INVOCATIONS, V2
+from holdfast.canonical import Json
+from holdfast.runtime.shapes import INVOCATIONS, PREDICT, V2
 
-__all__ = ["ANSWER_BYTES_MAX", "ROWS_MAX", "Prediction", "Scored", "read_answer"]
+__all__ = ["ANSWER_BYTES_MAX", "ROWS_MAX", "Prediction", "Scored", "number_of", "read_answer"]
 
 Prediction: TypeAlias = bool | int | float | str
 """What a version says of one row: a class or a number."""
@@ -48,8 +51,19 @@ class Scored:
         Empty where predictions are words and there are no scores.
         """
         if self.scores:
-            return tuple(row[-1] if len(row) <= 2 else max(row) for row in self.scores)  # noqa: PLR2004 - two classes
+            return tuple(map(_speaking, self.scores))
         return tuple(float(one) for one in self.predictions if not isinstance(one, str))
+
+
+def number_of(score: Json) -> float | None:
+    """The one number of a recorded score, as `Scored.numbers` has it; None where it has none."""
+    row = score if isinstance(score, list) else [score]
+    numbers = [float(one) for one in row if isinstance(one, int | float)]
+    return _speaking(numbers) if numbers and len(numbers) == len(row) else None
+
+
+def _speaking(row: Sequence[float]) -> float:
+    return row[-1] if len(row) <= 2 else max(row)  # noqa: PLR2004 - two classes
 
 
 def read_answer(shape: str, answer: bytes) -> Scored | None:
@@ -69,7 +83,14 @@ def read_answer(shape: str, answer: bytes) -> Scored | None:
         return None
     if shape == INVOCATIONS:
         return _scored(said.get("predictions"), None)
+    if shape == PREDICT:
+        scores = said.get("scores")
+        return _scored(said.get("predictions"), {"data": _flat(scores)} if isinstance(scores, list) else None)
     return _of_tensors(said.get("outputs")) if shape == V2 else None
+
+
+def _flat(scores: list[Any]) -> list[Any]:
+    return [number for row in scores for number in (row if isinstance(row, list) else (row,))]
 
 
 def _of_tensors(outputs: object) -> Scored | None:

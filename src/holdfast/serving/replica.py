@@ -35,7 +35,7 @@ from holdfast.errors import HoldfastError
 from holdfast.names import ModelName, StageName
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
-from holdfast.registry.rollouts import RouteMark
+from holdfast.registry.rollouts import RouteMark, Truth
 from holdfast.serving.beside import Beside
 from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.holding import Held
@@ -133,6 +133,11 @@ class Replica:
         """Whether a request that came now would be answered."""
         return not self._stopped and self._route is not None and self._route.primary.up
 
+    @property
+    def sees_registry(self) -> bool:
+        """Whether the registry answered when it was asked last."""
+        return self._unseen is None
+
     def take(self) -> Route | None:
         """The route for one request: its versions stay open until `leave`, whatever moves meanwhile."""
         route = self._route
@@ -144,6 +149,10 @@ class Replica:
         """The request that took this route is finished."""
         if route is not None:
             self._held.leave(route.lives)
+
+    async def learn(self, truths: Sequence[Truth]) -> int:
+        """Pass on what turned out to be right; the index of the last truth that the registry knows."""
+        return await asyncio.to_thread(self._source.learn, truths)
 
     async def start(self) -> None:
         """Begin to follow and to report; returns at once, while the first version is still being opened."""

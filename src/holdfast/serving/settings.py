@@ -21,13 +21,13 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from holdfast.errors import UsageError
-from holdfast.flow.gate.keys import Reader, count, switch, texts
+from holdfast.flow.gate.keys import Reader, choice, count, share, switch, texts
 from holdfast.flow.gate.stage_policy import require_known
 from holdfast.names import ModelName
 from holdfast.serving.alert_rules import BUILT_IN, AlertRule, alert_rules, rule_names
 from holdfast.serving.queueing import Batching
 
-__all__ = ["BatchingSettings", "ServeSettings", "WatchSettings", "key", "parsed"]
+__all__ = ["BatchingSettings", "LedgerSettings", "ServeSettings", "WatchSettings", "key", "parsed"]
 
 T = TypeVar("T")
 
@@ -86,6 +86,43 @@ class WatchSettings:
                 )
 
 
+PAGE_SECONDS_MIN = 60
+"""Each page is an event of the log: at most one a minute from each replica, so that the log stays one that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """`[serve.ledger]`: which decisions are written down, and what of them.
+
+    Attributes:
+        keep: `none`: no ledger; `all`: every decision; `sample`: a share of them, told by the request's id.
+        sample: which share that is.
+        inputs: `whole`: what was asked, as it was sent; `hashed`: its digest alone; `none`: neither.
+        redact: fields of a request whose values are dropped before anything is written.
+        page_rows: a page is sealed when it has so many decisions ...
+        page_seconds: ... or when its first one is so old.
+        days_keep: for how long nothing deletes a page; 0: for ever.
+    """
+
+    keep: str = key("none", choice({"none", "all", "sample"}, '"none", "all" or "sample"'))
+    sample: float = key(0.1, share(1.0, "a share between 0 and 1, such as 0.1"))
+    inputs: str = key("whole", choice({"whole", "hashed", "none"}, '"whole", "hashed" or "none"'))
+    redact: tuple[str, ...] = key((), texts('a list of fields, such as ["name", "email"]', bool))
+    page_rows: int = key(50_000, count(1))
+    page_seconds: int = key(900, count(PAGE_SECONDS_MIN))
+    days_keep: int = key(0, count(0))
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is written down."""
+        return self.keep != "none"
+
+    @property
+    def share(self) -> float:
+        """The share of requests that is written down, above 0 up to 1."""
+        return self.sample if self.keep == "sample" else 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class BatchingSettings:
     """`[serve.batching]`: requests that are answered in one call of the version's code.
@@ -111,11 +148,13 @@ class ServeSettings:
     Attributes:
         tracing: whether each request is told to an OpenTelemetry collector.
         watch: what is looked at in what is answered.
+        ledger: which decisions are written down.
         batching: which requests are answered together.
     """
 
     tracing: bool = key(default=False, reader=switch())
     watch: WatchSettings = field(default_factory=WatchSettings, metadata={"subject": WatchSettings})
+    ledger: LedgerSettings = field(default_factory=LedgerSettings, metadata={"subject": LedgerSettings})
     batching: BatchingSettings = field(default_factory=BatchingSettings, metadata={"subject": BatchingSettings})
 
     @classmethod

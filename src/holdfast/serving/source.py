@@ -1,12 +1,13 @@
 """Where a replica learns what to serve, and where it says what it serves: a small view of the registry."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from holdfast.digest import Digest
 from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import Registry, Replica
-from holdfast.registry.rollouts import Rollout, RolloutKind, RolloutState, RouteMark, Turn
+from holdfast.registry.rollouts import Rollout, RolloutKind, RolloutState, RouteMark, Truth, Turn
 
 __all__ = ["PATIENCE_SECONDS", "SERVICE", "Pointer", "Pointers", "RegistrySource", "StageSource"]
 
@@ -64,6 +65,10 @@ class StageSource(Protocol):
         """Changes how a rollout stands, as `Rollouts.turn_rollout` does."""
         ...
 
+    def learn(self, truths: Sequence[Truth]) -> int:
+        """Passes on what turned out to be right; the index of the last truth, as `Rollouts.put_truths` gives it."""
+        ...
+
     def report(self, replica: Replica) -> None:
         """Passes on what the replica says of itself."""
         ...
@@ -103,6 +108,10 @@ class RegistrySource:
     def turn(self, turn: Turn) -> None:
         """Changes how a rollout stands."""
         self._registry.turn_rollout(turn, self._actor)
+
+    def learn(self, truths: Sequence[Truth]) -> int:
+        """Passes on what turned out to be right."""
+        return self._registry.put_truths(self._model, truths, self._actor)
 
     def report(self, replica: Replica) -> None:
         """Passes on what the replica says of itself."""

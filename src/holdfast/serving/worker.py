@@ -23,6 +23,12 @@ _RESTART_SECONDS_MIN = 0.1
 _RESTART_SECONDS_MAX = 10.0
 """The longest pause: a worker that cannot start costs the machine one attempt in ten seconds, and never gives up."""
 
+_ANSWERED_PAUSE_SECONDS_MAX = 1.0
+"""The longest pause after one that has answered: it can start, and callers wait for it."""
+
+_FAILED_STARTS_MAX = 3
+"""So many starts may fail in a row before callers are told to go elsewhere: one may have been killed as it started."""
+
 _STEADY_SECONDS = 5.0
 """A worker that has lived this long did not die of starting; the next restart is immediate again."""
 
@@ -77,6 +83,11 @@ class Worker:
     def gather(self, batching: Batching) -> None:
         """From now on answer together what gathers while the process is busy."""
         self._queue.gather(batching)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that were handed over and not answered."""
+        return len(self._queue)
 
     async def until_up(self) -> None:
         """Wait for a process that is being restarted.
@@ -159,19 +170,24 @@ class Worker:
         self.error = reason
         lived = asyncio.get_running_loop().time() - self._up_since
         self._pause = 0.0 if lived >= _STEADY_SECONDS else self._longer()
+        if self._queue.has_answered:
+            self._pause = min(self._pause, _ANSWERED_PAUSE_SECONDS_MAX)
         self._reviving = asyncio.create_task(self._revive())
         self._changed()
 
     async def _revive(self) -> None:
         code = await self._reap()
         _LOG.error("%s: its process ended (exit code %s) and is being restarted", self._name, code)
+        failed = 0
         while True:
             await asyncio.sleep(self._pause)
             try:
                 await self._start()
             except HoldfastError as error:
                 self.error = error
-                self._queue.refuse(self._down())
+                failed += 1
+                if failed >= _FAILED_STARTS_MAX:
+                    self._queue.refuse(self._down())
                 self._pause = self._longer()
                 _LOG.error("%s: not restarted: %s", self._name, error.message)
                 self._changed()

@@ -13,17 +13,19 @@ exact sequential k-sample tests that allow for optional stopping", Journal of St
 Bands around two distribution functions that hold at all times would do it, too, and need three times the requests; and
 they ask that nothing changes with the hour of day, which this does not: each request is compared with what the other
 version would have done with it at that moment. As there, the share is the chance with which requests are assigned,
-steps are not added up, and one request of each key is counted where all requests of a key go the same way. The edges
-are fixed before anything is counted. Pure arithmetic, without numpy.
+steps are not added up, and one request of each key is counted where all requests of a key go the same way. All that
+were assigned are counted, and those that failed as such: were they left out, the version that fails less would have
+more requests than its share. They are taken to lie above every edge, and below, and the lesser evidence counts: a
+version is neither slower nor elsewhere because it answers what the other one does not, or the other way round. The
+edges are fixed before anything is counted. Pure arithmetic, without numpy.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import accumulate
 from math import log
 
-from holdfast.statistics.sequential import mixture
+from holdfast.statistics.sequential import log_mixture, mixture
 
 __all__ = ["TOLERATED", "Apart", "Bets", "Histograms", "moved", "score_bets", "slow_bets", "slower"]
 
@@ -38,6 +40,7 @@ _SLOW_ODDS = (1.6, 4.0, 20.0)
 """Bets on how many times higher the odds to lie above it are for the candidate."""
 
 _SCORE_SHARES = (0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95)
+"""Bets on how many of the other version's scores lie on one side of an edge; the same for both sides."""
 
 _SCORE_ODDS = (1.25, 1.6, 3.0, 10.0)
 
@@ -53,16 +56,20 @@ class Histograms:
         candidate: requests in each bucket, from low to high, of the version that is tried.
         other: of the version that it is compared with.
         share: the chance with which a request was assigned to the candidate at this step.
+        candidate_without: requests to the candidate that have no number, since they failed.
+        other_without: requests to the other version that have none.
     """
 
     candidate: Sequence[int]
     other: Sequence[int]
     share: float
+    candidate_without: int = 0
+    other_without: int = 0
 
     def __post_init__(self) -> None:
         if len(self.candidate) != len(self.other) or len(self.other) < 1:
             raise ValueError(f"{len(self.candidate)} and {len(self.other)} buckets are not the same ones")
-        if min(*self.candidate, *self.other) < 0:
+        if min(*self.candidate, *self.other, self.candidate_without, self.other_without) < 0:
             raise ValueError("nothing is counted below zero")
         if not 0.0 < self.share <= 1.0:
             raise ValueError(f"a share of {self.share} is none")
@@ -75,7 +82,8 @@ class Apart:
     Attributes:
         evidence: as `holdfast.statistics.sequential` has it.
         bucket: the first bucket above the edge that speaks loudest; 0 when there is no edge.
-        candidate_above, other_above: the shares of requests at and above it; 0 where there are no requests.
+        candidate_above, other_above: the shares of numbers in it and above, in the candidate's case as many buckets
+            higher as are tolerated; 0 where there are no numbers.
     """
 
     evidence: float
@@ -92,72 +100,113 @@ def slower(steps: Iterable[Histograms], *, tolerated_buckets: int = 0) -> Apart:
         tolerated_buckets: how many buckets a candidate may be slower by. With buckets that are each wider than the one
             below by the same ratio, it is the ratio to this power that is tolerated.
     """
-    tables, buckets = _tables(steps, tolerated_buckets)
-    return _apart(tables, [slow_bets(share) for share in tables], buckets, tolerated_buckets)
+    sums = _sums(steps)
+    tables = {share: _above(one, tolerated_buckets) for share, one in sums.items()}
+    return _apart(sums, _evidence(tables, slow_bets), tolerated_buckets)
 
 
 def moved(steps: Iterable[Histograms], *, tolerated: float = TOLERATED) -> Apart:
-    """Evidence against "at every edge the two shares above it differ by no more than is tolerated".
+    """Evidence against "at each edge the two shares above it differ by no more than is tolerated".
 
     Args:
         steps: the scores of each step.
         tolerated: the difference of two shares that is none.
     """
-    tables, buckets = _tables(steps, 0)
-    return _apart(tables, [score_bets(share, tolerated) for share in tables], buckets, 0)
+    sums = _sums(steps)
+    tables = {}
+    for share, one in sums.items():
+        up = _above(one, 0)
+        tables[share] = up + [((b, a, d, c), (f, e, h, g)) for (a, b, c, d), (e, f, g, h) in up]
+    return _apart(sums, _evidence(tables, lambda share: score_bets(share, tolerated)), 0)
 
 
-_Table = list[tuple[int, int, int, int]]
-"""For each edge the requests of the candidate above it and not, and of the other version."""
+_Row = tuple[int, int, int, int]
+"""Requests to the candidate on the one side of an edge and not, and to the other version."""
 
 Bets = tuple[tuple[float, float, float, float], ...]
-"""For each bet what one request of each of the four kinds adds to the logarithm of the evidence."""
+"""For each bet what one request of each of these four kinds adds to the logarithm of the evidence."""
 
 
-def _tables(steps: Iterable[Histograms], shift: int) -> tuple[dict[float, _Table], int]:
+@dataclass(slots=True)
+class _Sums:
+    """Of all steps with one share."""
+
+    candidate: list[int] = field(default_factory=list)
+    other: list[int] = field(default_factory=list)
+    candidate_without: int = 0
+    other_without: int = 0
+
+
+def _sums(steps: Iterable[Histograms]) -> dict[float, _Sums]:
     """By share: steps with the same one are added up, which changes no product of bets."""
-    sums: dict[float, tuple[list[int], list[int]]] = {}
+    sums: dict[float, _Sums] = {}
     buckets = 0
     for step in steps:
         if buckets not in {0, len(step.other)}:
             raise ValueError("the buckets of two steps are not the same ones")
         buckets = len(step.other)
-        mine, theirs = sums.setdefault(step.share, ([0] * buckets, [0] * buckets))
-        mine[:] = map(int.__add__, mine, step.candidate)
-        theirs[:] = map(int.__add__, theirs, step.other)
-    tables = {}
-    for share, (mine, theirs) in sums.items():
-        below_mine, below_theirs = list(accumulate(mine)), list(accumulate(theirs))
-        tables[share] = [
+        known = sums.setdefault(step.share, _Sums([0] * buckets, [0] * buckets))
+        known.candidate = [*map(int.__add__, known.candidate, step.candidate)]
+        known.other = [*map(int.__add__, known.other, step.other)]
+        known.candidate_without += step.candidate_without
+        known.other_without += step.other_without
+    return sums
+
+
+def _above(one: _Sums, tolerated: int) -> list[tuple[_Row, _Row]]:
+    """At each edge who is above it, if what failed is not, and if it is."""
+    rows = []
+    for edge in range(len(one.other) - 1 - tolerated):
+        (a, b), (c, d) = _parted(one.candidate, edge + tolerated), _parted(one.other, edge)
+        rows.append(
             (
-                below_mine[-1] - below_mine[edge + shift],
-                below_mine[edge + shift],
-                below_theirs[-1] - below_theirs[edge],
-                below_theirs[edge],
+                (a, b + one.candidate_without, c, d + one.other_without),
+                (a + one.candidate_without, b, c + one.other_without, d),
             )
-            for edge in range(buckets - 1 - shift)
-        ]
-    return tables, buckets
+        )
+    return rows
 
 
-def _apart(tables: dict[float, _Table], bets: list[Bets], buckets: int, shift: int) -> Apart:
-    edges = range(max(0, buckets - 1 - shift))
-    compared = [(table, laid) for (share, table), laid in zip(tables.items(), bets, strict=True) if share < 1.0]
-    if not edges or not compared:
+def _parted(counts: Sequence[int], edge: int) -> tuple[int, int]:
+    """How many are above an edge, and how many are not."""
+    return sum(counts[edge + 1 :]), sum(counts[: edge + 1])
+
+
+def _evidence(tables: Mapping[float, list[tuple[_Row, _Row]]], bets: Callable[[float], Bets]) -> list[float]:
+    """The logarithm of the evidence at each edge, over all shares that leave something to compare with.
+
+    The lesser of both ways to take what failed: evidence against either is evidence that it does not matter.
+    """
+    laid = [bets(share) for share in tables if share < 1.0]
+    # Between edges that no request parts nothing changes: most of a histogram of latencies is empty.
+    known: dict[tuple[_Row, ...], float] = {}
+
+    def told(seen: tuple[_Row, ...]) -> float:
+        if seen not in known:
+            known[seen] = log_mixture(_bet_on(seen, laid))
+        return known[seen]
+
+    pairs = zip(*(rows for share, rows in tables.items() if share < 1.0), strict=True)
+    return [min(told(tuple(low for low, _ in pair)), told(tuple(high for _, high in pair))) for pair in pairs]
+
+
+def _bet_on(seen: Sequence[_Row], bets: Sequence[Bets]) -> list[float]:
+    """What has become of each bet at one edge, over all shares."""
+    logs = [0.0] * len(bets[0])
+    for (a, b, c, d), laid in zip(seen, bets, strict=True):
+        logs = [one + a * w + b * x + c * y + d * z for one, (w, x, y, z) in zip(logs, laid, strict=True)]
+    return logs
+
+
+def _apart(sums: Mapping[float, _Sums], logs: Sequence[float], tolerated: int) -> Apart:
+    if not logs:
         return Apart(1.0, 0, 0.0, 0.0)
-    logs: list[float] = []
-    loudest, where = float("-inf"), 0
-    for edge in edges:
-        found = [0.0] * len(compared[0][1])
-        for table, laid in compared:
-            a, b, c, d = table[edge]
-            for place, (w, x, y, z) in enumerate(laid):
-                found[place] += a * w + b * x + c * y + d * z
-        logs += found
-        if max(found) > loudest:
-            loudest, where = max(found), edge
-    sums = [sum(column) for column in zip(*(table[where] for table, _ in compared), strict=True)]
-    return Apart(mixture(logs), where + 1, _ratio(sums[0], sums[1]), _ratio(sums[2], sums[3]))
+    compared = [one for share, one in sums.items() if share < 1.0]
+    edges = len(compared[0].other) - 1 - tolerated
+    edge = max(range(len(logs)), key=logs.__getitem__) % edges
+    mine = [sum(column) for column in zip(*(one.candidate for one in compared), strict=True)]
+    theirs = [sum(column) for column in zip(*(one.other for one in compared), strict=True)]
+    return Apart(mixture(logs), edge + 1, _ratio(*_parted(mine, edge + tolerated)), _ratio(*_parted(theirs, edge)))
 
 
 def _ratio(above: int, below: int) -> float:
@@ -174,17 +223,13 @@ def slow_bets(share: float) -> Bets:
 
 @lru_cache(maxsize=256)
 def score_bets(share: float, tolerated: float) -> Bets:
-    """What `moved` bets at each edge, on both sides; on a difference that is tolerated nothing is laid."""
-    laid = []
-    for other in _SCORE_SHARES if share < 1.0 else ():
-        for odds in _SCORE_ODDS:
-            for up in (True, False):
-                # A bet on fewer above an edge is one on more below it, with the kinds of requests changed about.
-                base = other if up else 1.0 - other
-                mine = _raised(base, odds)
-                if mine - base > tolerated:
-                    w, x, y, z = _bet(share, mine, base, tolerated)
-                    laid.append((w, x, y, z) if up else (x, w, z, y))
+    """What `moved` bets on either side of each edge; on a difference that is tolerated nothing is laid."""
+    laid = [
+        _bet(share, _raised(other, odds), other, tolerated)
+        for other in _SCORE_SHARES
+        for odds in _SCORE_ODDS
+        if share < 1.0 and _raised(other, odds) - other > tolerated
+    ]
     return tuple(laid) or ((0.0, 0.0, 0.0, 0.0),)
 
 

@@ -16,7 +16,9 @@ with different shares are not added up: each is counted for itself, and their be
 **What is assigned must be what is counted.** Where all requests of one key go the same way, a key that fails always
 fails on one side only, and its hundred errors are one: count the first error of each key in the whole rollout
 (`holdfast.statistics.firsts`), not the first of each hour or step. That stays fair when the candidate is better, too:
-let every key of the candidate fail as early as it would have failed elsewhere, and the evidence only grows.
+let every key of the candidate fail as early as it would have failed elsewhere, and the evidence only grows. And all
+that were assigned are counted: where mistakes are counted once the truth is known, a request that failed is one, or
+the version that answers more would be mistaken more often.
 
 Replicas count apart: adding their counts at each step loses nothing. Pure arithmetic, without numpy: a replica asks
 after every error.
@@ -134,9 +136,14 @@ def together(evidence: Mapping[str, float], weights: Mapping[str, float] | None 
 
 def mixture(logs: Sequence[float]) -> float:
     """The mean of bets of equal stakes, each given as the logarithm of what has become of 1."""
-    highest = max(logs)
-    found = highest + log(fsum(exp(one - highest) for one in logs) / len(logs))
+    found = log_mixture(logs)
     return exp(found) if found < _LOG_MAX else EVIDENCE_MAX
+
+
+def log_mixture(logs: Sequence[float]) -> float:
+    """The logarithm of `mixture`, which may be as large as it is."""
+    highest = max(logs)
+    return highest + log(fsum(exp(one - highest) for one in logs) / len(logs))
 
 
 _LOG_MAX = log(EVIDENCE_MAX)

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import HoldfastError, IntegrityError, NotFound
 from holdfast.registry.interface import Registry
+from holdfast.registry.ledger_pages import ledger_pages
 from holdfast.registry.whereabouts import Archive
 from holdfast.store.interface import EVERYTHING, Depth, Store, StoreCheck
 from holdfast.store.remote.probe import require_store
@@ -31,7 +33,7 @@ class Damaged:
 
     Attributes:
         digest: the blob's name.
-        versions: the versions whose bundle or data it is part of, such as `churn@4`.
+        versions: the versions whose bundle or data it is part of, such as `churn@4`, or `ledger of churn`.
         reason: what is wrong with it.
     """
 
@@ -111,8 +113,11 @@ def check(
     depth: Depth = EVERYTHING,
     repair: bool = False,
     sources: Iterable[Source] = (),
+    now: datetime | None = None,
 ) -> Checked:
-    """Re-hash what is stored, and look for every blob that a version needs; versions that have no facts get them.
+    """Re-hash what is stored, and look for every blob that a version or a page of the ledger needs.
+
+    Versions that have no facts get them.
 
     Args:
         store: what to check.
@@ -121,6 +126,7 @@ def check(
         depth: how much to read.
         repair: first put right what can be put right from what is there, and fetch what is damaged from the sources.
         sources: other stores that may have what is damaged here.
+        now: the moment, which tells the pages of the ledger that may be gone; None: none may.
 
     Raises:
         PermissionRefused: something could not be opened.
@@ -138,6 +144,10 @@ def check(
                 yield digest, name, not is_away
         for tree in archives.keys() - {version.digest for version in registry.versions()}:
             yield tree, archives[tree].name, True
+        for page in ledger_pages(registry):
+            yield from (
+                (digest, f"ledger of {page.model}", now is None or page.is_needed(now)) for digest in page.blobs
+            )
 
     found = _checked(store, needs, progress, depth, _Repair(sources) if repair else None)
     indexed, not_indexed = index_versions(registry, store)

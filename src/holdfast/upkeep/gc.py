@@ -69,6 +69,7 @@ class Collector:
             claimed(self.folder, now, age),
             keep(self.rules, Facts.of(self.registry, self.tracking), now),
             Elsewhere(self.look_at),
+            now,
         )
         plan = plan_collection(self.folder, retention.needs(), now, spare=retention.lets_go(), age=age)
         return Collection(plan, retention, before)

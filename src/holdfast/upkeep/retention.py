@@ -1,5 +1,7 @@
 """What of the store is needed, and by whom: versions, runs, verdicts, holds, and data that somebody is about to name.
 
+A page of the decision ledger is needed until its time is over, which its event says.
+
 Of what was archived only the record is needed, as long as the archive holds all of it: the manifest, the trees of the
 data, and the small files of the bundle. Trees are read as streams, and each once: a snapshot of a million files takes
 no more memory than one of ten.
@@ -7,6 +9,7 @@ no more memory than one of ten.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property, partial
 
 from holdfast.digest import Digest
@@ -15,6 +18,7 @@ from holdfast.manifest import FORMAT as MANIFEST_FORMAT
 from holdfast.manifest import Manifest
 from holdfast.parts import Weights
 from holdfast.registry.interface import Registry
+from holdfast.registry.ledger_pages import ledger_pages
 from holdfast.registry.values import Version
 from holdfast.registry.whereabouts import Archive
 from holdfast.runtime.at_hand import here
@@ -177,6 +181,7 @@ class Retention:
         claimed: what somebody works with, whether or not it is here.
         kept: the versions that a keep-rule keeps, archived or not.
         elsewhere: the remotes that hold what was archived.
+        now: the moment, which tells the pages of the ledger whose time is over; None: the time of none is.
         unread: manifests and trees that could not be read; what they name is not known, and so may be anything.
     """
 
@@ -186,6 +191,7 @@ class Retention:
     claimed: Iterable[Digest] = ()
     kept: Mapping[Which, Kept] = field(default_factory=dict)
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    now: datetime | None = None
     unread: dict[Digest, str] = field(default_factory=dict)
     _walked: set[Digest] = field(default_factory=set)
     _may_go: list["_Archived"] = field(default_factory=list)
@@ -205,6 +211,7 @@ class Retention:
             yield from ((one, f"hold {hold.id}") for one in self._all_of(hold.digest, whole=hold.digest not in away))
         yield from self._run_needs(away)
         yield from self._verdict_needs()
+        yield from self._ledger_needs()
         claims = tuple(self.claimed)
         absent = self.store.missing(claims)
         for claim in (one for one in claims if one not in absent):
@@ -245,6 +252,12 @@ class Retention:
                 why = f"a verdict on {entry.model}@{entry.number}"
                 yield from ((digest, why) for digest in here(self.store, entry.blobs))
             page = self.registry.verdicts(after=page[-1].digest)
+
+    def _ledger_needs(self) -> Iterator[tuple[Digest, str]]:
+        """The pages of the decision ledger; one that is lost is told, for nobody can make it again."""
+        for page in ledger_pages(self.registry):
+            if self.now is None or page.is_needed(self.now):
+                yield from ((digest, f"ledger of {page.model}") for digest in page.blobs)
 
     @cached_property
     def _archived(self) -> dict[Digest, "_Archived"]:

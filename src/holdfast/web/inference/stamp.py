@@ -11,7 +11,9 @@ from holdfast.serving.route import PRIMARY, Route
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["SCOPE_KEY", "Spoken", "Stamp"]
+__all__ = ["SCOPE_KEY", "Spoken", "Stamp", "request_id", "traceparent"]
+
+_ID, _TRACE = b"x-request-id", b"traceparent"
 
 SCOPE_KEY = "holdfast.spoken"
 """Where the `Spoken` of a request lies in its ASGI scope."""
@@ -31,12 +33,16 @@ class Spoken:
         key: what the request was assigned by; None where nothing is assigned.
         request_id: the caller's own, where it sent a short plain one; else made here.
         began: when the request arrived, in seconds of `time.perf_counter`.
+        asked: when the version's process was asked.
+        answered: when it had answered.
+        traceparent: the caller's place in a trace; None where it sent none.
     """
 
-    __slots__ = ("began", "key", "live", "reason", "request_id", "route")
+    __slots__ = ("answered", "asked", "began", "key", "live", "reason", "request_id", "route", "traceparent")
 
-    def __init__(self, route: Route | None, request_id: str) -> None:
-        self.began = time.perf_counter()
+    def __init__(self, route: Route | None, request_id: str, traceparent: str | None = None) -> None:
+        self.began = self.asked = self.answered = time.perf_counter()
+        self.traceparent = traceparent
         self.route = route
         self.request_id = request_id
         self.key: str | None = None
@@ -69,7 +75,8 @@ class Stamp:
             await self._app(scope, receive, send)
             return
         route = self._replica.take()
-        spoken = scope[SCOPE_KEY] = Spoken(route, _request_id(scope))
+        said = scope["headers"]
+        spoken = scope[SCOPE_KEY] = Spoken(route, request_id(_first(said, _ID)), traceparent(_first(said, _TRACE)))
 
         async def stamped(message: "Message") -> None:
             if message["type"] == "http.response.start":
@@ -82,11 +89,21 @@ class Stamp:
             self._replica.leave(route)
 
 
-def _request_id(scope: "Scope") -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and 0 < len(value) <= _ID_BYTES_MAX and value.isascii():
-            said: str = value.decode("ascii")
-            if said.isprintable():
-                return said
-            break
+def _first(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    return next((value for key, value in headers if key == name), None)
+
+
+def request_id(value: bytes | None) -> str:
+    """The id of a request: the caller's, where it is short and plain; else one made here."""
+    if value is not None and 0 < len(value) <= _ID_BYTES_MAX and value.isascii():
+        said = value.decode("ascii")
+        if said.isprintable():
+            return said
     return secrets.token_hex(16)
+
+
+def traceparent(value: bytes | None) -> str | None:
+    """The caller's place in a trace; None where it sent none, or nothing that could be one."""
+    if value is None or len(value) > _ID_BYTES_MAX or not value.isascii():
+        return None
+    return value.decode("ascii")

@@ -1,0 +1,133 @@
+"""What of a request is kept, decided before anything leaves memory.
+
+A field that is to be redacted is dropped: its value becomes null. A digest of it would be no protection, since whoever
+reads the ledger could try names until one fits. A request in which the fields cannot be told apart is kept as its
+digest alone.
+"""
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.digest import Digest
+from holdfast.runtime.shapes import INVOCATIONS, V2
+from holdfast.serving.ledger.decision import HASHED, NOTHING, REDACTED, WHOLE, salted
+from holdfast.serving.settings import LedgerSettings
+
+__all__ = ["Kept", "chosen", "kept", "redacted"]
+
+_SALT_BYTES = 16
+"""Nobody makes a table of what so many bits are hashed with."""
+
+_ROWS = ("dataframe_records", "instances", "inputs")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of one input: how much, behind which salt, its digest, its bytes."""
+
+    how: str
+    salt: bytes
+    digest: Digest | None
+    data: bytes | None
+
+
+def chosen(request_id: str, share: float) -> bool:
+    """Whether a decision is in a sample of this share: told by its id alone, so that every replica says the same."""
+    if share >= 1:
+        return True
+    return int(salted(b"ledger:", request_id.encode()).hex[:16], 16) < int(share * 2**64)
+
+
+def kept(settings: LedgerSettings, shape: str, data: bytes) -> Kept:
+    """What the settings leave of an input."""
+    if settings.inputs == WHOLE and not settings.redact:
+        return Kept(WHOLE, b"", salted(b"", data), data)
+    salt = secrets.token_bytes(_SALT_BYTES)
+    if settings.inputs == NOTHING:
+        return Kept(NOTHING, salt, None, None)
+    left = redacted(shape, data, frozenset(settings.redact)) if settings.inputs == WHOLE else None
+    return Kept(HASHED if left is None else REDACTED, salt, salted(salt, data), left)
+
+
+def redacted(shape: str, data: bytes, fields: frozenset[str]) -> bytes | None:
+    """The request without the values of these fields; None where it cannot be told which values are theirs.
+
+    Capital letters make no difference: `Email` is dropped where `email` is to be.
+    """
+    fields = frozenset(name.casefold() for name in fields)
+    try:
+        request = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(request, dict):
+        return None
+    if shape == INVOCATIONS:
+        found = _invocations(request, fields)
+    else:
+        found = _tensors(request, fields) if shape == V2 else None
+    return None if found is None else json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _invocations(request: dict[str, Any], fields: frozenset[str]) -> dict[str, Any] | None:
+    """Rows by name or columns by name; rows without names are nobody's."""
+    left: dict[str, Any] = {}
+    for name, value in request.items():
+        if name == "dataframe_split":
+            left[name] = _split(value, fields)
+        elif name in _ROWS and isinstance(value, list):
+            left[name] = _dropped(value, fields) if all(isinstance(row, dict) for row in value) else None
+        elif isinstance(value, dict):
+            left[name] = _dropped(value, fields)
+        else:
+            left[name] = None  # nothing else belongs into a request, whatever it says
+        if left[name] is None:
+            return None
+    return left
+
+
+def _split(value: Any, fields: frozenset[str]) -> Any:
+    names = value.get("columns") if isinstance(value, dict) else None
+    rows = value.get("data") if isinstance(value, dict) else None
+    if not isinstance(names, list) or not isinstance(rows, list) or set(value) - {"columns", "data", "index"}:
+        return None
+    if any(not isinstance(row, list) or len(row) != len(names) for row in rows):
+        return None
+    columns = [str(name) for name in names]
+    data = [
+        [None if name.casefold() in fields else _dropped(item, fields) for name, item in zip(columns, row, strict=True)]
+        for row in rows
+    ]
+    return {"columns": names, "data": data}  # an index may be anybody's name
+
+
+def _tensors(request: dict[str, Any], fields: frozenset[str]) -> dict[str, Any] | None:
+    """Tensors by name; a matrix has columns without names."""
+    tensors = request.get("inputs")
+    if not isinstance(tensors, list) or not all(_is_column(tensor) for tensor in tensors):
+        return None
+    said = [
+        {
+            "name": tensor["name"],
+            "shape": tensor["shape"],
+            "datatype": tensor.get("datatype"),
+            "data": None if tensor["name"].casefold() in fields else tensor["data"],
+        }
+        for tensor in tensors
+    ]
+    return {"inputs": said}
+
+
+def _is_column(tensor: Any) -> bool:
+    if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
+        return False
+    shape, data = tensor.get("shape"), tensor.get("data")
+    return isinstance(shape, list) and isinstance(data, list) and (len(shape) == 1 or shape[1:] == [1])
+
+
+def _dropped(value: Any, fields: frozenset[str]) -> Any:
+    """The value with null for these fields, however deep they lie."""
+    if isinstance(value, dict):
+        return {name: None if name.casefold() in fields else _dropped(item, fields) for name, item in value.items()}
+    return [_dropped(item, fields) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,254 @@
+"""A canary begun, looked at and turned, by a person. Replicas that serve the stage do the rest.
+
+A version gets no request before it has passed the gate of the stage, as for a promotion. Only approvals may be missing:
+people approve what they have seen, and a canary is how they see it. Whoever has rejected the version is heard.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+
+from holdfast.canonical import JsonObject
+from holdfast.errors import GateRefused, HoldfastError, NotFound
+from holdfast.evidence import Holdout
+from holdfast.flow.gate import GateRequest, GateVerdict, Outcome, Workbench, gate
+from holdfast.flow.gate.composing import unsettled
+from holdfast.names import ModelName, Reference, StageName
+from holdfast.registry.interface import Registry
+from holdfast.registry.rollouts import NewRollout, Rollout, RolloutKind, RolloutState, Turn
+from holdfast.registry.values import Version
+from holdfast.runtime.at_hand import require_at_hand
+from holdfast.runtime.materialise import read_manifest
+from holdfast.runtime.smoke import read_outputs
+from holdfast.serving.bucketing import WHOLE
+from holdfast.serving.counting import Counted
+from holdfast.serving.judging import Judgement, failures_alpha, judge
+from holdfast.serving.plan import CanaryPlan
+from holdfast.serving.reading import number_of
+from holdfast.statistics.detection import requests_to_detect
+from holdfast.store.interface import Store
+
+__all__ = ["Begun", "Standing", "Trial", "begin", "detection", "last", "recorded_edges", "standing", "turn"]
+
+_OUTPUTS_BYTES_MAX = 256 << 20
+"""Recorded outputs of a million rows with thirty classes."""
+
+_LABELS_MAX = 10
+"""Different whole numbers that are taken for classes; more of them are quantities."""
+
+_RISES = ((0.01, 0.5), (0.01, 0.05), (0.01, 0.02))
+"""Regressions of which a person is told how long they take to be found: a crash, five times and twice the errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Give a version a share of a stage's requests.
+
+    Attributes:
+        ask: the version, the stage, who asks, and under which policy.
+        plan: what is done; its edges of scores are made of what the version that holds the stage has recorded.
+        reason: why.
+    """
+
+    ask: GateRequest
+    plan: CanaryPlan
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A canary that has begun, and the verdict that let it."""
+
+    rollout: Rollout
+    verdict: GateVerdict
+
+
+def begin(trial: Trial, bench: Workbench, registry: Registry) -> Begun:
+    """Judge the version by the stage's gate, and begin.
+
+    Raises:
+        NotFound: no such version or stage, or nothing holds the stage.
+        GateRefused: the verdict is not `pass`, for another reason than approvals that are still to come.
+        AlreadyExists: another canary goes on at the stage.
+        StageMoved: the stage moved meanwhile.
+        Archived, Incomplete, UsageError: as the gate and the registry say.
+    """
+    ask = trial.ask
+    version = registry.resolve(ask.reference)
+    stage = registry.stage(version.model, ask.stage)
+    if stage.number is None:
+        raise NotFound(
+            f"nothing holds {ask.stage} of {version.model}, so there are no requests to share",
+            hint=f"Promote a version first: holdfast promote {version.model}@{version.number} --to {ask.stage}",
+        )
+    require_at_hand(version, registry, bench.store)
+    verdict = gate(ask, bench, registry)
+    _require_passed(verdict)
+    assert verdict.stage.number is not None  # noqa: S101 - it was held a moment ago, and stages are not emptied
+    holder = registry.resolve(Reference.parse(f"{version.model}@{verdict.stage.number}"))
+    plan = replace(trial.plan, score_edges=recorded_edges(holder, bench.store))
+    new = NewRollout(
+        RolloutKind.CANARY,
+        version.model,
+        ask.stage,
+        version.number,
+        holder.number,
+        plan.to_json(),
+        trial.reason,
+        verdict.digest,
+    )
+    return Begun(registry.begin_rollout(new, ask.actor), verdict)
+
+
+def _require_passed(verdict: GateVerdict) -> None:
+    lacking = [
+        finding
+        for finding in unsettled(verdict.findings, verdict.policy.any_of)
+        if finding.rule != "approver" or finding.values.get("rejected_by")
+    ]
+    if verdict.outcome is Outcome.PASS or not lacking:
+        return
+    lacking = [finding for finding in lacking if finding.outcome is Outcome.FAIL] or lacking
+    said = "; ".join(f"{finding.rule}: {finding.sentence}" for finding in lacking)
+    raise GateRefused(
+        f"{verdict.version.model}@{verdict.version.number} gets no requests of {verdict.stage.name}: {said}",
+        hint=lacking[0].hint,
+        **verdict.to_json(),
+    )
+
+
+def recorded_edges(version: Version, store: Store) -> tuple[float, ...]:
+    """Tenths of the scores that a version gave its own frozen rows, and the middles between its classes.
+
+    Empty where they are not here: then scores are not compared.
+    """
+    try:
+        manifest = read_manifest(store, version.digest)
+        holdout = manifest.evidence.holdout
+        if not isinstance(holdout, Holdout):
+            return ()
+        outputs = read_outputs(store.read(manifest.file(holdout.outputs).digest, bytes_max=_OUTPUTS_BYTES_MAX))
+    except HoldfastError:
+        return ()  # the gate has looked at the candidate, and whoever serves the other one says what is wrong with it
+    scores = sorted(number for score in outputs.scores if (number := number_of(score)) is not None)
+    tenths = {scores[len(scores) * part // 10] for part in range(1, 10)} if scores else set[float]()
+    labels = sorted({float(one) for one in outputs.predictions if isinstance(one, int)})
+    middles = {(low + high) / 2 for low, high in pairwise(labels)}
+    return tuple(sorted(tenths | (middles if len(labels) <= _LABELS_MAX else set())))
+
+
+def last(model: ModelName, stage: StageName, registry: Registry) -> Rollout:
+    """The newest canary of a stage, whatever became of it.
+
+    Raises:
+        NotFound: there was none, or no such model or stage.
+    """
+    found = registry.rollouts(model, stage, kind=RolloutKind.CANARY, limit=1)
+    if not found:
+        raise NotFound(
+            f"no version was ever a canary of {stage} of {model}",
+            hint=f"Begin with one: holdfast canary {model}@NUMBER --percent 10 --stage {stage}",
+        )
+    return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A canary as it stands.
+
+    Attributes:
+        rollout: the rollout.
+        plan: its plan.
+        judgement: what replicas would find now, by all that they have told.
+        replicas: how many have counted.
+        requests: that both versions had at this step.
+        seconds: since it took its newest turn.
+    """
+
+    rollout: Rollout
+    plan: CanaryPlan
+    judgement: Judgement
+    replicas: int
+    requests: int
+    seconds: float
+
+    @property
+    def done(self) -> bool:
+        """Whether every step of its plan is done, and a person may promote it."""
+        return self.rollout.state is RolloutState.HELD and self.rollout.step >= len(self.plan.steps)
+
+    @property
+    def rate(self) -> float | None:
+        """Requests in a second to both versions at this step, where the replicas have told it; a mean."""
+        requests = self.requests
+        return requests / self.seconds if requests and self.seconds > 0 and self.rollout.state.going_on else None
+
+    def to_json(self) -> JsonObject:
+        """What `canary` prints."""
+        return {
+            **self.rollout.to_json(),
+            "done": self.done,
+            "replicas": self.replicas,
+            "found": {"outcome": str(self.judgement.outcome), "sentence": self.judgement.sentence},
+            "figures": self.judgement.figures if self.rollout.state.going_on else self.rollout.figures,
+        }
+
+
+def standing(rollout: Rollout, registry: Registry, now: datetime) -> Standing:
+    """What all replicas have counted, and what follows from it.
+
+    Raises:
+        UnsupportedFormat: another Holdfast planned or counted, in a way that this one does not know.
+    """
+    plan = CanaryPlan.from_json(rollout.plan)
+    counts: dict[int, dict[str, Counted]] = {}
+    for tally in registry.tallies(rollout.id):
+        counted = Counted.from_json(tally.counts, len(plan.score_edges) + 1)
+        counts.setdefault(tally.step, {})[tally.replica] = counted
+    seconds = max(0.0, (now - rollout.changed_at).total_seconds())
+    replicas = {name for one in counts.values() for name in one}
+    here = counts.get(rollout.step, {}).values()
+    requests = sum(one.candidate.requests + one.other.requests for one in here)
+    return Standing(rollout, plan, judge(plan, rollout.step, counts, seconds), len(replicas), requests, seconds)
+
+
+def turn(found: Standing, state: RolloutState, reason: str, registry: Registry, actor: str) -> Rollout:
+    """Let a canary take a turn that a person has decided on.
+
+    Args:
+        found: how it stands.
+        state: `running` at a held one resumes it; at a running one it advances by a step, and `held` holds it.
+        reason: why.
+        registry: has it.
+        actor: who decides.
+
+    Raises:
+        StageMoved: it has taken another turn meanwhile, or is over.
+    """
+    rollout, step = found.rollout, found.rollout.step
+    if state is RolloutState.RUNNING and rollout.state is RolloutState.RUNNING:
+        step += 1
+        state = RolloutState.HELD if step >= len(found.plan.steps) else state
+    figures = found.judgement.figures
+    return registry.turn_rollout(Turn(rollout.id, rollout.event, state, step, reason, figures), actor)
+
+
+def detection(plan: CanaryPlan, step: int = 0, rate: float | None = None) -> Iterator[JsonObject]:
+    """How many requests regressions of errors take to be found in half of all rollouts, at one step's share.
+
+    Args:
+        plan: the canary's.
+        step: of the plan.
+        rate: requests in a second to the whole stage, where they are known.
+    """
+    share, alpha = plan.step(step).share / WHOLE, failures_alpha(plan)
+    for before, after in _RISES if alpha > 0 else ():
+        requests = requests_to_detect(before, after, share, alpha)
+        yield {
+            "errors_from": before,
+            "errors_to": after,
+            "share": share,
+            "requests": requests,
+            "seconds": None if requests is None or not rate else round(requests / rate, 1),
+        }
