@@ -34,7 +34,7 @@ __all__ = ["Begun", "Standing", "Trial", "begin", "detection", "last", "recorded
 _OUTPUTS_BYTES_MAX = 256 << 20
 """Recorded outputs of a million rows with thirty classes."""
 
-_LABELS_MAX = 10
+_CLASSES_MAX = 10
 """Different whole numbers that are taken for classes; more of them are quantities."""
 
 _RISES = ((0.01, 0.5), (0.01, 0.05), (0.01, 0.02))
@@ -133,9 +133,9 @@ def recorded_edges(version: Version, store: Store) -> tuple[float, ...]:
         return ()  # the gate has looked at the candidate, and whoever serves the other one says what is wrong with it
     scores = sorted(number for score in outputs.scores if (number := number_of(score)) is not None)
     tenths = {scores[len(scores) * part // 10] for part in range(1, 10)} if scores else set[float]()
-    labels = sorted({float(one) for one in outputs.predictions if isinstance(one, int)})
-    middles = {(low + high) / 2 for low, high in pairwise(labels)}
-    return tuple(sorted(tenths | (middles if len(labels) <= _LABELS_MAX else set())))
+    classes = sorted({float(one) for one in outputs.predictions if isinstance(one, int)})
+    middles = {(low + high) / 2 for low, high in pairwise(classes)}
+    return tuple(sorted(tenths | (middles if len(classes) <= _CLASSES_MAX else set())))
 
 
 def last(model: ModelName, stage: StageName, registry: Registry) -> Rollout:
