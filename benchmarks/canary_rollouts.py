@@ -1,6 +1,6 @@
 """How often a canary is aborted for nothing, and how many requests it takes to find a regression: simulated rollouts.
 
-    python benchmarks/canary_rollouts.py [--runs 4000] [--json FILE] [--write docs/serving.md]
+    python benchmarks/canary_rollouts.py [--runs 4000] [--table NAME] [--json FILE] [--write docs/serving.md]
 
 Each rollout is drawn with a seed of its own table and row, and looked at after every request by what a replica looks
 with: `holdfast.statistics`. Where that would take hours in pure Python, the same bets are added up with numpy, and the
@@ -15,6 +15,7 @@ import json
 import re
 import time
 import zlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.serving.counting import LATENCY_EDGES_SECONDS, Counted
+from holdfast.serving.judging import Outcome, judge
+from holdfast.serving.plan import CanaryPlan, Guard, Step
 from holdfast.statistics.detection import requests_to_detect, stopping_line
 from holdfast.statistics.means import NUMBERS_MIN, Means, Sums, mean_difference
 from holdfast.statistics.ordered import TOLERATED, Bets, Histograms, moved, score_bets, slow_bets, slower
@@ -339,6 +343,95 @@ def means(share: float, alpha: float, runs: int) -> float:
     return stopped / runs
 
 
+# The whole of it: the judge that decides in a replica, step by step, from the counts that replicas keep.
+
+PLAN = CanaryPlan(
+    (Step(500, 0.0, 50), Step(1_000, 0.0, 100), Step(2_500, 0.0, 500)),
+    guards=(Guard.ERRORS, Guard.LATENCY, Guard.SCORES),
+    score_edges=tuple(SCORE_EDGES.tolist()),
+)
+
+JUDGED_REQUESTS = 5_000
+JUDGED_EVERY = 25
+
+
+@dataclass(frozen=True)
+class Truly:
+    """How the two versions truly are.
+
+    Attributes:
+        told: in words.
+        failing: the chance that the candidate fails a request.
+        others_failing: the chance that the other version does.
+        slow: how many times as long the candidate takes.
+        up: how many of its scores are moved from below a half to above.
+    """
+
+    told: str
+    failing: float = 0.01
+    others_failing: float = 0.01
+    slow: float = 1.0
+    up: float = 0.0
+
+
+TRUTHS = (
+    Truly("nothing differs"),
+    Truly("nothing differs, both fail 10 %", 0.1, 0.1),
+    Truly("the other version fails 30 %, the candidate does not", 0.0, 0.3),
+    Truly("1.2 times as slow", slow=1.2),
+    Truly("fails 10 %, not 1 %", 0.1),
+    Truly("fails 50 %, not 1 %", 0.5),
+    Truly("3 times as slow", slow=3.0),
+    Truly("half of the scores move above a half", up=0.5),
+)
+
+
+def judged(chance: np.random.Generator, truly: Truly) -> tuple[Outcome, int]:
+    """How a canary ends, and after how many requests; looked at after each 25th one, and after each error."""
+    count = JUDGED_REQUESTS
+    place, fate, raised = chance.random(count), chance.random(count), chance.random(count) < truly.up
+    took, said, step = latencies(chance, count) / 1_000, scores(chance, count), 0
+    counts = {0: {"a": Counted(len(PLAN.score_edges) + 1)}}
+    for at in range(count):
+        mine = bool(place[at] * 10_000 < PLAN.step(step).share)
+        arm = counts[step]["a"].arm(candidate=mine)
+        arm.requests += 1
+        arm.counted += 1
+        failed = bool(fate[at] < (truly.failing if mine else truly.others_failing))
+        if failed:
+            arm.failed += 1
+            arm.name("bundle_failed")
+        else:
+            score = 0.5 + said[at] / 2 if mine and raised[at] else said[at]
+            arm.latencies[bisect_left(LATENCY_EDGES_SECONDS, took[at] * (truly.slow if mine else 1.0))] += 1
+            arm.scores[bisect_right(PLAN.score_edges, score)] += 1
+        if failed or at % JUDGED_EVERY == JUDGED_EVERY - 1:
+            found = judge(PLAN, step, counts, 1.0).outcome
+            if found in {Outcome.ABORT, Outcome.HOLD} or (found is Outcome.ADVANCE and PLAN.is_last(step)):
+                return found, at + 1
+            if found is Outcome.ADVANCE:
+                step += 1
+                counts[step] = {"a": Counted(len(PLAN.score_edges) + 1)}
+    return Outcome.GO_ON, count
+
+
+def whole_judge(runs: int) -> Table:
+    """How canaries end."""
+    few, rows = max(10, runs // 80), []
+    for truly in TRUTHS:
+        ends = [judged(seeded("judged", truly.told, run), truly) for run in range(few)]
+        aborted = [at for how, at in ends if how is Outcome.ABORT]
+        rows.append(
+            (
+                truly.told,
+                percent(len(aborted) / few),
+                percent(sum(how is Outcome.HOLD for how, _ in ends) / few),
+                f"{np.median(aborted):,.0f}" if len(aborted) > few / 2 else "",
+            )
+        )
+    return Table("the judge", ("the candidate", "aborted", "held", "median requests"), tuple(rows))
+
+
 # The tables.
 
 
@@ -440,7 +533,14 @@ def _requests(found: float, most: int) -> str:
     return f"{found:,.0f}" if np.isfinite(found) else f"more than {most:,}"
 
 
-TABLES: tuple[Callable[[int], Table], ...] = (false_aborts, harder_cases, other_guards, detection, other_detection)
+TABLES: dict[str, Callable[[int], Table]] = {
+    "false aborts": false_aborts,
+    "harder cases": harder_cases,
+    "other guards": other_guards,
+    "detection": detection,
+    "other detection": other_detection,
+    "the judge": whole_judge,
+}
 
 
 def written(document: str, tables: Sequence[Table]) -> str:
@@ -458,11 +558,11 @@ def written(document: str, tables: Sequence[Table]) -> str:
     return document
 
 
-def made(runs: int) -> Iterator[Table]:
-    """All tables, printed as they come."""
-    for make in TABLES:
+def made(names: Sequence[str], runs: int) -> Iterator[Table]:
+    """Some tables, printed as they come."""
+    for name in names:
         began = time.perf_counter()
-        table = make(runs)
+        table = TABLES[name](runs)
         print(f"\n{table.name} ({time.perf_counter() - began:.0f} s)\n\n{table.text()}", flush=True)
         yield table
 
@@ -471,11 +571,12 @@ def main() -> None:
     """Simulate, print, and write when asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--table", action="append", choices=tuple(TABLES), help="this one alone; may be repeated")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--write", type=Path)
     given = parser.parse_args()
-    print(f"{given.runs} simulated rollouts of {REQUESTS:,} requests in each cell; seed {SEED}")
-    tables = tuple(made(given.runs))
+    print(f"up to {given.runs} simulated rollouts of up to {REQUESTS:,} requests in each cell; seed {SEED}")
+    tables = tuple(made(given.table or tuple(TABLES), given.runs))
     if given.json:
         said = {table.name: {"head": table.head, "rows": table.rows} for table in tables}
         given.json.write_text(json.dumps({"runs": given.runs, "seed": SEED, "tables": said}))

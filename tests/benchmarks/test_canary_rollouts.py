@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import canary_rollouts as benchmark
+from holdfast.serving.judging import Outcome
 from holdfast.statistics.detection import requests_to_detect
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
@@ -64,6 +65,17 @@ def test_what_is_summed_with_numpy_is_what_replicas_sum() -> None:
     assert benchmark.moving_rates(0.05, 5)[1] == 1
     assert benchmark.sticky(0.05, 5)[0] <= 0.4
     assert benchmark.means(0.1, 0.05, 2) <= 0.5
+
+
+def test_the_judge_aborts_what_is_worse_and_nothing_else() -> None:
+    found = table("the judge")
+    for truly in benchmark.TRUTHS:
+        aborted, _, requests = found[truly.told]
+        worse = truly in benchmark.TRUTHS[4:]
+        assert float(aborted.rstrip("%")) >= 90 if worse else float(aborted.rstrip("%")) <= 8, truly.told
+        assert bool(requests) == worse
+    at_once = next(truly for truly in benchmark.TRUTHS if truly.failing == 0.5)
+    assert benchmark.judged(benchmark.seeded("judged", at_once.told, 0), at_once)[0] is Outcome.ABORT
 
 
 def test_tables_are_put_where_their_names_stand() -> None:

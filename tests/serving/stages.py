@@ -22,7 +22,7 @@ from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.observing import Observer
 from holdfast.serving.opening import Opened, Opener
 from holdfast.serving.replica import Place, Replica
-from holdfast.serving.source import Pointer, Pointers
+from holdfast.serving.source import Pointer, Pointers, StageSource
 from tests.serving.building import MODEL, Built, here
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ def pointer(number: int, built: Built) -> Pointer:
 
 
 def replica_of(
-    stage: HandMovedStage, shelf: Opener, engine: Engine = LOCAL, observers: Sequence[Observer] = ()
+    stage: StageSource, shelf: Opener, engine: Engine = LOCAL, observers: Sequence[Observer] = ()
 ) -> Replica:
     ids = (f"replica-{n}" for n in itertools.count(1))
     return Replica(
@@ -123,7 +123,7 @@ def replica_of(
 
 @asynccontextmanager
 async def running(
-    stage: HandMovedStage, shelf: Opener, engine: Engine = LOCAL, observers: Sequence[Observer] = ()
+    stage: StageSource, shelf: Opener, engine: Engine = LOCAL, observers: Sequence[Observer] = ()
 ) -> AsyncIterator[Replica]:
     replica = replica_of(stage, shelf, engine, observers)
     await replica.start()

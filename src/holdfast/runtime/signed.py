@@ -7,13 +7,15 @@ hashed(folder)                                              a bundle as any fold
 
 import os
 import stat
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.canonical import JsonObject
+from holdfast.canonical import JsonObject, Reader, decode, encode
 from holdfast.digest import Digest, hash_stream
-from holdfast.errors import IntegrityError, TooLarge, UnsupportedFormat, UsageError
+from holdfast.errors import HoldfastError, IntegrityError, TooLarge, UnsupportedFormat, UsageError
 from holdfast.manifest import BUNDLE_FILES_MAX, Manifest
 from holdfast.names import RelativePath
 from holdfast.registry.interface import Registry
@@ -21,14 +23,27 @@ from holdfast.registry.values import Version
 from holdfast.registry.vouching import NewSignature, Signature
 from holdfast.runtime.materialise import read_manifest
 from holdfast.signing import PrivateKey, PublicKey, Statement, judge, sign
-from holdfast.store.disk import refusing
+from holdfast.store.disk import place, refusing
 from holdfast.store.interface import Store
 
-__all__ = ["Looked", "Vouched", "hashed", "require_signed", "sign_version", "take_in", "verified_folder"]
+__all__ = [
+    "Looked",
+    "Vouched",
+    "hashed",
+    "keep_signature",
+    "kept_signature_holds",
+    "require_signed",
+    "sign_version",
+    "take_in",
+    "verified_folder",
+]
 
 _FILES_MAX = BUNDLE_FILES_MAX + 1
 """A bundle's files and its manifest: a folder with more is none that was signed."""
 
+
+_KEPT_BYTES_MAX = 32 << 20
+"""A signature names every file of its bundle: a hundred bytes for each of some hundred thousand."""
 
 _SHOWN_MAX = 3
 """Signatures that do not count named in one sentence; documents hold them all."""
@@ -184,6 +199,27 @@ def require_signed(
             keys=[str(key) for key in vouched.keys],
         )
     return vouched
+
+
+def keep_signature(vouched: Vouched, path: Path) -> None:
+    """Write down a good signature, and the key that made it; what cannot be written is not there next time."""
+    found = next(one.signature for one in vouched.signatures if not one.fault)
+    data = encode({"body": b64encode(found.body).decode(), "key": found.public_key})
+    with suppress(HoldfastError), refusing(path):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place(path, 0o600, lambda sink: sink.write(data))
+
+
+def kept_signature_holds(manifest: Manifest, path: Path, trusted: Iterable[Digest]) -> bool:
+    """Whether a signature was written down that a trusted key made over exactly these files."""
+    try:
+        with refusing(path), path.open("rb") as file:
+            found = Reader(decode(file.read(_KEPT_BYTES_MAX), what=str(path)), "signature")
+        key = PublicKey.parse(found.text("key").encode(), str(path))
+        body = b64decode(found.text("body"), validate=True)
+    except (HoldfastError, ValueError):
+        return False
+    return key.fingerprint in set(trusted) and not judge(body, key, Statement.of(manifest).files).fault
 
 
 def verified_folder(folder: Path, body: bytes, keys: Iterable[PublicKey]) -> tuple[PublicKey, dict[str, Digest]]:

@@ -11,6 +11,7 @@ network of its own.
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -196,8 +197,8 @@ class Cluster:
         """The engine: what runs one version on this cluster; see `holdfast.serving.engine.Engine`."""
         return _Runner(self, name, opened.files.digest, stamp, changed)
 
-    def run(self, digest: Digest, stamp: JsonObject) -> "DeploymentHandle[Any]":
-        """Start a version's application and wait until its replicas are there; blocks."""
+    def run(self, digest: Digest, stamp: JsonObject) -> "tuple[str, DeploymentHandle[Any]]":
+        """Start an application of a version, whose replicas come in their own time; its name and handle. Blocks."""
         from ray import serve
 
         deployment = cast("Deployment", serve.deployment(OnNode)).options(
@@ -210,21 +211,22 @@ class Cluster:
             logging_config={"log_level": "WARNING"},
         )
         bound = deployment.bind(self._opener_of, stamp, str(digest))
-        return serve.run(bound, name=self._application(digest), route_prefix=None)
+        # Never the name of one that has gone: what Ray remembers of that one is told of this one too.
+        name = f"{self._name}.{digest.hex[:16]}.{secrets.token_hex(4)}"
+        target = serve.RunTarget(bound, name=name, route_prefix=None)
+        (handle,) = serve.run_many([target], wait_for_applications_running=False)
+        return name, handle
 
-    def delete(self, digest: Digest) -> None:
-        """End a version's application; blocks until it has gone."""
+    def delete(self, name: str) -> None:
+        """End an application; blocks until it has gone."""
         from ray import serve
 
-        serve.delete(self._application(digest))
-
-    def _application(self, digest: Digest) -> str:
-        return f"{self._name}.{digest.hex[:16]}"
+        serve.delete(name)
 
     def _applications(self) -> list[str]:
         from ray import serve
 
-        return [name for name in serve.status().applications if name.rpartition(".")[0] == self._name]
+        return [name for name in serve.status().applications if name.rsplit(".", 2)[0] == self._name]
 
 
 class _Runner:
@@ -241,7 +243,7 @@ class _Runner:
         self._changed = changed
         self._handle: DeploymentHandle[Any] | None = None
         self._batching: Batching | None = None
-        self._started = False
+        self._application: str | None = None
         self._waiting = 0
 
     @property
@@ -252,18 +254,25 @@ class _Runner:
     async def open(self) -> None:
         """See `Runner.open`."""
         import ray
+        from ray.serve.exceptions import RayServeException
 
-        self._started = True
+        starting = asyncio.ensure_future(asyncio.to_thread(self._cluster.run, self._digest, self._stamp))
         try:
+            self._application, handle = await asyncio.shield(starting)
             async with asyncio.timeout(SECONDS_MAX):
-                handle = await asyncio.to_thread(self._cluster.run, self._digest, self._stamp)
                 refused = await handle.hello.remote()
+        except asyncio.CancelledError:
+            # The thread cannot be stopped; what it starts is taken away when it is there.
+            await asyncio.wait([starting])
+            if not starting.cancelled() and starting.exception() is None:
+                self._application, _ = starting.result()
+            raise
         except TimeoutError as error:
             raise Unavailable(
                 f"the cluster did not open {self._name} within {SECONDS_MAX:g} s",
                 hint="Look at its free processors and memory: ray status",
             ) from error
-        except (ray.exceptions.RayError, RuntimeError) as error:
+        except (ray.exceptions.RayError, RayServeException, RuntimeError) as error:
             raise BundleFailed(f"the cluster could not run {self._name}: {error}", hint="Its logs say why.") from error
         if refused is not None:
             raise from_json(refused)
@@ -308,6 +317,11 @@ class _Runner:
         """See `Runner.gather`."""
         self._batching = batching
 
+    @property
+    def waiting(self) -> int:
+        """Requests that were handed over and not answered."""
+        return self._waiting
+
     async def until_up(self) -> None:
         """See `Runner.until_up`."""
         if not self.up:
@@ -316,6 +330,6 @@ class _Runner:
     async def close(self) -> None:
         """See `Runner.close`."""
         self._handle = None
-        if self._started:
-            self._started = False
-            await asyncio.to_thread(self._cluster.delete, self._digest)
+        application, self._application = self._application, None
+        if application is not None:
+            await asyncio.to_thread(self._cluster.delete, application)

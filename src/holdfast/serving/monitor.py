@@ -20,7 +20,7 @@ from holdfast.runtime.rows import Table
 from holdfast.serving.alert_rules import BUILT_IN, WINDOW_MINUTES, AlertRule
 from holdfast.serving.alerts import Found
 from holdfast.serving.reading import Prediction
-from holdfast.serving.reference import Bins, Reference, Shift, word_of, shift
+from holdfast.serving.reference import Bins, Reference, Shift, shift, word_of
 from holdfast.serving.route import PRIMARY
 from holdfast.serving.settings import WatchSettings
 from holdfast.serving.windows import Slice, Windows

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from holdfast.digest import Digest
-from holdfast.errors import IntegrityError, NotFound
+from holdfast.errors import IntegrityError, NotFound, Unavailable
 from holdfast.names import ByDigest, Reference
 from holdfast.registry.interface import Registry
 from holdfast.runtime.at_hand import archive_of
@@ -15,7 +15,7 @@ from holdfast.runtime.environment import Environments, Interpreter
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.materialise import materialise
 from holdfast.runtime.predictor import SERVED
-from holdfast.runtime.signed import require_signed
+from holdfast.runtime.signed import keep_signature, kept_signature_holds, require_signed
 from holdfast.serving.queueing import Batching
 from holdfast.store.interface import Store
 
@@ -75,19 +75,28 @@ def opener(
                 raise archive.away() from error
             raise
         if signed_by:
-            _require_signed(files, registry, signed_by)
+            _require_signed(files, registry, signed_by, cache / "vouched" / files.digest.hex)
         return Opened(files, kept.interpreter_for(files), limits, batching)
 
     return fetch
 
 
-def _require_signed(files: BundleFiles, registry: Registry | None, signed_by: Collection[Digest]) -> None:
+def _require_signed(files: BundleFiles, registry: Registry | None, signed_by: Collection[Digest], kept: Path) -> None:
     """Makes sure that a key signed the files that the worker will read, each of which it hashes against the manifest.
+
+    A signature proves itself: one that was good is kept on this machine, for when the registry is away.
 
     Raises:
         IntegrityError: none of these keys did.
+        Unavailable: the registry is away, and no such signature was kept.
     """
     if registry is None:
         raise IntegrityError("nobody keeps signatures here", hint="Open the bundle through a registry.")
-    version = registry.resolve(Reference(files.manifest.model, ByDigest(str(files.digest))))
-    require_signed(version, files.manifest, registry, signed_by)
+    try:
+        version = registry.resolve(Reference(files.manifest.model, ByDigest(str(files.digest))))
+        vouched = require_signed(version, files.manifest, registry, signed_by)
+    except Unavailable:
+        if not kept_signature_holds(files.manifest, kept, signed_by):
+            raise
+    else:
+        keep_signature(vouched, kept)

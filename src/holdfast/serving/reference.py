@@ -27,7 +27,7 @@ from holdfast.runtime.rows import Table, read_table
 from holdfast.runtime.smoke import read_outputs
 from holdfast.statistics.chances import chi_squared_beyond
 
-__all__ = ["Bins", "Reference", "Shift", "bins_of", "word_of", "reference_of", "shift", "with_training"]
+__all__ = ["Bins", "Reference", "Shift", "bins_of", "reference_of", "shift", "with_training", "word_of"]
 
 _TENTHS = 10
 """Tenths of the reference, as the rules of thumb for this index assume."""

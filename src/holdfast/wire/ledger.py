@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from holdfast.names import ModelName, StageName
+from holdfast.registry import Registry
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.predictor import Predictor
 from holdfast.serving.ledger import replaying, sealing
@@ -16,8 +17,17 @@ from holdfast.wire.workers import environments
 __all__ = ["ledger_of", "recorder_of", "replay_bench"]
 
 
-def recorder_of(project: Project, model: ModelName, stage: StageName, replica: str) -> Recorder | None:
+def recorder_of(
+    project: Project, registry: Registry, model: ModelName, stage: StageName, replica: str
+) -> Recorder | None:
     """What writes the ledger of a replica; None where the project asks for none.
+
+    Args:
+        project: has the policy and the store.
+        registry: as the replica has it; it may be away.
+        model: whose stage the replica follows.
+        stage: which one.
+        replica: its id.
 
     Raises:
         UsageError: the policy file is not valid.
@@ -26,7 +36,7 @@ def recorder_of(project: Project, model: ModelName, stage: StageName, replica: s
     settings = ServeSettings.of(project.policy.document, model, project.policy.where).ledger
     if not settings.wanted:
         return None
-    bench = sealing.Bench(project.store, project.registry, project.actor, utc_now)
+    bench = sealing.Bench(project.store, registry, project.actor, utc_now)
     return Recorder(project.settings.home, model, stage, replica, settings=settings, bench=bench)
 
 

@@ -1,27 +1,34 @@
 """A replica, put together from a project: what answers in `holdfast serve`, in each process of it and elsewhere."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
+from holdfast.config import Settings
 from holdfast.digest import Digest
+from holdfast.errors import Unavailable
 from holdfast.names import ModelName, StageName
+from holdfast.registry import Registry
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import SERVED
+from holdfast.service.line import Line
 from holdfast.serving.book import RegistryBook
+from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.exchange import Exchange
 from holdfast.serving.observing import Observer
-from holdfast.serving.opening import opener
+from holdfast.serving.opening import Opener, opener
 from holdfast.serving.queueing import Batching
+from holdfast.serving.remembered import Remembered
 from holdfast.serving.replica import Place, Replica
 from holdfast.serving.settings import ServeSettings
 from holdfast.serving.shadow import Mirror
 from holdfast.serving.source import RegistrySource
 from holdfast.serving.tallying import Tallying
 from holdfast.wire.ledger import recorder_of
-from holdfast.wire.project import Project, new_id, utc_now
+from holdfast.wire.project import Project, new_id, open_project, utc_now
 from holdfast.wire.watching import traced, watch_of
 from holdfast.wire.workers import environments
 
-__all__ = ["replica_of", "serve_settings"]
+__all__ = ["opener_on_node", "remembered", "replica_of", "serve_settings"]
 
 
 def serve_settings(project: Project, model: ModelName) -> ServeSettings:
@@ -31,6 +38,50 @@ def serve_settings(project: Project, model: ModelName) -> ServeSettings:
         UsageError: an unknown key, or a value that a key does not take.
     """
     return ServeSettings.of(project.policy.document, model, project.policy.where)
+
+
+def remembered(project: Project, model: ModelName, stage: StageName) -> Remembered:
+    """The stage as a replica follows it: as its registry tells it, or before that answers, as it was told last time."""
+    source = RegistrySource(_registry_of(project), model, stage)
+    return Remembered(source, project.settings.cache / "routes", model, stage)
+
+
+def _registry_of(project: Project) -> Registry:
+    """The registry of a replica, which may be away when it starts.
+
+    Then nobody can say whether its log begins with what was seen of it; whoever opens the project next is told.
+    """
+    try:
+        return project.registry
+    except Unavailable:
+        if isinstance(project.names, Line):
+            return project.unwatched
+        raise
+
+
+def _opener(
+    project: Project,
+    registry: Registry,
+    limits: Limits,
+    signed_by: Collection[Digest],
+    batching: Batching | None,
+) -> Opener:
+    settings = project.settings
+    return opener(
+        project.store,
+        settings.cache,
+        registry,
+        environments(settings, project.store),
+        limits=limits,
+        signed_by=signed_by,
+        batching=batching,
+    )
+
+
+def opener_on_node(folder: Path, limits: Limits, signed_by: Collection[Digest]) -> Opener:
+    """The way to bundles on a node of a cluster: the project in this folder, as the environment there has it."""
+    project = open_project(Settings.find(folder))
+    return _opener(project, _registry_of(project), limits, signed_by, None)
 
 
 def replica_of(
@@ -44,6 +95,7 @@ def replica_of(
     observers: Sequence[Observer] = (),
     batching: Batching | None = None,
     exchange: Exchange | None = None,
+    engine: Engine = LOCAL,
 ) -> Replica:
     """The replica that answers for a stage of this project; not started yet.
 
@@ -58,23 +110,17 @@ def replica_of(
             watches.
         batching: how requests are answered together; None: as the project's `[serve.batching]` says.
         exchange: how the processes of one port meet; None: there is one.
+        engine: what runs the versions.
     """
-    settings, identity, said = project.settings, new_id(), serve_settings(project, model)
-    fetch = opener(
-        project.store,
-        settings.cache,
-        project.registry,
-        environments(settings, project.store),
-        limits=limits,
-        signed_by=signed_by,
-        batching=batching or said.batching.batching,
-    )
-    tallying = Tallying(RegistryBook(project.registry, model))
-    mirror = Mirror(project.registry, model, stage, fetch, replica=identity, actor=project.actor)
-    recorder = recorder_of(project, model, stage, identity)
-    watch = watch_of(project, model, stage, place, settings=said.watch, exchange=exchange)
+    identity, said = new_id(), serve_settings(project, model)
+    registry = _registry_of(project)
+    fetch = _opener(project, registry, limits, signed_by, batching or said.batching.batching)
+    tallying = Tallying(RegistryBook(registry, model))
+    mirror = Mirror(registry, model, stage, fetch, replica=identity, actor=project.actor)
+    recorder = recorder_of(project, registry, model, stage, identity)
+    watch = watch_of(project, registry, model, stage, place, settings=said.watch, exchange=exchange)
     replica = Replica(
-        RegistrySource(project.registry, model, stage),
+        remembered(project, model, stage),
         model=model,
         stage=stage,
         opener=fetch,
@@ -89,6 +135,7 @@ def replica_of(
             *traced(said, model, stage),
             *observers,
         ),
+        engine=engine,
     )
     tallying.follow(replica.beside, replica.id)
     watch.follow(replica)

@@ -8,6 +8,7 @@ from holdfast.config import Settings
 from holdfast.errors import MissingExtra, UsageError
 from holdfast.flow.rollback import roll_back
 from holdfast.names import ModelName, StageName
+from holdfast.registry import Registry
 from holdfast.serving.alert_sending import AlertSender
 from holdfast.serving.exchange import Exchange
 from holdfast.serving.monitor import rules_of
@@ -32,6 +33,7 @@ _COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOIN
 
 def watch_of(
     project: Project,
+    registry: Registry,
     model: ModelName,
     stage: StageName,
     place: Place,
@@ -42,7 +44,8 @@ def watch_of(
     """What watches a replica; it has to be told which one it is.
 
     Args:
-        project: has the policy, the log and what versions were trained on.
+        project: has the policy and what versions were trained on.
+        registry: has the log; it may be away.
         model: whose stage.
         stage: which one.
         place: where the replica answers.
@@ -59,10 +62,10 @@ def watch_of(
         listeners.append(
             TakingBack(
                 settings,
-                registry=project.registry,
+                registry=registry,
                 model=model,
                 stage=stage,
-                move=lambda asked: roll_back(asked, project.workbench, project.registry),
+                move=lambda asked: roll_back(asked, project.workbench, registry),
                 actor=f"replica on {place.host}",
                 clock=utc_now,
             )

@@ -1,0 +1,82 @@
+"""`watch`: what replicas saw lately; and a promotion that a replica takes back without being asked."""
+
+import json
+import socket
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from holdfast.digest import hash_bytes
+from holdfast.names import VersionNumber
+from holdfast.registry import Replica, ReplicaState
+from holdfast.serving.looking import look
+from tests.cli.test_serve import SECONDS_MAX, answered, serving
+from tests.commands import Cli
+from tests.projects import CHURN, HOLDOUT_ROWS, PRODUCTION, TARGET
+
+BUSY = """
+[model.churn.serve.watch]
+rollback_on = ["busy"]
+
+[[model.churn.serve.watch.alerts]]
+name = "busy"
+metric = "requests"
+above = 5
+window_minutes = 1
+"""
+"""A rule that a healthy version breaks, too: a test needs no broken one."""
+
+
+def replica(url: str) -> Replica:
+    now = datetime.now(UTC)
+    return Replica(
+        id="a", model=CHURN, stage=PRODUCTION, host="here", pid=1, url=url, number=VersionNumber(1),
+        digest=hash_bytes(b"one"), epoch=1, state=ReplicaState.READY, error=None, started_at=now, reported_at=now,
+    )  # fmt: skip
+
+
+def test_without_a_replica_there_is_nothing_to_see(cli: Cli, moved: Path) -> None:
+    assert cli.json("watch", "churn")["replicas"] == []
+    assert "no replica has reported lately" in cli.ok("watch", "churn").out
+    cli.fails("usage", "watch", "churn", "--minutes", "7")
+    cli.fails("not_found", "watch", "churn", "--stage", "nowhere")
+
+
+def test_a_replica_that_does_not_say_is_an_answer_too() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        free = taken.getsockname()[1]
+    (found,) = look([replica(f"http://127.0.0.1:{free}")])
+    assert (found.said, found.why) == (None, "it could not be asked: ConnectError")
+    (found,) = look([replica("nonsense")])
+    assert found.said is None
+    assert look([]) == []
+
+
+@pytest.mark.slow
+def test_a_promotion_that_breaks_a_named_rule_is_taken_back_and_everybody_can_see_why(cli: Cli, moved: Path) -> None:
+    with (moved / "holdfast.toml").open("a") as policy:
+        policy.write(BUSY)
+    with serving(moved, "churn", "--port", "0", "--json") as process:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["url"]
+        row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
+        cli.json("promote", "churn@3", "--reason", "better", "--wait")
+        end = time.monotonic() + SECONDS_MAX
+        while cli.json("live", "churn")["stages"]["production"]["version"] == 3:
+            assert time.monotonic() < end, (moved / "serve.log").read_text()
+            for _ in range(5):
+                answered(f"{url}/invocations", {"dataframe_records": [row]})
+        event = cli.json("log", "churn", "--limit", "1")["events"][0]
+        assert (event["action"], event["from"], event["to"]) == ("stage:pointer:rollback", 3, 2)
+        assert event["actor"].startswith("replica on ")
+        assert "taken back by itself" in event["reason"]
+        assert "busy: requests of version 3 (primary) is" in event["reason"]
+        (seen,) = cli.json("watch", "churn", "--minutes", "1")["replicas"]
+        told = {version["version"]: version for version in seen["watch"]["versions"]}
+        assert told[3]["windows"][0]["requests"] > 5
+        assert told[3]["windows"][0]["error_share"] == 0
+        out = cli.ok("watch", "churn").out
+        assert "firing: busy: requests of version 3" in out
+        assert "@2" in out
