@@ -385,6 +385,8 @@ def test_truths_are_their_model_s_alone(names: Registry) -> None:
     names.put_truths(other, [Truth("a", value=2)], "ana")
     assert [one.value for one in names.truths(CHURN)] == [1]
     assert [one.value for one in names.truths(other)] == [2]
+    # Who brings none is told how far the others are.
+    assert names.put_truths(CHURN, [], "ana") == names.truths(CHURN)[-1].index
 
 
 @pytest.mark.parametrize(
