@@ -49,6 +49,7 @@ ALLOWED: list[Allowed] = [
     Allowed("label", "*label*", "runtime/compatibility.py", "the label of a class"),
     Allowed("label", "*label*", "flow/gate/costs.py", "the label of a class"),
     Allowed("label", "*label*", "statistics/scores.py", "the label of a class"),
+    Allowed("label", "label", "flow/shadow/*", "the label of a class"),
     Allowed("package", "packages", "flow/capture/captured.py", "Python packages, as their installer calls them"),
     Allowed("revision", "*revision", "database/migrations/steps/*", "Alembic reads this variable by its name"),
     Allowed("link", "*link*", "store/*", "a hard link, as the file system has it"),

@@ -1,6 +1,7 @@
 """`serve`: what it says before it serves, and how it ends."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -22,10 +23,10 @@ SECONDS_MAX = 60.0
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def serving(folder: Path, *arguments: str, command: str = "serve") -> Iterator["subprocess.Popen[str]"]:
     with (folder / "serve.log").open("w") as log:
         process = subprocess.Popen(
-            [str(PROGRAM), "serve", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
+            [str(PROGRAM), command, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
         )
     try:
         yield process
@@ -119,6 +120,33 @@ def test_a_person_is_told_the_address_and_may_end_it_with_sigterm(cli: Cli, move
     log = (moved / "serve.log").read_text()
     assert "serves version 2" in log
     assert "Traceback" not in log
+
+
+@pytest.mark.slow
+def test_several_processes_answer_at_one_port_and_one_that_dies_is_replaced(cli: Cli, moved: Path) -> None:
+    with serving(moved, "churn", "--port", "0", "--json", "--processes", "2", "--batch-rows", "8") as process:
+        assert process.stdout is not None
+        value = json.loads(process.stdout.readline())
+        assert (value["pid"], value["processes"]) == (process.pid, 2)
+        row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
+        body, status = answered(f"{value['url']}/invocations", {"dataframe_records": [row]})
+        assert (status, body["version"]) == (200, 2)
+        replicas = cli.json("promote", "churn@3", "--reason", "better", "--wait")["replicas"]
+        assert [(one["url"], one["version"]) for one in replicas] == [(value["url"], 3)] * 2
+        before = processes_below(process.pid)
+        os.kill(before[0], signal.SIGKILL)
+        end = time.monotonic() + SECONDS_MAX
+        while len(set(processes_below(process.pid)) | set(before)) < 3 and time.monotonic() < end:
+            time.sleep(0.05)
+        assert len(processes_below(process.pid)) == 2
+        body, status = answered(f"{value['url']}/invocations", {"dataframe_records": [row]})
+        assert (status, body["version"]) == (200, 3)
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def processes_below(process: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def answered(url: str, body: object) -> tuple[dict[str, Any], int]:

@@ -109,6 +109,10 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "log": _OPENING,
     "lineage": _OPENING,
     "serve": (*_OPENING, "too_large", "bundle_failed", "missing_extra"),
+    "serve-bundle": (
+        *("usage", "not_found", "unavailable", "too_large", "no_space", "integrity", "unsupported_format"),
+        *("permission_refused", "bundle_failed", "missing_extra"),
+    ),
     "decision": (
         *(*_OPENING, "too_large", "archived"),
         *("bundle_failed", "missing_extra", "replay_differs"),
@@ -139,6 +143,9 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "webhook resume": _OPENING,
     "webhook remove": _OPENING,
     "checkout": (*_OPENING, "already_exists", "archived"),
+    "export image": (*_OPENING, "already_exists", "archived"),
+    "export oci": (*_OPENING, "already_exists", "archived"),
+    "export kserve": (*_OPENING, "archived"),
     "remote add": (*_OPENING, "already_exists"),
     "remote list": _OPENING,
     "remote remove": _OPENING,

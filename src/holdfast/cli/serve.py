@@ -2,9 +2,13 @@
 
 import logging
 import os
+import shutil
 import socket
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +25,9 @@ from holdfast.errors import NotFound, Unavailable, UsageError
 from holdfast.names import ModelName, StageName
 from holdfast.runtime.key_files import trusted
 from holdfast.runtime.limits import Limits
+from holdfast.serving.cluster import REPLICAS_MAX, Cluster
+from holdfast.serving.engine import LOCAL, Engine
+from holdfast.serving.exchange import Exchange
 from holdfast.serving.queueing import Batching
 from holdfast.serving.replica import Place, Replica
 from holdfast.web.apart import apart
@@ -31,7 +38,7 @@ from holdfast.web.listening import address_of, listen, listen_apart, reserved
 from holdfast.web.listening import serve as serve_app
 from holdfast.web.processes import supervise
 from holdfast.wire import Project, open_project
-from holdfast.wire.serving import remembered, replica_of, serve_settings
+from holdfast.wire.serving import opener_on_node, remembered, replica_of, serve_settings
 
 app = typer.Typer()
 
@@ -45,6 +52,13 @@ _BATCH_WAIT_MS_MAX = 1000
 """Nobody who waits longer than this for company does it to be quick."""
 
 
+class _Engine(StrEnum):
+    """What may run the versions."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 @dataclass(frozen=True, slots=True)
 class _Held:
     """An address that is kept for the gRPC servers of all processes."""
@@ -55,7 +69,7 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _Serving:
-    """What the processes of one `serve` have in common."""
+    """What the processes of one `serve` have in common; `meeting` is the folder in which they show what they count."""
 
     settings: Settings
     model: ModelName
@@ -65,6 +79,8 @@ class _Serving:
     sockets: Sequence[socket.socket]
     overriding: Callable[[], Overriding]
     grpc: _Held | None
+    meeting: Path
+    ray: Callable[..., Cluster] | None
 
     @property
     def url(self) -> str:
@@ -97,6 +113,14 @@ def serve(
     batch_wait_ms: Annotated[
         int, typer.Option("--batch-wait-ms", min=0, max=_BATCH_WAIT_MS_MAX, help="Wait so long for company.")
     ] = 0,
+    engine: Annotated[_Engine, typer.Option("--engine", help="What runs the versions.")] = _Engine.LOCAL,
+    ray_address: Annotated[
+        str | None, typer.Option("--ray-address", help="A running Ray cluster; by default one on this machine.")
+    ] = None,
+    ray_replicas: Annotated[
+        int, typer.Option("--ray-replicas", min=1, max=REPLICAS_MAX, help="Ray replicas of each version.")
+    ] = 1,
+    ray_cpus: Annotated[float, typer.Option("--ray-cpus", min=0.0, help="Processors of each Ray replica.")] = 1.0,
     as_json: AsJson = False,
 ) -> int:
     """Answer predictions over HTTP: /invocations, /predict, the Open Inference Protocol at /v2, /healthz, /readyz."""
@@ -107,8 +131,9 @@ def serve(
     grpc_at = None if grpc_port is None else _held(host, grpc_port)
     sockets = [listen(host, port)] if processes == 1 else listen_apart(host, port, processes)
     batching, limits = Batching(batch_rows, batch_wait_ms / 1000), Limits(network=not no_network)
-    together = batching if batch_rows > 1 else None
-    serving = _Serving(settings, name, pointer, limits, together, sockets, overriding, grpc_at)
+    together, meeting = batching if batch_rows > 1 else None, Path(tempfile.mkdtemp(prefix="holdfast-serve-"))
+    ray = _on_ray(processes, ray_address, ray_replicas, ray_cpus) if engine is _Engine.RAY else None
+    serving = _Serving(settings, name, pointer, limits, together, sockets, overriding, grpc_at, meeting, ray)
     # Said before the first version is loaded: a request that comes until then waits in the socket.
     Output(as_json=as_json).result(*_said(serving))
     return _serve(serving)
@@ -138,6 +163,8 @@ def _serve(serving: _Serving) -> int:
             supervise(len(serving.sockets), partial(_answer, serving))
     except KeyboardInterrupt:
         return INTERRUPTED  # the way to end it: everything was finished and closed before this arrives
+    finally:
+        shutil.rmtree(serving.meeting, ignore_errors=True)
     return SUCCESS
 
 
@@ -170,13 +197,39 @@ def _look(settings: Settings, model: ModelName, stage: StageName) -> None:
 
 def _answer(serving: _Serving, place: int) -> None:
     """The work of one process."""
-    with open_project(serving.settings) as project:
+    with open_project(serving.settings) as project, _engine_of(serving) as engine:
         doors = [] if serving.grpc is None else [grpc_door(serving.grpc.address)]
-        app = replica_app(_replica(serving, project), overriding=serving.overriding(), doors=doors)
+        replica = _replica(serving, project, place, engine)
+        app = replica_app(replica, overriding=serving.overriding(), doors=doors)
         serve_app(app, serving.sockets[place])
 
 
-def _replica(serving: _Serving, project: Project) -> Replica:
+def _on_ray(processes: int, address: str | None, replicas: int, cpus: float) -> Callable[..., Cluster]:
+    """Makes the cluster that the versions run on.
+
+    Raises:
+        UsageError: several processes would each have to run the versions there.
+    """
+    if processes > 1:
+        raise UsageError("--engine ray has one router", hint="Leave --processes out; raise --ray-replicas instead.")
+    return partial(Cluster, address=address, replicas=replicas, cpus=cpus)
+
+
+@contextmanager
+def _engine_of(serving: _Serving) -> Iterator[Engine]:
+    """What runs the versions, for as long as the replica is there."""
+    if serving.ray is None:
+        yield LOCAL
+        return
+    signed_by = trusted(serving.settings.signed_by, serving.settings.project)
+    node = partial(opener_on_node, serving.settings.project, serving.limits, signed_by)
+    # The same after a restart, and another for each router: it is known by where it answers.
+    name = f"{serving.model}.{serving.stage}.{socket.gethostname()}-{urlsplit(serving.url).port}"
+    with serving.ray(name, node) as cluster:
+        yield cluster.runner
+
+
+def _replica(serving: _Serving, project: Project, place: int, engine: Engine) -> Replica:
     return replica_of(
         project,
         serving.model,
@@ -185,6 +238,8 @@ def _replica(serving: _Serving, project: Project) -> Replica:
         limits=serving.limits,
         signed_by=trusted(serving.settings.signed_by, serving.settings.project),
         batching=serving.batching,
+        exchange=Exchange(serving.meeting, place) if len(serving.sockets) > 1 else None,
+        engine=engine,
     )
 
 

@@ -51,6 +51,7 @@ class Live:
         in_flight: requests that have taken a route with this version and are not finished; it is not closed before 0.
         runner: what runs it.
         outputs: what it answers, as the Open Inference Protocol describes tensors; known after the smoke.
+        batched: whether requests that wait for it share a call.
         restarts: how often what runs it went down and came back.
         open_seconds: how long it took to be open.
     """
@@ -63,6 +64,7 @@ class Live:
         self.digest = version.digest
         self.in_flight = 0
         self.outputs: list[JsonObject] = []
+        self.batched = False
         self.restarts = 0
         self.open_seconds = 0.0
         self._is_down = False
@@ -83,6 +85,11 @@ class Live:
     def error(self) -> HoldfastError | None:
         """Why it is not up; None while it is."""
         return self.runner.error
+
+    @property
+    def waiting(self) -> int:
+        """Requests that were handed over and not answered."""
+        return self.runner.waiting
 
     @property
     def files(self) -> BundleFiles:
@@ -148,6 +155,7 @@ class Live:
         differences = compare(alone, at_once)
         if differences.within_tolerance:
             runner.gather(batching)
+            self.batched = True
         else:
             _LOG.warning("%s answers a row otherwise among others, so one by one: %s", self, differences)
 
