@@ -11,7 +11,19 @@ from typing import NamedTuple
 from holdfast.canonical import JsonObject
 from holdfast.errors import InvalidInput, UnsupportedMedia
 
-__all__ = ["ARROW", "CONTENT_TYPES", "CSV", "JSON", "JSON_LINES", "PARQUET", "Sent", "sent_as"]
+__all__ = [
+    "ARROW",
+    "CONTENT_TYPES",
+    "CSV",
+    "JSON",
+    "JSON_LINES",
+    "PARQUET",
+    "READ_ANYWHERE",
+    "Sent",
+    "form_in",
+    "form_of",
+    "sent_as",
+]
 
 JSON = "json"
 JSON_LINES = "jsonl"
@@ -38,6 +50,9 @@ _TAKEN = {
     "application/x-parquet": PARQUET,
     "application/x-www-form-urlencoded": JSON,  # what curl -d says when it is told nothing
 }
+
+READ_ANYWHERE = (JSON, JSON_LINES, CSV)
+"""Kinds that may be read outside a version's own process too: Arrow and Parquet need a wall around the process."""
 
 _GIVEN = (JSON, CSV, ARROW)
 """Kinds that answers come in."""
@@ -70,6 +85,19 @@ class Sent(NamedTuple):
     def from_json(cls, header: JsonObject) -> "Sent":
         """The form in the header of a frame."""
         return cls(header.get("sent", JSON), header.get("wanted", JSON), header.get("head"))
+
+
+def form_of(shape: str, sent: Sent) -> str:
+    """Shape and form as one text, to be written down: `predict`, or `predict sent=csv wanted=arrow`."""
+    return " ".join([shape, *(f"{name}={value}" for name, value in sent.to_json().items())])
+
+
+def form_in(text: str) -> tuple[str, Sent]:
+    """Shape and form of what `form_of` wrote. Law: `form_in(form_of(shape, sent)) == (shape, sent)`."""
+    shape, *rest = text.split(" ")
+    said: JsonObject = dict(one.partition("=")[::2] for one in rest)
+    head = str(said.pop("head", ""))
+    return shape, Sent.from_json(said)._replace(head=int(head) if head.isdecimal() else None)
 
 
 def sent_as(content_type: str, accept: str) -> Sent:

@@ -44,7 +44,7 @@ class Decision:
         reason: why that version: `primary`, `canary`, `override`.
         key_digest: of what the request was assigned by, behind the salt; None where nothing was assigned.
         salt: random bytes of this row; empty where the whole input is kept, which hides nothing.
-        shape: of request and answer, a name of `holdfast.runtime.shapes`.
+        shape: of request and answer, a name of `holdfast.runtime.shapes`; and their form, as `form_of` writes it.
         input_kept: how much of the input is kept: `whole`, `redacted`, `hashed` or `none`.
         input_digest: of the input as it was sent, behind the salt; None where nothing is kept.
         input: what is kept of it.

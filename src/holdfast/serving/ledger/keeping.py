@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.digest import Digest
-from holdfast.runtime.shapes import INVOCATIONS, V2
+from holdfast.runtime.sent import JSON, Sent
+from holdfast.runtime.shapes import INVOCATIONS, PREDICT, V2
 from holdfast.serving.ledger.decision import HASHED, NOTHING, REDACTED, WHOLE, salted
 from holdfast.serving.settings import LedgerSettings
 
@@ -20,7 +21,9 @@ __all__ = ["Kept", "chosen", "kept", "redacted"]
 _SALT_BYTES = 16
 """Nobody makes a table of what so many bits are hashed with."""
 
-_ROWS = ("dataframe_records", "instances", "inputs")
+_AS_JSON = Sent()
+
+_ROWS = ("dataframe_records", "instances", "inputs", "rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,16 @@ def chosen(request_id: str, share: float) -> bool:
     return int(salted(b"ledger:", request_id.encode()).hex[:16], 16) < int(share * 2**64)
 
 
-def kept(settings: LedgerSettings, shape: str, data: bytes) -> Kept:
+def kept(settings: LedgerSettings, shape: str, data: bytes, sent: Sent = _AS_JSON) -> Kept:
     """What the settings leave of an input."""
     if settings.inputs == WHOLE and not settings.redact:
         return Kept(WHOLE, b"", salted(b"", data), data)
     salt = secrets.token_bytes(_SALT_BYTES)
     if settings.inputs == NOTHING:
         return Kept(NOTHING, salt, None, None)
-    left = redacted(shape, data, frozenset(settings.redact)) if settings.inputs == WHOLE else None
+    # In nothing but JSON can it be told which values belong to a field.
+    told = settings.inputs == WHOLE and sent.kind == JSON
+    left = redacted(shape, data, frozenset(settings.redact)) if told else None
     return Kept(HASHED if left is None else REDACTED, salt, salted(salt, data), left)
 
 
@@ -63,7 +68,7 @@ def redacted(shape: str, data: bytes, fields: frozenset[str]) -> bytes | None:
         return None
     if not isinstance(request, dict):
         return None
-    if shape == INVOCATIONS:
+    if shape in {INVOCATIONS, PREDICT}:
         found = _invocations(request, fields)
     else:
         found = _tensors(request, fields) if shape == V2 else None

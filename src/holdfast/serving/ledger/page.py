@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from holdfast.canonical import JsonObject, encode
 from holdfast.errors import IntegrityError, MissingExtra
 from holdfast.registry.ledger_pages import PAGE_FORMAT, PAGE_VERSION
+from holdfast.runtime.sent import form_in
 from holdfast.serving.ledger.breathing import breathe
 from holdfast.serving.ledger.decision import Decision
 from holdfast.serving.ledger.journal import Head
@@ -117,7 +118,7 @@ def _value(decision: Decision, name: str, head: Head) -> Any:
 
 def _rows(decision: Decision) -> int | None:
     """How many rows were answered; None where that is not read, of long answers and of none."""
-    found = None if decision.output is None else read_answer(decision.shape, decision.output)
+    found = None if decision.output is None else read_answer(form_in(decision.shape)[0], decision.output)
     return None if found is None or len(found.predictions) >= ROWS_MAX else len(found.predictions)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError, Unavailable
 from holdfast.names import ModelName, StageName
+from holdfast.runtime.sent import form_of
 from holdfast.serving.ledger.breathing import breathing
 from holdfast.serving.ledger.decision import Decision, salted
 from holdfast.serving.ledger.journal import Head, Journal
@@ -202,7 +203,7 @@ class Recorder:
             _LOG.warning("%s@%s: %s decisions are missing in the ledger", self._model, self._stage, lost)
 
     def _decision(self, observed: Observed) -> Decision:
-        left = kept(self._settings, observed.shape, observed.request)
+        left = kept(self._settings, observed.shape, observed.request, observed.sent)
         return Decision(
             request_id=observed.request_id,
             at_us=round(observed.at * 1_000_000),
@@ -212,7 +213,7 @@ class Recorder:
             reason=observed.reason,
             key_digest=None if observed.key is None else str(salted(left.salt, observed.key.encode())),
             salt=left.salt,
-            shape=observed.shape,
+            shape=form_of(observed.shape, observed.sent),
             input_kept=left.how,
             input_digest=None if left.digest is None else str(left.digest),
             input=left.data,
