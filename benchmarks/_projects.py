@@ -49,6 +49,7 @@ with holdfast.run("cancer", params={"C": float(which)}, seed=7) as run:
         holdout=holdout,
         target="ill",
         metric="accuracy",
+        side_effect_free=True,
     )
 print(version.number, version.digest)
 """

@@ -21,7 +21,7 @@ IMAGE = "registry.example.org/churn@sha256:" + "ab" * 32
 
 
 def blob(layout: Path, described: dict[str, Any]) -> bytes:
-    data = (layout / "blobs" / described["digest"].replace(":", "/")).read_bytes()
+    data: bytes = (layout / "blobs" / described["digest"].replace(":", "/")).read_bytes()
     assert len(data) == described["size"]
     assert f"sha256:{hashlib.sha256(data).hexdigest()}" == described["digest"]
     return data

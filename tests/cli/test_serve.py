@@ -1,17 +1,20 @@
 """`serve`: what it says before it serves, and how it ends."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tritonclient.grpc as over_grpc
+from tritonclient.utils import InferenceServerException
 
 from tests.commands import PROGRAM, Cli
 from tests.projects import HOLDOUT_ROWS, TARGET
@@ -53,6 +56,40 @@ def test_a_port_that_is_taken(cli: Cli, project: Path) -> None:
         cli.fails("unavailable", "serve", "churn", "--port", str(taken.getsockname()[1]))
 
 
+def test_what_says_who_may_choose_the_version_is_looked_at_before_anything_starts(cli: Cli, project: Path) -> None:
+    cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
+    (project / "token").write_text("short")
+    cli.fails("usage", "serve", "churn", "--port", "0", "--override-token-file", "token")
+    cli.fails("not_found", "serve", "churn", "--port", "0", "--override-token-file", "nowhere")
+    cli.fails("usage", "serve", "churn", "--port", "0", "--override-token-file", "token", "--allow-override")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        cli.fails("unavailable", "serve", "churn", "--port", "0", "--grpc-port", str(taken.getsockname()[1]))
+
+
+@pytest.mark.slow
+def test_several_processes_speak_grpc_on_one_port(cli: Cli, moved: Path) -> None:
+    with serving(moved, "churn", "--port", "0", "--grpc-port", "0", "--processes", "2", "--json") as process:
+        assert process.stdout is not None
+        value = json.loads(process.stdout.readline())
+        answered(f"{value['url']}/predict", {"rows": []})
+        end = time.monotonic() + SECONDS_MAX
+        versions: list[str] = []
+        own_connection = [("grpc.use_local_subchannel_pool", 1)]
+        while len(versions) < 4:
+            with (
+                suppress(InferenceServerException),
+                over_grpc.InferenceServerClient(value["grpc"], channel_args=own_connection) as one,
+            ):
+                versions.append(one.get_model_metadata("churn").versions[0])
+            assert time.monotonic() < end
+        assert set(versions) == {"2"}
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    log = (moved / "serve.log").read_text()
+    assert "Traceback" not in log
+    assert log.count(f"gRPC at {value['grpc']}") == 2
+
+
 @pytest.mark.slow
 def test_it_says_where_it_listens_serves_and_ends_when_told(cli: Cli, moved: Path) -> None:
     with serving(moved, "churn", "--port", "0", "--json") as process:
@@ -83,6 +120,33 @@ def test_a_person_is_told_the_address_and_may_end_it_with_sigterm(cli: Cli, move
     log = (moved / "serve.log").read_text()
     assert "serves version 2" in log
     assert "Traceback" not in log
+
+
+@pytest.mark.slow
+def test_several_processes_answer_at_one_port_and_one_that_dies_is_replaced(cli: Cli, moved: Path) -> None:
+    with serving(moved, "churn", "--port", "0", "--json", "--processes", "2", "--batch-rows", "8") as process:
+        assert process.stdout is not None
+        value = json.loads(process.stdout.readline())
+        assert (value["pid"], value["processes"]) == (process.pid, 2)
+        row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
+        body, status = answered(f"{value['url']}/invocations", {"dataframe_records": [row]})
+        assert (status, body["version"]) == (200, 2)
+        replicas = cli.json("promote", "churn@3", "--reason", "better", "--wait")["replicas"]
+        assert [(one["url"], one["version"]) for one in replicas] == [(value["url"], 3)] * 2
+        before = processes_below(process.pid)
+        os.kill(before[0], signal.SIGKILL)
+        end = time.monotonic() + SECONDS_MAX
+        while len(set(processes_below(process.pid)) | set(before)) < 3 and time.monotonic() < end:
+            time.sleep(0.05)
+        assert len(processes_below(process.pid)) == 2
+        body, status = answered(f"{value['url']}/invocations", {"dataframe_records": [row]})
+        assert (status, body["version"]) == (200, 3)
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def processes_below(process: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def answered(url: str, body: object) -> tuple[dict[str, Any], int]:

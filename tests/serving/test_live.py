@@ -23,8 +23,9 @@ from holdfast.serving import queueing
 from holdfast.serving import worker as worker_module
 from holdfast.serving.live import Live
 from holdfast.serving.opening import Opened
+from holdfast.serving.queueing import Batching
 from holdfast.serving.worker import Worker
-from tests.serving.building import MODEL, ROWS, Built, build, here
+from tests.serving.building import MODEL, ROWS, Built, build, here, with_code, without_holdout
 from tests.serving.stages import pointer, run, until
 
 pytestmark = pytest.mark.slow
@@ -274,5 +275,77 @@ def test_opening_that_is_given_up_leaves_no_process(first: Built) -> None:
         await live.close()
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+    run(work)
+
+
+@asynccontextmanager
+async def batched(built: Built, rows: int = 16) -> AsyncIterator[Live]:
+    together = Opened(built.files, here(), batching=Batching(rows))
+    live = Live(MODEL, pointer(1, built), together, lambda: None)
+    try:
+        await live.open()
+        await live.batch()
+        yield live
+    finally:
+        await live.close()
+
+
+def test_requests_that_share_a_call_are_answered_as_if_they_had_come_alone(first: Built) -> None:
+    async def work() -> None:
+        async with batched(first) as live:
+            assert live.batched
+            asked = [live.predict(INVOCATIONS, body(one)) for one in ROWS]
+            asked.append(live.predict(INVOCATIONS, body(row(calls="many"))))
+            asked.append(live.predict(INVOCATIONS, body(row(plan="raise"))))
+            asked.append(live.predict(INVOCATIONS, body(*ROWS)))
+            asked.append(live.predict(V2, v2_body()))
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+        expected = first.outputs.predictions
+        assert [json.loads(one)["predictions"] for one in answers[: len(ROWS)] if isinstance(one, bytes)] == [
+            [prediction] for prediction in expected
+        ]
+        misfit, raising, many, tensors = answers[len(ROWS) :]
+        assert isinstance(misfit, InvalidInput)
+        assert isinstance(raising, BundleFailed)
+        assert isinstance(many, bytes)
+        assert isinstance(tensors, bytes)
+        assert json.loads(many)["predictions"] == expected
+        assert json.loads(tensors)["outputs"][0]["data"] == expected
+
+    run(work)
+
+
+LOOKS_AROUND = """
+import numpy as np
+
+
+def featurise(rows):
+    ages = [row["age"] for row in rows]
+    return np.array([[row["age"] - min(ages), row["calls"], row["plan"] == "basic"] for row in rows], dtype=float)
+"""
+
+
+def test_a_version_that_answers_a_row_otherwise_among_others_answers_requests_one_by_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    around = with_code(build(tmp_path / "around", 1), LOOKS_AROUND)
+
+    async def work() -> None:
+        async with batched(around) as live:
+            assert not live.batched
+            answers = await asyncio.gather(*(live.predict(INVOCATIONS, body(one)) for one in ROWS))
+            alone = [await live.predict(INVOCATIONS, body(one)) for one in ROWS]
+            assert answers == alone
+
+    with caplog.at_level("WARNING"):
+        run(work)
+    assert "answers a row otherwise among others" in caplog.text
+
+
+def test_a_version_without_a_holdout_answers_requests_one_by_one(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with batched(without_holdout(build(tmp_path / "bundle", 1))) as live:
+            assert not live.batched
 
     run(work)

@@ -118,7 +118,7 @@ def _watched(
         found = standing(project.registry.rollout(rollout.id), project.registry, utc_now())
         now = "\n".join(_lines(found)[:2])
         if now != told and not output.as_json:
-            output.line(now)
+            output.report({}, [now])
         told = now
         if found.rollout.state is not RolloutState.RUNNING:
             break

@@ -45,6 +45,7 @@ EXIT_CODES: dict[str, int] = {
     "replay_differs": 33,
     "busy": 34,
     "too_late": 35,
+    "unsupported_media": 36,
     "interrupted": INTERRUPTED,
 }
 """The exit code of each error code. Numbers from 10 stay clear of what shells and option parsers use themselves."""

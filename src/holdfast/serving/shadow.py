@@ -102,6 +102,7 @@ class Mirror:
         actor: str,
         limits: Callable[[], Limits] = limits_of_a_shadow,
         seconds_max: float = REQUEST_SECONDS_MAX,
+        yields: bool = True,
     ) -> None:
         """As above.
 
@@ -114,6 +115,7 @@ class Mirror:
             actor: who ends a shadow that cannot go on.
             limits: what a version may use.
             seconds_max: how long one of its answers may take.
+            yields: whether its processes get of the processors only what nobody else wants.
         """
         self._registry = registry
         self._model = model
@@ -123,6 +125,7 @@ class Mirror:
         self._actor = actor
         self._limits = limits
         self._seconds_max = seconds_max
+        self._yields = yields
         self._mark: RouteMark | None = None
         self._wanted: Rollout | None = None
         self._going: _Going | None = None
@@ -143,7 +146,14 @@ class Mirror:
             going.drops["busy"] += 1
             return
         going.process.put(
-            Mirrored(observed.shape, observed.request, observed.answer or b"", observed.error, observed.seconds)
+            Mirrored(
+                observed.shape,
+                observed.request,
+                observed.answer or b"",
+                observed.error,
+                observed.seconds,
+                observed.sent,
+            )
         )
 
     def measures(self) -> Iterator[Measure]:
@@ -257,6 +267,7 @@ class Mirror:
             limits=self._limits(),
             plan=plan,
             seconds_max=self._seconds_max,
+            yields=self._yields,
         )
 
     async def _tell(self, going: _Going) -> None:

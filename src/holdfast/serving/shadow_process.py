@@ -208,6 +208,7 @@ class ShadowProcess(asyncio.Protocol):
                 "shape": mirrored.shape,
                 "length": length,
                 "seconds": mirrored.seconds,
+                **mirrored.sent.to_json(),
                 **({} if mirrored.error is None else {"error": mirrored.error}),
             }
             self._write(pack(header, mirrored.request + mirrored.answer))

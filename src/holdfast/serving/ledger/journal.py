@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 from holdfast.canonical import Reader
 from holdfast.errors import IntegrityError
 from holdfast.names import ModelName, StageName
+from holdfast.serving.ledger.breathing import breathing
 from holdfast.serving.ledger.decision import Decision
 
 __all__ = ["Head", "Journal", "Read", "read_journal"]
@@ -92,7 +93,7 @@ class Journal:
         Raises:
             OSError: the operating system refused.
         """
-        frames = [_frame(_said(one), one.input, one.output) for one in decisions]
+        frames = [_frame(_said(one), one.input, one.output) for one in breathing(decisions)]
         if dropped:
             frames.append(_frame({"dropped": dropped}))
         self._write(b"".join(frames))

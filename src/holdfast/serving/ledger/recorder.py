@@ -20,6 +20,7 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.names import ModelName, StageName
+from holdfast.serving.ledger.breathing import breathing
 from holdfast.serving.ledger.decision import Decision, salted
 from holdfast.serving.ledger.journal import Head, Journal
 from holdfast.serving.ledger.keeping import chosen, kept
@@ -183,7 +184,7 @@ class Recorder:
             self._unwritten = lost + len(taken)
             return
         try:
-            self._begun().append([self._decision(one) for one in taken], lost)
+            self._begun().append([self._decision(one) for one in breathing(taken)], lost)
             self._sync(self._begun())
         except OSError:
             self._unwritten = lost + len(taken)

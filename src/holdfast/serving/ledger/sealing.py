@@ -18,6 +18,7 @@ from pathlib import Path
 from holdfast.errors import HoldfastError, IntegrityError, UsageError
 from holdfast.registry import Action, NewEvent, Registry
 from holdfast.registry.ledger_pages import LedgerPage, ledger_pages
+from holdfast.serving.ledger.breathing import breathing
 from holdfast.serving.ledger.decision import Decision
 from holdfast.serving.ledger.journal import Head, read_journal
 from holdfast.serving.ledger.page import finder, write_page
@@ -95,7 +96,7 @@ def _sealed(journal: Path, scratch: Path, bench: Bench, *, interrupted: bool, kn
             return there
         # (1) From the first decision to the last that is whole.
         scratch.unlink(missing_ok=True)
-        write_page(scratch, head, seen.watching(found.decisions()))
+        write_page(scratch, head, seen.watching(breathing(found.decisions())))
         dropped = found.dropped
     if not seen.ids and not dropped:
         return None
