@@ -5,6 +5,7 @@ import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -74,8 +75,10 @@ def test_a_promotion_that_breaks_a_named_rule_is_taken_back_and_everybody_can_se
         assert event["actor"].startswith("replica on ")
         assert "taken back by itself" in event["reason"]
         assert "busy: requests of version 3 (primary) is" in event["reason"]
-        (seen,) = cli.json("watch", "churn", "--minutes", "1")["replicas"]
-        told = {version["version"]: version for version in seen["watch"]["versions"]}
+        while (seen := watched(cli))["versions"][0]["compared_with"] == "":
+            assert time.monotonic() < end + SECONDS_MAX
+        assert seen["versions"][0]["compared_with"] == "300 rows of train.csv, which it was trained on"
+        told = {version["version"]: version for version in seen["versions"]}
         assert told[3]["windows"][0]["requests"] > 5
         assert told[3]["windows"][0]["error_share"] == 0
         out = cli.ok("watch", "churn").out
@@ -100,6 +103,11 @@ def test_every_process_of_a_port_shows_what_all_of_them_counted(cli: Cli, moved:
             counted = {ok(httpx.get(f"{url}/metrics").text) for _ in range(8)}
         (seen,) = cli.json("watch", "churn")["replicas"]
         assert seen["watch"]["versions"][0]["windows"][2]["requests"] == 16
+
+
+def watched(cli: Cli) -> Any:
+    (seen,) = cli.json("watch", "churn", "--minutes", "1")["replicas"]
+    return seen["watch"]
 
 
 def ok(text: str) -> float:
