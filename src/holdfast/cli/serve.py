@@ -3,9 +3,11 @@
 import logging
 import os
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,8 +21,11 @@ from holdfast.errors import NotFound, Unavailable
 from holdfast.names import ModelName, StageName
 from holdfast.runtime.key_files import trusted
 from holdfast.runtime.limits import Limits
+from holdfast.serving.exchange import Exchange
 from holdfast.serving.queueing import Batching
 from holdfast.serving.replica import Place, Replica
+from holdfast.store.disk import refusing
+from holdfast.store.scratch import scratch, sweep
 from holdfast.web.apart import apart
 from holdfast.web.inference.app import replica_app
 from holdfast.web.listening import address_of, listen, listen_apart
@@ -33,6 +38,12 @@ app = typer.Typer()
 
 _PROCESSES_MAX = 64
 """Each holds the version and last-known-good open in processes of their own; a larger machine has several replicas."""
+
+_CONNECTIONS_MAX = 4096
+"""Of one process: eight times as many as requests may wait, for most connections of a pool are idle. One takes 20 KiB."""
+
+_COUNTERS = "replicas-"
+"""How the names of folders begin in which processes of one port meet."""
 
 _BATCH_ROWS_MAX = 4096
 """Past some hundred rows a call costs what its rows cost, and every request in it waits for all of them."""
@@ -52,6 +63,7 @@ class _Serving:
     limits: Limits
     batching: Batching | None
     sockets: Sequence[socket.socket]
+    meeting: Path | None = None
 
 
 @app.command(epilog=epilog("serve", "holdfast serve churn --stage production --port 8081"))
@@ -86,7 +98,8 @@ def serve(
         if processes == 1:
             _answer(serving, 0)
         else:
-            supervise(processes, partial(_answer, serving))
+            with _meeting(settings) as folder:
+                supervise(processes, partial(_answer, replace(serving, meeting=folder)))
     except KeyboardInterrupt:
         return INTERRUPTED  # the way to end it: everything was finished and closed before this arrives
     return SUCCESS
@@ -122,10 +135,22 @@ def _look(settings: Settings, model: ModelName, stage: StageName) -> None:
 def _answer(serving: _Serving, place: int) -> None:
     """The work of one process."""
     with open_project(serving.settings) as project:
-        serve_app(replica_app(_replica(serving, project)), serving.sockets[place])
+        serve_app(
+            replica_app(_replica(serving, project, place)), serving.sockets[place], connections_max=_CONNECTIONS_MAX
+        )
 
 
-def _replica(serving: _Serving, project: Project) -> Replica:
+@contextmanager
+def _meeting(settings: Settings) -> Iterator[Path]:
+    """An empty folder in which the processes tell each other what they count; it goes with them."""
+    with refusing(settings.scratch):
+        settings.scratch.mkdir(mode=0o700, exist_ok=True)
+    sweep(settings.scratch, _COUNTERS)
+    with scratch(settings.scratch, _COUNTERS) as mine:
+        yield mine.path
+
+
+def _replica(serving: _Serving, project: Project, place: int) -> Replica:
     return replica_of(
         project,
         serving.model,
@@ -134,4 +159,5 @@ def _replica(serving: _Serving, project: Project) -> Replica:
         limits=serving.limits,
         signed_by=trusted(serving.settings.signed_by, serving.settings.project),
         batching=serving.batching,
+        exchange=None if serving.meeting is None else Exchange(serving.meeting, place),
     )
