@@ -40,7 +40,7 @@ _PROCESSES_MAX = 64
 """Each holds the version and last-known-good open in processes of their own; a larger machine has several replicas."""
 
 _CONNECTIONS_MAX = 4096
-"""Of one process: eight times as many as requests may wait, for most connections of a pool are idle. One takes 20 KiB."""
+"""Of one process: eight times as many as requests may wait, for most connections of a pool are idle."""
 
 _COUNTERS = "replicas-"
 """How the names of folders begin in which processes of one port meet."""
