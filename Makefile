@@ -102,6 +102,7 @@ lock: setup ## Resolve the dependencies again and write requirements/
 	printf 'uv\n' | $(COMPILE) --no-annotate --constraints requirements/dev.txt --output-file requirements/bootstrap.txt -
 	$(COMPILE) --no-annotate --extra server --extra serve --extra gate --constraints requirements/dev.txt \
 		--output-file requirements/server.txt pyproject.toml
+	printf 'kserve\n' | $(COMPILE) --no-annotate --no-deps --output-file requirements/kserve.txt -
 
 clean: ## Remove what make made here: .venv/ and caches (a demo's folder stays: it may hold your work)
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* dist

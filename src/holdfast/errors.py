@@ -21,6 +21,7 @@
     ├── NoSpace             no_space            the disk or the quota is full
     ├── UnsupportedFormat   unsupported_format  written by a newer Holdfast, or not by Holdfast at all
     ├── InvalidInput        invalid_input       rows that do not fit the version's feature schema
+    ├── UnsupportedMedia    unsupported_media   a request's content type that the version does not take
     ├── BundleFailed        bundle_failed       the bundle's own code, model or environment raised
     ├── CannotPackage       cannot_package      code or a model that cannot be carried into a bundle
     ├── MissingExtra        missing_extra       an optional library is not installed
@@ -60,6 +61,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "UnsupportedFormat",
+    "UnsupportedMedia",
     "UsageError",
     "WrongBytes",
     "from_json",
@@ -211,6 +213,12 @@ class InvalidInput(HoldfastError):
     """Rows that do not fit the feature schema of the version that was asked to score them."""
 
     code = "invalid_input"
+
+
+class UnsupportedMedia(HoldfastError):
+    """A request's body, or the answer that it asks for, is of a content type that the version cannot take or give."""
+
+    code = "unsupported_media"
 
 
 class BundleFailed(HoldfastError):

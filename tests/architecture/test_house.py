@@ -206,9 +206,11 @@ def test_every_dependency_has_a_line_of_reason() -> None:
 
 
 IMPORTED_AS = {
-    "scikit-learn": "sklearn",
-    "opentelemetry-sdk": "opentelemetry",
+    "grpcio": "grpc",
     "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
+    "opentelemetry-sdk": "opentelemetry",
+    "protobuf": "google",
+    "scikit-learn": "sklearn",
 }
 
 ANOTHER_PERSONS_CHOICE = {

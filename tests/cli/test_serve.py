@@ -8,11 +8,13 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tritonclient.grpc as over_grpc
+from tritonclient.utils import InferenceServerException
 
 from tests.commands import PROGRAM, Cli
 from tests.projects import HOLDOUT_ROWS, TARGET
@@ -21,10 +23,10 @@ SECONDS_MAX = 60.0
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def serving(folder: Path, *arguments: str, command: str = "serve") -> Iterator["subprocess.Popen[str]"]:
     with (folder / "serve.log").open("w") as log:
         process = subprocess.Popen(
-            [str(PROGRAM), "serve", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
+            [str(PROGRAM), command, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
         )
     try:
         yield process
@@ -52,6 +54,40 @@ def test_a_port_that_is_taken(cli: Cli, project: Path) -> None:
     cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         cli.fails("unavailable", "serve", "churn", "--port", str(taken.getsockname()[1]))
+
+
+def test_what_says_who_may_choose_the_version_is_looked_at_before_anything_starts(cli: Cli, project: Path) -> None:
+    cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
+    (project / "token").write_text("short")
+    cli.fails("usage", "serve", "churn", "--port", "0", "--override-token-file", "token")
+    cli.fails("not_found", "serve", "churn", "--port", "0", "--override-token-file", "nowhere")
+    cli.fails("usage", "serve", "churn", "--port", "0", "--override-token-file", "token", "--allow-override")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        cli.fails("unavailable", "serve", "churn", "--port", "0", "--grpc-port", str(taken.getsockname()[1]))
+
+
+@pytest.mark.slow
+def test_several_processes_speak_grpc_on_one_port(cli: Cli, moved: Path) -> None:
+    with serving(moved, "churn", "--port", "0", "--grpc-port", "0", "--processes", "2", "--json") as process:
+        assert process.stdout is not None
+        value = json.loads(process.stdout.readline())
+        answered(f"{value['url']}/predict", {"rows": []})
+        end = time.monotonic() + SECONDS_MAX
+        versions: list[str] = []
+        own_connection = [("grpc.use_local_subchannel_pool", 1)]
+        while len(versions) < 4:
+            with (
+                suppress(InferenceServerException),
+                over_grpc.InferenceServerClient(value["grpc"], channel_args=own_connection) as one,
+            ):
+                versions.append(one.get_model_metadata("churn").versions[0])
+            assert time.monotonic() < end
+        assert set(versions) == {"2"}
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    log = (moved / "serve.log").read_text()
+    assert "Traceback" not in log
+    assert log.count(f"gRPC at {value['grpc']}") == 2
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from holdfast.errors import BundleFailed, HoldfastError, InvalidInput
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table
-from holdfast.runtime.shapes import INVOCATIONS, TABLE, V2, answer_body, table_in
+from holdfast.runtime.shapes import INVOCATIONS, PREDICT, TABLE, V2, answer_body, table_in
 
 STAMP = {"model": "churn", "version": 3, "digest": "sha256:" + "ab" * 32}
 
@@ -32,13 +32,16 @@ def test_every_shape_gives_the_same_table(rows: list[dict[str, Any]]) -> None:
     expected = Table.of_records(rows)
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     bare = [list(row.values()) for row in rows]
-    tensors = [{"name": n, "shape": [len(rows)], "datatype": "FP64", "data": data} for n, data in columns.items()]
+    kinds = {"age": "FP64", "calls": "INT64", "plan": "BYTES"}
+    tensors = [{"name": n, "shape": [len(rows)], "datatype": kinds[n], "data": data} for n, data in columns.items()]
     assert read(TABLE, expected.to_json()) == expected
     assert read(INVOCATIONS, {"dataframe_records": rows}) == expected
     assert read(INVOCATIONS, {"dataframe_split": {"columns": list(columns), "data": bare}}) == expected
     assert read(INVOCATIONS, {"inputs": columns}) == expected
     assert read(INVOCATIONS, {"instances": rows}) == expected
     assert read(INVOCATIONS, {"instances": bare}).columns == expected.columns
+    assert read(INVOCATIONS, rows) == read(PREDICT, rows) == read(PREDICT, {"rows": rows}) == expected
+    assert read(PREDICT, {"columns": list(columns), "rows": bare}) == expected
     assert read(V2, {"inputs": tensors}) == expected
 
 
@@ -51,7 +54,12 @@ def test_one_matrix_is_rows_without_names_however_it_is_nested() -> None:
 @pytest.mark.parametrize(
     ("shape", "value"),
     [
-        (INVOCATIONS, []),
+        (INVOCATIONS, "rows"),
+        (INVOCATIONS, [{"age": 1}, [1]]),
+        (INVOCATIONS, {"instances": [[1]], "params": {"temperature": 1}}),
+        (PREDICT, {}),
+        (PREDICT, {"rows": {"age": 1}}),
+        (PREDICT, {"rows": [[1]], "columns": ["age", "plan"]}),
         (INVOCATIONS, {}),
         (INVOCATIONS, {"inputs": [], "instances": []}),
         (INVOCATIONS, {"inputs": 3}),
@@ -89,7 +97,7 @@ json_values = st.recursive(
 )
 
 
-@given(st.sampled_from([INVOCATIONS, V2]), json_values)
+@given(st.sampled_from([INVOCATIONS, PREDICT, V2]), json_values)
 def test_any_json_is_a_table_or_an_error_of_ours(shape: str, value: Any) -> None:
     try:
         table = read(shape, value)
@@ -98,7 +106,7 @@ def test_any_json_is_a_table_or_an_error_of_ours(shape: str, value: Any) -> None
     assert all(len(column) == table.count for column in table.columns)
 
 
-@given(st.sampled_from([INVOCATIONS, V2]), st.binary(max_size=200))
+@given(st.sampled_from([INVOCATIONS, PREDICT, V2]), st.binary(max_size=200))
 def test_any_bytes_are_a_table_or_an_error_of_ours(shape: str, body: bytes) -> None:
     try:
         table_in(shape, body)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import UsageError
-from holdfast.runtime.shapes import INVOCATIONS, V2
+from holdfast.runtime.sent import ARROW, CSV, JSON_LINES, Sent
+from holdfast.runtime.shapes import INVOCATIONS, PREDICT, V2
 from holdfast.serving.keys import KEY_CHARACTERS_MAX, KeySource, Origin
 
 USER = KeySource(Origin.COLUMN, "user")
@@ -78,3 +79,27 @@ JSON = st.recursive(
 @pytest.mark.parametrize("shape", [INVOCATIONS, V2])
 def test_no_body_is_an_error(shape: str, body: bytes) -> None:
     USER.find([], shape, body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "body"),
+    [
+        ("json", PREDICT, b'{"rows": [{"user": 7}]}'),
+        ("json", PREDICT, b'{"columns": ["age", "user"], "rows": [[1, 7]]}'),
+        ("json", INVOCATIONS, b'[{"user": 7}]'),
+        (JSON_LINES, PREDICT, b'\n{"user": 7}\n{"user": 8}\n'),
+        (CSV, PREDICT, b"age,user\r\n41,7\r\n"),
+    ],
+)
+def test_a_column_is_found_in_every_kind_of_body_that_the_router_reads(kind: str, shape: str, body: bytes) -> None:
+    assert USER.find([], shape, body, Sent(kind)) == "7"
+
+
+@given(st.sampled_from([CSV, JSON_LINES, ARROW, "json"]), st.binary(max_size=100))
+def test_no_body_of_any_kind_stops_the_router(kind: str, body: bytes) -> None:
+    USER.find([], PREDICT, body, Sent(kind))
+
+
+def test_the_json_before_a_binary_tensor_is_read() -> None:
+    head = b'{"inputs": [{"name": "user", "data": [7]}]}'
+    assert USER.find([], V2, head + b"\xff\x00", Sent(head=len(head))) == "7"

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.runtime.pipeline import Answer
-from holdfast.runtime.shapes import INVOCATIONS, V2, answer_body
+from holdfast.runtime.sent import CSV
+from holdfast.runtime.shapes import INVOCATIONS, PREDICT, V2, answer_body
 from holdfast.serving.reading import ANSWER_BYTES_MAX, ROWS_MAX, Scored, read_answer
 
 STAMP = {"model": "churn", "version": 3, "digest": "sha256:ab"}
@@ -20,6 +21,10 @@ def test_what_a_worker_wrote_is_read_up_to_the_limit_of_rows(rows: list[tuple[in
     scores = tuple(row[1:] for row in rows)
     answer = Answer(list(predictions), [list(row) for row in scores], ["a", "b", "c"])
     assert read_answer(INVOCATIONS, answer_body(INVOCATIONS, answer, {}, STAMP)) == Scored(predictions[:ROWS_MAX], ())
+    assert read_answer(PREDICT, answer_body(PREDICT, answer, {}, STAMP)) == Scored(
+        predictions[:ROWS_MAX], scores[:ROWS_MAX]
+    )
+    assert read_answer(PREDICT, answer_body(PREDICT, answer, {}, STAMP, CSV)) is None
     assert read_answer(V2, answer_body(V2, answer, {}, STAMP)) == Scored(predictions[:ROWS_MAX], scores[:ROWS_MAX])
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,11 @@ from holdfast.serving.shadow import Mirror, limits_of_a_shadow
 from tests.serving.building import CODE, MODEL, ROWS, Built, with_code
 from tests.serving.stages import STAGE, HandMovedStage, Shelf, pointer, run, running, until
 
-TEMPTED = Path("/tmp/holdfast-shadow-was-here")
-
 STAYS = {
     91.0: "raise RuntimeError('no such plan')",
     92.0: "[print('x' * 1000) for _ in range(5000)]",
     93.0: "__import__('socket').create_connection(('127.0.0.1', 9), 1)",
-    94.0: f"open('{TEMPTED}', 'w')",
+    94.0: "open(WRITTEN, 'w')",
     95.0: "LEAKED.append(np.ones(1 << 26))",
 }
 """What a candidate does at a row of this age, which the primary answers as any other, and lives on."""
@@ -54,6 +53,7 @@ PRELUDE = """
 import stat
 
 LEAKED = []
+WRITTEN = {written!r}
 
 
 def is_socket(fd):
@@ -81,8 +81,9 @@ def misbehaving(built: Built, folder: Path) -> Built:
     cases = "".join(
         f"    if any(row['age'] == {age} for row in rows):\n        {how}\n" for age, how in {**STAYS, **ENDS}.items()
     )
+    prelude = PRELUDE.replace("{written!r}", repr(str(folder.parent / "written")))
     source = CODE.replace("{factor}", "1.0").replace("    seconds = max(", f"{cases}    seconds = max(")
-    return pure(built, folder, source.replace("\n\ndef featurise", f"{PRELUDE}\n\ndef featurise"))
+    return pure(built, folder, source.replace("\n\ndef featurise", f"{prelude}\n\ndef featurise"))
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ async def mirrored(
     stage.move(pointer(1, primary))
     mirror = Mirror(
         registry, MODEL, STAGE, shelf, replica="here", actor="ana",
-        limits=lambda: limits or limits_of_a_shadow(), seconds_max=seconds_max,
+        limits=lambda: limits or limits_of_a_shadow(), seconds_max=seconds_max, yields=False,
     )  # fmt: skip
     async with running(stage, shelf) as replica:
         await until(lambda: replica.route is not None, "the route")
@@ -206,7 +207,7 @@ def test_whatever_a_candidate_does_not_one_answer_of_the_primary_changes(
             await until(lambda: stand.mirror._going is not None, "the shadow")
             for turn, age in enumerate(ages, 1):
                 assert await stand.ask(age) == alone[age]
-                await until(lambda turn=turn: counts_of(registry).pairs == 2 * turn - 1, f"the pair of {age}")
+                await until(partial(compared, registry, 2 * turn - 1), f"the pair of {age}")
                 # Until its process is there again, what it is asked is dropped.
                 while counts_of(registry).pairs < 2 * turn:
                     assert await stand.ask(20.0) == alone[20.0]
@@ -218,7 +219,11 @@ def test_whatever_a_candidate_does_not_one_answer_of_the_primary_changes(
     failed = [age for age in ages if "print" not in ages[age]]
     assert found.errors[ONLY_SHADOW] == len(failed)
     assert found.agreed == found.requests
-    assert not TEMPTED.exists()
+    assert not (tmp_path / "written").exists()
+
+
+def compared(registry: Registry, pairs: int) -> bool:
+    return counts_of(registry).pairs == pairs
 
 
 def told(registry: Registry) -> Callable[[], bool]:

@@ -41,12 +41,18 @@ def test_tails_at_their_ends() -> None:
 
 
 @given(some, some)
-def test_a_shift_of_counts_is_the_drift_of_rows(reference: list[int], now: list[int]) -> None:
+def test_a_shift_of_counts_is_scipys_of_rows(reference: list[int], now: list[int]) -> None:
     found, rows, reference_rows = shift(reference, now), sum(now), sum(reference)
     scale = 1 / rows + 1 / reference_rows
-    assert found.psi == pytest.approx(drift.psi(reference, now), abs=EXACT)
-    assert found.psi_by_chance == pytest.approx(special.chdtri(5, 0.05) * scale, rel=EXACT)
-    assert found.psi_p == pytest.approx(special.chdtrc(5, found.psi / scale), abs=EXACT)
+    seen = [column for column in np.array([reference, now]).T if column.any()]
+    old, new = (np.array(seen).T + 0.5) / (np.array([[reference_rows], [rows]]) + 0.5 * len(seen))
+    freedom = len(seen) - 1
+    assert found.psi == pytest.approx(float(stats.entropy(new, old) + stats.entropy(old, new)), abs=EXACT)
+    if freedom:
+        assert found.psi_by_chance == pytest.approx(special.chdtri(freedom, 0.05) * scale, rel=EXACT)
+        assert found.psi_p == pytest.approx(special.chdtrc(freedom, found.psi / scale), abs=EXACT)
+    else:
+        assert (found.psi_by_chance, found.psi_p) == (0, 1)
     expanded = [np.repeat(np.arange(6), counts) for counts in (reference, now)]
     ks = stats.ks_2samp(*expanded, method="asymp").statistic
     assert found.ks == pytest.approx(ks, abs=EXACT)
@@ -60,6 +66,20 @@ def test_the_distance_is_wassersteins_of_numbers_at_the_places(reference: list[i
     places = [0.5, 1.5, 3.0, 6.0, 12.0, 24.0]
     expected = stats.wasserstein_distance(places, places, reference, now)
     assert distance(places, reference, now) == pytest.approx(expected, abs=EXACT)
+
+
+def test_of_many_rows_the_index_is_that_of_the_rule_about_drift() -> None:
+    reference, now = [90_000, 50_000, 20_000, 40_000], [80_000, 52_000, 24_000, 44_000]
+    assert shift(reference, now).psi == pytest.approx(drift.psi(reference, now), rel=1e-3)
+
+
+@pytest.mark.parametrize(("buckets", "rows"), [(2, 20), (5, 20), (10, 50), (20, 100), (20, 1_000)])
+def test_chance_alone_passes_the_scale_no_more_often_than_it_should_of_few_rows_too(buckets: int, rows: int) -> None:
+    chance, shares = np.random.default_rng(buckets * rows), np.full(buckets, 1 / buckets)
+    drawn = zip(chance.multinomial(1_000, shares, 3_000), chance.multinomial(rows, shares, 3_000), strict=True)
+    ps = np.array([shift(reference.tolist(), now.tolist()).psi_p for reference, now in drawn])
+    for alpha in (0.05, 0.001):
+        assert (ps <= alpha).mean() <= alpha + 3.5 * np.sqrt(alpha / len(ps))
 
 
 def test_chance_alone_rarely_passes_the_scale_and_the_p_of_buckets_is_no_smaller_than_it_should_be() -> None:

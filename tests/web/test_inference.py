@@ -1,17 +1,22 @@
 """The routes of a replica, over real workers: shapes, errors, and the headers that say who answered."""
 
 import asyncio
+import gzip
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from holdfast.serving.replica import Replica
 from holdfast.web.inference import bodies
 from holdfast.web.inference.app import replica_app
+from holdfast.web.inference.override import Overriding, Secret, anybody, nobody
 from holdfast.web.problems import HTTP_STATUS
 from tests.serving.building import ROWS, Built
 from tests.serving.stages import HandMovedStage, Shelf, pointer, run, running, until, until_epoch
@@ -20,18 +25,20 @@ pytestmark = pytest.mark.slow
 
 
 @asynccontextmanager
-async def calling(replica: Replica) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(replica_app(replica), raise_app_exceptions=False)
+async def calling(replica: Replica, overriding: Overriding = nobody) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(replica_app(replica, overriding=overriding), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://replica") as client:
         yield client
 
 
 @asynccontextmanager
-async def serving(first: Built, second: Built) -> AsyncIterator[tuple[httpx.AsyncClient, Replica]]:
+async def serving(
+    first: Built, second: Built, overriding: Overriding = nobody
+) -> AsyncIterator[tuple[httpx.AsyncClient, Replica]]:
     """Version 2 holds the stage and version 1 is last-known-good."""
     stage, shelf = HandMovedStage(), Shelf(first, second)
     epoch = stage.move(pointer(2, second), pointer(1, first))
-    async with running(stage, shelf) as replica, calling(replica) as client:
+    async with running(stage, shelf) as replica, calling(replica, overriding) as client:
         await until_epoch(replica, epoch)
         await until(lambda: replica.route is not None and replica.route.standby is not None, "the standby")
         yield client, replica
@@ -85,7 +92,7 @@ def test_the_open_inference_protocol_names_the_version_in_every_answer(first: Bu
     }
 
     async def work() -> None:
-        async with serving(first, second) as (client, _):
+        async with serving(first, second, anybody) as (client, _):
             for number, built, path in (
                 (2, second, "/v2/models/churn"),
                 (2, second, "/v2/models/churn/versions/2"),
@@ -114,6 +121,77 @@ def test_the_open_inference_protocol_names_the_version_in_every_answer(first: Bu
             server = await client.get("/v2")
             assert server.json()["name"] == "holdfast"
             assert server.json()["parameters"]["model_version"] == "2"
+
+    run(work)
+
+
+def test_rows_come_and_answers_go_in_every_kind_of_body(first: Built, second: Built) -> None:
+    rows = [{key: one[key] for key in ROWS[0]} for one in ROWS[20:24]]
+    table = pa.Table.from_pylist(rows)
+    arrow, parquet = io.BytesIO(), io.BytesIO()
+    with pa.ipc.new_stream(arrow, table.schema) as writer:
+        writer.write_table(table)
+    pq.write_table(table, parquet)
+    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+    sent = {
+        "application/json": json.dumps(rows).encode(),
+        "application/jsonl": "\n".join(map(json.dumps, rows)).encode(),
+        "text/csv": "\r\n".join(lines).encode(),
+        "application/vnd.apache.arrow.stream": arrow.getvalue(),
+        "application/vnd.apache.parquet": parquet.getvalue(),
+    }
+    expected = second.outputs.predictions[20:24]
+
+    async def work() -> None:
+        async with serving(first, second) as (client, _):
+            for kind, body in sent.items():
+                for path in ("/invocations", "/predict"):
+                    answer = await client.post(path, content=body, headers={"content-type": kind})
+                    assert answer.status_code == 200, (kind, answer.text)
+                    assert answer.json()["predictions"] == expected, kind
+            assert answer.json()["scores"] == second.outputs.scores[20:24]
+            assert (answer.json()["version"], answer.json()["digest"]) == (2, str(second.digest))
+            packed = {"content-type": "text/csv", "content-encoding": "gzip", "accept": "text/csv"}
+            answer = await client.post("/predict", content=gzip.compress(sent["text/csv"]), headers=packed)
+            assert answer.headers["content-type"] == "text/csv"
+            assert stamped(answer, second, 2)
+            assert [int(line.split(",")[0]) for line in answer.text.split()[1:]] == expected
+            wanted = {"accept": "application/vnd.apache.arrow.stream"}
+            answer = await client.post("/predict", content=sent["application/json"], headers=wanted)
+            assert pa.ipc.open_stream(answer.content).read_all()["prediction"].to_pylist() == expected
+            answer = await client.post("/predict", content=b"<rows/>", headers={"content-type": "text/xml"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media")
+            answer = await client.post("/predict", content=b"age\nold\n", headers={"content-type": "text/csv"})
+            assert answer.status_code == 422
+
+    run(work)
+
+
+def test_only_those_who_may_choose_the_version_and_their_answers_say_so(first: Built, second: Built) -> None:
+    rows = {"rows": ROWS[20:24]}
+    tensors = {"inputs": [{"name": "age", "shape": [1], "datatype": "FP64", "data": [1]}]}
+
+    async def work() -> None:
+        async with serving(first, second, Secret(b"0123456789abcdef")) as (client, _):
+            named = {"x-holdfast-version": "1"}
+            answer = await client.post("/predict", json=rows, headers=named)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated")
+            assert stamped(answer, second, 2)
+            answer = await client.post("/predict", json=rows, headers={**named, "authorization": "Bearer guessed"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "permission_refused")
+            may = {"authorization": "Bearer 0123456789abcdef"}
+            for path in ("/predict", "/invocations"):
+                body = rows if path == "/predict" else {"instances": rows["rows"]}
+                answer = await client.post(path, json=body, headers={**named, **may})
+                assert answer.json()["predictions"] == first.outputs.predictions[20:24]
+                assert stamped(answer, first, 1, "override")
+            answer = await client.post("/predict", json=rows, headers={**may, "x-holdfast-version": "7"})
+            assert answer.status_code == 404
+            answer = await client.post("/v2/models/churn/versions/1/infer", json=tensors)
+            assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+            answer = await client.post("/predict", json=rows, headers={"x-holdfast-version": "2"})
+            assert stamped(answer, second, 2)
+            assert answer.status_code == 200
 
     run(work)
 

@@ -142,7 +142,11 @@ def test_a_version_that_is_let_go_of_takes_its_lines_with_it_and_is_still_shown_
     run(work)
 
 
-def test_drift_faults_and_a_lost_registry_are_seen_and_said(first: Built, second: Built) -> None:
+def test_drift_faults_and_a_lost_registry_are_seen_and_said(
+    first: Built, second: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.serving.watch._READ_PER_SECOND_MAX", 1_000_000)
+
     async def work() -> None:
         async with watched(first, second) as (client, _, watch, stage):
             for _ in range(30):

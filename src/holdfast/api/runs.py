@@ -18,7 +18,7 @@ from holdfast.canonical import Json, plain
 from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.evidence import FeatureSchema
 from holdfast.flow.bundle import Ingredients
-from holdfast.flow.bundle.base import find_base
+from holdfast.flow.bundle.base import BaseVersion, find_base
 from holdfast.flow.bundle.card import read_card
 from holdfast.flow.bundle.origin import data_input, gather, keep_capture, to_run
 from holdfast.flow.bundle.wheels import freezer as wheels_freezer
@@ -203,9 +203,7 @@ class LiveRun(AbstractContextManager["LiveRun"]):
         semver: str | None = None,
         reason: str = "",
     ) -> Version:
-        """Freeze this run's result as the next version of its model.
-
-        What is not given is recorded as missing; such a version is kept and shown, and no gate lets it through.
+        """Freeze this run's result as the next version of its model. What is not given is recorded as missing.
 
         Args:
             model: a fitted estimator, or the path, from here or the project's folder, of a file or folder of weights.
@@ -219,27 +217,25 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             groups: the holdout's columns whose groups a gate watches.
             features: the raw columns that are features.
             schema: an edited schema, from `holdfast.infer_schema`.
-            card: the model card, the path of a Markdown file; by default a stub is written, with its questions.
-            freeze_environment: whether the wheels that it needs are kept too, so that it opens without an index.
+            card: the model card, the path of a Markdown file; by default a stub with its questions.
+            freeze_environment: whether its wheels are kept too, so that it opens without an index.
             side_effect_free: whether answering a request changes nothing elsewhere, so that it may be mirrored.
             semver: the semantic version that outsiders know it by.
             reason: why it is registered.
 
         Raises:
-            CannotPackage: the model or the code cannot be carried into a bundle.
+            CannotPackage, AlreadyExists: the model or the code cannot be carried into a bundle; the model has this one.
             BundleFailed: the bundle cannot answer its own holdout, or its environment cannot be frozen.
-            AlreadyExists: this model has this very bundle.
             Incomplete, NotFound: the weights are an adapter, and `base` was not given, or is not there.
         """
         project, run_id, live = self._open
-        base_version = None if base is None else find_base(Reference.parse(base), project.registry, project.store)
         capture = live.so_far()
         keep_capture(capture, run_id, project.store, project.tracking, project.settings.project)
         given = Ingredients(
             name=self._model,
             project=project.settings.project,
             model=_from_here(model),
-            base=base_version,
+            base=_base(base, project),
             preprocessing=preprocessing,
             threshold=threshold,
             positive=positive,
@@ -253,9 +249,13 @@ class LiveRun(AbstractContextManager["LiveRun"]):
             freezer=wheels_freezer(project.store, project.settings.scratch) if freeze_environment else None,
             side_effect_free=side_effect_free,
         )
-        ready = gather(given, project.tracking.run(run_id), capture, project.store)
+        given = gather(given, project.tracking.run(run_id), capture, project.store)
         actor = project.actor
-        return register(ready, project.workshop, project.registry, actor=actor, reason=reason, semver=semver).version
+        return register(given, project.workshop, project.registry, actor=actor, reason=reason, semver=semver).version
+
+
+def _base(named: str | None, project: Project) -> BaseVersion | None:
+    return None if named is None else find_base(Reference.parse(named), project.registry, project.store)
 
 
 def run(

@@ -45,6 +45,7 @@ EXIT_CODES: dict[str, int] = {
     "replay_differs": 33,
     "busy": 34,
     "too_late": 35,
+    "unsupported_media": 36,
     "interrupted": INTERRUPTED,
 }
 """The exit code of each error code. Numbers from 10 stay clear of what shells and option parsers use themselves."""
@@ -108,6 +109,10 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "log": _OPENING,
     "lineage": _OPENING,
     "serve": (*_OPENING, "too_large", "bundle_failed", "missing_extra"),
+    "serve-bundle": (
+        *("usage", "not_found", "unavailable", "too_large", "no_space", "integrity", "unsupported_format"),
+        *("permission_refused", "bundle_failed", "missing_extra"),
+    ),
     "decision": (
         *(*_OPENING, "too_large", "archived"),
         *("bundle_failed", "missing_extra", "replay_differs"),
@@ -138,6 +143,9 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "webhook resume": _OPENING,
     "webhook remove": _OPENING,
     "checkout": (*_OPENING, "already_exists", "archived"),
+    "export image": (*_OPENING, "already_exists", "archived"),
+    "export oci": (*_OPENING, "already_exists", "archived"),
+    "export kserve": (*_OPENING, "archived"),
     "remote add": (*_OPENING, "already_exists"),
     "remote list": _OPENING,
     "remote remove": _OPENING,

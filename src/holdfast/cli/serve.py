@@ -2,13 +2,17 @@
 
 import logging
 import os
+import shutil
 import socket
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -17,22 +21,24 @@ from holdfast.cli.exit_codes import INTERRUPTED, SUCCESS, epilog
 from holdfast.cli.options import AsJson, ModelArgument, StageOption, here
 from holdfast.cli.output import Output
 from holdfast.config import Settings
-from holdfast.errors import NotFound, Unavailable
+from holdfast.errors import NotFound, Unavailable, UsageError
 from holdfast.names import ModelName, StageName
 from holdfast.runtime.key_files import trusted
 from holdfast.runtime.limits import Limits
+from holdfast.serving.cluster import REPLICAS_MAX, Cluster
+from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.exchange import Exchange
 from holdfast.serving.queueing import Batching
 from holdfast.serving.replica import Place, Replica
-from holdfast.store.disk import refusing
-from holdfast.store.scratch import scratch, sweep
 from holdfast.web.apart import apart
 from holdfast.web.inference.app import replica_app
-from holdfast.web.listening import address_of, listen, listen_apart
+from holdfast.web.inference.grpc_service import grpc_door, require_grpc
+from holdfast.web.inference.override import AskedServer, Overriding, Secret, anybody, nobody
+from holdfast.web.listening import address_of, listen, listen_apart, reserved
 from holdfast.web.listening import serve as serve_app
 from holdfast.web.processes import supervise
 from holdfast.wire import Project, open_project
-from holdfast.wire.serving import remembered, replica_of, serve_settings
+from holdfast.wire.serving import opener_on_node, remembered, replica_of, serve_settings
 
 app = typer.Typer()
 
@@ -42,9 +48,6 @@ _PROCESSES_MAX = 64
 _CONNECTIONS_MAX = 4096
 """Of one process: eight times as many as requests may wait, for most connections of a pool are idle."""
 
-_COUNTERS = "replicas-"
-"""How the names of folders begin in which processes of one port meet."""
-
 _BATCH_ROWS_MAX = 4096
 """Past some hundred rows a call costs what its rows cost, and every request in it waits for all of them."""
 
@@ -52,18 +55,40 @@ _BATCH_WAIT_MS_MAX = 1000
 """Nobody who waits longer than this for company does it to be quick."""
 
 
+class _Engine(StrEnum):
+    """What may run the versions."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An address that is kept for the gRPC servers of all processes."""
+
+    socket: socket.socket
+    address: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Serving:
-    """What the processes of one `serve` have in common."""
+    """What the processes of one `serve` have in common; `meeting` is the folder in which they show what they count."""
 
     settings: Settings
     model: ModelName
     stage: StageName
-    url: str
     limits: Limits
     batching: Batching | None
     sockets: Sequence[socket.socket]
-    meeting: Path | None = None
+    overriding: Callable[[], Overriding]
+    grpc: _Held | None
+    meeting: Path
+    ray: Callable[..., Cluster] | None
+
+    @property
+    def url(self) -> str:
+        """Where all of them answer."""
+        return address_of(self.sockets[0])
 
 
 @app.command(epilog=epilog("serve", "holdfast serve churn --stage production --port 8081"))
@@ -72,6 +97,15 @@ def serve(
     stage: StageOption = "production",
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8081,
+    grpc_port: Annotated[
+        int | None, typer.Option("--grpc-port", min=0, max=65535, help="Speak gRPC too, here; 0 takes a free port.")
+    ] = None,
+    allow_override: Annotated[
+        bool, typer.Option("--allow-override", help="Let every caller choose among the versions that are held.")
+    ] = False,
+    override_token_file: Annotated[
+        Path | None, typer.Option("--override-token-file", help="Let whoever shows the token in this file choose.")
+    ] = None,
     no_network: Annotated[bool, typer.Option("--no-network", help="Refuse the version any network.")] = False,
     processes: Annotated[
         int, typer.Option("--processes", min=1, max=_PROCESSES_MAX, help="Processes that answer, each a replica.")
@@ -82,26 +116,58 @@ def serve(
     batch_wait_ms: Annotated[
         int, typer.Option("--batch-wait-ms", min=0, max=_BATCH_WAIT_MS_MAX, help="Wait so long for company.")
     ] = 0,
+    engine: Annotated[_Engine, typer.Option("--engine", help="What runs the versions.")] = _Engine.LOCAL,
+    ray_address: Annotated[
+        str | None, typer.Option("--ray-address", help="A running Ray cluster; by default one on this machine.")
+    ] = None,
+    ray_replicas: Annotated[
+        int, typer.Option("--ray-replicas", min=1, max=REPLICAS_MAX, help="Ray replicas of each version.")
+    ] = 1,
+    ray_cpus: Annotated[float, typer.Option("--ray-cpus", min=0.0, help="Processors of each Ray replica.")] = 1.0,
     as_json: AsJson = False,
 ) -> int:
-    """Answer predictions over HTTP: /invocations, the Open Inference Protocol at /v2, /healthz, /readyz."""
+    """Answer predictions over HTTP: /invocations, /predict, the Open Inference Protocol at /v2, /healthz, /readyz."""
     name, pointer = ModelName(model), StageName(stage)
     settings = _looked_at(name, pointer, processes)
+    overriding = _overriding(settings, name, override_token_file, anybody_may=allow_override)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     sockets = [listen(host, port)] if processes == 1 else listen_apart(host, port, processes)
-    url, batching = address_of(sockets[0]), Batching(batch_rows, batch_wait_ms / 1000) if batch_rows > 1 else None
-    serving = _Serving(settings, name, pointer, url, Limits(network=not no_network), batching, sockets)
+    batching, limits = Batching(batch_rows, batch_wait_ms / 1000), Limits(network=not no_network)
+    together, meeting = batching if batch_rows > 1 else None, Path(tempfile.mkdtemp(prefix="holdfast-serve-"))
+    grpc_at = None if grpc_port is None else _held(host, grpc_port)
+    ray = _on_ray(processes, ray_address, ray_replicas, ray_cpus) if engine is _Engine.RAY else None
+    serving = _Serving(settings, name, pointer, limits, together, sockets, overriding, grpc_at, meeting, ray)
     # Said before the first version is loaded: a request that comes until then waits in the socket.
-    value: JsonObject = {"model": model, "stage": stage, "url": url, "pid": os.getpid(), "processes": processes}
-    Output(as_json=as_json).result(value, [f"{model}@{stage} at {url}"])
+    Output(as_json=as_json).result(*_said(serving))
+    return _serve(serving)
+
+
+def _said(serving: _Serving) -> tuple[JsonObject, list[str]]:
+    """Where it listens, for programs and for people."""
+    grpc_at = None if serving.grpc is None else serving.grpc.address
+    value: JsonObject = {
+        "model": str(serving.model),
+        "stage": str(serving.stage),
+        "url": serving.url,
+        "grpc": grpc_at,
+        "pid": os.getpid(),
+        "processes": len(serving.sockets),
+    }
+    also = "" if grpc_at is None else f", gRPC at {grpc_at}"
+    return value, [f"{serving.model}@{serving.stage} at {serving.url}{also}"]
+
+
+def _serve(serving: _Serving) -> int:
+    """Answer until told to end; the exit code."""
     try:
-        if processes == 1:
+        if len(serving.sockets) == 1:
             _answer(serving, 0)
         else:
-            with _meeting(settings) as folder:
-                supervise(processes, partial(_answer, replace(serving, meeting=folder)))
+            supervise(len(serving.sockets), partial(_answer, serving))
     except KeyboardInterrupt:
         return INTERRUPTED  # the way to end it: everything was finished and closed before this arrives
+    finally:
+        shutil.rmtree(serving.meeting, ignore_errors=True)
     return SUCCESS
 
 
@@ -134,23 +200,39 @@ def _look(settings: Settings, model: ModelName, stage: StageName) -> None:
 
 def _answer(serving: _Serving, place: int) -> None:
     """The work of one process."""
-    with open_project(serving.settings) as project:
-        serve_app(
-            replica_app(_replica(serving, project, place)), serving.sockets[place], connections_max=_CONNECTIONS_MAX
-        )
+    with open_project(serving.settings) as project, _engine_of(serving) as engine:
+        doors = [] if serving.grpc is None else [grpc_door(serving.grpc.address)]
+        replica = _replica(serving, project, place, engine)
+        app = replica_app(replica, overriding=serving.overriding(), doors=doors)
+        serve_app(app, serving.sockets[place], connections_max=_CONNECTIONS_MAX)
+
+
+def _on_ray(processes: int, address: str | None, replicas: int, cpus: float) -> Callable[..., Cluster]:
+    """Makes the cluster that the versions run on.
+
+    Raises:
+        UsageError: several processes would each have to run the versions there.
+    """
+    if processes > 1:
+        raise UsageError("--engine ray has one router", hint="Leave --processes out; raise --ray-replicas instead.")
+    return partial(Cluster, address=address, replicas=replicas, cpus=cpus)
 
 
 @contextmanager
-def _meeting(settings: Settings) -> Iterator[Path]:
-    """An empty folder in which the processes tell each other what they count; it goes with them."""
-    with refusing(settings.scratch):
-        settings.scratch.mkdir(mode=0o700, exist_ok=True)
-    sweep(settings.scratch, _COUNTERS)
-    with scratch(settings.scratch, _COUNTERS) as mine:
-        yield mine.path
+def _engine_of(serving: _Serving) -> Iterator[Engine]:
+    """What runs the versions, for as long as the replica is there."""
+    if serving.ray is None:
+        yield LOCAL
+        return
+    signed_by = trusted(serving.settings.signed_by, serving.settings.project)
+    node = partial(opener_on_node, serving.settings.project, serving.limits, signed_by)
+    # The same after a restart, and another for each router: it is known by where it answers.
+    name = f"{serving.model}.{serving.stage}.{socket.gethostname()}-{urlsplit(serving.url).port}"
+    with serving.ray(name, node) as cluster:
+        yield cluster.runner
 
 
-def _replica(serving: _Serving, project: Project, place: int) -> Replica:
+def _replica(serving: _Serving, project: Project, place: int, engine: Engine) -> Replica:
     return replica_of(
         project,
         serving.model,
@@ -159,5 +241,32 @@ def _replica(serving: _Serving, project: Project, place: int) -> Replica:
         limits=serving.limits,
         signed_by=trusted(serving.settings.signed_by, serving.settings.project),
         batching=serving.batching,
-        exchange=None if serving.meeting is None else Exchange(serving.meeting, place),
+        exchange=Exchange(serving.meeting, place) if len(serving.sockets) > 1 else None,
+        engine=engine,
     )
+
+
+def _held(host: str, port: int) -> _Held:
+    require_grpc()
+    held = reserved(host, port)
+    return _Held(held, urlsplit(address_of(held)).netloc)
+
+
+def _overriding(
+    settings: Settings, model: ModelName, token: Path | None, *, anybody_may: bool
+) -> Callable[[], Overriding]:
+    """Who may choose the version: as the options say, else whom the registry's server knows, else nobody.
+
+    Each process makes its own of what is returned; what is wrong with the options is said before there are any.
+    """
+    if anybody_may and token is not None:
+        raise UsageError(
+            "--allow-override lets everybody choose, and --override-token-file does not", hint="Say one of them."
+        )
+    if token is not None:
+        secret = Secret.of(token)
+        return lambda: secret
+    if anybody_may:
+        return lambda: anybody
+    url = settings.url
+    return (lambda: nobody) if url is None else partial(AskedServer, url, model)

@@ -47,7 +47,8 @@ class LedgerPage:
         last_at: when the last one was.
         dropped: decisions that should be on it and are not, because they came faster than they could be written.
         sample: the share of requests that was to be kept, above 0 up to 1.
-        interrupted: whether its replica was killed, so that decisions of its last second may be missing uncounted.
+        interrupted: whether decisions may be missing that nobody counted: its replica was killed, which costs the last
+            second, or the disk damaged its journal.
         kept_until: until when nothing deletes it; None: for ever.
         event: the index of the event that sealed it; -1 before there is one.
     """

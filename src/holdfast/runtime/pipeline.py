@@ -54,6 +54,7 @@ class Pipeline:
     """One opened bundle. Open it in a worker: it imports the bundle's modules and unpickles its weights.
 
     Attributes:
+        schema: the raw features that it takes.
         foreign: which library wrote what the bundle holds and which opened it, where they differ.
     """
 
@@ -76,7 +77,7 @@ class Pipeline:
             raise _incomplete(code)
         if isinstance(threshold, Missing):
             raise _incomplete(threshold)
-        self._schema: FeatureSchema = schema
+        self.schema: FeatureSchema = schema
         self._threshold: EvalThreshold = threshold
         install_modules(files)
         self._prepare, foreign = _guarded("opening the preprocessing code", lambda: _preprocessing(files, code))
@@ -98,7 +99,7 @@ class Pipeline:
         Raises:
             InvalidInput: the rows do not fit the schema.
         """
-        return conform(self._schema, table)
+        return conform(self.schema, table)
 
     def score(self, rows: Table) -> Answer:
         """The bundle's answer to checked rows.
@@ -108,7 +109,7 @@ class Pipeline:
         """
         if rows.count == 0:
             return Answer([], [], self._scorer.classes)
-        held = _guarded(f"making {self._schema.container} rows", lambda: to_container(self._schema, rows))
+        held = _guarded(f"making {self.schema.container} rows", lambda: to_container(self.schema, rows))
         features = _guarded("the preprocessing code", lambda: self._prepare(held))
         model = f"the model, {self.foreign}," if self.foreign else "the model"
         scores = _guarded(model, lambda: list(self._scorer.score(features)))

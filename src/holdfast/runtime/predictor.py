@@ -28,6 +28,7 @@ from holdfast.runtime.frames import pack, receive
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table
+from holdfast.runtime.sent import Sent
 from holdfast.runtime.session import Printed, end_session, processes_in
 from holdfast.runtime.shapes import TABLE
 from holdfast.runtime.shelf import held_in_use
@@ -44,6 +45,8 @@ _END_SECONDS_MAX = 5.0
 
 _MESSAGE_CHARACTERS_MAX = 2000
 """What is believed of a worker's account of an error: its code may have written it."""
+
+_AS_JSON = Sent()
 
 SERVED = Limits()
 """The limits of a version that somebody relies on already."""
@@ -262,9 +265,9 @@ class Predictor:
             raise _nonsense(f"{len(answer.predictions)} predictions for {table.count} rows")
         return answer
 
-    def answer(self, shape: str, body: bytes) -> bytes:
+    def answer(self, shape: str, body: bytes, sent: Sent = _AS_JSON) -> bytes:
         """The bundle's answer to a request as it came, in the shape of `runtime.shapes`; raises as `predict`."""
-        return self._ask({"op": "predict", "shape": shape}, body)
+        return self._ask({"op": "predict", "shape": shape, **sent.to_json()}, body)
 
     def holdout(self) -> Answer:
         """The bundle's answer to its own frozen holdout; raises as `predict`."""

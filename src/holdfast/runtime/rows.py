@@ -13,10 +13,24 @@ from typing import Any
 from holdfast.canonical import Json, JsonObject, Reader, decode, plain
 from holdfast.errors import InvalidInput, TooLarge, UnsupportedFormat
 
-__all__ = ["ROWS_MAX", "Table", "container_of", "read_table", "table_of", "write_table"]
+__all__ = [
+    "CELLS_MAX",
+    "ROWS_MAX",
+    "Table",
+    "container_of",
+    "read_table",
+    "table_of",
+    "too_many_rows",
+    "values_of",
+    "write_table",
+]
 
 ROWS_MAX = 1_000_000
 """Rows in one request or one holdout; larger evaluations belong in a batch job, and a holdout travels as JSON."""
+
+CELLS_MAX = 1 << 25
+"""Rows times columns where a request may name more of them than it holds: rows that each have one name of their own, or
+a packed table. A million rows of thirty numbers are that many."""
 
 _FORMAT, _FORMAT_VERSION = "holdfast.rows", "1.0"
 
@@ -93,21 +107,32 @@ class Table:
         held = tuple(column if isinstance(column, list) else list(column) for column in columns)
         count = len(held[0]) if held else count or 0
         if any(len(column) != count for column in held):
-            raise InvalidInput("the columns differ in length", hint="Send every column with the same number of values.")
+            place = next(place for place, column in enumerate(held) if len(column) != count)
+            raise InvalidInput(
+                f"column {place if names is None else names[place]!r}: {count} values were expected, as in the first "
+                f"column, {len(held[place])} were sent",
+                hint="Send every column with the same number of values.",
+            )
         if names is not None and (len(names) != len(held) or len(set(names)) != len(names)):
             raise InvalidInput("the column names do not match the columns", hint="Name each column, each once.")
         if count > ROWS_MAX:
-            raise TooLarge(f"{count} rows pass the limit of {ROWS_MAX}", hint="Send them in parts.", limit=ROWS_MAX)
+            raise too_many_rows(count)
         return cls(None if names is None else tuple(names), held, count)
 
     @classmethod
     def of_records(cls, records: Sequence[Mapping[str, Json]]) -> "Table":
         """A table of one mapping a row; a row that lacks a column has None there."""
         names: dict[str, None] = {}
-        for record in records:
+        for row, record in enumerate(records):
             if not isinstance(record, Mapping):
-                raise InvalidInput("a row is not a JSON object", hint='Send rows such as {"age": 41, "plan": "basic"}.')
+                raise InvalidInput(
+                    f"row {row}: a JSON object was expected, {_named(record)} was sent",
+                    hint='Send rows such as {"age": 41, "plan": "basic"}.',
+                    row=row,
+                )
             names.update(dict.fromkeys(record))
+        if len(records) > ROWS_MAX or len(records) * len(names) > CELLS_MAX:
+            raise too_many_rows(len(records), cells=len(records) * len(names))
         columns = [[record.get(name) for record in records] for name in names]
         return cls.of_columns(tuple(names), columns, count=len(records))
 
@@ -115,9 +140,33 @@ class Table:
     def of_arrays(cls, rows: Sequence[Sequence[Json]]) -> "Table":
         """A table of one list a row, without names."""
         width = len(rows[0]) if rows and isinstance(rows[0], list | tuple) else -1
-        if any(not isinstance(row, list | tuple) or len(row) != width for row in rows):
-            raise InvalidInput("the rows differ in length or are not lists", hint="Send rows of equal length.")
+        for place, row in enumerate(rows):
+            if not isinstance(row, list | tuple) or len(row) != width:
+                found = f"{len(row)} values" if isinstance(row, list | tuple) else _named(row)
+                expected = "a list of values" if width < 0 else f"{width} values, as in row 0,"
+                raise InvalidInput(
+                    f"row {place}: {expected} was expected, {found} was sent",
+                    hint="Send rows of equal length, each a list or each an object.",
+                    row=place,
+                )
         return cls.of_columns(None, [[row[place] for row in rows] for place in range(max(width, 0))], count=len(rows))
+
+
+def too_many_rows(rows: int, *, cells: int = 0) -> TooLarge:
+    """The error for a table past its limits: of rows, or of rows times columns where `cells` are given."""
+    if rows <= ROWS_MAX and cells:
+        return TooLarge(
+            f"{cells} values, rows times columns, pass the limit of {CELLS_MAX}",
+            hint="Send the rows in parts, and every row with the same names.",
+            limit=CELLS_MAX,
+        )
+    return TooLarge(f"{rows} rows pass the limit of {ROWS_MAX}", hint="Send them in parts.", limit=ROWS_MAX)
+
+
+def _named(value: object) -> str:
+    """What a JSON value is, for a sentence."""
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
+    return kinds.get(type(value), "a number")
 
 
 def container_of(rows: object) -> str:
@@ -138,11 +187,11 @@ def table_of(rows: Any) -> Table:
         columns = [_pandas(frame.iloc[:, place]) for place in range(frame.shape[1])]
         return Table.of_columns([str(name) for name in frame.columns], columns, count=len(frame))
     if hasattr(rows, "get_columns") and container_of(rows) == "polars":
-        return Table.of_columns(rows.columns, [_values(column.to_list()) for column in rows.get_columns()])
+        return Table.of_columns(rows.columns, [values_of(column.to_list()) for column in rows.get_columns()])
     if hasattr(rows, "column_names") and hasattr(rows, "columns"):
-        return Table.of_columns(list(rows.column_names), [_values(column.to_pylist()) for column in rows.columns])
+        return Table.of_columns(list(rows.column_names), [values_of(column.to_pylist()) for column in rows.columns])
     if container_of(rows) == "numpy" and getattr(rows, "ndim", 0) == 2:  # noqa: PLR2004 - rows by columns
-        return Table.of_columns(None, [_values(column) for column in rows.T.tolist()], count=len(rows))
+        return Table.of_columns(None, [values_of(column) for column in rows.T.tolist()], count=len(rows))
     if isinstance(rows, Mapping):
         return Table.of_columns([str(name) for name in rows], [_column(column) for column in rows.values()])
     if isinstance(rows, list | tuple) and rows and isinstance(rows[0], Mapping):
@@ -162,7 +211,7 @@ def _column(values: Any) -> list[Json]:
             f"a {type(values).__name__} stands where a list of values should be",
             hint="Give a list of dicts, a list of lists, or a dict of columns.",
         )
-    return _values(held)
+    return values_of(held)
 
 
 def _record(row: Any) -> Any:
@@ -172,10 +221,11 @@ def _record(row: Any) -> Any:
 def _pandas(series: Any) -> list[Json]:
     if str(series.dtype).startswith("datetime"):
         return [None if value is None or value != value else value.isoformat() for value in series]  # noqa: PLR0124
-    return _values(series.tolist())
+    return values_of(series.tolist())
 
 
-def _values(values: Iterable[Any]) -> list[Json]:
+def values_of(values: Iterable[Any]) -> list[Json]:
+    """The JSON values of a column, whatever library they come from; what is missing is None."""
     return [_value(value) for value in values]
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "family",
     "has_zone",
     "limits",
+    "shown",
     "to_container",
 ]
 
@@ -29,6 +30,9 @@ PYTHON_NAN = "object, NaN"
 """Python objects, with None or with NaN where a value is missing: code tells the two apart."""
 
 ORDERED = "ordered category"
+
+_NAMED_MAX = 100
+"""Columns that an error names for programs; who sends a thousand wrong ones has another problem than their names."""
 
 
 def conform(schema: FeatureSchema, table: Table) -> Table:
@@ -44,21 +48,48 @@ def conform(schema: FeatureSchema, table: Table) -> Table:
     if table.names is None:
         if len(table.columns) != len(names):
             raise InvalidInput(
-                f"the rows have {len(table.columns)} values each; this version takes {len(names)}",
+                f"row 0: {len(names)} values were expected, {len(table.columns)} were sent",
                 hint=f"Send them in this order: {', '.join(names)}"[:500],
+                row=0,
             )
         found: Sequence[list[Json]] = table.columns
     else:
         held = dict(zip(table.names, table.columns, strict=True))
         absent = [column.name for column in schema.columns if column.name not in held and not column.nullable]
         if absent:
-            raise InvalidInput(
-                f"the rows lack {', '.join(absent[:10])}{' …' if len(absent) > 10 else ''}",  # noqa: PLR2004
-                hint=f"This version takes: {', '.join(names)}"[:500],
-                missing=absent,
-            )
+            raise _lacking(absent, [name for name in held if name not in names], names)
         found = [held.get(name, [None] * table.count) for name in names]
     return Table(names, tuple(_checked(c, v) for c, v in zip(schema.columns, found, strict=True)), table.count)
+
+
+def _lacking(absent: list[str], unknown: list[str], names: Sequence[str]) -> InvalidInput:
+    """Columns that are not there; and those that are and nobody knows, since one is often the other misspelt."""
+    more = f"; sent and not known: {_listed(unknown)}" if unknown else ""
+    return InvalidInput(
+        f"column {absent[0]!r}: a value was expected in every row, the rows lack {_listed(absent)}{more}",
+        hint=f"This version takes: {', '.join(names)}"[:500],
+        column=absent[0],
+        missing=absent[:_NAMED_MAX],
+        unknown=[_plain(name) for name in unknown[:_NAMED_MAX]],
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(_plain(name) for name in names[:10])}{' …' if len(names) > 10 else ''}"  # noqa: PLR2004
+
+
+def _plain(text: str) -> str:
+    """A name out of a request, for a sentence: no longer than any name, and nothing that UTF-8 cannot carry."""
+    return text[:128].encode(errors="backslashreplace").decode()
+
+
+def shown(value: Json) -> str:
+    """A value out of a request, for a sentence."""
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    if isinstance(value, str):
+        value = value[:40]
+    return "null" if value is None else f"{value!r:.40}"
 
 
 def accepts(column: Column, value: Json) -> bool:
@@ -97,17 +128,17 @@ def _misfit(column: Column, value: Json) -> str | None:
     """Why the column's code could not be handed this value as what it is."""
     kind = family(column.dtype)
     if type(value) not in _KINDS[kind]:
-        return f"{_EXPECTED[kind]} was expected, {value!r:.40} was sent"
+        return f"{_EXPECTED[kind]} was expected, {shown(value)} was sent"
     if kind in {"number", "integer"}:
         if not -math.inf < value < math.inf:
             return "a finite number was expected, infinity was sent"
         if kind == "integer" and type(value) is float and not value.is_integer():
-            return f"a whole number was expected, {value!r} was sent"
+            return f"a whole number was expected, {shown(value)} was sent"
         low, high = limits(column.dtype)
         if not low <= value <= high:
-            return f"{value!r:.40} does not fit into {column.dtype}"
+            return f"{shown(value)} does not fit into {column.dtype}"
     if kind == "boolean" and value not in (0, 1):
-        return f"true or false was expected, {value!r:.40} was sent"
+        return f"true or false was expected, {shown(value)} was sent"
     return _untimely(column, value) if kind == "time" else None
 
 
@@ -115,10 +146,10 @@ def _untimely(column: Column, value: str) -> str | None:
     try:
         found = datetime.fromisoformat(value)
     except ValueError:
-        return f"a time such as 2026-03-01T09:00:00 was expected, {value!r:.40} was sent"
+        return f"a time such as 2026-03-01T09:00:00 was expected, {shown(value)} was sent"
     if column.native is None or (found.tzinfo is not None) == has_zone(column.native):
         return None
-    return f"a time {'with' if found.tzinfo is None else 'without'} a zone was expected, {value!r:.40} was sent"
+    return f"a time {'with' if found.tzinfo is None else 'without'} a zone was expected, {shown(value)} was sent"
 
 
 def has_zone(native: str) -> bool:
@@ -172,13 +203,13 @@ _EXPECTED = {
 
 def _enforce(column: Column, row: int, value: Json) -> None:
     if column.categories and value not in column.categories:
-        raise _refused(column, row, f"{value!r:.40} is none of {list(column.categories)[:20]}")
+        raise _refused(column, row, f"{shown(value)} is none of {list(column.categories)[:20]}")
     if isinstance(value, str):
         return
     if column.minimum is not None and value < column.minimum:
-        raise _refused(column, row, f"{value!r} is below {column.minimum}")
+        raise _refused(column, row, f"{shown(value)} is below {column.minimum}")
     if column.maximum is not None and value > column.maximum:
-        raise _refused(column, row, f"{value!r} is above {column.maximum}")
+        raise _refused(column, row, f"{shown(value)} is above {column.maximum}")
 
 
 def _refused(column: Column, row: int, what: str) -> InvalidInput:

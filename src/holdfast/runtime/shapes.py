@@ -1,133 +1,120 @@
-"""The shapes in which HTTP callers send rows and take answers.
+"""The shapes in which callers send rows and take answers, and the one way in and out for all of them.
 
-* MLflow's scoring protocol: `dataframe_records`, `dataframe_split`, `inputs`, `instances`; answer `predictions`.
-* The Open Inference Protocol (V2): `inputs` of `{name, shape, datatype, data}`; answer `outputs`.
+* `invocations`: MLflow's scoring protocol (`json_rows.py`); the answer is `predictions`.
+* `predict`: plain rows in, predictions and scores out.
+* `v2`: the Open Inference Protocol (`open_inference.py`).
+* `table`: what a gate and `holdfast.load` send.
 
-Both answers say which version spoke; the stamp is added here, in the process that computed the answer, so that an
+The rows of the first two come as JSON, JSON lines, CSV, Arrow or Parquet, and their answers go as JSON, CSV or Arrow.
+Every answer says which version spoke; the stamp is added here, in the process that computed the answer, so that an
 answer and its version can never come from two different bundles.
 """
 
 import json
-from typing import Any
 
 from holdfast.canonical import Json, JsonObject
-from holdfast.errors import BundleFailed, InvalidInput
+from holdfast.errors import BundleFailed, InvalidInput, UnsupportedMedia
+from holdfast.evidence import FeatureSchema
+from holdfast.runtime.arrow_rows import arrow_answer, arrow_rows, parquet_rows
+from holdfast.runtime.csv_rows import csv_answer, csv_rows
+from holdfast.runtime.json_rows import decoded, invocations, lines, plain_rows
+from holdfast.runtime.open_inference import answer_tensors, outputs, require_outputs, tensor_rows
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table
+from holdfast.runtime.sent import ARROW, CONTENT_TYPES, CSV, JSON, JSON_LINES, PARQUET, Sent
 
-__all__ = ["INVOCATIONS", "SHAPES", "TABLE", "V2", "answer_body", "outputs", "table_in"]
+__all__ = ["INVOCATIONS", "PREDICT", "SHAPES", "TABLE", "V2", "answer_body", "outputs", "table_in"]
 
 TABLE = "table"
 INVOCATIONS = "invocations"
+PREDICT = "predict"
 V2 = "v2"
-SHAPES = (TABLE, INVOCATIONS, V2)
+SHAPES = (TABLE, INVOCATIONS, PREDICT, V2)
 
-_KEYS = ("dataframe_records", "dataframe_split", "inputs", "instances")
+_AS_JSON = Sent()
+_NO_COLUMNS = FeatureSchema("rows", ())
 
 
-def table_in(shape: str, body: bytes) -> tuple[Table, JsonObject]:
-    """The rows of a request, and the request itself.
+def table_in(
+    shape: str, body: bytes, sent: Sent = _AS_JSON, schema: FeatureSchema = _NO_COLUMNS
+) -> tuple[Table, JsonObject]:
+    """The rows of a request, and of the request what its answer needs.
+
+    Args:
+        shape: one of `SHAPES`.
+        body: the bytes.
+        sent: what they are.
+        schema: of the version; says what the fields of a CSV mean.
 
     Raises:
-        InvalidInput: not JSON, or none of the shapes.
+        InvalidInput: they are not what they should be, or none of the shapes.
+        UnsupportedMedia: this environment cannot read them.
+        TooLarge: too many rows or cells.
     """
-    try:
-        request = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"the request is not JSON: {error}", hint="Send UTF-8 JSON.") from error
-    if not isinstance(request, dict):
-        raise InvalidInput("the request is not a JSON object", hint=f"Send one of {', '.join(_KEYS)}.")
-    if shape == TABLE:
-        return Table.of_columns(request.get("names"), request.get("columns", [])), request
     if shape == V2:
-        return _v2(request), request
-    return _invocations(request), request
+        return _tensors(body, sent)
+    if sent.kind != JSON:
+        return _other(body, sent.kind, schema), {}
+    request = decoded(body)
+    if shape == INVOCATIONS:
+        return invocations(request), {}
+    if shape == PREDICT:
+        return plain_rows(request), {}
+    if not isinstance(request, dict):
+        raise InvalidInput("the request is not a JSON object", hint="Send names and columns.")
+    return Table.of_columns(request.get("names"), request.get("columns", [])), request
 
 
-def _invocations(request: JsonObject) -> Table:
-    given = [key for key in _KEYS if key in request]
-    if len(given) != 1:
+def _other(body: bytes, kind: str, schema: FeatureSchema) -> Table:
+    match kind:
+        case "csv":
+            return csv_rows(body, schema)
+        case "jsonl":
+            return lines(body)
+        case "arrow":
+            return arrow_rows(body)
+        case "parquet":
+            return parquet_rows(body)
+    takes = [CONTENT_TYPES[one] for one in (JSON, JSON_LINES, CSV, ARROW, PARQUET)]
+    raise UnsupportedMedia(f"this version takes no {kind[:40]!r}", hint=f"Send one of {', '.join(takes)}.", takes=takes)
+
+
+def _tensors(body: bytes, sent: Sent) -> tuple[Table, JsonObject]:
+    if sent.head is None:
+        request, tail = decoded(body), None
+    elif sent.head > len(body):
         raise InvalidInput(
-            f"the request has {len(given) or 'none'} of {', '.join(_KEYS)}; exactly one is needed",
-            hint='For instance {"dataframe_records": [{"age": 41, "plan": "basic"}]}.',
+            f"{sent.head} bytes of JSON were announced, {len(body)} were sent",
+            hint="Inference-Header-Content-Length is the length of the JSON before the tensors.",
         )
-    value = request[given[0]]
-    if given[0] == "dataframe_split":
-        return _split(value)
-    if given[0] == "dataframe_records" or (isinstance(value, list) and value and isinstance(value[0], dict)):
-        if not isinstance(value, list):
-            raise InvalidInput(f"{given[0]} is not a list of rows", hint="Send a list of JSON objects.")
-        return Table.of_records(value)
-    if isinstance(value, dict):
-        columns = [column if isinstance(column, list) else [column] for column in value.values()]
-        return Table.of_columns(list(value), columns)
-    if not isinstance(value, list):
-        raise InvalidInput(f"{given[0]} is neither rows nor columns", hint="Send a list of rows.")
-    return Table.of_arrays(value)
-
-
-def _split(value: Json) -> Table:
-    if not isinstance(value, dict) or not isinstance(value.get("data"), list):
-        raise InvalidInput("dataframe_split has no data", hint='Send {"columns": […], "data": [[…], …]}.')
-    names, rows = value.get("columns"), value["data"]
-    if names is None:
-        return Table.of_arrays(rows)
-    if not isinstance(names, list) or any(not isinstance(row, list) or len(row) != len(names) for row in rows):
-        raise InvalidInput("the rows of dataframe_split do not match its columns", hint="Give one value a column.")
-    return Table.of_columns([str(name) for name in names], [[row[i] for row in rows] for i in range(len(names))])
-
-
-def _v2(request: JsonObject) -> Table:
-    tensors = request.get("inputs")
-    if not isinstance(tensors, list) or not tensors or any(not _is_tensor(tensor) for tensor in tensors):
-        raise InvalidInput(
-            "the request has no inputs of the Open Inference Protocol",
-            hint='Send {"inputs": [{"name": "age", "shape": [1], "datatype": "FP64", "data": [41]}]}.',
-        )
-    if len(tensors) == 1 and len(tensors[0]["shape"]) == 2 and tensors[0]["shape"][1] != 1:  # noqa: PLR2004 - a matrix
-        return Table.of_arrays(_matrix(tensors[0]))
-    return Table.of_columns([str(tensor["name"]) for tensor in tensors], [_flat(t["data"]) for t in tensors])
-
-
-def _is_tensor(value: Json) -> bool:
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("name"), str)
-        and isinstance(value.get("data"), list)
-        and isinstance(value.get("shape"), list)
-        and all(type(size) is int and size >= 0 for size in value["shape"])
-    )
-
-
-def _matrix(tensor: JsonObject) -> list[list[Json]]:
-    rows, width = tensor["shape"]
-    flat = _flat(tensor["data"])
-    if width == 0 or len(flat) != rows * width:
-        raise InvalidInput(
-            f"{len(flat)} values do not fill the shape {tensor['shape']}", hint="Send rows times columns values."
-        )
-    return [flat[row * width : (row + 1) * width] for row in range(rows)]
-
-
-def _flat(values: list[Any]) -> list[Json]:
-    return [item for value in values for item in (_flat(value) if isinstance(value, list) else [value])]
-
-
-def answer_body(shape: str, answer: Answer, request: JsonObject, stamp: JsonObject) -> bytes:
-    """The bytes of an answer, with the stamp that says which version spoke."""
-    if shape == TABLE:
-        body: JsonObject = answer.to_json()
-    elif shape == INVOCATIONS:
-        body = {"predictions": answer.predictions, **stamp}
     else:
-        body = {
-            "model_name": stamp["model"],
-            "model_version": str(stamp["version"]),
-            "parameters": {"digest": stamp["digest"]},
-            "outputs": outputs(answer),
-        }
-        if isinstance(request.get("id"), str):
-            body["id"] = request["id"]
+        request, tail = decoded(body[: sent.head]), body[sent.head :]
+    table = tensor_rows(request, tail)
+    request = {key: request[key] for key in ("id", "outputs") if key in request}
+    require_outputs(request)
+    return table, request
+
+
+def answer_body(shape: str, answer: Answer, request: JsonObject, stamp: JsonObject, wanted: str = JSON) -> bytes:
+    """The bytes of an answer, with the stamp that says which version spoke.
+
+    Args:
+        shape: as the request's.
+        answer: what the version says.
+        request: what `table_in` gave beside the table.
+        stamp: model, version and digest.
+        wanted: what kind of bytes, where the shape has several. CSV has no place for the stamp: there it stands in the
+            headers alone.
+
+    Raises:
+        BundleFailed: NaN or infinity, where the answer is JSON.
+        UnsupportedMedia: this environment cannot write that kind.
+    """
+    if shape in {INVOCATIONS, PREDICT} and wanted == CSV:
+        return csv_answer(answer, scores=shape == PREDICT)
+    if shape in {INVOCATIONS, PREDICT} and wanted == ARROW:
+        return arrow_answer(answer, stamp, scores=shape == PREDICT)
+    body = _json(shape, answer, request, stamp)
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except ValueError as error:
@@ -137,27 +124,13 @@ def answer_body(shape: str, answer: Answer, request: JsonObject, stamp: JsonObje
         ) from error
 
 
-def outputs(answer: Answer) -> list[JsonObject]:
-    """The tensors of an answer in the Open Inference Protocol: `predictions`, and `scores` where they differ."""
-    count = len(answer.predictions)
-    tensors = [
-        {
-            "name": "predictions",
-            "shape": [count],
-            "datatype": _datatype(answer.predictions),
-            "data": answer.predictions,
-        }
-    ]
-    if answer.scores and answer.scores != answer.predictions:
-        width = [len(answer.scores[0])] if isinstance(answer.scores[0], list) else []
-        tensors.append({"name": "scores", "shape": [count, *width], "datatype": "FP64", "data": _flat(answer.scores)})
-    return tensors
-
-
-def _datatype(values: list[Json]) -> str:
-    kinds = {type(value) for value in values}
-    if kinds <= {bool}:
-        return "BOOL"
-    if kinds <= {int}:
-        return "INT64"
-    return "FP64" if kinds <= {int, float} else "BYTES"
+def _json(shape: str, answer: Answer, request: JsonObject, stamp: JsonObject) -> JsonObject:
+    match shape:
+        case "invocations":
+            return {"predictions": answer.predictions, **stamp}
+        case "predict":
+            classes: dict[str, Json] = {} if answer.classes is None else {"classes": answer.classes}
+            return {"predictions": answer.predictions, "scores": answer.scores, **classes, **stamp}
+        case "v2":
+            return answer_tensors(answer, request, stamp)
+    return answer.to_json()

@@ -15,6 +15,7 @@ from holdfast.errors import HoldfastError
 from holdfast.runtime.frames import pack
 from holdfast.runtime.pipeline import Answer, Pipeline
 from holdfast.runtime.rows import Table
+from holdfast.runtime.sent import JSON
 from holdfast.runtime.shapes import answer_body
 
 __all__ = ["Part", "answer_together", "one_by_one", "sample"]
@@ -29,12 +30,14 @@ class Part:
         request: the request itself.
         rows: its rows, as the bundle's code is handed them.
         alone: answers it by itself, with a frame.
+        wanted: what kind of bytes its answer is to be.
     """
 
     shape: str
     request: JsonObject
     rows: Table
     alone: Callable[[], bytes]
+    wanted: str = JSON
 
 
 def answer_together(parts: Sequence[Part], pipeline: Pipeline, stamp: JsonObject, rows_max: int) -> list[bytes]:
@@ -77,7 +80,7 @@ def _in_one_call(parts: Sequence[Part], pipeline: Pipeline, stamp: JsonObject) -
     for part in parts:
         end = at + part.rows.count
         own = Answer(answer.predictions[at:end], answer.scores[at:end], answer.classes)
-        frames.append(pack({"ok": True}, answer_body(part.shape, own, part.request, stamp)))
+        frames.append(pack({"ok": True}, answer_body(part.shape, own, part.request, stamp, part.wanted)))
         at = end
     return frames
 

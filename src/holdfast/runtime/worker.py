@@ -33,6 +33,7 @@ from holdfast.runtime.limits import Limits
 from holdfast.runtime.memory import peak_memory_bytes
 from holdfast.runtime.pipeline import Pipeline
 from holdfast.runtime.rows import read_table
+from holdfast.runtime.sent import Sent
 from holdfast.runtime.shapes import SHAPES, TABLE, answer_body, table_in
 from holdfast.runtime.together import Part, answer_together, one_by_one, sample
 
@@ -110,11 +111,12 @@ class _Answering:
             frames[place] = frame
         return frames
 
-    def _read(self, header: JsonObject, sent: bytes, parts: list[Part]) -> bytes:
+    def _read(self, header: JsonObject, body: bytes, parts: list[Part]) -> bytes:
         """Put one of several requests with those that can be answered; what stands in its place until it is."""
-        table, request = table_in(header["shape"], sent)
+        shape, sent = header["shape"], Sent.from_json(header)
+        table, request = table_in(shape, body, sent, self.pipeline.schema)
         rows = self.pipeline.checked(table)
-        parts.append(Part(header["shape"], request, rows, partial(self._frame, header, sent)))
+        parts.append(Part(shape, request, rows, partial(self._frame, header, body), sent.wanted))
         return b""
 
     def _guarded(self, call: Callable[[], bytes]) -> bytes:
@@ -143,8 +145,9 @@ def _refusal(error: HoldfastError, limits: Limits, walls: Walls) -> bytes:
 def _answer(header: JsonObject, body: bytes, files: BundleFiles, pipeline: Pipeline, stamp: JsonObject) -> bytes:
     match header:
         case {"op": "predict", "shape": str(shape)} if shape in SHAPES:
-            table, request = table_in(shape, body)
-            return answer_body(shape, pipeline.predict(table), request, stamp)
+            sent = Sent.from_json(header)
+            table, request = table_in(shape, body, sent, pipeline.schema)
+            return answer_body(shape, pipeline.predict(table), request, stamp, sent.wanted)
         case {"op": "holdout"}:
             holdout = files.manifest.evidence.holdout
             if not isinstance(holdout, Holdout):

@@ -7,7 +7,10 @@
     route.py     who answers now; one immutable value, replaced in one assignment
     replica.py   follows the stage: opens the next version beside the old one, smokes it, swaps, keeps last-known-good
     observing.py what those who watch are told of each request; reading.py reads answers again for them
+    shadow.py    copies of answered requests to a version in the shadow, which runs in `shadow_process.py`
     rehearsal.py a rollback taken in a scratch stage (`switch.py`), and every answer looked at (`answers.py`)
+    trying.py    a canary, begun with a `plan.py`; `bucketing.py` and `keys.py` assign, `beside.py` follows it,
+                 `tallying.py` counts what `counting.py` says, `judging.py` decides, `book.py` is where it stands
     ledger/      what was answered, kept so that any one answer can be shown and computed again
     confirm.py   the other side: waiting until every replica has reported a move
     reported.py  what every replica truly answers with, held against its stage

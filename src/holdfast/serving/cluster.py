@@ -317,6 +317,11 @@ class _Runner:
         """See `Runner.gather`."""
         self._batching = batching
 
+    @property
+    def waiting(self) -> int:
+        """Requests that were handed over and not answered."""
+        return self._waiting
+
     async def until_up(self) -> None:
         """See `Runner.until_up`."""
         if not self.up:

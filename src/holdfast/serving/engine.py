@@ -25,6 +25,11 @@ class Runner(Protocol):
         ...
 
     @property
+    def waiting(self) -> int:
+        """Requests that were handed over and not answered, as far as they wait in this process."""
+        ...
+
+    @property
     def error(self) -> HoldfastError | None:
         """Why it is not up; None while it is."""
         ...

@@ -6,6 +6,8 @@ A batch is one request, and its first row speaks for it. A request without the k
 counts can tell. Whether keys are what they say is not known here: whoever may choose the key may choose the version.
 """
 
+import csv
+import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +15,8 @@ from enum import StrEnum
 from math import isfinite
 
 from holdfast.errors import UsageError
-from holdfast.runtime.shapes import INVOCATIONS, V2
+from holdfast.runtime.sent import CSV, JSON, JSON_LINES, Sent
+from holdfast.runtime.shapes import INVOCATIONS, PREDICT, V2
 
 __all__ = ["KEY_CHARACTERS_MAX", "KeySource", "Origin"]
 
@@ -23,11 +26,13 @@ KEY_CHARACTERS_MAX = 1024
 _BODY_BYTES_MAX = 256 << 10
 """Looking for a column parses the rows a second time: this many bytes take a millisecond or two of the router."""
 
+_AS_JSON = Sent()
+
 _NAME_CHARACTERS_MAX = 256
 """Names of headers and columns that people write are shorter."""
 
 
-_ROWS = ("dataframe_records", "instances", "inputs")
+_ROWS = ("dataframe_records", "instances", "inputs", "rows")
 """Where `/invocations` carries named rows, but for `dataframe_split`."""
 
 
@@ -74,28 +79,37 @@ class KeySource:
     def __str__(self) -> str:
         return str(self.origin) if self.origin is Origin.REQUEST else f"{self.origin}:{self.name}"
 
-    def find(self, headers: Iterable[tuple[bytes, bytes]], shape: str, body: bytes) -> str | None:
+    def find(
+        self, headers: Iterable[tuple[bytes, bytes]], shape: str, body: bytes, sent: Sent = _AS_JSON
+    ) -> str | None:
         """The key of one request; None where it has none, and the request's id takes its place.
 
         Args:
             headers: as ASGI has them, their names in small letters.
             shape: of the body: a name of `holdfast.runtime.shapes`.
             body: looked into for a column alone, and only up to `_BODY_BYTES_MAX`.
+            sent: what the body is; a column of Arrow or Parquet is not looked for, nor a tensor in binary.
         """
         if self.origin is Origin.HEADER:
             name = self.name.encode()
             return _said(next((value.decode("latin-1") for key, value in headers if key == name), None))
-        if self.origin is Origin.COLUMN and len(body) <= _BODY_BYTES_MAX and shape in (INVOCATIONS, V2):
-            return _said(_first_cell(self.name, shape, body))
+        if self.origin is Origin.COLUMN and len(body) <= _BODY_BYTES_MAX and shape in (INVOCATIONS, PREDICT, V2):
+            return _said(_first_cell(self.name, shape, body, sent))
         return None
 
 
-def _first_cell(column: str, shape: str, body: bytes) -> object:
+def _first_cell(column: str, shape: str, body: bytes, sent: Sent) -> object:
     """What the first row has in a column; None for whatever has no such row: the worker says what is wrong with it."""
+    if sent.kind == CSV:
+        return _first_field(column, body)
+    if sent.kind not in (JSON, JSON_LINES):
+        return None
     try:
-        request = json.loads(body)
+        request = json.loads(body.lstrip().partition(b"\n")[0] if sent.kind == JSON_LINES else body[: sent.head])
     except (ValueError, RecursionError):
         return None
+    if isinstance(request, list) or sent.kind == JSON_LINES:
+        return _of_row(column, request)
     if not isinstance(request, dict):
         return None
     if shape == V2:
@@ -103,6 +117,8 @@ def _first_cell(column: str, shape: str, body: bytes) -> object:
         named = (one for one in tensors if isinstance(one, dict)) if isinstance(tensors, list) else ()
         return _first(next((one.get("data") for one in named if one.get("name") == column), None))
     split = request.get("dataframe_split")
+    if isinstance(request.get("columns"), list):
+        split = {"columns": request["columns"], "data": request.get("rows")}
     if isinstance(split, dict):
         names, data = split.get("columns"), split.get("data")
         row = data[0] if isinstance(data, list) and data else None
@@ -110,9 +126,22 @@ def _first_cell(column: str, shape: str, body: bytes) -> object:
             return None
         place = names.index(column)
         return row[place] if place < len(row) else None
-    given = next((request[key] for key in _ROWS if key in request), None)
+    return _of_row(column, next((request[key] for key in _ROWS if key in request), None))
+
+
+def _of_row(column: str, given: object) -> object:
+    """The cell of the first of some rows, or of one."""
     row = given[0] if isinstance(given, list) and given else given
     return _first(row.get(column)) if isinstance(row, dict) else None
+
+
+def _first_field(column: str, body: bytes) -> object:
+    """The field of a CSV's first row."""
+    try:
+        lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""))
+        return dict(zip(next(lines, ()), next(lines, ()), strict=False)).get(column)
+    except (UnicodeDecodeError, csv.Error):
+        return None
 
 
 def _first(value: object) -> object:

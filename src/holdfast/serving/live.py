@@ -4,13 +4,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 from holdfast.canonical import JsonObject, encode
 from holdfast.errors import HoldfastError
 from holdfast.evidence import FeatureSchema, Holdout
 from holdfast.names import ModelName, VersionNumber
 from holdfast.runtime.bundle_files import BundleFiles
-from holdfast.runtime.shapes import INVOCATIONS, V2, outputs
+from holdfast.runtime.sent import Sent
+from holdfast.runtime.shapes import outputs
 from holdfast.runtime.smoke import Differences, answer_of, compare, read_outputs
 from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.opening import Opened
@@ -26,9 +28,18 @@ REQUEST_SECONDS_MAX = 30.0
 _HOLDOUT_SECONDS_MAX = 300.0
 """A million holdout rows through a slow model; nobody waits for it but the swap."""
 
-_HEADERS = {shape: encode({"op": "predict", "shape": shape}) for shape in (INVOCATIONS, V2)}
+_FORMS_MAX = 256
+"""Forms whose headers are kept: five kinds of bodies, three of answers, and tensors of some recurring lengths."""
+
 _HOLDOUT = encode({"op": "holdout"})
 _SAMPLE: JsonObject = {"op": "holdout", "rows": 64}
+_AS_JSON = Sent()
+
+
+@lru_cache(_FORMS_MAX)
+def _header(shape: str, sent: Sent) -> bytes:
+    """The header of a request's frame; made once for each form, since nearly all requests are of one."""
+    return encode({"op": "predict", "shape": shape, **sent.to_json()})
 
 
 class Live:
@@ -76,6 +87,11 @@ class Live:
         return self.runner.error
 
     @property
+    def waiting(self) -> int:
+        """Requests that were handed over and not answered."""
+        return self.runner.waiting
+
+    @property
     def files(self) -> BundleFiles:
         """The bundle on this machine."""
         return self._opened.files
@@ -92,13 +108,16 @@ class Live:
         await self.runner.open()
         self.open_seconds = time.monotonic() - began
 
-    def predict(self, shape: str, body: bytes, seconds: float | None = None) -> "asyncio.Future[bytes]":
+    def predict(
+        self, shape: str, body: bytes, seconds: float | None = None, sent: Sent = _AS_JSON
+    ) -> "asyncio.Future[bytes]":
         """Hand over a request as it came; the future gets the answer's bytes, stamped with version and digest.
 
         Args:
             shape: of the request and its answer.
             body: the request's bytes.
             seconds: how long it may take, at most `REQUEST_SECONDS_MAX`, which is what holds when nothing is said.
+            sent: what the request's bytes are, and what the answer's are to be.
 
         Raises:
             Busy: too much waits already.
@@ -106,7 +125,7 @@ class Live:
             TooLate: raised by the future: it took longer than that.
         """
         allowed = REQUEST_SECONDS_MAX if seconds is None else min(seconds, REQUEST_SECONDS_MAX)
-        return self.runner.ask(_HEADERS[shape], body, allowed)
+        return self.runner.ask(_header(shape, sent), body, allowed)
 
     async def smoke(self) -> Differences | None:
         """Score the frozen holdout and compare with what was recorded; None when the bundle carries no holdout."""

@@ -44,7 +44,8 @@ class Looked:
 
 
 def look(replicas: Sequence[Replica]) -> list[Looked]:
-    """Ask each replica; one that does not answer is an answer, too."""
+    """Ask at each address once, for all replicas there; one that does not answer is an answer, too."""
+    replicas = list({replica.url: replica for replica in replicas}.values())
     if not replicas:
         return []
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -26,8 +26,8 @@ COUNTED = {
     "holdfast_serving_worker_seconds": "How long the worker had them, waiting for their turn included; a sum.",
     "holdfast_serving_rows": "Rows of the answers that were read.",
     "holdfast_serving_answers_unread": "Answers that were too long, or too many, to be read.",
-    "holdfast_serving_predictions": "Rows by what was predicted; the rarest classes are `others`.",
-    "holdfast_serving_score": "Rows by score, where an answer has scores.",
+    "holdfast_serving_predictions": "Rows of the answers that were read by what was predicted.",
+    "holdfast_serving_score": "Rows of the answers that were read by score, where an answer has scores.",
 }
 """What is counted of each request; the other numbers say themselves what they are."""
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
+from holdfast.runtime.sent import Sent
 from holdfast.serving.live import Live
 from holdfast.serving.route import Route
 
@@ -25,6 +26,8 @@ class Observed(NamedTuple):
         error: the error's code; None for a good answer.
         worker_seconds: how much of `seconds` the version's process had it, waiting for its turn included.
         traceparent: the caller's place in a trace, as W3C Trace Context writes it; None where there is none.
+        sent: what the request's bytes are, and the answer's: JSON, unless the caller said otherwise. Whoever hands the
+            request to another version hands this over too.
     """
 
     request_id: str
@@ -40,6 +43,7 @@ class Observed(NamedTuple):
     error: str | None
     worker_seconds: float = 0.0
     traceparent: str | None = None
+    sent: Sent = Sent()
 
 
 class Observer(Protocol):

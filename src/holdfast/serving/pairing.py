@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 
 from holdfast.canonical import Json
-from holdfast.errors import InvalidInput
+from holdfast.errors import HoldfastError
 from holdfast.flow.shadow.counts import BOTH, ONLY_PRIMARY, ONLY_SHADOW, Counts, Pair
 from holdfast.flow.shadow.plan import Plan
+from holdfast.runtime.sent import Sent
 from holdfast.runtime.shapes import table_in
 from holdfast.serving.reading import Scored, read_answer
 
 __all__ = ["NONSENSE", "Mirrored", "Said", "count"]
+
+_AS_JSON = Sent()
 
 NONSENSE = "nonsense"
 """Counted as the code of an answer that is none, or has another number of rows than the other one."""
@@ -25,6 +28,7 @@ class Mirrored:
         answer: the primary's bytes; empty where it gave none.
         error: the code of the primary's error; None for an answer.
         seconds: how long the caller waited.
+        sent: what the request's bytes are, and the answer's.
     """
 
     shape: str
@@ -32,6 +36,7 @@ class Mirrored:
     answer: bytes
     error: str | None
     seconds: float
+    sent: Sent = _AS_JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ def _groups(mirrored: Mirrored, plan: Plan) -> list[tuple[str, list[Json]]]:
     if not plan.by:
         return []
     try:
-        table, _ = table_in(mirrored.shape, mirrored.request)
-    except InvalidInput:
+        table, _ = table_in(mirrored.shape, mirrored.request, mirrored.sent)
+    except HoldfastError:
         return []
     return [(name, list(table.column(name))) for name in plan.by if name in (table.names or ())]

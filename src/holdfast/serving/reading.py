@@ -4,7 +4,8 @@
     read_answer(V2, b'{"outputs":[…]}')                  -> Scored((1, 0), ((0.2, 0.8), (0.9, 0.1)))
 
 For everybody who counts, compares or draws what is answered. An answer is a worker's, and a worker runs a bundle's
-code: what has another form than an answer is read as none, whatever it is.
+code: what has another form than an answer is read as none, whatever it is. So is an answer in CSV or Arrow: those who
+ask for tables are jobs, and what they get is watched by their errors and their time.
 """
 
 import json
@@ -14,7 +15,7 @@ from math import isfinite
 from typing import Any, TypeAlias
 
 from holdfast.canonical import Json
-from holdfast.runtime.shapes import INVOCATIONS, V2
+from holdfast.runtime.shapes import INVOCATIONS, PREDICT, V2
 
 __all__ = ["ANSWER_BYTES_MAX", "ROWS_MAX", "Prediction", "Scored", "number_of", "read_answer"]
 
@@ -82,7 +83,14 @@ def read_answer(shape: str, answer: bytes) -> Scored | None:
         return None
     if shape == INVOCATIONS:
         return _scored(said.get("predictions"), None)
+    if shape == PREDICT:
+        scores = said.get("scores")
+        return _scored(said.get("predictions"), {"data": _flat(scores)} if isinstance(scores, list) else None)
     return _of_tensors(said.get("outputs")) if shape == V2 else None
+
+
+def _flat(scores: list[Any]) -> list[Any]:
+    return [number for row in scores for number in (row if isinstance(row, list) else (row,))]
 
 
 def _of_tensors(outputs: object) -> Scored | None:

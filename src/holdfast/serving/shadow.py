@@ -12,7 +12,7 @@ asked; and in case that is not true, its process has neither network nor a place
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +28,7 @@ from holdfast.registry.rollouts import Rollout, RolloutKind, Rollouts, RolloutSt
 from holdfast.runtime.limits import PROCESSES_MAX, Limits, machine_bytes
 from holdfast.serving.bucketing import bucket, salt_of
 from holdfast.serving.live import REQUEST_SECONDS_MAX
+from holdfast.serving.measures import Measure
 from holdfast.serving.observing import Observed
 from holdfast.serving.opening import Opener
 from holdfast.serving.pairing import Mirrored
@@ -57,6 +58,14 @@ _NOT_ITS_FAULT = frozenset({"unavailable", "too_large"})
 def limits_of_a_shadow() -> Limits:
     """What a version in the shadow may use: neither network nor a place to write to, and half of the memory."""
     return Limits(memory_bytes_max=machine_bytes() // 2, processes_max=PROCESSES_MAX, network=False, untrusted=True)
+
+
+MEASURED = {
+    "holdfast_shadow_pairs": "Requests that the shadow was asked, too, of those that the primary answered.",
+    "holdfast_shadow_agreed": "Those of them in which all rows have the same answer.",
+    "holdfast_shadow_drops": "Requests that were chosen and not copied, by the reason.",
+}
+"""What the observer shows, by name; begins anew with each shadow."""
 
 
 @dataclass(slots=True)
@@ -93,6 +102,7 @@ class Mirror:
         actor: str,
         limits: Callable[[], Limits] = limits_of_a_shadow,
         seconds_max: float = REQUEST_SECONDS_MAX,
+        yields: bool = True,
     ) -> None:
         """As above.
 
@@ -105,6 +115,7 @@ class Mirror:
             actor: who ends a shadow that cannot go on.
             limits: what a version may use.
             seconds_max: how long one of its answers may take.
+            yields: whether its processes get of the processors only what nobody else wants.
         """
         self._registry = registry
         self._model = model
@@ -114,6 +125,7 @@ class Mirror:
         self._actor = actor
         self._limits = limits
         self._seconds_max = seconds_max
+        self._yields = yields
         self._mark: RouteMark | None = None
         self._wanted: Rollout | None = None
         self._going: _Going | None = None
@@ -134,8 +146,28 @@ class Mirror:
             going.drops["busy"] += 1
             return
         going.process.put(
-            Mirrored(observed.shape, observed.request, observed.answer or b"", observed.error, observed.seconds)
+            Mirrored(
+                observed.shape,
+                observed.request,
+                observed.answer or b"",
+                observed.error,
+                observed.seconds,
+                observed.sent,
+            )
         )
+
+    def measures(self) -> Iterator[Measure]:
+        """How the shadow that goes on here compares; see `Measured`."""
+        if (going := self._going) is None:
+            return
+        counts = Counts.from_json(going.counted())
+        named = (("model", str(self._model)), ("version", str(going.rollout.number)))
+        for name, value in (("pairs", counts.pairs), ("agreed", counts.agreed)):
+            full = f"holdfast_shadow_{name}"
+            yield Measure(full, MEASURED[full], named, float(value), counts=True)
+        for why, count in sorted(counts.drops.items()):
+            full = "holdfast_shadow_drops"
+            yield Measure(full, MEASURED[full], (*named, ("why", why)), float(count), counts=True)
 
     async def start(self) -> None:
         """Begin to follow."""
@@ -235,6 +267,7 @@ class Mirror:
             limits=self._limits(),
             plan=plan,
             seconds_max=self._seconds_max,
+            yields=self._yields,
         )
 
     async def _tell(self, going: _Going) -> None:

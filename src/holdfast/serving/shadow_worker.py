@@ -8,8 +8,8 @@ in the replica's process it would hold up its event loop. Replica and process ex
     from the replica   what to open, once; then one frame for each pair; at last `end`
     to the replica     `open`, or `failed` with the error; then how many pairs are done, and the counts as they change
 
-It runs when nothing else wants a processor, and what it starts does too. When the replica is gone, it ends, and the
-worker with it.
+Once they are open, it and the version's worker run when nothing else wants a processor. When the replica is gone, it
+ends, and the worker with it.
 """
 
 import os
@@ -34,7 +34,9 @@ from holdfast.runtime.environment import Interpreter
 from holdfast.runtime.frames import pack, receive
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import Predictor
+from holdfast.runtime.sent import Sent
 from holdfast.runtime.smoke import compare, read_outputs
+from holdfast.runtime.yielding import let_others_first, waited_seconds
 from holdfast.serving.live import REQUEST_SECONDS_MAX
 from holdfast.serving.pairing import Mirrored, Said, count
 
@@ -55,9 +57,6 @@ _DONE_MAX = 4
 _END_SECONDS_MAX = 5.0
 """Ended processes are waited for and their folders removed in a moment; nothing is left to do after that."""
 
-_NICENESS = 19
-"""The least that nice(1) knows."""
-
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -71,6 +70,7 @@ class Setup:
         limits: what the version's worker may use.
         plan: what is counted.
         seconds_max: how long one answer may take.
+        yields: whether process and worker get of the processors only what nobody else wants, once they are open.
     """
 
     root: Path
@@ -80,6 +80,7 @@ class Setup:
     limits: Limits
     plan: Plan
     seconds_max: float = REQUEST_SECONDS_MAX
+    yields: bool = True
 
     def to_json(self) -> JsonObject:
         """The setup as it crosses to the process."""
@@ -95,6 +96,7 @@ class Setup:
             "limits": self.limits.to_json(),
             "plan": self.plan.to_json(),
             "seconds_max": self.seconds_max,
+            "yields": self.yields,
         }
 
     @classmethod
@@ -114,6 +116,7 @@ class Setup:
             limits=Limits.from_json(reader.reader("limits")),
             plan=Plan.from_json(reader.mapping("plan")),
             seconds_max=reader.number("seconds_max"),
+            yields=reader.flag("yields"),
         )
 
 
@@ -121,8 +124,12 @@ def main(arguments: list[str]) -> None:
     """Run the process until the replica ends it or is gone."""
     connection = socket.socket(fileno=int(arguments[0]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _step_back()
-    setup = Setup.from_json(Reader(receive(connection)[0], "the setup"))
+    try:
+        setup = Setup.from_json(Reader(receive(connection)[0], "the setup"))
+    except Unavailable:
+        return  # the replica has given it up before it began
+    if setup.yields:
+        let_others_first(os.getpid())
     shadow = _Shadow(setup, connection)
     _when_gone(connection)
     try:
@@ -133,14 +140,6 @@ def main(arguments: list[str]) -> None:
     with suppress(ConnectionError, Unavailable):
         shadow.follow()
     shadow.close()
-
-
-def _step_back() -> None:
-    """Let everybody else go first; inherited by the version's worker."""
-    os.nice(_NICENESS)
-    if hasattr(os, "SCHED_IDLE"):
-        with suppress(OSError):  # a sandbox may forbid it; being nice is nearly as good
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _when_gone(connection: socket.socket) -> None:
@@ -239,28 +238,37 @@ class _Shadow:
         setup = self._setup
         files = BundleFiles.open(setup.root, expected=setup.digest)
         self._predictor = Predictor.start(files, setup.interpreter, version=setup.number, limits=setup.limits)
+        if setup.yields:
+            let_others_first(self._predictor.hello.pid)
         return files, self._predictor
 
     def _one(self, header: JsonObject, body: bytes) -> None:
         reader = Reader(header, "a pair")
         length, error = reader.integer("length"), reader.maybe_text("error")
-        mirrored = Mirrored(reader.text("shape"), body[:length], body[length:], error, reader.number("seconds"))
+        shape, seconds, sent = reader.text("shape"), reader.number("seconds"), Sent.from_json(header)
+        mirrored = Mirrored(shape, body[:length], body[length:], error, seconds, sent)
         predictor = self._alive()
         if predictor is None:
             self._counts.drops["away"] += 1
             self._changed = True
             return
-        began, answer, code = time.perf_counter(), b"", None
+        began, waited, answer, code = time.perf_counter(), self._waited(predictor), b"", None
         try:
-            answer = predictor.answer(mirrored.shape, mirrored.request)
+            answer = predictor.answer(mirrored.shape, mirrored.request, mirrored.sent)
         except HoldfastError as failed:
             code = failed.code
-        count(self._counts, self._setup.plan, mirrored, Said(answer, code, time.perf_counter() - began))
+        # What it waited while others went first is not its own slowness.
+        seconds = time.perf_counter() - began - max(0.0, self._waited(predictor) - waited)
+        count(self._counts, self._setup.plan, mirrored, Said(answer, code, max(0.0, seconds)))
         self._changed = True
         if code is not None and not predictor.open:
             self._deaths += 1
             self._died_at = time.monotonic()
             self.close()
+
+    @staticmethod
+    def _waited(predictor: Predictor) -> float:
+        return waited_seconds(os.getpid()) + waited_seconds(predictor.hello.pid)
 
     def _alive(self) -> Predictor | None:
         """The version's process, started again where it has died; None until it may be."""

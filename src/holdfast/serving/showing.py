@@ -30,6 +30,7 @@ MEASURED = {
     "holdfast_serving_registry_up": "The registry answered when it was asked last.",
     "holdfast_serving_not_opened": "The version that holds the stage could not be opened, and another one answers.",
     "holdfast_serving_in_flight": "Requests that have taken the version, and are not finished.",
+    "holdfast_serving_waiting": "Requests that were handed to the version's process and not answered yet.",
     "holdfast_serving_worker_up": "The process that runs the version is there.",
     "holdfast_serving_worker_restarts": "How often it died and came back.",
     "holdfast_serving_open_seconds": "How long it took to have the bundle open, when it did so last.",
@@ -187,6 +188,7 @@ class Shown:
         names = {"version": str(live.number), "role": self._roles[int(live.number)]}
         yield self._measure("info", 1, {"stage": self._stage, **names, "digest": str(live.digest)}, Together.MOST)
         yield self._measure("in_flight", live.in_flight, names)
+        yield self._measure("waiting", live.waiting, names)
         yield self._measure("worker_up", live.up, names, Together.LEAST)
         yield self._measure("worker_restarts", live.restarts, names, counts=True)
         yield self._measure("open_seconds", live.open_seconds, names, Together.MOST)

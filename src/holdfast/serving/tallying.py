@@ -14,11 +14,12 @@ import asyncio
 import logging
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
+from holdfast.canonical import JsonObject
 from holdfast.errors import HoldfastError, PermissionRefused, StageMoved
 from holdfast.registry.rollouts import Rollout, RolloutState, Tally, Truth, Turn
 from holdfast.serving.beside import Beside
@@ -27,6 +28,7 @@ from holdfast.serving.bucketing import salt_of
 from holdfast.serving.counting import LATENCY_EDGES_SECONDS, REFUSALS, Arm, Counted
 from holdfast.serving.judging import Judgement, Outcome, judge
 from holdfast.serving.keys import Origin
+from holdfast.serving.measures import Measure, Together
 from holdfast.serving.observing import Observed
 from holdfast.serving.plan import CanaryPlan, Guard
 from holdfast.serving.reading import Prediction, read_answer
@@ -61,6 +63,15 @@ _DOWN = "unavailable"
 """As what a request counts that the candidate was meant to answer while it was down."""
 
 
+_STEP, _EVIDENCE = "holdfast_canary_step", "holdfast_canary_evidence"
+
+MEASURED = {
+    _STEP: "At which step of its plan the canary is, from 0.",
+    _EVIDENCE: "The evidence of a guard that the canary is worse; a guard speaks at one over the level.",
+}
+"""What the observer shows, by name, while a canary goes on."""
+
+
 @dataclass(slots=True)
 class _Awaited:
     """An answer whose truth is not known yet."""
@@ -84,6 +95,7 @@ class _Watch:
         self.awaited: OrderedDict[str, _Awaited] = OrderedDict()
         self.truth_index: int | None = None
         self.last_turned = -1
+        self.figures: JsonObject = {}
         self._keys: set[str] = set()
         self._recent: OrderedDict[str, None] = OrderedDict()
 
@@ -212,6 +224,18 @@ class Tallying:
         self._watch = _Watch(wanted, CanaryPlan.from_json(wanted.plan))
         return self._watch
 
+    def measures(self) -> Iterator[Measure]:
+        """How the canary that goes on stands; see `Measured`."""
+        rollout = None if self._beside is None else self._beside.wanted
+        if rollout is None or self._watch is None or self._watch.id != rollout.id:
+            return
+        named = (("model", str(rollout.model)), ("version", str(rollout.number)))
+        yield Measure(_STEP, MEASURED[_STEP], named, float(rollout.step), together=Together.MOST)
+        for guard, evidence in self._watch.figures.get("evidence", {}).items():
+            if isinstance(evidence, int | float):
+                guarded = (*named, ("guard", guard))
+                yield Measure(_EVIDENCE, MEASURED[_EVIDENCE], guarded, float(evidence), together=Together.MOST)
+
     async def start(self) -> None:
         """The replica starts."""
         self._task = asyncio.create_task(self._repeat())
@@ -315,6 +339,7 @@ class Tallying:
         for one, counted in watch.mine.items():
             counts[one][self._replica] = counted
         found = judge(watch.plan, step, counts, self._clock() - watch.since.get(step, self._clock()))
+        watch.figures = found.figures
         if found.outcome is Outcome.ABORT:
             beside.end(rollout, found.sentence, found.figures)
             return True
@@ -326,7 +351,7 @@ class Tallying:
         """Advance, or hold for a person. Whoever is second at it has lost nothing."""
         if found.outcome is Outcome.ADVANCE:
             step, done = rollout.step + 1, watch.plan.is_last(rollout.step)
-            state = RolloutState.HELD if done else RolloutState.RUNNING
+            state = RolloutState.PASSED if done else RolloutState.RUNNING
             sentence = f"every step is done: {found.sentence}" if done else found.sentence
         elif found.outcome is Outcome.HOLD:
             step, state, sentence = rollout.step, RolloutState.HELD, found.sentence

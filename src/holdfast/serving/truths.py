@@ -51,17 +51,19 @@ def _rows(file: TextIO, *, as_csv: bool) -> Iterator[object]:
     try:
         if as_csv:
             for row in csv.DictReader(file, strict=True):
-                yield {name: _cell(name, text) for name, text in row.items() if name is not None}
+                yield {name: _cell(name, text) for name, text in row.items()}
             return
         for line in file:
             if line.strip():
                 yield json.loads(line)
+    except UnicodeDecodeError:
+        raise
     except (csv.Error, ValueError, RecursionError) as error:
         raise InvalidInput(f"a line is neither CSV nor JSON: {error}", hint="Write request and value.") from error
 
 
-def _cell(name: str, text: str | None) -> object:
-    if name == "request" or text is None:
+def _cell(name: object, text: object) -> object:
+    if name == "request" or not isinstance(text, str):
         return text
     try:
         found = json.loads(text)

@@ -54,8 +54,12 @@ _AT_ONCE = 64
 TICK_SECONDS = 1.0
 """How often rules are looked at."""
 
+_READ_PER_SECOND_MAX = 500
+"""Answers that are parsed in one second, a part of them in each turn: they tell how a version answers, and cost a
+hundredth of a processor however many requests come."""
+
 _READ_BYTES_PER_SECOND_MAX = 1 << 20
-"""Bytes of answers that are parsed in one second: about one hundredth of a processor."""
+"""Bytes of answers that are parsed in one second: about one hundredth of a processor, too."""
 
 _REQUEST_BYTES_MAX = 64 << 10
 """A longer request is not read: a few of them would take the time that hundreds of rows are worth."""
@@ -122,6 +126,7 @@ class Watch:
         self._failed_since: float | None = None
         self._began = float("-inf")
         self._before: set[str] = set()
+        self._left_answers = float(_READ_PER_SECOND_MAX)
         self._left_bytes = float(_READ_BYTES_PER_SECOND_MAX)
         self._left_rows = float(settings.rows_per_second_max)
 
@@ -180,6 +185,7 @@ class Watch:
             await asyncio.sleep(_DRAIN_SECONDS)
             more = _READ_BYTES_PER_SECOND_MAX * _DRAIN_SECONDS
             self._left_bytes = min(self._left_bytes + more, _READ_BYTES_PER_SECOND_MAX)
+            self._left_answers = _READ_PER_SECOND_MAX * _DRAIN_SECONDS
             while self._queue:
                 self.count(_AT_ONCE)
                 await asyncio.sleep(0)
@@ -203,8 +209,9 @@ class Watch:
         line.took(observed.seconds, observed.worker_seconds)
         size = len(observed.answer)
         scored = None
-        if 0 < size <= self._left_bytes:
+        if 0 < size <= self._left_bytes and self._left_answers > 0:
             self._left_bytes -= size
+            self._left_answers -= 1
             scored = read_answer(observed.shape, observed.answer)
         if scored is None:
             line.unread += 1

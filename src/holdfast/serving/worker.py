@@ -84,6 +84,11 @@ class Worker:
         """From now on answer together what gathers while the process is busy."""
         self._queue.gather(batching)
 
+    @property
+    def waiting(self) -> int:
+        """Requests that were handed over and not answered."""
+        return len(self._queue)
+
     async def until_up(self) -> None:
         """Wait for a process that is being restarted.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-__all__ = ["Tls", "address_of", "listen", "listen_apart", "serve", "serving"]
+__all__ = ["Tls", "address_of", "listen", "listen_apart", "reserved", "serve", "serving"]
 
 _BACKLOG = 2048
 """Connections that wait to be accepted: a burst of clients that all reconnect at once after a restart."""
@@ -91,6 +91,28 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror}", hint="Choose another port, or 0 for a free one."
         ) from error
     return listening
+
+
+def reserved(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen: it keeps the port for those of this user that listen on it together.
+
+    A server in a C library opens its own sockets and cannot be handed one; with this, a port that is taken is an error
+    at once, and port 0 is a number before anything listens.
+
+    Raises:
+        Unavailable: the address is taken or does not exist.
+    """
+    with listen(host, port) as alone:
+        # Found free, and not just willing to share with somebody else's sockets.
+        family, kind, address = alone.family, alone.type, alone.getsockname()
+    held = socket.socket(family, kind)
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(address)
+    except OSError as error:
+        held.close()
+        raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}", hint="Choose another port.") from error
+    return held
 
 
 def listen_apart(host: str, port: int, count: int) -> list[socket.socket]:

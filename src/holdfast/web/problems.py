@@ -33,6 +33,7 @@ HTTP_STATUS: dict[str, int] = {
     "no_space": 507,
     "unsupported_format": 422,
     "invalid_input": 422,
+    "unsupported_media": 415,
     "bundle_failed": 500,
     "cannot_package": 422,
     "missing_extra": 501,

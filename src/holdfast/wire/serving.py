@@ -1,7 +1,9 @@
 """A replica, put together from a project: what answers in `holdfast serve`, in each process of it and elsewhere."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
+from holdfast.config import Settings
 from holdfast.digest import Digest
 from holdfast.errors import Unavailable
 from holdfast.names import ModelName, StageName
@@ -10,9 +12,10 @@ from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import SERVED
 from holdfast.service.line import Line
 from holdfast.serving.book import RegistryBook
+from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.exchange import Exchange
 from holdfast.serving.observing import Observer
-from holdfast.serving.opening import opener
+from holdfast.serving.opening import Opener, opener
 from holdfast.serving.queueing import Batching
 from holdfast.serving.remembered import Remembered
 from holdfast.serving.replica import Place, Replica
@@ -21,11 +24,11 @@ from holdfast.serving.shadow import Mirror
 from holdfast.serving.source import RegistrySource
 from holdfast.serving.tallying import Tallying
 from holdfast.wire.ledger import recorder_of
-from holdfast.wire.project import Project, new_id, utc_now
+from holdfast.wire.project import Project, new_id, open_project, utc_now
 from holdfast.wire.watching import traced, watch_of
 from holdfast.wire.workers import environments
 
-__all__ = ["remembered", "replica_of", "serve_settings"]
+__all__ = ["opener_on_node", "remembered", "replica_of", "serve_settings"]
 
 
 def serve_settings(project: Project, model: ModelName) -> ServeSettings:
@@ -56,6 +59,31 @@ def _registry_of(project: Project) -> Registry:
         raise
 
 
+def _opener(
+    project: Project,
+    registry: Registry,
+    limits: Limits,
+    signed_by: Collection[Digest],
+    batching: Batching | None,
+) -> Opener:
+    settings = project.settings
+    return opener(
+        project.store,
+        settings.cache,
+        registry,
+        environments(settings, project.store),
+        limits=limits,
+        signed_by=signed_by,
+        batching=batching,
+    )
+
+
+def opener_on_node(folder: Path, limits: Limits, signed_by: Collection[Digest]) -> Opener:
+    """The way to bundles on a node of a cluster: the project in this folder, as the environment there has it."""
+    project = open_project(Settings.find(folder))
+    return _opener(project, _registry_of(project), limits, signed_by, None)
+
+
 def replica_of(
     project: Project,
     model: ModelName,
@@ -67,6 +95,7 @@ def replica_of(
     observers: Sequence[Observer] = (),
     batching: Batching | None = None,
     exchange: Exchange | None = None,
+    engine: Engine = LOCAL,
 ) -> Replica:
     """The replica that answers for a stage of this project; not started yet.
 
@@ -81,18 +110,11 @@ def replica_of(
             watches.
         batching: how requests are answered together; None: as the project's `[serve.batching]` says.
         exchange: how the processes of one port meet; None: there is one.
+        engine: what runs the versions.
     """
-    settings, identity, said = project.settings, new_id(), serve_settings(project, model)
+    identity, said = new_id(), serve_settings(project, model)
     registry = _registry_of(project)
-    fetch = opener(
-        project.store,
-        settings.cache,
-        registry,
-        environments(settings, project.store),
-        limits=limits,
-        signed_by=signed_by,
-        batching=batching or said.batching.batching,
-    )
+    fetch = _opener(project, registry, limits, signed_by, batching or said.batching.batching)
     tallying = Tallying(RegistryBook(registry, model))
     mirror = Mirror(registry, model, stage, fetch, replica=identity, actor=project.actor)
     recorder = recorder_of(project, registry, model, stage, identity)
@@ -113,6 +135,7 @@ def replica_of(
             *traced(said, model, stage),
             *observers,
         ),
+        engine=engine,
     )
     tallying.follow(replica.beside, replica.id)
     watch.follow(replica)

@@ -10,9 +10,9 @@ from holdfast.canonical import decode, encode
 from holdfast.errors import UnsupportedFormat, UsageError
 from holdfast.flow.shadow.counts import (
     BOTH,
+    CLASSES_MAX,
     CODES_MAX,
     GROUPS_MAX,
-    LABELS_MAX,
     ONLY_PRIMARY,
     ONLY_SHADOW,
     OTHER,
@@ -86,7 +86,7 @@ def test_counts_of_a_replica_stay_below_what_a_tally_may_hold(letter: str) -> No
         found.compared(Pair([name], [other], [(number / 400.0, 0.5)], 0.001 * number, 1.0, groups), plan)
         found.refused(ONLY_SHADOW, name[:30])
     assert len(found.codes) == CODES_MAX + 1
-    assert len({label for pair in found.flips for label in pair}) <= LABELS_MAX + 1
+    assert len({label for pair in found.flips for label in pair}) <= CLASSES_MAX + 1
     assert len(found.groups) == COLUMNS_MAX * (GROUPS_MAX + 1)
     assert found.flips[OTHER, OTHER] > 300
     assert len(encode(found.to_json())) < 64 << 10

@@ -73,6 +73,9 @@ def test_a_journal_that_was_cut_off_gives_back_what_was_whole(given_: list[Decis
         return  # not even its head is there
     assert found == given_[: len(found)]
     assert cut != whole or found == given_
+    read = read_journal(io.BytesIO(cut), "it")
+    assert read.whole or list(read.decisions()) == found
+    assert not read.whole or cut == whole or len(found) < len(given_)
 
 
 @LAW

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from holdfast.serving.ledger import recorder as recording
 from holdfast.serving.ledger.finding import Wanted
 from holdfast.serving.ledger.page import read_page
 from holdfast.serving.ledger.sealing import seal
+from holdfast.serving.ledger.spool import Spool
 from holdfast.serving.settings import LedgerSettings
 from holdfast.store.local import LocalStore
 from tests.serving.ledgers import ALL, BEGAN, World
@@ -187,6 +189,30 @@ def test_a_journal_that_was_sealed_before_is_not_sealed_again(world: World) -> N
     journal.write_bytes(again)
     assert seal(journal, bench, interrupted=False, known=False) == first
     assert pages(world) == [first]
+
+
+def test_a_journal_that_the_disk_damaged_is_sealed_as_far_as_it_goes_and_kept(world: World) -> None:
+    store = Away(world.home / "store")
+    world.recorded([world.observed(f"r{n}") for n in range(3)], store=store)
+    (journal,) = world.home.glob("ledger/*/*/*/*.full")
+    data = bytearray(journal.read_bytes())
+    data[-10] ^= 1
+    journal.write_bytes(data)
+    page = seal(journal, world.recorder("any")._bench, interrupted=False, known=False)
+    assert page is not None
+    assert (page.rows, page.interrupted) == (2, True)
+    assert journal.with_suffix(".damaged").read_bytes() == data
+    assert not journal.exists()
+
+
+def test_a_folder_that_somebody_looks_at_is_waited_for(world: World) -> None:
+    folder = world.home / "ledger/churn/production/one"
+    taken = Spool.take(folder)
+    assert taken is not None
+    assert Spool.take(folder) is None
+    threading.Timer(0.2, taken.leave).start()
+    world.recorded([world.observed("r1")])
+    assert [page.rows for page in pages(world)] == [1]
 
 
 def test_the_page_says_how_long_it_is_kept(world: World) -> None:

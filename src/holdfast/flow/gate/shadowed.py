@@ -23,7 +23,8 @@ def shadowed(case: Case) -> Finding:
     if case.baseline is None:
         sentence = "no other version holds the stage, so there is none to be in the shadow of"
         return Finding("shadow", Outcome.PASS, sentence)
-    candidate, found, least = f"{case.candidate.model}@{case.candidate.number}", case.shadow, _least(case)
+    candidate, found = f"{case.candidate.model}@{case.candidate.number}", case.shadow
+    least = case.policy.shadow_requests_min
     hint = f"holdfast shadow {candidate} --stage {case.stage} --requests {least}"
     if found is None:
         sentence = f"{candidate} was never in the shadow of @{case.baseline.number}, which holds the stage"
@@ -50,10 +51,6 @@ def shadowed(case: Case) -> Finding:
         said = f"{said}; about {more} more are needed to decide"
         return Finding("shadow", Outcome.INCONCLUSIVE, said, f"Let it go on, or begin again: {hint}", values)
     return Finding("shadow", Outcome.PASS, said, "", values)
-
-
-def _least(case: Case) -> int:
-    return case.policy.shadow_requests_min
 
 
 @dataclass(frozen=True, slots=True)

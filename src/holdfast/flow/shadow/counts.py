@@ -19,18 +19,24 @@ from holdfast.canonical import Json, JsonObject, Reader
 from holdfast.errors import UnsupportedFormat
 from holdfast.flow.shadow.plan import Plan
 
-__all__ = ["BOTH", "DROPS", "ONLY_PRIMARY", "ONLY_SHADOW", "OTHER", "Counts", "Label", "Pair", "binned", "edge_above"]
+__all__ = [
+    "BOTH",
+    "ONLY_PRIMARY",
+    "ONLY_SHADOW",
+    "OTHER",
+    "Counts",
+    "Pair",
+    "Prediction",
+    "binned",
+    "edge_above",
+]
 
-Label = bool | int | float | str
+Prediction = bool | int | float | str
 
 ONLY_SHADOW, ONLY_PRIMARY, BOTH = "only_shadow", "only_primary", "both"
 """Who gave no answer."""
 
-DROPS = ("busy", "full", "large", "away")
-"""Why a request was not mirrored: the version that answers had much to do; the queue was full; the request was long;
-the shadow's process was being started."""
-
-LABELS_MAX = 20
+CLASSES_MAX = 20
 """Labels that are told apart; a table of flips with more than this nobody reads."""
 
 GROUPS_MAX = 50
@@ -39,7 +45,7 @@ GROUPS_MAX = 50
 CODES_MAX = 20
 """Codes of errors that are told apart; Holdfast has some thirty, and a version gives few of them."""
 
-LABEL_BYTES_MAX = 40
+NAME_BYTES_MAX = 40
 """Of a label's UTF-8 as much as tells labels apart; with it all counts of a replica stay below 64 KiB."""
 
 OTHER = "(other)"
@@ -77,8 +83,8 @@ class Pair:
         groups: by column, the value of each row.
     """
 
-    primary: Sequence[Label]
-    shadow: Sequence[Label]
+    primary: Sequence[Prediction]
+    shadow: Sequence[Prediction]
     scores: Sequence[tuple[float, float]] = ()
     primary_seconds: float = 0.0
     shadow_seconds: float = 0.0
@@ -96,7 +102,8 @@ class Counts:
         rows_agreed: those with the same answer.
         errors: by who gave none, how many requests.
         codes: by the error's code, how many requests only the shadow failed.
-        drops: by the reason, requests that were chosen and not mirrored.
+        drops: requests that were chosen and not mirrored: `busy`, the version that answers had much to do; `full`, the
+            queue was; `large`, the request was; `away`, the shadow's process was being started again.
         unread: answers of the primary that are no answer to compare with.
         flips: by the label of the primary and that of the shadow, rows; of labels only.
         differences: by bin, rows with that absolute difference of scores.
@@ -143,7 +150,7 @@ class Counts:
         self.rows += len(same)
         self.rows_agreed += sum(same)
         for one, other in zip(pair.primary, pair.shadow, strict=True):
-            if _is_label(one) and _is_label(other):
+            if _is_class(one) and _is_class(other):
                 self._flip(_text(one), _text(other))
         for one, other in pair.scores:
             self.differences[binned(abs(one - other))] += 1
@@ -159,8 +166,8 @@ class Counts:
     def _flip(self, one: str, other: str) -> None:
         if (one, other) not in self.flips:
             known = {label for pair in self.flips for label in pair}
-            one = _within(one, known, LABELS_MAX)
-            other = _within(other, known | {one}, LABELS_MAX)
+            one = _within(one, known, CLASSES_MAX)
+            other = _within(other, known | {one}, CLASSES_MAX)
         self.flips[one, other] += 1
 
     def _group(self, column: str, values: Sequence[Json], same: Sequence[bool]) -> None:
@@ -231,14 +238,14 @@ _BY_BIN = ("differences", "primary_scores", "shadow_scores", "ratios", "primary_
 _BY_PAIR = ("flips", "groups", "groups_agreed")
 
 
-def agree(one: Label, other: Label, tolerance: float) -> bool:
+def agree(one: Prediction, other: Prediction, tolerance: float) -> bool:
     """Whether two predictions are the same answer: equal, or numbers within the tolerance."""
     if isinstance(one, str | bool) or isinstance(other, str | bool):
         return one == other
     return abs(one - other) <= tolerance * max(1.0, abs(one), abs(other))
 
 
-def _is_label(value: Label) -> bool:
+def _is_class(value: Prediction) -> bool:
     """Whether it names a class; a number that is not whole measures something."""
     return not isinstance(value, float) or value.is_integer()
 
@@ -254,8 +261,8 @@ def _text(value: Json) -> str:
     elif isinstance(value, bool) or value is None:
         text = {True: "true", False: "false", None: "null"}[value]
     else:
-        text = f"{value:g}" if isinstance(value, float) else str(value)[:LABEL_BYTES_MAX]
-    return text.encode("utf-8", "replace")[:LABEL_BYTES_MAX].decode("utf-8", "ignore")
+        text = f"{value:g}" if isinstance(value, float) else str(value)[:NAME_BYTES_MAX]
+    return text.encode("utf-8", "replace")[:NAME_BYTES_MAX].decode("utf-8", "ignore")
 
 
 def _within(name: str, known: Iterable[str], most: int) -> str:

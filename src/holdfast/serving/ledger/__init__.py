@@ -6,6 +6,7 @@
     spool.py      the folder of one replica with its journals, and those that killed replicas left
     page.py       a sealed page: Parquet, and the finder beside it that says which requests are on it
     sealing.py    from a journal to a page in the store and its event in the log
+    breathing.py  what all of that does so as not to hold up an answer
     recorder.py   the observer: a bounded queue, a thread that writes, a thread that seals
     finding.py    reading: one decision by its request's id, many by time and version, pages as files
     telling.py    why a decision was made so: who promoted the version, on what evidence, trained on what

@@ -222,7 +222,7 @@ class Ledger:
         if dropped:
             said += f"; {dropped} decisions were dropped there"
         if any(page.interrupted for page in looked):
-            said += "; a replica was killed, and its last second is missing"
+            said += "; a replica was killed there, and its last second is missing"
         if share < 1:
             said += f"; a share of {share:g} was kept"
         return NotFound(

@@ -15,7 +15,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 from holdfast.canonical import Reader
 from holdfast.errors import IntegrityError
 from holdfast.names import ModelName, StageName
+from holdfast.serving.ledger.breathing import breathing
 from holdfast.serving.ledger.decision import Decision
 
 __all__ = ["Head", "Journal", "Read", "read_journal"]
@@ -92,7 +93,7 @@ class Journal:
         Raises:
             OSError: the operating system refused.
         """
-        frames = [_frame(_said(one), one.input, one.output) for one in decisions]
+        frames = [_frame(_said(one), one.input, one.output) for one in breathing(decisions)]
         if dropped:
             frames.append(_frame({"dropped": dropped}))
         self._write(b"".join(frames))
@@ -145,12 +146,15 @@ class Read:
     Attributes:
         head: whose it is.
         dropped: how many decisions were dropped, known when all of it was read.
+        whole: whether it was read to its end, known likewise: a journal that was cut off or damaged is not.
     """
 
-    def __init__(self, head: Head, frames: Iterator[tuple[dict[str, Any], bytes]]) -> None:
+    def __init__(self, head: Head, frames: Iterator[tuple[dict[str, Any], bytes]], left: Callable[[], bytes]) -> None:
         self.head = head
         self.dropped = 0
+        self.whole = False
         self._frames = frames
+        self._left = left
 
     def decisions(self) -> Iterator[Decision]:
         """The decisions in their order, up to the first frame that is not whole; once."""
@@ -166,6 +170,7 @@ class Read:
                 input=None if given is None else body[:middle],
                 output=None if answer is None else body[middle : middle + answer],
             )
+        self.whole = not self._left()
 
 
 def read_journal(stream: BinaryIO, name: str) -> Read:
@@ -189,16 +194,19 @@ def read_journal(stream: BinaryIO, name: str) -> Read:
         sample=found.number("sample"),
         days_keep=found.integer("days_keep"),
     )
-    return Read(head, frames)
+    return Read(head, frames, lambda: stream.read(1))
 
 
 def _frames(stream: BinaryIO) -> Iterator[tuple[dict[str, Any], bytes]]:
-    while len(prefix := stream.read(_PREFIX.size)) == _PREFIX.size:
-        length, checksum = _PREFIX.unpack(prefix)
-        if not _LENGTH.size <= length <= _FRAME_BYTES_MAX:
+    """Frame by frame; the stream stands behind the last one that is whole."""
+    while prefix := stream.read(_PREFIX.size):
+        if len(prefix) < _PREFIX.size:
+            stream.seek(-len(prefix), os.SEEK_CUR)
             return
-        body = stream.read(length)
+        length, checksum = _PREFIX.unpack(prefix)
+        body = stream.read(length) if _LENGTH.size <= length <= _FRAME_BYTES_MAX else b""
         if len(body) != length or zlib.crc32(body) != checksum:
+            stream.seek(-len(prefix) - len(body), os.SEEK_CUR)
             return
         (size,) = _LENGTH.unpack_from(body)
         end = _LENGTH.size + size

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from holdfast.canonical import JsonObject, encode
 from holdfast.errors import IntegrityError, MissingExtra
 from holdfast.registry.ledger_pages import PAGE_FORMAT, PAGE_VERSION
+from holdfast.serving.ledger.breathing import breathe
 from holdfast.serving.ledger.decision import Decision
 from holdfast.serving.ledger.journal import Head
 from holdfast.serving.reading import ROWS_MAX, read_answer
@@ -31,7 +32,7 @@ FINDER_BYTES_MAX = 256 << 20
 """Sixty-four million decisions, far more than a page takes."""
 
 _GROUP_ROWS = 2_000
-"""Rows that are made into Parquet at once: some milliseconds, in which no answer of this process is held up."""
+"""Rows that are made into Parquet together: a page has some dozens of such groups, of which a search opens one."""
 
 BRIEF = ("request_id", "answered_at", "version", "digest", "epoch", "reason", "error", "seconds")
 """The columns of which a list is made."""
@@ -99,9 +100,10 @@ def write_page(path: Path, head: Head, decisions: Iterable[Decision]) -> None:
     schema, left = _schema(head), iter(decisions)
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=_DICTIONARY) as writer:
         while some := list(islice(left, _GROUP_ROWS)):
-            columns = [
-                pa.array([_value(one, name, head) for one in some], schema.field(name).type) for name in schema.names
-            ]
+            columns = []
+            for field in schema:
+                columns.append(pa.array([_value(one, field.name, head) for one in some], field.type))
+                breathe()
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 

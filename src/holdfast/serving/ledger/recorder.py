@@ -18,8 +18,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, Unavailable
 from holdfast.names import ModelName, StageName
+from holdfast.serving.ledger.breathing import breathing
 from holdfast.serving.ledger.decision import Decision, salted
 from holdfast.serving.ledger.journal import Head, Journal
 from holdfast.serving.ledger.keeping import chosen, kept
@@ -49,6 +50,9 @@ JOURNAL_BYTES_MAX = 64 << 20
 
 _DRAIN_SECONDS = 0.05
 """How often the queue is emptied: what a kill costs of the decisions before it."""
+
+_TAKE_SECONDS_MAX = 60.0
+"""How long another replica may look at our folder, which is empty."""
 
 _SYNC_SECONDS = 1.0
 """How often the journal is made to survive a loss of power."""
@@ -121,7 +125,7 @@ class Recorder:
         """See `Observer.start`.
 
         Raises:
-            NoSpace, PermissionRefused: there can be no folder for the journals.
+            NoSpace, PermissionRefused, Unavailable: there can be no folder for the journals.
         """
         await asyncio.to_thread(self._take)
         for work, name in ((self._write, "ledger-writer"), (self._seal, "ledger-sealer")):
@@ -135,8 +139,14 @@ class Recorder:
         await asyncio.to_thread(self._wait)
 
     def _take(self) -> None:
+        end = self._monotonic() + _TAKE_SECONDS_MAX
         with refusing(self._folder):
-            self._spool = Spool.take(self._folder)
+            # A replica that starts at the same time may take the new folder for one that was left behind, for a moment.
+            while (spool := Spool.take(self._folder)) is None:
+                if self._monotonic() > end:
+                    raise Unavailable("the ledger's folder is taken", hint=f"Who has {self._folder}/lock open?")
+                time.sleep(_DRAIN_SECONDS)
+        self._spool = spool
 
     def _wait(self) -> None:
         for thread in self._threads:
@@ -183,7 +193,7 @@ class Recorder:
             self._unwritten = lost + len(taken)
             return
         try:
-            self._begun().append([self._decision(one) for one in taken], lost)
+            self._begun().append([self._decision(one) for one in breathing(taken)], lost)
             self._sync(self._begun())
         except OSError:
             self._unwritten = lost + len(taken)

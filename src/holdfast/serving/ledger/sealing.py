@@ -18,6 +18,7 @@ from pathlib import Path
 from holdfast.errors import HoldfastError, IntegrityError, UsageError
 from holdfast.registry import Action, NewEvent, Registry
 from holdfast.registry.ledger_pages import LedgerPage, ledger_pages
+from holdfast.serving.ledger.breathing import breathing
 from holdfast.serving.ledger.decision import Decision
 from holdfast.serving.ledger.journal import Head, read_journal
 from holdfast.serving.ledger.page import finder, write_page
@@ -75,30 +76,37 @@ def seal(journal: Path, bench: Bench, *, interrupted: bool, known: bool) -> Ledg
     """
     scratch = journal.with_suffix(".parquet")
     try:
-        page = _sealed(journal, scratch, bench, interrupted=interrupted, known=known)
+        page, whole = _sealed(journal, scratch, bench, interrupted=interrupted, known=known)
     finally:
         scratch.unlink(missing_ok=True)
     # (4) Only now.
-    journal.unlink()
+    if whole or interrupted:
+        journal.unlink()
+    else:
+        # Nobody was killed while it was written, so the disk has damaged it: somebody may want to look at the rest.
+        journal.rename(journal.with_suffix(".damaged"))
     return page
 
 
-def _sealed(journal: Path, scratch: Path, bench: Bench, *, interrupted: bool, known: bool) -> LedgerPage | None:
+def _sealed(
+    journal: Path, scratch: Path, bench: Bench, *, interrupted: bool, known: bool
+) -> tuple[LedgerPage | None, bool]:
+    """The page, and whether the journal could be read to its end."""
     seen = _Seen()
     with journal.open("rb") as stream:
         try:
             found = read_journal(stream, journal.name)
         except IntegrityError:
-            return None  # it was killed before its first frame was whole
+            return None, False  # it was killed before its first frame was whole
         head = found.head
         if known and (there := _known(head, bench.registry)) is not None:
-            return there
+            return there, True
         # (1) From the first decision to the last that is whole.
         scratch.unlink(missing_ok=True)
-        write_page(scratch, head, seen.watching(found.decisions()))
-        dropped = found.dropped
+        write_page(scratch, head, seen.watching(breathing(found.decisions())))
+        dropped, whole = found.dropped, found.whole
     if not seen.ids and not dropped:
-        return None
+        return None, whole
     # (2) Both, or none.
     with bench.store.writer() as writer:
         page = writer.add_file(scratch)
@@ -120,19 +128,19 @@ def _sealed(journal: Path, scratch: Path, bench: Bench, *, interrupted: bool, kn
         last_at=last,
         dropped=dropped,
         sample=head.sample,
-        interrupted=interrupted,
+        interrupted=interrupted or not whole,
         kept_until=last + timedelta(days=head.days_keep) if head.days_keep else None,
     )
     new = NewEvent(Action.PAGE_SEAL, head.model, head.stage, details=sealed.details())
     key = f"ledger:{head.replica}:{head.sequence}"
     try:
-        return LedgerPage.of(bench.registry.record(new, bench.actor, key=key))
+        return LedgerPage.of(bench.registry.record(new, bench.actor, key=key)), whole
     except UsageError:
         # The key is taken: it was sealed before, by another Holdfast that wrote other bytes.
         there = _known(head, bench.registry)
         if there is None:
             raise
-        return there
+        return there, whole
 
 
 def _known(head: Head, registry: Registry) -> LedgerPage | None:

@@ -46,17 +46,21 @@ class Spool:
         Raises:
             OSError: the operating system refused.
         """
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        while True:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever had it a moment ago may have removed the folder, and with it the file that is locked now.
+                if _is_same(lock, folder / _LOCK):
+                    return cls(folder, lock)
+            except BlockingIOError:
+                os.close(lock)
+                return None
+            except BaseException:
+                os.close(lock)
+                raise
             os.close(lock)
-            return None
-        except BaseException:
-            os.close(lock)
-            raise
-        return cls(folder, lock)
 
     def next_path(self, sequence: int) -> Path:
         """Where the journal of this number is begun."""
@@ -111,6 +115,13 @@ def waiting(home: Path, model: ModelName | None = None) -> Iterator[Path]:
     models = [root / str(model)] if model is not None else sorted(root.iterdir()) if root.is_dir() else []
     for folder in models:
         yield from sorted((*folder.glob(f"*/*/*{_FULL}"), *folder.glob(f"*/*/*{_OPEN}")))
+
+
+def _is_same(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _size(path: Path) -> int:

@@ -1,8 +1,12 @@
 """The HTTP face of a replica.
 
     app.py        the FastAPI application of one replica
-    scoring.py    the routes that score: MLflow's `/invocations`, the Open Inference Protocol's `infer`
+    answering.py  one request, however it came: the version it asks for, its answer, those who watch
+    override.py   who may choose the version that answers
+    scoring.py    the routes that score: MLflow's `/invocations`, `/predict`, the Open Inference Protocol's `infer`
     endpoints.py  the routes that do not: health, what a model takes and gives, which version answers
+    grpc_service.py  the same answers over gRPC, with `grpc_messages.py` and `grpc_tensors.py`
+    refusals.py   what a caller is told of an error
     stamp.py      the route taken once for each request, and the headers that say who answered
     assigning.py  while a canary runs: by which key a request is given to a version
     truths.py     taking what turned out to be right

@@ -1,15 +1,18 @@
 """The FastAPI application of one replica: its routes, its errors, its start and its end."""
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias
 
 from holdfast.canonical import JsonObject
 from holdfast.errors import HoldfastError, MissingExtra
 from holdfast.serving.pipe import RETRY_SECONDS
 from holdfast.serving.replica import Replica
+from holdfast.web.inference.answering import Answering
 from holdfast.web.inference.endpoints import health_routes, v2_routes
+from holdfast.web.inference.override import Overriding, nobody
+from holdfast.web.inference.refusals import silent, told
 from holdfast.web.inference.scoring import SCORING, Score, described
 from holdfast.web.inference.stamp import SCOPE_KEY, Stamp
 from holdfast.web.inference.truths import truth_routes
@@ -20,12 +23,12 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
     from fastapi.responses import JSONResponse
 
-__all__ = ["replica_app"]
+__all__ = ["Door", "replica_app"]
+
+Door: TypeAlias = Callable[[Answering], AbstractAsyncContextManager[None]]
+"""Another way in beside HTTP."""
 
 _LOG = logging.getLogger("holdfast.serving")
-
-_MAY_SPEAK = {"unavailable", "not_confirmed", "too_late"}
-"""Codes from 500 on whose sentences are ours alone; the others may quote a path or a bundle's own error."""
 
 _COME_BACK = {"unavailable", "busy"}
 """Codes of what is over after a short while; the answer says after how long."""
@@ -33,8 +36,13 @@ _COME_BACK = {"unavailable", "busy"}
 _CODES = {404: "not_found", 405: "usage", 413: "too_large"}
 
 
-def replica_app(replica: Replica) -> "FastAPI":
+def replica_app(replica: Replica, *, overriding: Overriding = nobody, doors: Sequence[Door] = ()) -> "FastAPI":
     """The application that serves `replica`; it starts it and stops it.
+
+    Args:
+        replica: what answers.
+        overriding: who may choose another version than the route's.
+        doors: other ways in, open as long as the application is: each is given what scores requests.
 
     Raises:
         MissingExtra: FastAPI is not installed.
@@ -46,11 +54,16 @@ def replica_app(replica: Replica) -> "FastAPI":
     except ImportError as error:
         raise MissingExtra("serving needs FastAPI", hint="Install it: pip install 'holdfast[serve]'") from error
 
+    answering = Answering(replica, overriding)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await replica.start()
         try:
-            yield
+            async with AsyncExitStack() as open_doors:
+                for door in doors:
+                    await open_doors.enter_async_context(door(answering))
+                yield
         finally:
             await replica.stop()
 
@@ -62,7 +75,7 @@ def replica_app(replica: Replica) -> "FastAPI":
         docs_url=None,
     )
     for path, (shape, _) in SCORING.items():
-        app.router.routes.append(Route(path, Score(replica, shape), methods=["POST"]))
+        app.router.routes.append(Route(path, Score(answering, shape), methods=["POST"]))
     for routes in (v2_routes(replica), health_routes(replica), truth_routes(replica), watch_routes(replica)):
         app.include_router(routes)
 
@@ -82,10 +95,7 @@ def replica_app(replica: Replica) -> "FastAPI":
 async def _refused(request: "Request", error: Exception) -> "JSONResponse":
     assert isinstance(error, HoldfastError)  # noqa: S101 - it was registered for this class, for the type checker
     status = status_of(error)
-    said = error.to_json()
-    if status >= UNEXPECTED and error.code not in _MAY_SPEAK:
-        _LOG.error("%s %s: %s: %s", request.method, request.url.path, error.code, error.message)
-        said = _silent(error.code)
+    said = told(error, f"{request.method} {request.url.path}")
     headers = {}
     if error.code in _COME_BACK:
         headers["retry-after"] = str(RETRY_SECONDS)
@@ -109,15 +119,7 @@ async def _unexpected(request: "Request", error: Exception) -> "JSONResponse":
     # This answer is made outside the middleware that stamps all others, from the same route.
     spoken = request.scope.get(SCOPE_KEY)
     stamp = {} if spoken is None else {name.decode(): value.decode() for name, value in spoken.headers()}
-    return _answer(request, UNEXPECTED, _silent("unexpected"), stamp)
-
-
-def _silent(code: str) -> JsonObject:
-    """An error that says its kind and keeps the rest for the log: no path, query or stack leaves the process."""
-    message = (
-        "the version's own code failed on these rows" if code == "bundle_failed" else "the replica could not answer"
-    )
-    return {"code": code, "message": message, "hint": "The replica's log says why."}
+    return _answer(request, UNEXPECTED, silent("unexpected"), stamp)
 
 
 def _answer(request: "Request", status: int, said: JsonObject, headers: dict[str, str]) -> "JSONResponse":

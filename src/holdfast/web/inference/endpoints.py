@@ -13,13 +13,13 @@ from holdfast.serving.bucketing import WHOLE
 from holdfast.serving.live import Live
 from holdfast.serving.replica import Replica
 from holdfast.serving.route import Canary
-from holdfast.web.inference.scoring import addressed
+from holdfast.web.inference.answering import addressed
 from holdfast.web.inference.stamp import SCOPE_KEY, Spoken
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-__all__ = ["health_routes", "v2_routes"]
+__all__ = ["health_routes", "model_described", "server_described", "v2_routes"]
 
 _DATATYPES = {
     "bool": "BOOL",
@@ -58,7 +58,7 @@ def _canary(canary: Canary) -> JsonObject:
     }
 
 
-def _model(spoken: Spoken, replica: Replica, live: Live) -> JsonObject:
+def model_described(spoken: Spoken, replica: Replica, live: Live) -> JsonObject:
     """The model as the V2 protocol describes it: tensors in and out, and which version says so."""
     columns = () if live.schema is None else live.schema.columns
     return {
@@ -74,7 +74,8 @@ def _model(spoken: Spoken, replica: Replica, live: Live) -> JsonObject:
     }
 
 
-def _server(spoken: Spoken) -> JsonObject:
+def server_described(spoken: Spoken) -> JsonObject:
+    """The server as the V2 protocol describes it, and the version that it answers with."""
     try:
         own = version("holdfast")
     except PackageNotFoundError:
@@ -125,7 +126,7 @@ def v2_routes(replica: Replica) -> "APIRouter":
     @routes.get("")
     async def server(request: Request) -> Response:
         """The server, and the version that it answers with."""
-        return JSONResponse(_server(request.scope[SCOPE_KEY]))
+        return JSONResponse(server_described(request.scope[SCOPE_KEY]))
 
     @routes.get("/health/live")
     async def live() -> Response:
@@ -142,7 +143,7 @@ def v2_routes(replica: Replica) -> "APIRouter":
     async def model_of(request: Request, model: str, number: str | None = None) -> Response:
         """The tensors that a held version takes and gives."""
         spoken = request.scope[SCOPE_KEY]
-        return JSONResponse(_model(spoken, replica, addressed(spoken, replica, model, number)))
+        return JSONResponse(model_described(spoken, replica, addressed(spoken, replica, model, number)))
 
     @routes.get("/models/{model}/ready")
     @routes.get("/models/{model}/versions/{number}/ready")

@@ -11,7 +11,9 @@ from holdfast.serving.route import PRIMARY, Route
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["SCOPE_KEY", "Spoken", "Stamp"]
+__all__ = ["SCOPE_KEY", "Spoken", "Stamp", "request_id", "traceparent"]
+
+_ID, _TRACE = b"x-request-id", b"traceparent"
 
 SCOPE_KEY = "holdfast.spoken"
 """Where the `Spoken` of a request lies in its ASGI scope."""
@@ -73,7 +75,8 @@ class Stamp:
             await self._app(scope, receive, send)
             return
         route = self._replica.take()
-        spoken = scope[SCOPE_KEY] = Spoken(route, _request_id(scope), _traceparent(scope))
+        said = scope["headers"]
+        spoken = scope[SCOPE_KEY] = Spoken(route, request_id(_first(said, _ID)), traceparent(_first(said, _TRACE)))
 
         async def stamped(message: "Message") -> None:
             if message["type"] == "http.response.start":
@@ -86,18 +89,21 @@ class Stamp:
             self._replica.leave(route)
 
 
-def _request_id(scope: "Scope") -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and 0 < len(value) <= _ID_BYTES_MAX and value.isascii():
-            said: str = value.decode("ascii")
-            if said.isprintable():
-                return said
-            break
+def _first(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    return next((value for key, value in headers if key == name), None)
+
+
+def request_id(value: bytes | None) -> str:
+    """The id of a request: the caller's, where it is short and plain; else one made here."""
+    if value is not None and 0 < len(value) <= _ID_BYTES_MAX and value.isascii():
+        said = value.decode("ascii")
+        if said.isprintable():
+            return said
     return secrets.token_hex(16)
 
 
-def _traceparent(scope: "Scope") -> str | None:
-    for name, value in scope["headers"]:
-        if name == b"traceparent":
-            return value.decode("ascii") if len(value) <= _ID_BYTES_MAX and value.isascii() else None
-    return None
+def traceparent(value: bytes | None) -> str | None:
+    """The caller's place in a trace; None where it sent none, or nothing that could be one."""
+    if value is None or len(value) > _ID_BYTES_MAX or not value.isascii():
+        return None
+    return value.decode("ascii")
