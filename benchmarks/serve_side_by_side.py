@@ -209,15 +209,17 @@ def running(folder: Path, name: str, command: list[str], path: str, body: bytes)
     begun = time.monotonic()
     with (folder / f"{name}.log").open("ab") as log:
         argv = [str(port) if word == "PORT" else word for word in command]
-        process = subprocess.Popen(
-            argv, cwd=folder, env=projects.environment(), stdout=log, stderr=log, start_new_session=True
-        )
+        # MLflow starts programs of its own environment by their names.
+        found_first = {"PATH": f"{Path(argv[0]).parent}{os.pathsep}{os.environ['PATH']}"}
+        environment = {**projects.environment(), **found_first}
+        process = subprocess.Popen(argv, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         url = f"http://127.0.0.1:{port}{path}"
         wait_for_an_answer(process, url, body, name)
         yield url, process.pid, time.monotonic() - begun
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(30)
         with suppress(ProcessLookupError):
