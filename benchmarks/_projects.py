@@ -106,7 +106,12 @@ def make(folder: Path, rows: str = "pandas") -> None:
     (folder / "features.py").write_text(FEATURES)
     holdfast(folder, "init")
     for which in ("1", "2"):
-        subprocess.run([sys.executable, "train.py", which, rows], cwd=folder, env=environment(), check=True)
+        train(folder, which, rows)
+
+
+def train(folder: Path, which: str, rows: str = "pandas") -> None:
+    """Register one more version, of the first kind or of the second, with the features as they are now."""
+    subprocess.run([sys.executable, "train.py", which, rows], cwd=folder, env=environment(), check=True)
 
 
 @contextmanager

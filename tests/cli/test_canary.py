@@ -55,7 +55,7 @@ def test_a_person_holds_resumes_advances_and_aborts_with_reasons(cli: Cli, moved
         assert (said["state"], said["step"], said["reason"]) == (state, step, f"to {turn}")
     cli.ok("canary", "churn", "--advance", "--reason", "on")
     done = cli.json("canary", "churn", "--advance", "--reason", "on")
-    assert (done["state"], done["step"], done["done"]) == ("held", 3, True)
+    assert (done["state"], done["step"], done["done"]) == ("passed", 3, True)
     assert "holdfast promote churn@3 --to production" in cli.ok("canary", "churn").out
     ended = cli.json("canary", "churn", "--abort", "--reason", "enough")
     assert (ended["state"], ended["reason"], ended["detection"]) == ("aborted", "enough", [])

@@ -228,11 +228,11 @@ def test_a_verdict_that_lets_a_rollout_begin_is_that_of_its_version(names: Regis
 
 
 def test_where_a_policy_is_in_force_a_canary_has_a_verdict_that_names_it(names: Registry) -> None:
-    policy = names.set_policy(NewPolicy("[gate.production]\napprovals_min = 0\n", CHURN, "an audit"), "ana")
+    policy = names.set_policy(NewPolicy("[gate.production]\napprovals_min = 1\n", CHURN, "an audit"), "ana")
     origin = {"policy_origin": {"digest": str(policy.digest)}, "inputs": {"baseline": {"version": 1}}}
     refused(names, GateRefused, lambda: names.begin_rollout(CANARY, "ana"))
     for outcome, body in (("pass", {}), ("fail", origin), ("pass", {**origin, "inputs": {"baseline": {"version": 3}}})):
-        other = names.put_verdict(NewVerdict(CHURN, TWO, PRODUCTION, outcome, body)).digest
+        other = names.put_verdict(NewVerdict(CHURN, TWO, PRODUCTION, outcome, {**body, "outcome": outcome})).digest
         refused(names, GateRefused, partial(names.begin_rollout, replace(CANARY, verdict=other), "ana"))
     good = names.put_verdict(NewVerdict(CHURN, TWO, PRODUCTION, "pass", origin)).digest
     assert names.begin_rollout(replace(CANARY, verdict=good), "ana").verdict == good
@@ -378,6 +378,8 @@ def test_truths_are_their_model_s_alone(names: Registry) -> None:
     names.put_truths(other, [Truth("a", value=2)], "ana")
     assert [one.value for one in names.truths(CHURN)] == [1]
     assert [one.value for one in names.truths(other)] == [2]
+    # Who brings none is told how far the others are.
+    assert names.put_truths(CHURN, [], "ana") == names.truths(CHURN)[-1].index
 
 
 @pytest.mark.parametrize(

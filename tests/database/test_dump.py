@@ -13,9 +13,12 @@ from holdfast.canonical import Reader, decode
 from holdfast.database.dump import dump, load
 from holdfast.database.engine import Database
 from holdfast.errors import IntegrityError, UnsupportedFormat, UsageError
-from holdfast.registry import audit
+from holdfast.names import ModelName, StageName
+from holdfast.registry import Truth, audit
+from holdfast.registry.sql import SqlRegistry
 from tests.database.test_museum import EXHIBITS
 from tests.postgres import PostgresServer
+from tests.registry.conftest import Clock, counted, fill
 
 
 def exhibit(path: Path, folder: Path) -> str:
@@ -87,6 +90,26 @@ def test_it_goes_from_sqlite_to_a_server_and_back(lines: list[bytes], postgres: 
             connection.execute(text("INSERT INTO runs VALUES ('new', NULL, 'n', 'running', 't', NULL, 'ana', '')"))
             connection.execute(text("INSERT INTO run_points (run, key, step, time) VALUES ('new', 'loss', 1, 't')"))
         database.close()
+    finally:
+        postgres.drop(name)
+
+
+@pytest.mark.slow
+def test_rollouts_go_to_a_server_with_what_was_counted_and_learned(postgres: PostgresServer, tmp_path: Path) -> None:
+    url, name, churn = f"sqlite:///{tmp_path / 'registry.db'}", postgres.database(), ModelName("churn")
+    try:
+        with closing(Database.open(url)) as here:
+            registry = SqlRegistry(here, Clock(), counted("approval-"))
+            fill(registry)
+            Database.filled(postgres.url(name), filling(lines_of(url))).close()
+            with closing(Database.open(postgres.url(name))) as there:
+                moved = SqlRegistry(there, Clock(), counted("approval-"))
+                [rollout] = moved.rollouts(churn, StageName("production"))
+                assert (rollout,) == registry.rollouts(churn, StageName("production"))
+                assert moved.tallies(rollout.id) == registry.tallies(rollout.id)
+                known = moved.truths(churn)
+                assert known == registry.truths(churn)
+                assert moved.put_truths(churn, [Truth("q2", value=1)], "ana") > known[-1].index
     finally:
         postgres.drop(name)
 

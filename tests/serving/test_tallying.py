@@ -1,64 +1,252 @@
-"""What a replica counts of a canary's requests."""
+"""What a replica counts of a canary, and what it does about it: without any process, over a book in memory."""
 
-from dataclasses import replace
+import asyncio
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any, cast
 
-from holdfast.digest import Digest
+import pytest
+
+from holdfast.canonical import JsonObject, decode, encode
+from holdfast.digest import hash_bytes
+from holdfast.errors import HoldfastError, PermissionRefused, StageMoved
 from holdfast.names import ModelName, StageName, VersionNumber
-from holdfast.registry.rollouts import Rollout, RolloutKind, RolloutState, Truth
+from holdfast.registry.rollouts import Rollout, RolloutKind, RolloutState, Tally, Truth, Turn
+from holdfast.runtime.shapes import INVOCATIONS
+from holdfast.serving.bucketing import salt_of
 from holdfast.serving.keys import KeySource
+from holdfast.serving.live import Live
 from holdfast.serving.observing import Observed
 from holdfast.serving.plan import CanaryPlan, Step
-from holdfast.serving.route import Canary, Route
+from holdfast.serving.route import CANARY, OVERRIDE, PRIMARY, Canary, Route
 from holdfast.serving.tallying import Tallying
+from tests.serving.stages import run, until
 
-PLAN = CanaryPlan((Step(9_999, 0.0, 1),))
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def rollout(plan: CanaryPlan) -> Rollout:
-    one, two = Digest("1" * 64), Digest("2" * 64)
-    return Rollout(
-        7, RolloutKind.CANARY, ModelName("churn"), StageName("production"), 1, VersionNumber(2), two, VersionNumber(1),
-        one, plan.to_json(), RolloutState.RUNNING, 0, "to try it", {}, None, 7, NOW, NOW, "ana",
-    )  # fmt: skip
+CHURN, ID = ModelName("churn"), 7
+PLAN = CanaryPlan((Step(5_000, 0.0, 50), Step(9_000, 0.0, 50)), score_edges=(0.5,))
+BY_USER = replace(PLAN, key=KeySource.parse("header:x-user"))
 
 
-def seen(request: str, error: str | None, *, key: str | None = None) -> Observed:
-    live = cast("Any", object())
-    canary = Canary(live, 9_999, "salt", KeySource(), 7, 0)
-    answer = b'{"predictions": [1]}' if error is None else None
-    return Observed(
-        request, 0.0, Route(1, live, canary=canary), live, "canary", key or request, 0.01, "invocations", b"", answer,
-        error,
-    )  # fmt: skip
+@dataclass
+class Paper:
+    """A book in memory; several replicas may write into it."""
+
+    tallied: dict[tuple[int, str], Tally] = field(default_factory=dict)
+    turns: list[Turn] = field(default_factory=list)
+    known: list[Truth] = field(default_factory=list)
+    errors: list[HoldfastError] = field(default_factory=list)
+
+    def tally(self, tally: Tally) -> None:
+        kept = decode(encode(tally.counts), what="a tally")
+        assert isinstance(kept, dict)
+        self.tallied[tally.step, tally.replica] = replace(tally, counts=kept)
+
+    def tallies(self, rollout: int) -> Sequence[Tally]:
+        return [one for one in self.tallied.values() if one.rollout == rollout]
+
+    def turn(self, turn: Turn) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.turns.append(turn)
+
+    def last_truth(self) -> int:
+        return len(self.known)
+
+    def truths(self, after: int) -> Sequence[Truth]:
+        return self.known[after:]
+
+    def counts(self, replica: str, arm: str, step: int = 0) -> Any:
+        return self.tallied[step, replica].counts[arm]
 
 
-def tallying(plan: CanaryPlan) -> tuple[Tallying, Any]:
-    found = Tallying(cast("Any", None))
-    found.follow(cast("Any", SimpleNamespace(wanted=rollout(plan))), "a")
-    return found, lambda: found._watch
+@dataclass(eq=False)
+class Standing:
+    """Stands for an open version."""
+
+    up: bool
 
 
-def test_an_error_is_a_mistake_once_its_truth_is_known_and_a_later_word_about_it_is_not_another() -> None:
-    counting, watch = tallying(PLAN)
-    counting.see(seen("r1", "bundle_failed"))
-    counting.see(seen("r2", None))
-    counting._read()
-    for truth in (Truth("r1", 1), Truth("r1", 0, place=1), Truth("r2", 1), Truth("r3", 1)):
-        watch().learn(truth)
-    arm = watch().mine[0].candidate
-    assert (arm.requests, arm.counted, arm.failed, sum(arm.latencies)) == (2, 2, 1, 1)
-    assert (arm.truths, arm.mistakes) == (2, 1)
+class Stand:
+    """A replica's tallying, and whatever stands around it."""
+
+    def __init__(self, book: Paper, plan: CanaryPlan, name: str = "one") -> None:
+        now = datetime(2026, 3, 1, tzinfo=UTC)
+        digest = hash_bytes(b"candidate")
+        self.wanted: Rollout | None = Rollout(
+            ID, RolloutKind.CANARY, CHURN, StageName("production"), 1, VersionNumber(2), digest, VersionNumber(1),
+            hash_bytes(b"other"), plan.to_json(), RolloutState.RUNNING, 0, "", {}, None, ID, now, now, "ana",
+        )  # fmt: skip
+        self.ended: list[str] = []
+        self.plan = plan
+        self.clock = 0.0
+        self.tallying = Tallying(book, lambda: self.clock)
+        self.tallying.follow(cast("Any", self), name)
+        self.primary, self.candidate = (cast("Live", Standing(up=True)) for _ in range(2))
+        self._ids = (f"{name}-{number}" for number in itertools.count())
+
+    def end(self, rollout: Rollout, reason: str, figures: JsonObject) -> None:
+        assert rollout == self.wanted
+        assert figures["guard"]
+        self.ended.append(reason)
+        self.wanted = None
+
+    def asks(self, *, canary: bool) -> Iterator[str]:
+        """Keys that are assigned to one of the versions."""
+        for key in self._ids:
+            if self.route().takes(key) == canary:
+                yield key
+
+    def route(self) -> Canary:
+        return Canary(self.candidate, 5_000, salt_of(CHURN, ID), self.plan.key, ID, 0)
+
+    def see(self, key: str, *, error: str | None = None, reason: str | None = None, **changes: Any) -> None:
+        canary = self.route()
+        assigned = CANARY if canary.takes(key) else PRIMARY
+        answer = None if error else json.dumps({"predictions": changes.pop("predictions", [1])}).encode()
+        observed = Observed(
+            request_id=changes.pop("request_id", key), at=0.0, route=Route(1, self.primary, None, canary),
+            live=self.primary, reason=reason or assigned,
+            key=changes.pop("assigned_by", key), seconds=0.01, shape=INVOCATIONS, request=b"",
+            answer=answer, error=error,
+        )  # fmt: skip
+        self.tallying.see(observed._replace(**changes))
 
 
-def test_of_a_key_the_first_request_counts_whether_it_fails_or_not() -> None:
-    counting, watch = tallying(replace(PLAN, key=KeySource.parse("header:x-user")))
-    for number, error in enumerate([None, "bundle_failed", "bundle_failed", None]):
-        counting.see(seen(f"r{number}", error, key="user-1"))
-    arm = watch().mine[0].candidate
-    assert (arm.requests, arm.counted, arm.failed, sum(arm.latencies)) == (4, 1, 1, 1)
-    counting.see(seen("r9", "bundle_failed", key="user-2"))
-    assert (arm.counted, arm.failed, sum(arm.latencies)) == (2, 2, 1)
+def told(*stands: Stand, holds: Callable[[], bool], what: str) -> None:
+    async def work() -> None:
+        for stand in stands:
+            await stand.tallying.start()
+        try:
+            await until(holds, what)
+        finally:
+            for stand in stands:
+                await stand.tallying.stop()
+
+    run(work)
+
+
+def pair(source: Iterator[str], number: int) -> list[str]:
+    return list(itertools.islice(source, number))
+
+
+def test_requests_are_counted_for_the_version_that_was_meant() -> None:
+    book = Paper()
+    stand = Stand(book, PLAN)
+    mine, theirs = pair(stand.asks(canary=True), 5), pair(stand.asks(canary=False), 3)
+    for key in (*mine, *theirs):
+        stand.see(key)
+    stand.see(mine[0], reason=OVERRIDE)
+    stand.see(theirs[0], assigned_by=None)
+    stand.see("from-elsewhere", route=Route(1, stand.primary))
+    down = next(stand.asks(canary=True))
+    stand.see(down, reason=PRIMARY)
+    told(stand, holds=lambda: bool(book.tallied), what="a tally")
+    candidate, other = book.counts("one", "candidate"), book.counts("one", "other")
+    assert (candidate["requests"], candidate["codes"], candidate["failed"]) == (6, {"unavailable": 1}, 1)
+    assert (other["requests"], other["codes"]) == (3, {})
+    assert (sum(candidate["latencies"]), candidate["scores"], other["scores"]) == (5, [0, 5], [0, 3])
+
+
+def test_a_request_that_is_sent_again_and_a_user_who_fails_again_are_one_error() -> None:
+    for plan, failed in ((PLAN, 1), (BY_USER, 1)):
+        book = Paper()
+        stand = Stand(book, plan)
+        key = next(stand.asks(canary=True))
+        for number in range(50):
+            stand.see(key, error="bundle_failed", request_id=key if plan is PLAN else f"request-{number}")
+        told(stand, holds=lambda book=book: bool(book.tallied), what="a tally")  # type: ignore[misc]
+        candidate = book.counts("one", "candidate")
+        assert (candidate["failed"], candidate["codes"], stand.ended) == (failed, {"bundle_failed": 50}, [])
+
+
+def test_only_the_first_request_of_a_user_is_compared_and_a_missing_key_is_counted() -> None:
+    book = Paper()
+    stand = Stand(book, BY_USER)
+    user = next(stand.asks(canary=False))
+    for number in range(4):
+        stand.see(user, request_id=f"request-{number}")
+    stand.see(next(stand.asks(canary=False)))
+    told(stand, holds=lambda: bool(book.tallied), what="a tally")
+    other = book.counts("one", "other")
+    assert (other["requests"], other["counted"], sum(other["latencies"])) == (5, 2, 2)
+    assert book.tallied[0, "one"].counts["without_key"] == 1
+
+
+def test_what_two_replicas_have_seen_is_judged_together() -> None:
+    book = Paper()
+    one, two = Stand(book, PLAN, "one"), Stand(book, PLAN, "two")
+    for stand in (one, two):
+        for key in pair(stand.asks(canary=True), 8):
+            stand.see(key, error="bundle_failed")
+        for key in pair(stand.asks(canary=False), 8):
+            stand.see(key)
+    told(one, holds=lambda: bool(book.tallied), what="a tally")
+    assert one.ended == []
+    told(one, two, holds=lambda: bool(one.ended or two.ended), what="the end")
+    assert all("16 of 16 requests to the candidate" in said for said in (*one.ended, *two.ended))
+
+
+def test_a_step_that_is_done_advances_the_rollout_once_and_the_last_one_holds_it() -> None:
+    book = Paper()
+    stand = Stand(book, PLAN)
+    for key in (*pair(stand.asks(canary=True), 50), *pair(stand.asks(canary=False), 50)):
+        stand.see(key)
+    told(stand, holds=lambda: bool(book.turns), what="the next step")
+    assert [(turn.state, turn.step, turn.expect) for turn in book.turns] == [(RolloutState.RUNNING, 1, ID)]
+
+
+@pytest.mark.parametrize(
+    ("error", "turns"),
+    [
+        (StageMoved("somebody was first", hint="Look."), []),
+        (PermissionRefused("a promotion needs another role", hint="Ask."), [(RolloutState.HELD, 0)]),
+    ],
+)
+def test_who_may_not_advance_holds_and_who_is_second_does_nothing(
+    error: HoldfastError, turns: list[tuple[RolloutState, int]]
+) -> None:
+    book = Paper(errors=[error])
+    stand = Stand(book, PLAN)
+    for key in (*pair(stand.asks(canary=True), 50), *pair(stand.asks(canary=False), 50)):
+        stand.see(key)
+
+    told(stand, holds=lambda: not book.errors and len(book.turns) == len(turns), what="the attempt")
+    assert [(turn.state, turn.step) for turn in book.turns] == turns
+
+
+def test_truth_is_compared_with_what_was_answered() -> None:
+    book = Paper(known=[Truth("long-ago", 1)])
+    stand = Stand(book, PLAN)
+    (label, wrong), (number, batch) = pair(stand.asks(canary=False), 2), pair(stand.asks(canary=False), 2)
+    stand.see(label)
+    stand.see(wrong)
+    stand.see(number, predictions=[2.5])
+    stand.see(batch, predictions=["a", "b"])
+
+    def learned() -> bool:
+        if not book.tallied or len(book.known) > 1:
+            return bool(book.tallied) and book.counts("one", "other")["truths"] == 3
+        book.known += [Truth(label, 1), Truth(wrong, 0), Truth(number, 3), Truth(batch, "b", 1), Truth(batch, "x", 9)]
+        return False
+
+    told(stand, holds=learned, what="the truths")
+    other = book.counts("one", "other")
+    assert (other["truths"], other["mistakes"], other["distances"]) == (3, 1, [1, 0.5, 0.25])
+
+
+def test_nothing_is_counted_while_no_canary_is_wanted() -> None:
+    book = Paper()
+    stand = Stand(book, PLAN)
+    stand.wanted = None
+    stand.see("ana")
+
+    async def work() -> None:
+        await stand.tallying.start()
+        await asyncio.sleep(0)
+        await stand.tallying.stop()
+
+    run(work)
+    assert book.tallied == {}

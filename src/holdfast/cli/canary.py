@@ -100,7 +100,7 @@ def _told(project: Project, rollout: Rollout, rate: float | None) -> tuple[JsonO
     """A canary as it stands, and how long regressions would take to be found."""
     found = standing(rollout, project.registry, utc_now())
     rate = rate or found.rate
-    table = list(detection(found.plan, rollout.step, rate)) if rollout.state.going_on else []
+    table = list(detection(found.plan, rollout.step, rate)) if found.has_share else []
     value: JsonObject = {**found.to_json(), "rate": rate, "detection": [*table]}
     return value, [*_lines(found), *_found_within(table, rate)]
 
@@ -145,12 +145,13 @@ def _watched(
 def _lines(found: Standing) -> list[str]:
     rollout, plan = found.rollout, found.plan
     step = min(rollout.step + 1, len(plan.steps))
-    state = "held, every step is done" if found.done else str(rollout.state)
     whereabouts = f"step {step} of {len(plan.steps)}, {plan.step(rollout.step).share / 100:g} % by {plan.key}"
-    lines = [f"{rollout.model}@{rollout.number} beside @{rollout.against} at {rollout.stage}: {state}, {whereabouts}"]
+    lines = [
+        f"{rollout.model}@{rollout.number} beside @{rollout.against} at {rollout.stage}: {rollout.state}, {whereabouts}"
+    ]
     if rollout.reason:
         lines.append(f"  {rollout.reason}")
-    if not rollout.state.going_on:
+    if not found.has_share:
         return lines
     lines.append(f"  now: {found.judgement.sentence} ({found.replicas} replicas count)")
     lines += [f"  {name:<10} {_arm(found.judgement.figures[name])}" for name in ("candidate", "other")]

@@ -5,7 +5,7 @@ Nothing is written when a stage moves: that a rollout is superseded is seen by t
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, or_, select
 
 from holdfast.canonical import decode
 from holdfast.database.times import from_text
@@ -62,24 +62,31 @@ _STANDS = or_(
     (_newest.c.kind == str(RolloutKind.CANARY)) & (_newest.c.state == str(RolloutState.PASSED)),
 )
 
-STANDING = (
-    select(_newest.c.rollout, _newest.c.model, _newest.c.stage, _newest.c.number, _newest.c.kind, _newest.c.step)
-    .join(stages, (stages.c.model == _newest.c.model) & (stages.c.name == _newest.c.stage))
-    .where(
-        _newest.c.event
-        == select(func.max(rollouts.c.event)).where(rollouts.c.rollout == _newest.c.rollout).scalar_subquery(),
-        _STANDS,
-        _newest.c.epoch == stages.c.epoch,
+
+def _standing(newest: ColumnElement[Any]) -> Select[Any]:
+    """Of the rollouts whose newest events are `newest`, those that can be turned."""
+    return (
+        select(_newest.c.rollout, _newest.c.model, _newest.c.stage, _newest.c.number, _newest.c.kind, _newest.c.step)
+        .join(stages, (stages.c.model == _newest.c.model) & (stages.c.name == _newest.c.stage))
+        .where(_newest.c.event == newest, _STANDS, _newest.c.epoch == stages.c.epoch)
     )
-)
-"""The rollouts in which replicas take part."""
 
-_THIS = STANDING.where(_newest.c.rollout == bindparam("rollout"))
 
-THIS_KIND = STANDING.where(
-    _newest.c.model == bindparam("model"), _newest.c.stage == bindparam("stage"), _newest.c.kind == bindparam("kind")
+_ROWS = select(func.max(rollouts.c.event))
+
+STANDING = _standing(_ROWS.where(rollouts.c.rollout == _newest.c.rollout).scalar_subquery())
+"""All rollouts in which replicas take part."""
+
+_THIS = _standing(_ROWS.where(rollouts.c.rollout == bindparam("rollout")).scalar_subquery())
+
+_OF_THIS_KIND = (
+    (rollouts.c.model == bindparam("model"))
+    & (rollouts.c.stage == bindparam("stage"))
+    & (rollouts.c.kind == bindparam("kind"))
 )
-"""The one of a kind that stands beside a stage."""
+
+THIS_KIND = _standing(_ROWS.where(_OF_THIS_KIND).scalar_subquery())
+"""The one of a kind that stands beside a stage: no other can have the newest event of its kind there."""
 
 _MARK = select(
     stages.c.epoch,

@@ -147,7 +147,7 @@ class Beside:
             except HoldfastError:
                 await asyncio.sleep(_TOLD_SECONDS)
             else:
-                return now if now is not None and now.id == rollout and now.state.going_on else None
+                return now if now is not None and now.id == rollout else None
 
     def _stop_opening(self) -> None:
         if self._opening is not None:

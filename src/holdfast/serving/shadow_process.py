@@ -80,8 +80,15 @@ class ShadowProcess(asyncio.Protocol):
         """
         ours, theirs = socket.socketpair()
         with theirs:
+            starting = asyncio.ensure_future(asyncio.to_thread(_spawn, theirs.fileno()))
             try:
-                self._process = await asyncio.to_thread(_spawn, theirs.fileno())
+                self._process = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # The thread cannot be stopped; what it starts is ended as soon as it is there.
+                ours.close()
+                with suppress(OSError):
+                    _end(await starting, 0)
+                raise
             except OSError as error:
                 ours.close()
                 raise BundleFailed(

@@ -124,7 +124,10 @@ def main(arguments: list[str]) -> None:
     """Run the process until the replica ends it or is gone."""
     connection = socket.socket(fileno=int(arguments[0]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    setup = Setup.from_json(Reader(receive(connection)[0], "the setup"))
+    try:
+        setup = Setup.from_json(Reader(receive(connection)[0], "the setup"))
+    except Unavailable:
+        return  # the replica has given it up before it began
     if setup.yields:
         let_others_first(os.getpid())
     shadow = _Shadow(setup, connection)

@@ -9,7 +9,7 @@ from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNum
 from holdfast.registry import Registry, Replica
 from holdfast.registry.rollouts import Rollout, RolloutKind, RolloutState, RouteMark, Truth, Turn
 
-__all__ = ["PATIENCE_SECONDS", "SERVICE", "Pointer", "Pointers", "RegistrySource", "StageSource"]
+__all__ = ["PATIENCE_SECONDS", "SERVICE", "WITH_A_SHARE", "Pointer", "Pointers", "RegistrySource", "StageSource"]
 
 
 PATIENCE_SECONDS = 1.0
@@ -19,7 +19,8 @@ not keep anybody waiting."""
 SERVICE = "service:replica"
 """Who turns a rollout in an embedded registry when no person does."""
 
-_WITH_A_SHARE = {RolloutState.RUNNING, RolloutState.HELD, RolloutState.PASSED}
+WITH_A_SHARE = frozenset({RolloutState.RUNNING, RolloutState.HELD, RolloutState.PASSED})
+"""In which states a canary has its share, while its stage has not moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class RegistrySource:
     def _canary(self, epoch: int) -> Rollout | None:
         """The canary that has a share at this epoch. One that has passed keeps it until the stage moves."""
         newest = self._registry.rollouts(self._model, self._stage, kind=RolloutKind.CANARY, limit=1)
-        return next((one for one in newest if one.epoch == epoch and one.state in _WITH_A_SHARE), None)
+        return next((one for one in newest if one.epoch == epoch and one.state in WITH_A_SHARE), None)
 
     def turn(self, turn: Turn) -> None:
         """Changes how a rollout stands."""

@@ -351,7 +351,7 @@ class Tallying:
         """Advance, or hold for a person. Whoever is second at it has lost nothing."""
         if found.outcome is Outcome.ADVANCE:
             step, done = rollout.step + 1, watch.plan.is_last(rollout.step)
-            state = RolloutState.HELD if done else RolloutState.RUNNING
+            state = RolloutState.PASSED if done else RolloutState.RUNNING
             sentence = f"every step is done: {found.sentence}" if done else found.sentence
         elif found.outcome is Outcome.HOLD:
             step, state, sentence = rollout.step, RolloutState.HELD, found.sentence

@@ -26,6 +26,7 @@ from holdfast.serving.counting import Counted
 from holdfast.serving.judging import Judgement, failures_alpha, judge
 from holdfast.serving.plan import CanaryPlan
 from holdfast.serving.reading import number_of
+from holdfast.serving.source import WITH_A_SHARE
 from holdfast.statistics.detection import requests_to_detect
 from holdfast.store.interface import Store
 
@@ -34,7 +35,7 @@ __all__ = ["Begun", "Standing", "Trial", "begin", "detection", "last", "recorded
 _OUTPUTS_BYTES_MAX = 256 << 20
 """Recorded outputs of a million rows with thirty classes."""
 
-_LABELS_MAX = 10
+_CLASSES_MAX = 10
 """Different whole numbers that are taken for classes; more of them are quantities."""
 
 _RISES = ((0.01, 0.5), (0.01, 0.05), (0.01, 0.02))
@@ -133,9 +134,9 @@ def recorded_edges(version: Version, store: Store) -> tuple[float, ...]:
         return ()  # the gate has looked at the candidate, and whoever serves the other one says what is wrong with it
     scores = sorted(number for score in outputs.scores if (number := number_of(score)) is not None)
     tenths = {scores[len(scores) * part // 10] for part in range(1, 10)} if scores else set[float]()
-    labels = sorted({float(one) for one in outputs.predictions if isinstance(one, int)})
-    middles = {(low + high) / 2 for low, high in pairwise(labels)}
-    return tuple(sorted(tenths | (middles if len(labels) <= _LABELS_MAX else set())))
+    classes = sorted({float(one) for one in outputs.predictions if isinstance(one, int)})
+    middles = {(low + high) / 2 for low, high in pairwise(classes)}
+    return tuple(sorted(tenths | (middles if len(classes) <= _CLASSES_MAX else set())))
 
 
 def last(model: ModelName, stage: StageName, registry: Registry) -> Rollout:
@@ -164,6 +165,7 @@ class Standing:
         replicas: how many have counted.
         requests: that both versions had at this step.
         seconds: since it took its newest turn.
+        has_share: whether replicas give its version requests; not when it has ended, or the stage has moved.
     """
 
     rollout: Rollout
@@ -172,17 +174,18 @@ class Standing:
     replicas: int
     requests: int
     seconds: float
+    has_share: bool
 
     @property
     def done(self) -> bool:
         """Whether every step of its plan is done, and a person may promote it."""
-        return self.rollout.state is RolloutState.HELD and self.rollout.step >= len(self.plan.steps)
+        return self.has_share and self.rollout.state is RolloutState.PASSED
 
     @property
     def rate(self) -> float | None:
         """Requests in a second to both versions at this step, where the replicas have told it; a mean."""
         requests = self.requests
-        return requests / self.seconds if requests and self.seconds > 0 and self.rollout.state.going_on else None
+        return requests / self.seconds if requests and self.seconds > 0 and self.has_share else None
 
     def to_json(self) -> JsonObject:
         """What `canary` prints."""
@@ -191,7 +194,7 @@ class Standing:
             "done": self.done,
             "replicas": self.replicas,
             "found": {"outcome": str(self.judgement.outcome), "sentence": self.judgement.sentence},
-            "figures": self.judgement.figures if self.rollout.state.going_on else self.rollout.figures,
+            "figures": self.judgement.figures if self.has_share else self.rollout.figures,
         }
 
 
@@ -210,7 +213,9 @@ def standing(rollout: Rollout, registry: Registry, now: datetime) -> Standing:
     replicas = {name for one in counts.values() for name in one}
     here = counts.get(rollout.step, {}).values()
     requests = sum(one.candidate.requests + one.other.requests for one in here)
-    return Standing(rollout, plan, judge(plan, rollout.step, counts, seconds), len(replicas), requests, seconds)
+    here_now = registry.stage(rollout.model, rollout.stage).epoch == rollout.epoch and rollout.state in WITH_A_SHARE
+    found = judge(plan, rollout.step, counts, seconds)
+    return Standing(rollout, plan, found, len(replicas), requests, seconds, here_now)
 
 
 def turn(found: Standing, state: RolloutState, reason: str, registry: Registry, actor: str) -> Rollout:
@@ -229,7 +234,7 @@ def turn(found: Standing, state: RolloutState, reason: str, registry: Registry, 
     rollout, step = found.rollout, found.rollout.step
     if state is RolloutState.RUNNING and rollout.state is RolloutState.RUNNING:
         step += 1
-        state = RolloutState.HELD if step >= len(found.plan.steps) else state
+        state = RolloutState.PASSED if step >= len(found.plan.steps) else state
     figures = found.judgement.figures
     return registry.turn_rollout(Turn(rollout.id, rollout.event, state, step, reason, figures), actor)
 

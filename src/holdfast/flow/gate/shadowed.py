@@ -10,7 +10,6 @@ from holdfast.canonical import JsonObject
 from holdfast.flow.gate.case import Case
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.registry.rollouts import RolloutState
-from holdfast.statistics.estimate import Estimate, rows_needed
 from holdfast.statistics.shift import agreement
 
 __all__ = ["shadowed"]
@@ -23,7 +22,8 @@ def shadowed(case: Case) -> Finding:
     if case.baseline is None:
         sentence = "no other version holds the stage, so there is none to be in the shadow of"
         return Finding("shadow", Outcome.PASS, sentence)
-    candidate, found, least = f"{case.candidate.model}@{case.candidate.number}", case.shadow, _least(case)
+    candidate, found = f"{case.candidate.model}@{case.candidate.number}", case.shadow
+    least = case.policy.shadow_requests_min
     hint = f"holdfast shadow {candidate} --stage {case.stage} --requests {least}"
     if found is None:
         sentence = f"{candidate} was never in the shadow of @{case.baseline.number}, which holds the stage"
@@ -52,10 +52,6 @@ def shadowed(case: Case) -> Finding:
     return Finding("shadow", Outcome.PASS, said, "", values)
 
 
-def _least(case: Case) -> int:
-    return case.policy.shadow_requests_min
-
-
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """A share beside its bound."""
@@ -68,6 +64,8 @@ class _Judged:
     @classmethod
     def of(cls, what: str, count: int, of: int, case: Case, *, least: float = 0.0, most: float = 1.0) -> "_Judged":
         """Judge a share by its interval: each bound holds with all but `alpha`."""
+        from holdfast.statistics.estimate import Estimate, rows_needed
+
         confidence = 1.0 - 2.0 * case.policy.alpha
         found = agreement(count, of, confidence=confidence)
         bound, sound = (least, found.low >= least) if least > 0.0 else (most, found.high <= most)

@@ -21,7 +21,6 @@ from holdfast.flow.shadow.plan import Plan
 
 __all__ = [
     "BOTH",
-    "DROPS",
     "ONLY_PRIMARY",
     "ONLY_SHADOW",
     "OTHER",
@@ -36,10 +35,6 @@ Prediction = bool | int | float | str
 
 ONLY_SHADOW, ONLY_PRIMARY, BOTH = "only_shadow", "only_primary", "both"
 """Who gave no answer."""
-
-DROPS = ("busy", "full", "large", "away")
-"""Why a request was not mirrored: the version that answers had much to do; the queue was full; the request was long;
-the shadow's process was being started."""
 
 CLASSES_MAX = 20
 """Labels that are told apart; a table of flips with more than this nobody reads."""
@@ -107,7 +102,8 @@ class Counts:
         rows_agreed: those with the same answer.
         errors: by who gave none, how many requests.
         codes: by the error's code, how many requests only the shadow failed.
-        drops: by the reason, requests that were chosen and not mirrored.
+        drops: requests that were chosen and not mirrored: `busy`, the version that answers had much to do; `full`, the
+            queue was; `large`, the request was; `away`, the shadow's process was being started again.
         unread: answers of the primary that are no answer to compare with.
         flips: by the label of the primary and that of the shadow, rows; of labels only.
         differences: by bin, rows with that absolute difference of scores.
