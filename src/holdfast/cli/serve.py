@@ -45,6 +45,9 @@ app = typer.Typer()
 _PROCESSES_MAX = 64
 """Each holds the version and last-known-good open in processes of their own; a larger machine has several replicas."""
 
+_CONNECTIONS_MAX = 4096
+"""Of one process: eight times as many as requests may wait, for most connections of a pool are idle."""
+
 _BATCH_ROWS_MAX = 4096
 """Past some hundred rows a call costs what its rows cost, and every request in it waits for all of them."""
 
@@ -128,10 +131,10 @@ def serve(
     settings = _looked_at(name, pointer, processes)
     overriding = _overriding(settings, name, override_token_file, anybody_may=allow_override)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    grpc_at = None if grpc_port is None else _held(host, grpc_port)
     sockets = [listen(host, port)] if processes == 1 else listen_apart(host, port, processes)
     batching, limits = Batching(batch_rows, batch_wait_ms / 1000), Limits(network=not no_network)
     together, meeting = batching if batch_rows > 1 else None, Path(tempfile.mkdtemp(prefix="holdfast-serve-"))
-    grpc_at = None if grpc_port is None else _held(host, grpc_port)
     ray = _on_ray(processes, ray_address, ray_replicas, ray_cpus) if engine is _Engine.RAY else None
     serving = _Serving(settings, name, pointer, limits, together, sockets, overriding, grpc_at, meeting, ray)
     # Said before the first version is loaded: a request that comes until then waits in the socket.
@@ -201,7 +204,7 @@ def _answer(serving: _Serving, place: int) -> None:
         doors = [] if serving.grpc is None else [grpc_door(serving.grpc.address)]
         replica = _replica(serving, project, place, engine)
         app = replica_app(replica, overriding=serving.overriding(), doors=doors)
-        serve_app(app, serving.sockets[place])
+        serve_app(app, serving.sockets[place], connections_max=_CONNECTIONS_MAX)
 
 
 def _on_ray(processes: int, address: str | None, replicas: int, cpus: float) -> Callable[..., Cluster]:
