@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import pytest
 from holdfast.errors import BundleFailed
 from holdfast.flow.capture.probe import used_distributions
 from holdfast.runtime.building import Order, build
+from holdfast.serving.answers import Answers
+from holdfast.web.inference.loopback import load
 from tests.cli.test_serve import answered, serving
 from tests.commands import Cli
 from tests.projects import HOLDOUT_ROWS, TARGET, TRAIN_ROWS, write_csv
@@ -121,6 +125,37 @@ def test_it_is_judged_promoted_and_served_in_its_own_environment(cli: Cli, both:
         row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
         body, status = answered(f"{value['url']}/invocations", {"dataframe_records": [row]})
         assert (status, body["version"], len(body["predictions"])) == (200, 2, 1)
+
+
+def test_a_rollback_under_load_takes_model_and_environment_back_and_fails_no_request(cli: Cli, both: Path) -> None:
+    cli.ok("promote", "churn@2", "--reason", "it is what the trial used")
+    row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
+    answers = Answers()
+    with serving(both, "churn", "--port", "0", "--json") as process:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["url"]
+        assert answered(f"{url}/invocations", {"dataframe_records": [row]})[0]["version"] == 2
+        with load(url, [{"dataframe_records": [row]}], answers):
+            wait_until(lambda: held_beside(url) == 1)
+            wait_until(lambda: answers.good(2) >= 20)
+            cli.ok("rollback", "churn", "--reason", "the other library", "--wait")
+            since = time.monotonic()
+            wait_until(lambda: answers.good(1, since) >= 20)
+    assert (answers.failed, answers.mixed) == ((), ())
+    assert {one.version for one in answers.taken() if one.begun >= since} == {1}
+
+
+def held_beside(url: str) -> int | None:
+    with urllib.request.urlopen(f"{url}/version", timeout=60) as response:
+        found: int | None = json.loads(response.read())["last_known_good"]
+    return found
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120.0
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_the_same_where_no_index_is_and_nothing_is_cached(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import HoldfastError, UnsupportedMedia
-from holdfast.runtime.sent import ARROW, CSV, JSON, JSON_LINES, PARQUET, Sent, form_in, form_of, sent_as
+from holdfast.runtime.sent import ARROW, CSV, JSON, JSON_LINES, PARQUET, Sent, sent_as
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,6 @@ def test_any_headers_are_a_form_or_an_error_of_ours(content_type: str, accept: s
         found = sent_as(content_type, accept)
     except HoldfastError:
         return
-    assert Sent.from_json(found.to_json()) == found
     for head in (None, 0, 120):
         written = found._replace(head=head)
-        assert form_in(form_of("predict", written)) == ("predict", written)
+        assert Sent.from_json(written.to_json()) == written

@@ -45,6 +45,9 @@ app = typer.Typer()
 _PROCESSES_MAX = 64
 """Each holds the version and last-known-good open in processes of their own; a larger machine has several replicas."""
 
+_CONNECTIONS_MAX = 4096
+"""Of one process: eight times as many as requests may wait, for most connections of a pool are idle."""
+
 _BATCH_ROWS_MAX = 4096
 """Past some hundred rows a call costs what its rows cost, and every request in it waits for all of them."""
 
@@ -201,7 +204,7 @@ def _answer(serving: _Serving, place: int) -> None:
         doors = [] if serving.grpc is None else [grpc_door(serving.grpc.address)]
         replica = _replica(serving, project, place, engine)
         app = replica_app(replica, overriding=serving.overriding(), doors=doors)
-        serve_app(app, serving.sockets[place])
+        serve_app(app, serving.sockets[place], connections_max=_CONNECTIONS_MAX)
 
 
 def _on_ray(processes: int, address: str | None, replicas: int, cpus: float) -> Callable[..., Cluster]:

@@ -20,8 +20,6 @@ __all__ = [
     "PARQUET",
     "READ_ANYWHERE",
     "Sent",
-    "form_in",
-    "form_of",
     "sent_as",
 ]
 
@@ -85,19 +83,6 @@ class Sent(NamedTuple):
     def from_json(cls, header: JsonObject) -> "Sent":
         """The form in the header of a frame."""
         return cls(header.get("sent", JSON), header.get("wanted", JSON), header.get("head"))
-
-
-def form_of(shape: str, sent: Sent) -> str:
-    """Shape and form as one text, to be written down: `predict`, or `predict sent=csv wanted=arrow`."""
-    return " ".join([shape, *(f"{name}={value}" for name, value in sent.to_json().items())])
-
-
-def form_in(text: str) -> tuple[str, Sent]:
-    """Shape and form of what `form_of` wrote. Law: `form_in(form_of(shape, sent)) == (shape, sent)`."""
-    shape, *rest = text.split(" ")
-    said: JsonObject = dict(one.partition("=")[::2] for one in rest)
-    head = str(said.pop("head", ""))
-    return shape, Sent.from_json(said)._replace(head=int(head) if head.isdecimal() else None)
 
 
 def sent_as(content_type: str, accept: str) -> Sent:

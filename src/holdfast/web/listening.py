@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import socket
 import ssl
 import sys
@@ -36,6 +37,9 @@ _FINISH_SECONDS = 30
 _SWITCH_SECONDS = 0.0005
 """How long the event loop may keep Python's lock while the thread that watches the stage waits for it. That thread
 takes it a dozen times to read the registry; at Python's own 5 ms a busy replica would see a rollback 100 ms late."""
+
+_OTHER_FILES = 256
+"""What a process has open beside its connections: libraries, databases, packs of a store."""
 
 _LOOK_SECONDS = 0.005
 """How often a thread that starts to serve is looked at."""
@@ -167,6 +171,7 @@ def serve(
     before_the_end: Callable[[], object] = lambda: None,
     drain_seconds: float = 0.0,
     tls: Tls | None = None,
+    connections_max: int | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM: stop accepting, finish what is in flight, end the application.
 
@@ -177,11 +182,15 @@ def serve(
             that others should be asked from now on.
         drain_seconds: how long to go on answering after that. A second signal ends it.
         tls: what to speak TLS with; None for none.
+        connections_max: how many connections there may be; whoever comes then is told 503. None: as many as come.
 
     Raises:
         MissingExtra: uvicorn, uvloop or httptools is not installed.
     """
     config = _config(app, tls)
+    if connections_max is not None:
+        config.limit_concurrency = connections_max
+        _allow_files(connections_max)
     import uvicorn
 
     told = False
@@ -201,6 +210,15 @@ def serve(
 
     sys.setswitchinterval(_SWITCH_SECONDS)
     Draining(config).run(sockets=list(listening))
+
+
+def _allow_files(connections: int) -> None:
+    """Let this process open a file for each connection, and some more, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 @contextmanager

@@ -22,8 +22,7 @@ _SALT_BYTES = 16
 """Nobody makes a table of what so many bits are hashed with."""
 
 _AS_JSON = Sent()
-
-_ROWS = ("dataframe_records", "instances", "inputs", "rows")
+_ROWS = ("dataframe_records", "instances", "inputs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,7 @@ def kept(settings: LedgerSettings, shape: str, data: bytes, sent: Sent = _AS_JSO
     salt = secrets.token_bytes(_SALT_BYTES)
     if settings.inputs == NOTHING:
         return Kept(NOTHING, salt, None, None)
-    # In nothing but JSON can it be told which values belong to a field.
-    told = settings.inputs == WHOLE and sent.kind == JSON
+    told = settings.inputs == WHOLE and sent.kind == JSON and sent.head is None
     left = redacted(shape, data, frozenset(settings.redact)) if told else None
     return Kept(HASHED if left is None else REDACTED, salt, salted(salt, data), left)
 
@@ -66,12 +64,11 @@ def redacted(shape: str, data: bytes, fields: frozenset[str]) -> bytes | None:
         request = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(request, dict):
-        return None
-    if shape in {INVOCATIONS, PREDICT}:
-        found = _invocations(request, fields)
-    else:
-        found = _tensors(request, fields) if shape == V2 else None
+    found: Any = None
+    if shape == PREDICT:
+        found = _plain(request, fields)
+    elif isinstance(request, dict) and shape in {INVOCATIONS, V2}:
+        found = _invocations(request, fields) if shape == INVOCATIONS else _tensors(request, fields)
     return None if found is None else json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -90,6 +87,18 @@ def _invocations(request: dict[str, Any], fields: frozenset[str]) -> dict[str, A
         if left[name] is None:
             return None
     return left
+
+
+def _plain(request: Any, fields: frozenset[str]) -> Any:
+    """Rows by name, bare or under `rows`; or lists, with the names of their columns beside them."""
+    if isinstance(request, dict):
+        if isinstance(request.get("columns"), list) and set(request) == {"rows", "columns"}:
+            left = _split({"columns": request["columns"], "data": request["rows"]}, fields)
+            return None if left is None else {"columns": left["columns"], "rows": left["data"]}
+        left = _plain(request.get("rows"), fields) if set(request) == {"rows"} else None
+        return None if left is None else {"rows": left}
+    by_name = isinstance(request, list) and all(isinstance(row, dict) for row in request)
+    return _dropped(request, fields) if by_name else None
 
 
 def _split(value: Any, fields: frozenset[str]) -> Any:

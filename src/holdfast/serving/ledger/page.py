@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from holdfast.canonical import JsonObject, encode
 from holdfast.errors import IntegrityError, MissingExtra
 from holdfast.registry.ledger_pages import PAGE_FORMAT, PAGE_VERSION
-from holdfast.runtime.sent import form_in
+from holdfast.runtime.sent import JSON
 from holdfast.serving.ledger.breathing import breathe
 from holdfast.serving.ledger.decision import Decision
 from holdfast.serving.ledger.journal import Head
@@ -38,7 +38,7 @@ _GROUP_ROWS = 2_000
 BRIEF = ("request_id", "answered_at", "version", "digest", "epoch", "reason", "error", "seconds")
 """The columns of which a list is made."""
 
-_DICTIONARY = ["model", "stage", "digest", "reason", "shape", "input_kept", "error"]
+_DICTIONARY = ["model", "stage", "digest", "reason", "shape", "sent", "wanted", "input_kept", "error"]
 
 
 def require_parquet() -> None:
@@ -72,6 +72,9 @@ def _schema(head: Head | None) -> "pa.Schema":
         ("key_digest", text, True),
         ("salt", pa.binary(), False),
         ("shape", text, False),
+        ("sent", text, False),
+        ("wanted", text, False),
+        ("head", number, True),
         ("input_kept", text, False),
         ("input_digest", text, True),
         ("input", pa.binary(), True),
@@ -118,7 +121,7 @@ def _value(decision: Decision, name: str, head: Head) -> Any:
 
 def _rows(decision: Decision) -> int | None:
     """How many rows were answered; None where that is not read, of long answers and of none."""
-    found = None if decision.output is None else read_answer(form_in(decision.shape)[0], decision.output)
+    found = None if decision.output is None else read_answer(decision.shape, decision.output)
     return None if found is None or len(found.predictions) >= ROWS_MAX else len(found.predictions)
 
 
@@ -178,6 +181,9 @@ def _decision(row: dict[str, Any]) -> tuple[Decision, JsonObject]:
         output=row.get("output"),
         error=row.get("error"),
         seconds=row.get("seconds") or 0.0,
+        sent=row.get("sent") or JSON,
+        wanted=row.get("wanted") or JSON,
+        head=row.get("head"),
     )
     return decision, beside
 

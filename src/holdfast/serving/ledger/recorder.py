@@ -20,7 +20,6 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError, Unavailable
 from holdfast.names import ModelName, StageName
-from holdfast.runtime.sent import form_of
 from holdfast.serving.ledger.breathing import breathing
 from holdfast.serving.ledger.decision import Decision, salted
 from holdfast.serving.ledger.journal import Head, Journal
@@ -213,13 +212,16 @@ class Recorder:
             reason=observed.reason,
             key_digest=None if observed.key is None else str(salted(left.salt, observed.key.encode())),
             salt=left.salt,
-            shape=form_of(observed.shape, observed.sent),
+            shape=observed.shape,
             input_kept=left.how,
             input_digest=None if left.digest is None else str(left.digest),
             input=left.data,
             output=observed.answer,
             error=observed.error,
             seconds=observed.seconds,
+            sent=observed.sent.kind,
+            wanted=observed.sent.wanted,
+            head=observed.sent.head,
         )
 
     def _begun(self) -> Journal:

@@ -15,7 +15,7 @@ from holdfast.registry import Registry
 from holdfast.runtime.at_hand import require_at_hand
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.materialise import materialise
-from holdfast.runtime.sent import Sent, form_in
+from holdfast.runtime.sent import Sent
 from holdfast.runtime.smoke import SCORE_TOLERANCE
 from holdfast.serving.ledger.finding import Found
 from holdfast.store.interface import Store
@@ -29,7 +29,7 @@ _ROWS_TOLD_MAX = 100
 class Asked(Protocol):
     """A bundle that is open and can be asked: a `Predictor`."""
 
-    def answer(self, shape: str, body: bytes, sent: Sent = ..., /) -> bytes:
+    def answer(self, shape: str, body: bytes, sent: Sent = ...) -> bytes:
         """What it answers to a request, as a replica sends it."""
         ...
 
@@ -104,18 +104,13 @@ def replay(found: Found, bench: Bench, given: bytes | None = None) -> Replayed:
     output, error = None, None
     with bench.opener(files, decision.version) as opened:
         try:
-            output = opened.answer(*_asked(decision.shape, body))
+            output = opened.answer(decision.shape, body, decision.form)
         except HoldfastError as refused:
             error = refused.code
     if output == decision.output and error == decision.error:
         return Replayed(same=True, exact=True, differs=(), output=output, error=error)
     differs = tuple(_differences(decision.output, output, decision.error, error))
     return Replayed(same=not differs, exact=False, differs=differs, output=output, error=error)
-
-
-def _asked(form: str, body: bytes) -> tuple[str, bytes, Sent]:
-    shape, sent = form_in(form)
-    return shape, body, sent
 
 
 def _input(found: Found, given: bytes | None) -> bytes:
