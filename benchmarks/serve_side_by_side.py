@@ -153,6 +153,10 @@ mlflow.pyfunc.save_model(
 """
 
 
+class NotAnsweredError(Exception):
+    """A server could not be started here."""
+
+
 def servers(folder: Path) -> dict[str, tuple[list[str], str, bytes]]:
     """Of each server its command, where PORT stands for the port; the path that scores; and the request."""
     row = projects.one_row()
@@ -236,7 +240,7 @@ def wait_for_an_answer(process: subprocess.Popen[bytes], url: str, body: bytes, 
             if answer.status == 200:
                 return
         time.sleep(0.01)
-    raise SystemExit(f"{name} never answered; its log is beside its files")
+    raise NotAnsweredError(name)
 
 
 def memory_mb(process: int) -> float:
@@ -269,12 +273,17 @@ def main() -> None:
         chosen = {name: one for name, one in servers(folder).items() if not given.only or name in given.only}
         for _ in range(given.rounds):
             for name, (command, path, body) in chosen.items():
-                with running(folder, name, command, path, body) as (url, process, cold):
-                    found = {"cold_start_seconds": round(cold, 2)}
-                    for connections in (1, 16):
-                        run = measure(url, body, connections, given.seconds)
-                        found |= {f"{key}_at_{connections}": value for key, value in run.items()}
-                    found["memory_mb"] = memory_mb(process)
+                try:
+                    with running(folder, name, command, path, body) as (url, process, cold):
+                        found = {"cold_start_seconds": round(cold, 2)}
+                        for connections in (1, 16):
+                            run = measure(url, body, connections, given.seconds)
+                            found |= {f"{key}_at_{connections}": value for key, value in run.items()}
+                        found["memory_mb"] = memory_mb(process)
+                except NotAnsweredError:
+                    print(f"{name} never answered: {(folder / f'{name}.log').read_text()[-500:]}", file=sys.stderr)
+                    continue
+                print(name, json.dumps(found), file=sys.stderr)
                 runs.setdefault(name, []).append(found)
     medians: dict[str, dict[str, Any]] = {
         name: {key: round(statistics.median(run[key] for run in of_one), 3) for key in of_one[0]}
