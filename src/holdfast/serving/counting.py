@@ -33,6 +33,10 @@ _CODES_MAX = 16
 _COUNT_MAX = 1 << 53
 """What JSON carries exactly."""
 
+_DISTANCE_MAX = 1e100
+"""What a distance is cut off at: the sum of a million squares of larger ones is more than JSON carries, and one truth
+that is nonsense would keep the counts of a whole replica from the others."""
+
 
 @dataclass(slots=True)
 class Arm:
@@ -73,7 +77,7 @@ class Arm:
 
     def add_distance(self, distance: float) -> None:
         """Take how far one answer was from the truth."""
-        known = self.distances
+        known, distance = self.distances, min(distance, _DISTANCE_MAX)
         self.distances = Sums(known.count + 1, known.total + distance, known.squares + distance * distance)
 
     def to_json(self) -> JsonObject:
