@@ -313,3 +313,22 @@ def test_long_answers_are_read_in_turns_and_do_not_gather() -> None:
     stand.see(*pair(stand.asks(canary=True), 1), predictions=["x" * 2_000_000])
     queued = sum(len(observed.answer or b"") for _, observed, _, _ in stand.tallying._answers)
     assert 15 << 20 < queued <= 16 << 20
+
+
+def test_a_key_that_is_no_unicode_is_counted_like_any_other() -> None:
+    book = Paper()
+    stand = Stand(book, BY_USER)
+    stand.see("\ud800", error="bundle_failed", request_id="r1")
+    stand.see("\ud800", error="bundle_failed", request_id="r2")
+    told(stand, holds=lambda: bool(book.tallied), what="a tally")
+    assert sum(book.counts("one", arm)["failed"] for arm in ("candidate", "other")) == 1
+
+
+def test_what_a_version_does_not_take_is_its_callers_error() -> None:
+    book = Paper()
+    stand = Stand(book, PLAN)
+    (key,) = pair(stand.asks(canary=True), 1)
+    stand.see(key, error="unsupported_media")
+    told(stand, holds=lambda: bool(book.tallied), what="a tally")
+    arm = book.counts("one", "candidate")
+    assert (arm["refused"], arm["failed"]) == (1, 0)

@@ -23,7 +23,7 @@ __all__ = ["LATENCY_EDGES_SECONDS", "REFUSALS", "Arm", "Counted"]
 LATENCY_EDGES_SECONDS = tuple(5e-5 * 10 ** (step / 10) for step in range(61))
 """From 50 microseconds to 50 seconds, each bucket a quarter wider than the one below."""
 
-REFUSALS = frozenset({"invalid_input", "not_found", "too_large", "usage"})
+REFUSALS = frozenset({"invalid_input", "not_found", "too_large", "unsupported_media", "usage"})
 """Codes that speak of the caller's rows. They are compared apart from failures: where callers err often, a version that
 fails would be lost among them; and one that refuses what the other one takes is worse, too."""
 
