@@ -37,6 +37,7 @@ def counted(mirrored: Mirrored, said: Said) -> Counts:
         (b"", "bundle_failed", Said(tensors([1, 0]), None, 0.1), {"only_primary": 1}),
         (b"", "invalid_input", Said(b"", "invalid_input", 0.1), {"both": 1}),
         (b'{"outputs": []}', None, Said(tensors([1]), None, 0.1), {"unread": 1}),
+        (b"prediction\r\n1\r\n", None, Said(b"", "bundle_failed", 0.1), {"only_shadow": 1}),
     ],
 )
 def test_each_pair_counts_once(answer: bytes, error: str | None, said: Said, expected: dict[str, int]) -> None:

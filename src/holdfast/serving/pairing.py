@@ -59,12 +59,13 @@ def count(counts: Counts, plan: Plan, mirrored: Mirrored, said: Said) -> None:
     if mirrored.error is not None:
         counts.refused(ONLY_PRIMARY if said.error is None else BOTH, mirrored.error)
         return
+    if said.error is not None:
+        # Whatever the primary said and in whichever form, it did say something.
+        counts.refused(ONLY_SHADOW, said.error)
+        return
     primary = read_answer(mirrored.shape, mirrored.answer)
     if primary is None:
         counts.unread += 1
-        return
-    if said.error is not None:
-        counts.refused(ONLY_SHADOW, said.error)
         return
     shadow = read_answer(mirrored.shape, said.answer)
     if shadow is None or len(shadow.predictions) != len(primary.predictions):
