@@ -51,6 +51,7 @@ DEFERRED_IN: dict[str, str] = {
     "flow/gate/gain.py": "likewise",
     "flow/gate/groups.py": "likewise",
     "flow/gate/not_worse.py": "likewise",
+    "flow/gate/shadowed.py": "likewise",
     "flow/gate/threshold.py": "likewise",
     "flow/gate/training.py": "likewise",
     "wire/backup.py": "opens what is asked for: nobody else needs what reads and writes backups",

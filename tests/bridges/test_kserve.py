@@ -15,7 +15,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from holdfast.bridges.kserve import Pinned, inference_service, serving_runtime
+from holdfast.bridges.kserve import Pinned, Wish, inference_service, serving_runtime
 from holdfast.digest import hash_bytes
 from holdfast.names import ModelName, VersionNumber
 
@@ -95,9 +95,9 @@ class Types:
 @pytest.mark.parametrize(
     "service",
     [
-        inference_service(PINNED, image=IMAGE, namespace="models", canary_percent=10),
-        inference_service(PINNED, storage_uri=PLACE, name="churn-eu", replicas=1),
-        inference_service(PINNED, storage_uri="oci://registry.example.org/churn@sha256:" + "ab" * 32),
+        inference_service(PINNED, Wish(image=IMAGE, namespace="models", canary_percent=10)),
+        inference_service(PINNED, Wish(storage_uri=PLACE, name="churn-eu", replicas=1)),
+        inference_service(PINNED, Wish(storage_uri="oci://registry.example.org/churn@sha256:" + "ab" * 32)),
     ],
     ids=["image", "folder", "layout"],
 )
@@ -113,7 +113,7 @@ def test_a_runtime_is_what_kserve_says_it_is(types: Types) -> None:
 
 
 def test_what_is_wrong_is_found(types: Types) -> None:
-    service: Any = inference_service(PINNED, image=IMAGE)
+    service: Any = inference_service(PINNED, Wish(image=IMAGE))
     service["spec"]["predictor"]["canaryTrafic"] = 10
     service["spec"]["predictor"]["minReplicas"] = "2"
     faults = types.check(service, "V1beta1InferenceService", "service")

@@ -63,6 +63,16 @@ def test_a_person_holds_resumes_advances_and_aborts_with_reasons(cli: Cli, moved
     cli.fails("gate_refused", "canary", "churn", "--watch")
 
 
+def test_a_canary_that_is_watched_to_its_end_is_promoted_through_the_gate(cli: Cli, moved: Path) -> None:
+    cli.ok("canary", "churn@3", "--percent", "50")
+    cli.ok("canary", "churn", "--advance", "--reason", "seen enough")
+    said = cli.json("canary", "churn", "--watch", "--promote", "--reason", "it was good")
+    assert (said["state"], said["promoted"]["to"], said["promoted"]["outcome"]) == ("passed", 3, "pass")
+    assert cli.json("live", "churn")["stages"]["production"]["version"] == 3
+    over = cli.json("canary", "churn")
+    assert (over["state"], over["done"], over["detection"]) == ("passed", False, [])
+
+
 def test_what_a_gate_refuses_gets_no_requests(cli: Cli, moved: Path) -> None:
     error = cli.fails("gate_refused", "canary", "churn@4", "--percent", "10")
     assert error["message"].startswith("churn@4 gets no requests of production: ")

@@ -5,7 +5,9 @@ import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from holdfast.digest import hash_bytes
@@ -73,10 +75,41 @@ def test_a_promotion_that_breaks_a_named_rule_is_taken_back_and_everybody_can_se
         assert event["actor"].startswith("replica on ")
         assert "taken back by itself" in event["reason"]
         assert "busy: requests of version 3 (primary) is" in event["reason"]
-        (seen,) = cli.json("watch", "churn", "--minutes", "1")["replicas"]
-        told = {version["version"]: version for version in seen["watch"]["versions"]}
+        while (seen := watched(cli))["versions"][0]["compared_with"] == "":
+            assert time.monotonic() < end + SECONDS_MAX
+        assert seen["versions"][0]["compared_with"] == "300 rows of train.csv, which it was trained on"
+        told = {version["version"]: version for version in seen["versions"]}
         assert told[3]["windows"][0]["requests"] > 5
         assert told[3]["windows"][0]["error_share"] == 0
         out = cli.ok("watch", "churn").out
         assert "firing: busy: requests of version 3" in out
         assert "@2" in out
+
+
+@pytest.mark.slow
+def test_every_process_of_a_port_shows_what_all_of_them_counted(cli: Cli, moved: Path) -> None:
+    with serving(moved, "churn", "--port", "0", "--processes", "2", "--json") as process:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["url"]
+        row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
+        # Each request has a connection of its own, and the system chooses a process for it.
+        for _ in range(16):
+            answered(f"{url}/invocations", {"dataframe_records": [row]})
+        counted: set[float] = set()
+        end = time.monotonic() + SECONDS_MAX
+        while counted != {16.0}:
+            assert time.monotonic() < end, counted
+            time.sleep(0.2)
+            counted = {ok(httpx.get(f"{url}/metrics").text) for _ in range(8)}
+        (seen,) = cli.json("watch", "churn")["replicas"]
+        assert seen["watch"]["versions"][0]["windows"][2]["requests"] == 16
+
+
+def watched(cli: Cli) -> Any:
+    (seen,) = cli.json("watch", "churn", "--minutes", "1")["replicas"]
+    return seen["watch"]
+
+
+def ok(text: str) -> float:
+    counted = (line for line in text.splitlines() if line.startswith("holdfast_serving_requests_total"))
+    return sum(float(line.rpartition(" ")[2]) for line in counted if 'outcome="ok"' in line)

@@ -234,6 +234,13 @@ def test_where_a_policy_is_in_force_a_canary_has_a_verdict_that_names_it(names: 
     for outcome, body in (("pass", {}), ("fail", origin), ("pass", {**origin, "inputs": {"baseline": {"version": 3}}})):
         other = names.put_verdict(NewVerdict(CHURN, TWO, PRODUCTION, outcome, {**body, "outcome": outcome})).digest
         refused(names, GateRefused, partial(names.begin_rollout, replace(CANARY, verdict=other), "ana"))
+    for lost in ("smoke", "approver"):
+        found = {**origin, "findings": [{"rule": "integrity", "outcome": "pass"}, {"rule": lost, "outcome": "fail"}]}
+        other = names.put_verdict(NewVerdict(CHURN, TWO, PRODUCTION, "fail", found)).digest
+        if lost == "smoke":
+            refused(names, GateRefused, partial(names.begin_rollout, replace(CANARY, verdict=other), "ana"))
+        else:  # who approves of the promotion may come while it is tried
+            turned(names, names.begin_rollout(replace(CANARY, verdict=other), "ana"), RolloutState.STOPPED)
     good = names.put_verdict(NewVerdict(CHURN, TWO, PRODUCTION, "pass", origin)).digest
     assert names.begin_rollout(replace(CANARY, verdict=good), "ana").verdict == good
     assert names.begin_rollout(SHADOW, "ana").verdict is None  # nobody gets its answers

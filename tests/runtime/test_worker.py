@@ -76,7 +76,7 @@ def test_schema_preprocessing_model_threshold_in_that_order(bundles: Bundles) ->
         ([{"age": -1}], "below 0"),
         ([{"age": 41.0, "plan": 3}], "column 'plan', row 0: a string was expected"),
         ([{"age": True}], "a number was expected"),
-        ([[1.0]], "takes 2"),
+        ([[1.0]], "2 values were expected, 1 were sent"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused_and_the_next_ones_are_answered(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ import tritonclient.http as over_http
 from tritonclient.utils import InferenceServerException
 
 from holdfast.errors import Unavailable
+from holdfast.serving.bucketing import WHOLE
+from holdfast.serving.keys import KeySource
 from holdfast.serving.observing import Observed
 from holdfast.serving.replica import Replica
+from holdfast.serving.route import Canary
 from holdfast.web.inference.app import replica_app
 from holdfast.web.inference.grpc_service import grpc_door
 from holdfast.web.inference.override import Secret
@@ -154,6 +158,27 @@ def test_grpc_names_the_version_in_its_metadata_and_keeps_what_is_inside(first: 
         error = failed.value
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert error.details().startswith("column 'age': 1 values were expected for the shape [1], 0 were sent")
+
+
+def test_a_canary_takes_its_share_over_grpc_and_those_who_name_the_version_are_none_of_it(
+    first: Built, second: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with replica(first, second) as (made, http, at, seen):
+        route = made.route
+        assert route is not None
+        assert route.standby is not None
+        key = KeySource.parse("header:x-user")
+        everybody = Canary(live=route.standby, share=WHOLE, salt="s", key=key, rollout=1, step=0)
+        monkeypatch.setattr(made, "_route", replace(route, canary=everybody))
+        for library, address in ((over_http, http), (over_grpc, at)):
+            client: Any = library.InferenceServerClient(address)
+            found = client.infer("churn", inputs(library), headers={"x-user": "ana"})
+            assert found.as_numpy("predictions").tolist() == first.outputs.predictions
+            found = client.infer("churn", inputs(library), headers={"x-holdfast-version": "2"})
+            assert found.as_numpy("predictions").tolist() == second.outputs.predictions
+            client.close()
+    said = [(one.reason, one.live.number, one.key) for one in seen.all]
+    assert said == [("canary", 1, "ana"), ("primary", 2, None)] * 2
 
 
 def test_before_anything_is_open_grpc_says_try_again(first: Built) -> None:

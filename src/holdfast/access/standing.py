@@ -26,7 +26,7 @@ from holdfast.errors import (
 from holdfast.manifest import MANIFEST_NAME
 from holdfast.registry.actions import Action
 from holdfast.registry.guard import Evidence, Guard
-from holdfast.registry.records import Meaning, waivers_in
+from holdfast.registry.records import Approval, Meaning, waivers_in
 from holdfast.registry.signatures import of_version
 from holdfast.registry.vouching import Signature
 from holdfast.signing import PublicKey, read_signature
@@ -103,6 +103,7 @@ def standing(asks: Callable[[Evidence], StageAsks]) -> Guard:
             wanted = asks(case)
             _require_waivers_stand(connection, case, wanted, _require_verdict(case, wanted))
             _require_signatures(connection, case, wanted)
+            _refuse_rejected(_last_words(case))
 
     return guard
 
@@ -127,10 +128,13 @@ def _require_verdict(case: Evidence, wanted: StageAsks) -> frozenset[str]:
         if isinstance(one, dict)
     }
     passed = {rule for rule, outcome in said.items() if outcome == "pass" or rule in wanted.waived}
+    is_pass = verdict.outcome == verdict.body.get("outcome") == "pass"
+    if case.asked.action is Action.ROLLOUT_BEGIN and said.pop(_APPROVER, "pass") != "pass":
+        is_pass = True  # who approves may come while it is tried; what else was found is looked at here
     open_groups = [group for group in wanted.any_of if not passed & set(group)]
     stood_in_for = {rule for group in wanted.any_of for rule in group} - {rule for one in open_groups for rule in one}
     lost = sorted(set(said) - passed - stood_in_for)
-    if verdict.outcome != "pass" or verdict.body.get("outcome") != "pass" or lost or not said:
+    if not is_pass or lost or not said:
         raise GateRefused(
             f"the verdict {verdict.digest} does not let {name} have {case.stage.name}: it is no pass",
             hint=hint
@@ -217,19 +221,28 @@ def _is_of(signature: Signature, version: Digest) -> bool:
     return key.fingerprint == signature.key and signed.files.get(MANIFEST_NAME) == version
 
 
-def _require_people(connection: Connection, case: Evidence, wanted: StageAsks) -> None:
-    last = {
+def _last_words(case: Evidence) -> dict[str, Approval]:
+    """What each person said last of this version for this stage."""
+    return {
         one.approver: one
         for one in case.judgements  # oldest first: the last word counts
         if one.stage == case.stage.name
         and one.digest == case.version.digest
         and (one.meaning is Meaning.REJECT or one.verdict in {None, case.asked.verdict})
     }
+
+
+def _refuse_rejected(last: Mapping[str, Approval]) -> None:
     against = sorted(name for name, one in last.items() if one.meaning is Meaning.REJECT)
     if against:
         raise ApprovalRequired(
             f"rejected by {', '.join(against)}", hint="Talk to them; they can approve it.", rejected_by=against
         )
+
+
+def _require_people(connection: Connection, case: Evidence, wanted: StageAsks) -> None:
+    last = _last_words(case)
+    _refuse_rejected(last)
     author = case.version.created_by
     counted = sorted(
         name

@@ -14,7 +14,7 @@ from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.names import ModelName, VersionNumber
 
-__all__ = ["PORT", "Pinned", "inference_service", "serving_runtime"]
+__all__ = ["PORT", "Pinned", "Wish", "inference_service", "manifest", "serving_runtime"]
 
 PORT = 8080
 """Where KServe asks a container, unless it says otherwise."""
@@ -71,54 +71,70 @@ class Pinned:
         }
 
 
-def inference_service(
-    pinned: Pinned,
-    *,
-    image: str | None = None,
-    storage_uri: str | None = None,
-    name: str | None = None,
-    namespace: str | None = None,
-    canary_percent: int | None = None,
-    replicas: int = 2,
-) -> JsonObject:
-    """The InferenceService of one version.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a version is to be served; what cannot be is refused when it is written.
 
-    Args:
-        pinned: which one.
+    Attributes:
         image: a container image that holds the bundle, by its digest (`…@sha256:…`); or
         storage_uri: where the bundle's folder lies (`s3://…`, `oci://…`), in a place whose name holds the digest.
         name: of the resource; by default the model's.
         namespace: of the resource; by default that of whoever applies it.
         canary_percent: the share of the requests that this version gets; None: all of them.
         replicas: at least so many; a resource that scales to zero starts with failures.
+    """
+
+    image: str | None = None
+    storage_uri: str | None = None
+    name: str | None = None
+    namespace: str | None = None
+    canary_percent: int | None = None
+    replicas: int = 2
+
+
+def manifest(pinned: Pinned, wish: Wish, runtime_image: str | None = None) -> JsonObject:
+    """What `kubectl apply` is given: the service, and before it the runtime where its image is named.
+
+    Raises:
+        UsageError: as `inference_service` and `serving_runtime`.
+    """
+    service = inference_service(pinned, wish)
+    if runtime_image is None:
+        return service
+    return {"apiVersion": "v1", "kind": "List", "items": [serving_runtime(runtime_image), service]}
+
+
+def inference_service(pinned: Pinned, wish: Wish) -> JsonObject:
+    """The InferenceService of one version.
 
     Raises:
         UsageError: a name or place that does not hold what it points to for ever, or numbers that make no sense.
     """
-    chosen = _name(name or str(pinned.model))
-    if canary_percent is not None and not 1 <= canary_percent <= _WHOLE:
-        raise UsageError(f"{canary_percent} % is no share", hint="Name a percentage from 1 to 100.")
-    predictor: JsonObject = {"minReplicas": replicas, "volumes": _VOLUMES}
-    if canary_percent is not None:
-        predictor["canaryTrafficPercent"] = canary_percent
-    if (image is None) == (storage_uri is None):
+    chosen = _name(wish.name or str(pinned.model))
+    percent = wish.canary_percent
+    if percent is not None and not 1 <= percent <= _WHOLE:
+        raise UsageError(f"{percent} % is no share", hint="Name a percentage from 1 to 100.")
+    predictor: JsonObject = {"minReplicas": wish.replicas, "volumes": _VOLUMES}
+    if percent is not None:
+        predictor["canaryTrafficPercent"] = percent
+    if (wish.image is None) == (wish.storage_uri is None):
         raise UsageError("one of an image and a storage URI is needed", hint="Name --image or --storage-uri.")
-    if image is not None:
-        predictor["containers"] = [_container(_immutable_image(image), [])]
+    if wish.image is not None:
+        predictor["containers"] = [_container(_immutable_image(wish.image), [])]
     else:
         predictor["model"] = {
             "modelFormat": {"name": _FORMAT},
             "protocolVersion": "v2",
             "runtime": _RUNTIME,
             "args": ["--version", f"{pinned.model}@{pinned.number}", "--digest", str(pinned.digest)],
-            "storageUri": _immutable_place(str(storage_uri), pinned.digest),
+            "storageUri": _immutable_place(str(wish.storage_uri), pinned.digest),
         }
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
         "metadata": {
             "name": chosen,
-            **({} if namespace is None else {"namespace": namespace}),
+            **({} if wish.namespace is None else {"namespace": wish.namespace}),
             "annotations": pinned.annotations,
         },
         "spec": {"predictor": predictor},

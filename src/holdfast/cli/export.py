@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from holdfast.bridges.images import recipe, write_layout
-from holdfast.bridges.kserve import Pinned, inference_service, serving_runtime
+from holdfast.bridges.kserve import Pinned, Wish, manifest
 from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, StageOption, here
@@ -77,26 +77,15 @@ def kserve(
     as_json: AsJson = False,
 ) -> None:
     """Write an InferenceService that is pinned to this version; `kubectl apply -f` takes it."""
-    pinned = _pinned(here(), version, StageName(stage))
-    items = [] if runtime_image is None else [serving_runtime(runtime_image)]
-    items.append(
-        inference_service(
-            pinned,
-            image=image,
-            storage_uri=storage_uri,
-            name=name,
-            namespace=namespace,
-            canary_percent=canary_percent,
-            replicas=replicas,
-        )
-    )
-    document: JsonObject = items[0] if len(items) == 1 else {"apiVersion": "v1", "kind": "List", "items": items}
+    pinned, said = _pinned(here(), version, StageName(stage)), Output(as_json=as_json)
+    wish = Wish(image, storage_uri, name, namespace, canary_percent, replicas)
+    document = manifest(pinned, wish, runtime_image)
     text = json.dumps(document, indent=2)
     if output is None:
-        Output(as_json=as_json).result(document, text.splitlines())
+        said.result(document, text.splitlines())
         return
     place(output, 0o644, lambda sink: sink.write(f"{text}\n".encode()))
-    Output(as_json=as_json).result({**_said(pinned), "file": str(output)}, [f"kubectl apply -f {output}"])
+    said.result({**_said(pinned), "file": str(output)}, [f"kubectl apply -f {output}"])
 
 
 def _pinned(project: Project, version: str, stage: StageName | None) -> Pinned:

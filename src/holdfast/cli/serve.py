@@ -131,10 +131,10 @@ def serve(
     settings = _looked_at(name, pointer, processes)
     overriding = _overriding(settings, name, override_token_file, anybody_may=allow_override)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    grpc_at = None if grpc_port is None else _held(host, grpc_port)
     sockets = [listen(host, port)] if processes == 1 else listen_apart(host, port, processes)
     batching, limits = Batching(batch_rows, batch_wait_ms / 1000), Limits(network=not no_network)
     together, meeting = batching if batch_rows > 1 else None, Path(tempfile.mkdtemp(prefix="holdfast-serve-"))
-    grpc_at = None if grpc_port is None else _held(host, grpc_port)
     ray = _on_ray(processes, ray_address, ray_replicas, ray_cpus) if engine is _Engine.RAY else None
     serving = _Serving(settings, name, pointer, limits, together, sockets, overriding, grpc_at, meeting, ray)
     # Said before the first version is loaded: a request that comes until then waits in the socket.

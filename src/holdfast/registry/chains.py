@@ -148,7 +148,7 @@ def _require_gate(connection: Connection, new: NewRollout, now: datetime, actor:
         new.model, new.stage, new.number, new.expect, Action.STAGE_PROMOTE, reason=new.reason, verdict=new.verdict
     )
     policy = connection.execute(IN_FORCE, {"model": str(new.model)}).scalar_one_or_none()
-    require_named(connection, asked, policy)
+    require_named(connection, asked, policy, is_tried=True)
     if guard is not None:
         guard(connection, evidence(connection, replace(asked, action=Action.ROLLOUT_BEGIN), actor, now))
 

@@ -16,6 +16,7 @@ from holdfast.registry.governing import KeptPolicy, NewPolicy
 from holdfast.registry.judgements import verdict_of
 from holdfast.registry.keys import another_request, earlier
 from holdfast.registry.nearest import require_model
+from holdfast.registry.records import Verdict
 from holdfast.registry.tables import policies
 from holdfast.registry.values import MoveStage
 
@@ -23,6 +24,9 @@ __all__ = ["IN_FORCE", "in_force", "put", "require_named", "set_for"]
 
 _BODY_BYTES_MAX = 64 * 1024
 """A table for each of a hundred models is ten kilobytes; every verdict under it is held against it."""
+
+_APPROVER = "approver"
+"""The rule of a gate that counts approvals."""
 
 _EVERYBODY = ""
 """The scope of a policy for all models; no model can be named so."""
@@ -119,13 +123,14 @@ def set_for(connection: Connection, model: ModelName | None) -> tuple[KeptPolicy
     return tuple(_load(row) for row in connection.execute(_SET_FOR, {"scope": _scope(model)}))
 
 
-def require_named(connection: Connection, asked: MoveStage, digest: str | None) -> None:
+def require_named(connection: Connection, asked: MoveStage, digest: str | None, *, is_tried: bool = False) -> None:
     """Refuse a promotion that no verdict lets through under the policy in force.
 
     Args:
         connection: in the transaction of the move.
         asked: the move.
         digest: of the policy in force; None where there is none.
+        is_tried: the version is only tried on requests: the approvals may be yet to come.
 
     Raises:
         GateRefused: there is no verdict, it does not name the policy, or it is no pass for this stage as it stands.
@@ -137,8 +142,17 @@ def require_named(connection: Connection, asked: MoveStage, digest: str | None) 
     named = origin.get("digest") if isinstance(origin, dict) else None
     if verdict is None or named != digest:
         raise _no_verdict_lets(asked, digest, "Another policy is in force than the one that it was judged by.", named)
-    if verdict.stage != asked.stage or verdict.outcome != "pass" or not verdict.is_against(asked.expect):
+    lets = verdict.outcome == "pass" or (is_tried and _lacks_approvals_only(verdict))
+    if verdict.stage != asked.stage or not lets or not verdict.is_against(asked.expect):
         raise _no_verdict_lets(asked, digest, "The verdict is no pass for this stage as it stands.", named)
+
+
+def _lacks_approvals_only(verdict: Verdict) -> bool:
+    """Whether every rule passed but the one that counts approvals; what stands in for a rule does not count here."""
+    findings = verdict.body.get("findings")
+    said = [one for one in findings if isinstance(one, dict)] if isinstance(findings, list) else []
+    lost = {str(one.get("rule")) for one in said if one.get("outcome") != "pass"}
+    return lost == {_APPROVER}
 
 
 def _no_verdict_lets(asked: MoveStage, digest: str, why: str, named: object) -> GateRefused:

@@ -257,7 +257,8 @@ class Rollouts(Protocol):
             NotFound: there is no such model, stage, version or verdict.
             Incomplete: the version lacks a part.
             GateRefused: a canary on a verdict that does not name the policy in force, where the registry has one, or
-                that a server's own policy does not take for a pass.
+                that a server's own policy does not take for a pass; approvals may be yet to come.
+            ApprovalRequired: on a server that knows people, somebody has rejected the version for the stage.
             Archived: its bytes need not be here.
             UsageError: the version holds the stage already, or the verdict is another version's.
             TooLarge: the plan is.

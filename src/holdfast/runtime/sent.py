@@ -11,7 +11,17 @@ from typing import NamedTuple
 from holdfast.canonical import JsonObject
 from holdfast.errors import InvalidInput, UnsupportedMedia
 
-__all__ = ["ARROW", "CONTENT_TYPES", "CSV", "JSON", "JSON_LINES", "PARQUET", "Sent", "sent_as"]
+__all__ = [
+    "ARROW",
+    "CONTENT_TYPES",
+    "CSV",
+    "JSON",
+    "JSON_LINES",
+    "PARQUET",
+    "READ_ANYWHERE",
+    "Sent",
+    "sent_as",
+]
 
 JSON = "json"
 JSON_LINES = "jsonl"
@@ -38,6 +48,9 @@ _TAKEN = {
     "application/x-parquet": PARQUET,
     "application/x-www-form-urlencoded": JSON,  # what curl -d says when it is told nothing
 }
+
+READ_ANYWHERE = (JSON, JSON_LINES, CSV)
+"""Kinds that may be read outside a version's own process too: Arrow and Parquet need a wall around the process."""
 
 _GIVEN = (JSON, CSV, ARROW)
 """Kinds that answers come in."""

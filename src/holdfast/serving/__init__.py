@@ -11,6 +11,10 @@
     rehearsal.py a rollback taken in a scratch stage (`switch.py`), and every answer looked at (`answers.py`)
     trying.py    a canary, begun with a `plan.py`; `bucketing.py` and `keys.py` assign, `beside.py` follows it,
                  `tallying.py` counts what `counting.py` says, `judging.py` decides, `book.py` is where it stands
+    watch.py     the observer that counts (`counters.py`), compares (`monitor.py`, `windows.py`, `reference.py`) and
+                 raises alerts (`alert_rules.py`, `alerts.py`); showing.py shows it, for all processes of a port
+    taking_back.py   a promotion taken back when an alert says so; alert_sending.py tells receivers of alerts
+    tracing.py   a span for each request, told to a collector
     ledger/      what was answered, kept so that any one answer can be shown and computed again
     confirm.py   the other side: waiting until every replica has reported a move
     reported.py  what every replica truly answers with, held against its stage

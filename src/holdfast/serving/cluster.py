@@ -4,9 +4,9 @@ Each version that a replica holds open is a Ray Serve application of its own, na
 worker process in each of its Ray replicas. A stage's move is a pointer in the router, as on one machine: no application
 is ever updated, so nothing rolls, and last-known-good stays warm. Requests and answers pass through as bytes.
 
-https://docs.ray.io/en/latest/serve/ has what an application, a deployment and a handle are. A Ray cluster runs whatever
-whoever reaches it sends: a local one listens on the loopback interface only, and one that spans machines belongs into a
-network of its own.
+What an application, its replicas and a handle are: https://docs.ray.io, Ray Serve. A Ray cluster runs whatever whoever
+reaches it sends: a local one listens on the loopback interface only, and one that spans machines belongs into a network
+of its own.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ _DOWN_SECONDS_MAX = 60.0
 _LOOK_SECONDS = 0.2
 """How often a Ray replica that ends looks whether its requests are answered; by then the router asks nothing more."""
 
-_DEPLOYMENT = "bundle"
+_BUNDLE = "bundle"
 
 
 class OnNode:
@@ -201,8 +201,8 @@ class Cluster:
         """Start an application of a version, whose replicas come in their own time; its name and handle. Blocks."""
         from ray import serve
 
-        deployment = cast("Deployment", serve.deployment(OnNode)).options(
-            name=_DEPLOYMENT,
+        on_nodes = cast("Deployment", serve.deployment(OnNode)).options(
+            name=_BUNDLE,
             num_replicas=self.replicas,
             max_ongoing_requests=WAITING_MAX,
             max_queued_requests=WAITING_MAX,
@@ -210,7 +210,7 @@ class Cluster:
             graceful_shutdown_wait_loop_s=_LOOK_SECONDS,
             logging_config={"log_level": "WARNING"},
         )
-        bound = deployment.bind(self._opener_of, stamp, str(digest))
+        bound = on_nodes.bind(self._opener_of, stamp, str(digest))
         # Never the name of one that has gone: what Ray remembers of that one is told of this one too.
         name = f"{self._name}.{digest.hex[:16]}.{secrets.token_hex(4)}"
         target = serve.RunTarget(bound, name=name, route_prefix=None)

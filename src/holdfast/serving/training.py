@@ -1,10 +1,22 @@
-"""What a version was trained on, as far as a machine that serves can look at it: a sample of its snapshots' tables."""
+"""What a version was trained on, as far as a machine that serves can look at it: a sample of its snapshots' tables.
+
+It is read in a process of its own and of low priority: tables are read by libraries that take hundreds of megabytes and
+a processor for a second or two, and both belong to those who are answered meanwhile.
+"""
 
 import logging
+import os
+import signal
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from holdfast.canonical import Json
+from holdfast.digest import Digest
+from holdfast.flow.bundle.origin import INPUT
 from holdfast.flow.gate.training import look
 from holdfast.parts import DataInput, DataSlice
 from holdfast.parts.data_slice import TRAIN
@@ -12,43 +24,69 @@ from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.serving.reference import Reference, reference_of, with_training
 from holdfast.store.interface import Store
 
-__all__ = ["READ_BYTES_MAX", "compared_with_training"]
+__all__ = ["READ_BYTES_MAX", "compared_apart", "compared_with_training"]
 
 _LOG = logging.getLogger("holdfast.serving")
 
 READ_BYTES_MAX = 64 << 20
-"""Snapshots that are read to compare rows with: a second or two beside what is answered meanwhile. The rows of the
-holdout stand for larger ones, and for those that are not here."""
+"""Snapshots that are read to compare rows with; the rows of the holdout stand for larger ones, and for those that are
+not here."""
 
 _ROWS_MAX = 20_000
 """Rows of the sample that are counted: shares are known to a third of a percent."""
 
+_NICE = 10
+"""Behind everything that answers."""
 
-def compared_with_training(store: Store) -> Callable[[BundleFiles], Reference]:
-    """Gives what a version is compared with: what it was trained on where that can be read, else its holdout."""
+
+def compared_apart(work: Callable[[Path, Digest], Reference | None]) -> Callable[[BundleFiles], Reference]:
+    """Gives what a version is compared with: what `work` finds in another process, else what its bundle says.
+
+    Args:
+        work: a function of a module, which that process can find; given the bundle's folder and digest.
+    """
 
     def compared(files: BundleFiles) -> Reference:
-        reference = reference_of(files)
-        inputs = _trained_on(files)
-        if not inputs or sum(one.bytes for one in inputs) > READ_BYTES_MAX:
-            return reference
-        training = look(store, files.manifest, sample=True)
-        trouble = training.trouble or next((one.trouble for one in training.inputs if one.trouble is not None), None)
-        if trouble is not None:
-            _LOG.info("%s: what it was trained on could not be read: %s", files.digest.short, trouble.message)
-            return reference
-        for one in training.inputs:
-            if one.sample and one.rows:
-                columns = {name: _values(values) for name, values in one.sample.items()}
-                return with_training(reference, f"{one.rows} rows of {one.name}, which it was trained on", columns)
-        return reference
+        found = None
+        if _is_readable(files):
+            try:
+                with ProcessPoolExecutor(1, get_context("spawn"), _begin) as pool:
+                    found = pool.submit(work, files.root, files.digest).result()
+            except (BrokenProcessPool, OSError) as error:
+                _LOG.warning("what %s was trained on was not read: %s", files.digest.short, type(error).__name__)
+        return found or reference_of(files)
 
     return compared
 
 
-def _trained_on(files: BundleFiles) -> list[DataInput]:
+def _begin() -> None:
+    os.nice(_NICE)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who ends it is the process that waits for it
+
+
+def compared_with_training(store: Store, files: BundleFiles) -> Reference:
+    """What a version is compared with: what it was trained on where that can be read, else its holdout.
+
+    Raises:
+        HoldfastError: a file of the bundle is damaged.
+    """
+    reference = reference_of(files)
+    if not _is_readable(files):
+        return reference
+    training = look(store, files.manifest, sample=True)
+    trouble = training.trouble or next((one.trouble for one in training.inputs if one.trouble is not None), None)
+    for one in () if trouble is not None else training.inputs:
+        if one.sample and one.rows:
+            columns = {name: _values(values) for name, values in one.sample.items()}
+            return with_training(reference, f"{one.rows} rows of {one.name}, which it was trained on", columns)
+    return reference
+
+
+def _is_readable(files: BundleFiles) -> bool:
     found = files.manifest.parts.data_slice
-    return [one for one in found.inputs if one.role == TRAIN] if isinstance(found, DataSlice) else []
+    inputs: tuple[DataInput, ...] = found.inputs if isinstance(found, DataSlice) else ()
+    read = [one.bytes for one in inputs if one.role in {TRAIN, INPUT}]
+    return bool(read) and sum(read) <= READ_BYTES_MAX
 
 
 def _values(values: Any) -> Sequence[Json]:

@@ -17,8 +17,10 @@ from contextlib import suppress
 from typing import Protocol
 
 from holdfast.errors import HoldfastError
+from holdfast.evidence import FeatureSchema
 from holdfast.registry import ReplicaState
 from holdfast.runtime.bundle_files import BundleFiles
+from holdfast.runtime.sent import READ_ANYWHERE
 from holdfast.runtime.shapes import SHAPES, table_in
 from holdfast.serving.alert_rules import AlertRule
 from holdfast.serving.alerts import Alert, Alerts
@@ -228,8 +230,11 @@ class Watch:
     def _read_rows(self, observed: Observed, number: int, now: float) -> None:
         if self._left_rows <= 0 or observed.shape not in SHAPES or len(observed.request) > _REQUEST_BYTES_MAX:
             return
+        if observed.sent.kind not in READ_ANYWHERE:
+            return
         with suppress(HoldfastError):  # it was answered, so this is a shape that only its worker reads
-            table = table_in(observed.shape, observed.request)[0]
+            schema = observed.live.schema or FeatureSchema("rows", ())
+            table = table_in(observed.shape, observed.request, observed.sent, schema)[0]
             self._left_rows -= table.count
             self.monitor.rows(number, now, table)
 

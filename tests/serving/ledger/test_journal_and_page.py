@@ -40,6 +40,9 @@ decisions = st.builds(
     output=st.none() | st.binary(max_size=200),
     error=st.none() | printable,
     seconds=st.floats(0, 100),
+    sent=st.sampled_from(["json", "csv"]),
+    wanted=st.sampled_from(["json", "arrow"]),
+    head=st.none() | st.integers(0, 100),
 )
 many = st.lists(decisions, max_size=4)
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.runtime.shapes import INVOCATIONS, V2
+from holdfast.runtime.sent import Sent
+from holdfast.runtime.shapes import INVOCATIONS, PREDICT, V2
 from holdfast.serving.ledger.decision import salted
 from holdfast.serving.ledger.keeping import chosen, kept, redacted
 from holdfast.serving.settings import LedgerSettings
@@ -38,6 +39,11 @@ def shapes(values: list[dict[str, Any]], field: str) -> list[tuple[str, Any]]:
         (V2, {"inputs": [{"name": field, "shape": [1], "datatype": "BYTES", "data": [SECRET]}], "id": SECRET}),
         (V2, {"inputs": [{"name": "age", "shape": [1], "data": [1], "parameters": {field: SECRET}}]}),
         (V2, {"inputs": [{"name": "rows", "shape": [1, 2], "datatype": "BYTES", "data": [SECRET, "x"]}]}),
+        (PREDICT, full),
+        (PREDICT, {"rows": full}),
+        (PREDICT, {"rows": [[row.get(n) for n in names] for row in full], "columns": names}),
+        (PREDICT, {"rows": [[SECRET, 1]]}),
+        (PREDICT, {"rows": full, "more": SECRET}),
         ("another shape", {"dataframe_records": full}),
     ]
 
@@ -67,6 +73,20 @@ def test_a_field_that_is_sent_twice_is_dropped_twice() -> None:
 def test_what_cannot_be_read_is_kept_as_its_digest_alone(sent: bytes) -> None:
     found = kept(LedgerSettings(keep="all", redact=("name",)), INVOCATIONS, sent)
     assert (found.how, found.data, found.digest) == ("hashed", None, salted(found.salt, sent))
+
+
+@pytest.mark.parametrize("sent", [Sent("csv"), Sent("arrow"), Sent("json", "json", 2)])
+def test_of_bodies_that_are_no_json_nothing_is_kept_but_the_digest(sent: Sent) -> None:
+    found = kept(LedgerSettings(keep="all", redact=("name",)), INVOCATIONS, b'{"dataframe_records":[]}', sent)
+    assert (found.how, found.data) == ("hashed", None)
+    assert kept(LedgerSettings(keep="all"), INVOCATIONS, b"name\nBo\n", sent).data == b"name\nBo\n"
+
+
+def test_plain_rows_lose_their_fields() -> None:
+    assert redacted(PREDICT, b'[{"name":"Bo","age":1}]', FIELDS) == b'[{"name":null,"age":1}]'
+    assert redacted(PREDICT, b'{"rows":[["Bo",1]],"columns":["name","age"]}', FIELDS) == (
+        b'{"columns":["name","age"],"rows":[[null,1]]}'
+    )
 
 
 def test_each_setting_keeps_what_it_says() -> None:

@@ -17,7 +17,8 @@ from holdfast.registry import NewArchive, NewVersion
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.environment import Interpreter
 from holdfast.runtime.predictor import Predictor
-from holdfast.runtime.shapes import INVOCATIONS, V2
+from holdfast.runtime.sent import Sent
+from holdfast.runtime.shapes import INVOCATIONS, PREDICT, V2
 from holdfast.serving.ledger.finding import Found, Wanted
 from holdfast.serving.ledger.replaying import Bench, replay
 from holdfast.serving.observing import Observed
@@ -129,6 +130,17 @@ def test_the_same_bundle_gives_the_same_answer_to_the_byte(case: Case, shape: st
     found = decided(case, shape)
     replayed = replay(found, case.bench())
     assert (replayed.same, replayed.exact, replayed.differs, replayed.output) == (True, True, (), found.decision.output)
+
+
+def test_rows_that_were_sent_as_csv_are_asked_as_csv(case: Case) -> None:
+    sent, request = Sent("csv", "csv"), b"age,calls,plan,sleep\n18.0,0,plus,0.0\n99.5,3,basic,0.0\n"
+    with case.bench().opener(case.served.built.files, 2) as opened:
+        answer = cast("Predictor", opened).answer(PREDICT, request, sent)
+    observed = case.world.observed("r1", asked=request)._replace(shape=PREDICT, answer=answer, sent=sent)
+    case.world.recorded([observed])
+    (found,) = case.world.ledger().decisions_of("r1", Wanted())
+    assert found.decision.form == sent
+    assert replay(found, case.bench()).exact
 
 
 def test_another_version_of_a_library_is_seen(case: Case) -> None:

@@ -114,8 +114,15 @@ def test_a_canary_is_begun_by_a_person_who_may_promote_on_a_verdict_that_passed(
     for bad in (None, verdict(churn, PASS[:1]), verdict(churn, PASS, "fail")):
         refused = begin(churn, "approver", "canary", verdict=bad)
         assert refused.json()["error"]["code"] == "gate_refused"
+    unapproved = verdict(churn, [*PASS, {"rule": "approver", "outcome": "fail"}], "fail")
+    begun = begin(churn, "approver", "canary", verdict=unapproved)
+    assert turn(churn, "contributor", begun.json(), "aborted").status_code == 201
     begun = begin(churn, "approver", "canary", verdict=good)
     assert (begun.status_code, begun.json()["changed_by"]) == (201, "approver"), begun.text
+    assert turn(churn, "contributor", begun.json(), "aborted").status_code == 201
+    against = {"digest": str(hash_bytes(b"2")), "stage": "production", "meaning": "reject", "reason": "too slow"}
+    assert churn.ask("second", "POST", "/models/churn/versions/2/approvals", against).status_code == 201
+    assert begin(churn, "approver", "canary", verdict=good).json()["error"]["code"] == "approval_required"
     assert begin(churn, "machine").status_code == 201  # nobody gets the answers of a shadow
 
 

@@ -10,7 +10,6 @@ from holdfast.canonical import JsonObject
 from holdfast.flow.gate.case import Case
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.registry.rollouts import RolloutState
-from holdfast.statistics.estimate import Estimate, rows_needed
 from holdfast.statistics.shift import agreement
 
 __all__ = ["shadowed"]
@@ -65,6 +64,8 @@ class _Judged:
     @classmethod
     def of(cls, what: str, count: int, of: int, case: Case, *, least: float = 0.0, most: float = 1.0) -> "_Judged":
         """Judge a share by its interval: each bound holds with all but `alpha`."""
+        from holdfast.statistics.estimate import Estimate, rows_needed
+
         confidence = 1.0 - 2.0 * case.policy.alpha
         found = agreement(count, of, confidence=confidence)
         bound, sound = (least, found.low >= least) if least > 0.0 else (most, found.high <= most)

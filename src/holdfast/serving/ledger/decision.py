@@ -8,6 +8,7 @@ from holdfast.canonical import Json, JsonObject, decode
 from holdfast.database.times import to_text
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import HoldfastError
+from holdfast.runtime.sent import JSON, Sent
 
 __all__ = ["HASHED", "NOTHING", "REDACTED", "WHOLE", "Decision", "salted"]
 
@@ -51,6 +52,9 @@ class Decision:
         output: the answer's bytes; None where there was none.
         error: the code of the error; None for a good answer.
         seconds: from the request's head to the answer.
+        sent: what the request's bytes are: a kind of `holdfast.runtime.sent`.
+        wanted: what the answer's bytes are.
+        head: how many of the request's bytes are JSON, where tensors follow them in binary.
     """
 
     request_id: str
@@ -68,6 +72,14 @@ class Decision:
     output: bytes | None
     error: str | None
     seconds: float
+    sent: str = JSON
+    wanted: str = JSON
+    head: int | None = None
+
+    @property
+    def form(self) -> Sent:
+        """The form of the request and of its answer."""
+        return Sent(self.sent, self.wanted, self.head)
 
     @property
     def at(self) -> datetime:
@@ -97,12 +109,13 @@ class Decision:
         }
 
     def to_json(self) -> JsonObject:
-        """All of it; bytes that are JSON are shown as what they say, others in hexadecimal digits."""
+        """All of it; bytes that are JSON are shown as what they say, others as text, or in hexadecimal digits."""
         return {
             **self.brief(),
             "key_digest": self.key_digest,
             "salt": self.salt.hex(),
             "shape": self.shape,
+            "form": self.form.to_json(),
             "input": {"kept": self.input_kept, "digest": self.input_digest, "value": _shown(self.input)},
             "output": _shown(self.output),
         }
@@ -114,5 +127,12 @@ def _shown(data: bytes | None) -> Json:
     try:
         shown: Any = decode(data, what="what was said")
     except HoldfastError:
-        return {"hex": data.hex()}
+        shown = _text(data)
     return shown
+
+
+def _text(data: bytes) -> JsonObject:
+    try:
+        return {"text": data.decode()}
+    except UnicodeDecodeError:
+        return {"hex": data.hex()}

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.digest import Digest
-from holdfast.runtime.shapes import INVOCATIONS, V2
+from holdfast.runtime.sent import JSON, Sent
+from holdfast.runtime.shapes import INVOCATIONS, PREDICT, V2
 from holdfast.serving.ledger.decision import HASHED, NOTHING, REDACTED, WHOLE, salted
 from holdfast.serving.settings import LedgerSettings
 
@@ -20,6 +21,7 @@ __all__ = ["Kept", "chosen", "kept", "redacted"]
 _SALT_BYTES = 16
 """Nobody makes a table of what so many bits are hashed with."""
 
+_AS_JSON = Sent()
 _ROWS = ("dataframe_records", "instances", "inputs")
 
 
@@ -40,14 +42,15 @@ def chosen(request_id: str, share: float) -> bool:
     return int(salted(b"ledger:", request_id.encode()).hex[:16], 16) < int(share * 2**64)
 
 
-def kept(settings: LedgerSettings, shape: str, data: bytes) -> Kept:
+def kept(settings: LedgerSettings, shape: str, data: bytes, sent: Sent = _AS_JSON) -> Kept:
     """What the settings leave of an input."""
     if settings.inputs == WHOLE and not settings.redact:
         return Kept(WHOLE, b"", salted(b"", data), data)
     salt = secrets.token_bytes(_SALT_BYTES)
     if settings.inputs == NOTHING:
         return Kept(NOTHING, salt, None, None)
-    left = redacted(shape, data, frozenset(settings.redact)) if settings.inputs == WHOLE else None
+    told = settings.inputs == WHOLE and sent.kind == JSON and sent.head is None
+    left = redacted(shape, data, frozenset(settings.redact)) if told else None
     return Kept(HASHED if left is None else REDACTED, salt, salted(salt, data), left)
 
 
@@ -61,12 +64,11 @@ def redacted(shape: str, data: bytes, fields: frozenset[str]) -> bytes | None:
         request = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(request, dict):
-        return None
-    if shape == INVOCATIONS:
-        found = _invocations(request, fields)
-    else:
-        found = _tensors(request, fields) if shape == V2 else None
+    found: Any = None
+    if shape == PREDICT:
+        found = _plain(request, fields)
+    elif isinstance(request, dict) and shape in {INVOCATIONS, V2}:
+        found = _invocations(request, fields) if shape == INVOCATIONS else _tensors(request, fields)
     return None if found is None else json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -85,6 +87,18 @@ def _invocations(request: dict[str, Any], fields: frozenset[str]) -> dict[str, A
         if left[name] is None:
             return None
     return left
+
+
+def _plain(request: Any, fields: frozenset[str]) -> Any:
+    """Rows by name, bare or under `rows`; or lists, with the names of their columns beside them."""
+    if isinstance(request, dict):
+        if isinstance(request.get("columns"), list) and set(request) == {"rows", "columns"}:
+            left = _split({"columns": request["columns"], "data": request["rows"]}, fields)
+            return None if left is None else {"columns": left["columns"], "rows": left["data"]}
+        left = _plain(request.get("rows"), fields) if set(request) == {"rows"} else None
+        return None if left is None else {"rows": left}
+    by_name = isinstance(request, list) and all(isinstance(row, dict) for row in request)
+    return _dropped(request, fields) if by_name else None
 
 
 def _split(value: Any, fields: frozenset[str]) -> Any:

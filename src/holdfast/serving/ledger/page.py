@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from holdfast.canonical import JsonObject, encode
 from holdfast.errors import IntegrityError, MissingExtra
 from holdfast.registry.ledger_pages import PAGE_FORMAT, PAGE_VERSION
+from holdfast.runtime.sent import JSON
 from holdfast.serving.ledger.breathing import breathe
 from holdfast.serving.ledger.decision import Decision
 from holdfast.serving.ledger.journal import Head
@@ -37,7 +38,7 @@ _GROUP_ROWS = 2_000
 BRIEF = ("request_id", "answered_at", "version", "digest", "epoch", "reason", "error", "seconds")
 """The columns of which a list is made."""
 
-_DICTIONARY = ["model", "stage", "digest", "reason", "shape", "input_kept", "error"]
+_DICTIONARY = ["model", "stage", "digest", "reason", "shape", "sent", "wanted", "input_kept", "error"]
 
 
 def require_parquet() -> None:
@@ -71,6 +72,9 @@ def _schema(head: Head | None) -> "pa.Schema":
         ("key_digest", text, True),
         ("salt", pa.binary(), False),
         ("shape", text, False),
+        ("sent", text, False),
+        ("wanted", text, False),
+        ("head", number, True),
         ("input_kept", text, False),
         ("input_digest", text, True),
         ("input", pa.binary(), True),
@@ -177,6 +181,9 @@ def _decision(row: dict[str, Any]) -> tuple[Decision, JsonObject]:
         output=row.get("output"),
         error=row.get("error"),
         seconds=row.get("seconds") or 0.0,
+        sent=row.get("sent") or JSON,
+        wanted=row.get("wanted") or JSON,
+        head=row.get("head"),
     )
     return decision, beside
 

@@ -202,7 +202,7 @@ class Recorder:
             _LOG.warning("%s@%s: %s decisions are missing in the ledger", self._model, self._stage, lost)
 
     def _decision(self, observed: Observed) -> Decision:
-        left = kept(self._settings, observed.shape, observed.request)
+        left = kept(self._settings, observed.shape, observed.request, observed.sent)
         return Decision(
             request_id=observed.request_id,
             at_us=round(observed.at * 1_000_000),
@@ -219,6 +219,9 @@ class Recorder:
             output=observed.answer,
             error=observed.error,
             seconds=observed.seconds,
+            sent=observed.sent.kind,
+            wanted=observed.sent.wanted,
+            head=observed.sent.head,
         )
 
     def _begun(self) -> Journal:

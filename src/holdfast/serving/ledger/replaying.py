@@ -15,6 +15,7 @@ from holdfast.registry import Registry
 from holdfast.runtime.at_hand import require_at_hand
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.materialise import materialise
+from holdfast.runtime.sent import Sent
 from holdfast.runtime.smoke import SCORE_TOLERANCE
 from holdfast.serving.ledger.finding import Found
 from holdfast.store.interface import Store
@@ -28,7 +29,7 @@ _ROWS_TOLD_MAX = 100
 class Asked(Protocol):
     """A bundle that is open and can be asked: a `Predictor`."""
 
-    def answer(self, shape: str, body: bytes) -> bytes:
+    def answer(self, shape: str, body: bytes, sent: Sent = ...) -> bytes:
         """What it answers to a request, as a replica sends it."""
         ...
 
@@ -103,7 +104,7 @@ def replay(found: Found, bench: Bench, given: bytes | None = None) -> Replayed:
     output, error = None, None
     with bench.opener(files, decision.version) as opened:
         try:
-            output = opened.answer(decision.shape, body)
+            output = opened.answer(decision.shape, body, decision.form)
         except HoldfastError as refused:
             error = refused.code
     if output == decision.output and error == decision.error:

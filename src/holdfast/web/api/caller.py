@@ -9,7 +9,8 @@ from holdfast.access import EVERYTHING, Identity, Kind, Pattern, Role
 from holdfast.errors import PermissionRefused
 from holdfast.names import ModelName, StageName
 from holdfast.service.line import ACTOR_HEADER
-from holdfast.web.auth import IDENTITY, unauthenticated
+from holdfast.web.auth import IDENTITY
+from holdfast.web.bearer import unauthenticated
 
 __all__ = ["Caller", "caller_of"]
 

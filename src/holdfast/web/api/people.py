@@ -12,7 +12,7 @@ from holdfast.web.api import schemas_of_people as schemas
 from holdfast.web.api.caller import Caller
 from holdfast.web.api.desk import Actor, Here, Who, answer, refusals
 from holdfast.web.api.needs import Concern, needs
-from holdfast.web.auth import bearer, unauthenticated
+from holdfast.web.bearer import bearer, unauthenticated
 
 __all__ = ["routes"]
 

@@ -26,7 +26,7 @@ from holdfast.access.documents import grant
 from holdfast.errors import HoldfastError, NotFound, PermissionRefused, Unavailable, UsageError
 from holdfast.names import ModelName
 from holdfast.service.line import Line
-from holdfast.web.auth import bearer
+from holdfast.web.bearer import bearer
 
 __all__ = ["AskedServer", "Overriding", "Secret", "anybody", "nobody"]
 

@@ -1,0 +1,28 @@
+"""The token that a request shows: what a server and a replica both look for, and what they say where there is none."""
+
+from holdfast.errors import Unauthenticated
+
+__all__ = ["bearer", "unauthenticated"]
+
+_HEADER_BYTES_MAX = 16_384
+"""Longer than any token, and than what a provider of identities gives out."""
+
+
+def bearer(headers: list[tuple[bytes, bytes]]) -> str:
+    """The token that a request carries.
+
+    Raises:
+        Unauthenticated: none, or something else.
+    """
+    said = [value for name, value in headers if name == b"authorization"]
+    if not said:
+        raise unauthenticated("this server asks who you are, and the request carries no token")
+    scheme, _, token = said[0].decode("latin-1").partition(" ")
+    if len(said) > 1 or scheme.lower() != "bearer" or not token or len(said[0]) > _HEADER_BYTES_MAX:
+        raise unauthenticated("the request carries no token that this server understands")
+    return token.strip()
+
+
+def unauthenticated(message: str) -> Unauthenticated:
+    """The error for whoever has not shown who they are."""
+    return Unauthenticated(message, hint="Sign in: holdfast login, or set HOLDFAST_TOKEN.")
