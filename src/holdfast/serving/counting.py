@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from holdfast.canonical import Json, JsonObject, Reader
 from holdfast.errors import UnsupportedFormat
+from holdfast.serving.reading import Prediction
 from holdfast.statistics.firsts import Firsts
 from holdfast.statistics.means import Sums
 
@@ -79,6 +80,15 @@ class Arm:
         """Take how far one answer was from the truth."""
         known, distance = self.distances, min(distance, _DISTANCE_MAX)
         self.distances = Sums(known.count + 1, known.total + distance, known.squares + distance * distance)
+
+    def compare(self, said: Prediction, right: Prediction) -> None:
+        """A number that is not whole is compared by its distance; everything else is the class, or is not."""
+        numbers = isinstance(said, int | float) and isinstance(right, int | float)
+        if numbers and (isinstance(said, float) or isinstance(right, float)):
+            self.add_distance(abs(float(said) - float(right)))
+            return
+        self.truths += 1
+        self.mistakes += said != right
 
     def to_json(self) -> JsonObject:
         """As the tally keeps it."""

@@ -25,7 +25,7 @@ from holdfast.registry.rollouts import Rollout, RolloutState, Tally, Truth, Turn
 from holdfast.serving.beside import Beside
 from holdfast.serving.book import Book
 from holdfast.serving.bucketing import salt_of
-from holdfast.serving.counting import LATENCY_EDGES_SECONDS, REFUSALS, Arm, Counted
+from holdfast.serving.counting import LATENCY_EDGES_SECONDS, REFUSALS, Counted
 from holdfast.serving.judging import Judgement, Outcome, judge
 from holdfast.serving.keys import Origin
 from holdfast.serving.measures import Measure, Together
@@ -161,17 +161,7 @@ class _Watch:
         if not 0 <= truth.place < len(awaited.predictions):
             return
         del self.awaited[truth.request]
-        _compare(arm, awaited.predictions[truth.place], truth.value)
-
-
-def _compare(arm: Arm, said: Prediction, right: Prediction) -> None:
-    """A number that is not whole is compared by its distance; everything else is the class, or is not."""
-    numbers = isinstance(said, int | float) and isinstance(right, int | float)
-    if numbers and (isinstance(said, float) or isinstance(right, float)):
-        arm.add_distance(abs(float(said) - float(right)))
-        return
-    arm.truths += 1
-    arm.mistakes += said != right
+        arm.compare(awaited.predictions[truth.place], truth.value)
 
 
 class Tallying:
