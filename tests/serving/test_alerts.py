@@ -73,8 +73,13 @@ def test_errors_of_callers_are_no_faults_of_the_version() -> None:
     monitor.answered(2, 0.0, 0.01, None)
     monitor.answered(2, 0.0, 0.01, "invalid_input")
     assert values(monitor, 0.0) == {"errors": None}, "too few to say"
+    for _ in range(3):
+        monitor.answered(3, 0.0, 0.01, "too_late")  # a deadline of ten milliseconds was the caller's own
+        monitor.answered(4, 0.0, 30.0, "too_late")
     monitor.answered(2, 0.0, 0.01, "bundle_failed")
     assert values(monitor, 0.0) == {"errors": pytest.approx(1 / 3)}
+    assert monitor.over(0.0)[3][1].faults == 0
+    assert monitor.over(0.0)[4][1].faults == 3
     assert values(monitor, 61.0) == {"errors": None}
 
 

@@ -273,7 +273,8 @@ def test_a_loop_that_ended_by_an_unexpected_error_is_begun_again() -> None:
 def test_a_canary_that_was_held_for_its_patience_has_it_anew_when_somebody_resumes_it() -> None:
     book = Paper()
     stand = Stand(book, replace(PLAN, patience_seconds=100.0))
-    assert stand.wanted is not None
+    wanted = stand.wanted
+    assert wanted is not None
 
     async def work() -> None:
         await stand.tallying.start()
@@ -281,7 +282,7 @@ def test_a_canary_that_was_held_for_its_patience_has_it_anew_when_somebody_resum
         stand.clock = 101.0
         await until(lambda: bool(book.turns), "the hold")
         book.tallied.clear()
-        stand.wanted = replace(stand.wanted, event=ID + 2)  # held, and resumed
+        stand.wanted = replace(wanted, event=ID + 2)  # held, and resumed
         for _ in range(2):
             book.tallied.clear()
             await until(lambda: bool(book.tallied), "a tally")

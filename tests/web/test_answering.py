@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, cast
 
+import httpx
 import pytest
 
 from holdfast.errors import Busy, TooLarge
@@ -16,6 +17,7 @@ from holdfast.serving.route import Route
 from holdfast.web.inference import truths
 from holdfast.web.inference.answering import Answering, Asked
 from holdfast.web.inference.app import replica_app
+from holdfast.web.inference.override import anybody, nobody
 from holdfast.web.inference.stamp import Spoken
 from tests.serving.stages import HandMovedStage, Shelf, replica_of, run
 
@@ -96,3 +98,32 @@ def test_few_truths_are_passed_on_at_once() -> None:
 def test_truths_of_many_bytes_are_not_parsed() -> None:
     with pytest.raises(TooLarge):
         truths._parsed(b"[" * (5 << 20))
+
+
+def test_truths_are_taken_from_nobody_unless_the_replica_is_told_from_whom() -> None:
+    said = {"truths": [{"request": "r1", "value": 1}]}
+
+    async def work() -> None:
+        stage = HandMovedStage()
+        for overriding, status in ((nobody, 403), (anybody, 200)):
+            app = replica_app(replica_of(stage, Shelf()), overriding=overriding)
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://replica") as client:
+                assert (await client.post("/truth", json=said)).status_code == status
+
+    run(work)
+
+
+def test_who_watches_and_does_not_end_well_keeps_no_version_open(caplog: pytest.LogCaptureFixture) -> None:
+    class Bad(Seen):
+        async def stop(self) -> None:
+            raise RuntimeError("never mind")
+
+    async def work() -> None:
+        stage, bad, good = HandMovedStage(), Bad(), Seen()
+        replica = replica_of(stage, Shelf(), observers=(bad, good))
+        await replica.start()
+        await replica.stop()
+        assert [report.state for report in stage.reports][-1] == "stopped"
+
+    run(work)
+    assert "did not end well" in caplog.text

@@ -26,6 +26,7 @@ from holdfast.serving.replica import Place, Replica
 from holdfast.serving.source import RegistrySource
 from holdfast.serving.tallying import Tallying
 from holdfast.web.inference.app import replica_app
+from holdfast.web.inference.override import anybody
 from tests.serving.building import CODE, MODEL, ROWS, Built, with_code
 from tests.serving.stages import STAGE, Shelf, run, until
 
@@ -72,7 +73,7 @@ def following(registry: SqlRegistry, shelf: Shelf, name: str) -> Replica:
 @asynccontextmanager
 async def served(replica: Replica) -> AsyncIterator[httpx.AsyncClient]:
     await replica.start()
-    transport = httpx.ASGITransport(replica_app(replica), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(replica_app(replica, overriding=anybody), raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://replica") as client:
             yield client

@@ -102,10 +102,10 @@ def serve(
         int | None, typer.Option("--grpc-port", min=0, max=65535, help="Speak gRPC too, here; 0 takes a free port.")
     ] = None,
     allow_override: Annotated[
-        bool, typer.Option("--allow-override", help="Let every caller choose among the versions that are held.")
+        bool, typer.Option("--allow-override", help="Let every caller choose a version, and say what was right.")
     ] = False,
     override_token_file: Annotated[
-        Path | None, typer.Option("--override-token-file", help="Let whoever shows the token in this file choose.")
+        Path | None, typer.Option("--override-token-file", help="Let whoever shows the token in this file do so.")
     ] = None,
     no_network: Annotated[bool, typer.Option("--no-network", help="Refuse the version any network.")] = False,
     processes: Annotated[

@@ -94,6 +94,14 @@ class Beside:
         await asyncio.gather(*going, return_exceptions=True)
 
     async def _open(self, rollout: Rollout) -> None:
+        try:
+            await self._opened(rollout)
+        finally:
+            # Whatever ended it, a later look may begin again; another one may have begun already.
+            if self._opening is asyncio.current_task():
+                self._opening = None
+
+    async def _opened(self, rollout: Rollout) -> None:
         # (2) As for a stage: load, verify, smoke; but a candidate gets a few attempts and no more.
         for pause in (*_PAUSES_SECONDS, None):
             try:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from holdfast.canonical import Json, JsonObject
+from holdfast.errors import TooLate
 from holdfast.evidence import Column
 from holdfast.runtime.rows import Table
 from holdfast.serving.alert_rules import BUILT_IN, WINDOW_MINUTES, AlertRule
@@ -30,6 +31,10 @@ __all__ = ["CALLERS", "Health", "Monitor", "Over", "rules_of"]
 
 CALLERS = REFUSALS | {"unauthenticated", "permission_refused"}
 """Codes of errors that say that the request was wrong; all others say that the version or the replica was."""
+
+_IMPATIENT_SECONDS = 1.0
+"""A deadline below this was the caller's own, who may set it to a millisecond: no rule about errors, and no rollback by
+itself, is to hang on that. What is slow shows in the latencies."""
 
 _GONE_MAX = 4
 """Versions that are no longer held and still shown, so that what replaced them can be looked at beside them."""
@@ -123,7 +128,7 @@ class Monitor:
         slice_.requests += 1
         if code is None:
             slice_.took(seconds)
-        elif code in CALLERS:
+        elif code in CALLERS or (code == TooLate.code and seconds < _IMPATIENT_SECONDS):
             slice_.refused += 1
         else:
             slice_.faults += 1

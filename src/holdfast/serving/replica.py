@@ -171,8 +171,12 @@ class Replica:
 
     async def start(self) -> None:
         """Begin to follow and to report; returns at once, while the first version is still being opened."""
-        for observer in self.observers:
-            await observer.start()
+        try:
+            for observer in self.observers:
+                await observer.start()
+        except BaseException:
+            await self.stop()
+            raise
         self._for_ever(self._follow)
         self._for_ever(self._repeat)
 
@@ -186,8 +190,10 @@ class Replica:
             task.cancel()
         await asyncio.gather(*going, return_exceptions=True)
         await self.beside.stop()
-        for observer in self.observers:
-            await observer.stop()
+        # At the same time, and whatever becomes of one: what ends a process gives it half a minute in all.
+        for ended in await asyncio.gather(*(observer.stop() for observer in self.observers), return_exceptions=True):
+            if isinstance(ended, BaseException):
+                _LOG.critical("%s@%s: who watched did not end well", self.model, self.stage, exc_info=ended)
         with suppress(HoldfastError):
             await asyncio.to_thread(self._source.report, self.report())
         await self._held.close()

@@ -48,7 +48,7 @@ def replica_app(replica: Replica, *, overriding: Overriding = nobody, doors: Seq
 
     Args:
         replica: what answers.
-        overriding: who may choose another version than the route's.
+        overriding: who may choose another version than the route's, and say what was right.
         doors: other ways in, open as long as the application is: each is given what scores requests.
 
     Raises:
@@ -85,7 +85,12 @@ def replica_app(replica: Replica, *, overriding: Overriding = nobody, doors: Seq
     )
     for path, (shape, _) in SCORING.items():
         app.router.routes.append(Route(path, Score(answering, shape), methods=["POST"]))
-    for routes in (v2_routes(replica), health_routes(replica), truth_routes(replica), watch_routes(replica)):
+    for routes in (
+        v2_routes(replica),
+        health_routes(replica),
+        truth_routes(replica, overriding),
+        watch_routes(replica),
+    ):
         app.include_router(routes)
 
     def openapi() -> JsonObject:

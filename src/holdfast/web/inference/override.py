@@ -1,7 +1,7 @@
 """Who may name the version that answers, where it is not the one that the route gives: a version that holds no stage.
 
 An override is for looking into a fault, so it asks for a role: a canary's candidate or last-known-good is not
-everybody's to ask. Who may is one of:
+everybody's to ask. So does saying what turned out to be right, which decides over canaries. Who may is one of:
 
     nobody          what an embedded registry gives, unless it is told otherwise
     anybody         `serve --allow-override`
@@ -55,7 +55,7 @@ async def nobody(headers: Mapping[bytes, bytes]) -> None:
     """
     del headers
     raise PermissionRefused(
-        "this replica lets nobody choose another version than the one that its route gives",
+        "this replica lets no caller choose another version than its route gives, nor say what was right",
         hint="Start it with --override-token-file FILE, or with --allow-override where only trusted callers reach it.",
     )
 
@@ -100,7 +100,8 @@ class Secret:
         """
         if not hmac.compare_digest(sha256(_token(headers).encode()).digest(), self._known):
             raise PermissionRefused(
-                "the token does not allow to choose the version", hint="Show the one that the replica was started with."
+                "the token allows neither to choose the version nor to say what was right",
+                hint="Show the one that the replica was started with.",
             )
 
 
@@ -151,13 +152,13 @@ class AskedServer:
         grants = said.get("grants") if isinstance(said, dict) and said.get("user") else None
         if not isinstance(grants, list):
             return PermissionRefused(
-                "the registry's server asks nobody who they are, so nobody may choose the version",
+                "the registry's server asks nobody who they are, so nobody may choose the version or tell truths",
                 hint="Start the replica with --override-token-file FILE.",
             )
         if any(grant(one).gives(Role.CONTRIBUTOR, self._model, None) for one in grants):
             return None
         return PermissionRefused(
-            f"to choose the version of {self._model} that answers takes a {Role.CONTRIBUTOR} of the model",
+            f"to choose the version of {self._model} that answers, or say what was right, takes a {Role.CONTRIBUTOR}",
             hint="Ask an admin for the role, or leave the version out.",
             role=str(Role.CONTRIBUTOR),
             concerns=str(self._model),

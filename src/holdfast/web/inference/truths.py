@@ -9,6 +9,7 @@ from holdfast.registry.rollouts import TRUTHS_AT_ONCE_MAX
 from holdfast.serving.replica import Replica
 from holdfast.serving.truths import truth_of
 from holdfast.web.inference.bodies import body_of
+from holdfast.web.inference.override import Overriding
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -22,8 +23,13 @@ _AT_ONCE_BYTES_MAX = 1 << 14
 """A longer body is parsed in a thread: the loop answers everybody else meanwhile."""
 
 
-def truth_routes(replica: Replica) -> "APIRouter":
-    """The route that takes truths and passes them on to the registry, in the name of the replica."""
+def truth_routes(replica: Replica, overriding: Overriding) -> "APIRouter":
+    """The route that takes truths and passes them on to the registry, in the name of the replica.
+
+    Args:
+        replica: in whose name.
+        overriding: who may: truths decide over canaries, and the first word about a request stands.
+    """
     from fastapi import APIRouter, Request
     from fastapi.responses import JSONResponse, Response
 
@@ -32,6 +38,7 @@ def truth_routes(replica: Replica) -> "APIRouter":
     @routes.post("/truth")
     async def truth(request: Request) -> Response:
         """Take `{"truths": [{"request": …, "value": …, "place": 0}]}`: what was right for requests answered earlier."""
+        await overriding(dict(request.scope["headers"]))
         length = request.headers.get("content-length")
         body = await body_of(None if length is None else length.encode(), request.receive)
         said = _parsed(body) if len(body) <= _AT_ONCE_BYTES_MAX else await asyncio.to_thread(_parsed, body)
