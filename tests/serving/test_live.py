@@ -23,6 +23,7 @@ from holdfast.serving import queueing
 from holdfast.serving import worker as worker_module
 from holdfast.serving.live import Live
 from holdfast.serving.opening import Opened
+from holdfast.serving.pipe import Pipe
 from holdfast.serving.queueing import Batching
 from holdfast.serving.worker import Worker
 from tests.serving.building import MODEL, ROWS, Built, build, here, with_code, without_holdout
@@ -347,5 +348,24 @@ def test_a_version_without_a_holdout_answers_requests_one_by_one(tmp_path: Path)
     async def work() -> None:
         async with batched(without_holdout(build(tmp_path / "bundle", 1))) as live:
             assert not live.batched
+
+    run(work)
+
+
+def test_a_worker_that_dies_of_its_first_word_is_tidied_up(first: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dying(Pipe):
+        def expect(self, seconds: float) -> "asyncio.Future[bytes]":
+            said = super().expect(seconds)
+            said.add_done_callback(lambda _: self.give_up(Unavailable("gone", hint="Wait.")))
+            return said
+
+    monkeypatch.setattr(worker_module, "Pipe", Dying)
+
+    async def work() -> None:
+        live = Live(MODEL, pointer(1, first), Opened(first.files, here()), lambda: None)
+        with pytest.raises(Unavailable):
+            await live.open()
+        assert isinstance(live.runner, Worker)
+        assert live.runner.pid is None
 
     run(work)

@@ -1,12 +1,15 @@
 """Two answers to one request: when they are compared, and who failed when they are not."""
 
+import io
 import json
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from holdfast.flow.shadow.counts import Counts
 from holdfast.flow.shadow.plan import Plan
+from holdfast.runtime.sent import ARROW, Sent
 from holdfast.runtime.shapes import INVOCATIONS, V2
 from holdfast.serving.pairing import Mirrored, Said, count
 
@@ -37,6 +40,7 @@ def counted(mirrored: Mirrored, said: Said) -> Counts:
         (b"", "bundle_failed", Said(tensors([1, 0]), None, 0.1), {"only_primary": 1}),
         (b"", "invalid_input", Said(b"", "invalid_input", 0.1), {"both": 1}),
         (b'{"outputs": []}', None, Said(tensors([1]), None, 0.1), {"unread": 1}),
+        (b"prediction\r\n1\r\n", None, Said(b"", "bundle_failed", 0.1), {"only_shadow": 1}),
     ],
 )
 def test_each_pair_counts_once(answer: bytes, error: str | None, said: Said, expected: dict[str, int]) -> None:
@@ -58,3 +62,13 @@ def test_groups_are_read_from_the_request() -> None:
     assert found.groups == {("plan", "basic"): 1, ("plan", "plus"): 1}
     assert found.groups_agreed == {("plan", "basic"): 1, ("plan", "plus"): 0}
     assert not counted(Mirrored(INVOCATIONS, b"no rows", answer, None, 0.1), Said(answer, None, 0.1)).groups
+
+
+def test_what_needs_a_wall_around_it_is_not_read_for_groups() -> None:
+    answer, written = b'{"predictions": [1, 0]}', io.BytesIO()
+    table = pa.table({"plan": ["basic", "plus"]})
+    with pa.ipc.new_stream(written, table.schema) as writer:
+        writer.write_table(table)
+    mirrored = Mirrored(INVOCATIONS, written.getvalue(), answer, None, 0.1, Sent(ARROW))
+    found = counted(mirrored, Said(answer, None, 0.1))
+    assert (found.requests, found.groups) == (1, {})

@@ -250,3 +250,85 @@ def test_nothing_is_counted_while_no_canary_is_wanted() -> None:
 
     run(work)
     assert book.tallied == {}
+
+
+def test_a_loop_that_ended_by_an_unexpected_error_is_begun_again() -> None:
+    class Torn(Paper):
+        torn = False
+
+        def tally(self, tally: Tally) -> None:
+            if not self.torn:
+                self.torn = True
+                raise RuntimeError("nobody expected this")
+            super().tally(tally)
+
+    book = Torn()
+    stand = Stand(book, PLAN)
+    for key in (*pair(stand.asks(canary=True), 50), *pair(stand.asks(canary=False), 50)):
+        stand.see(key)
+    told(stand, holds=lambda: bool(book.turns), what="the next step")
+    assert book.torn
+
+
+def test_a_canary_that_was_held_for_its_patience_has_it_anew_when_somebody_resumes_it() -> None:
+    book = Paper()
+    stand = Stand(book, replace(PLAN, patience_seconds=100.0))
+    assert stand.wanted is not None
+
+    async def work() -> None:
+        await stand.tallying.start()
+        await until(lambda: bool(book.tallied), "a tally")
+        stand.clock = 101.0
+        await until(lambda: bool(book.turns), "the hold")
+        book.tallied.clear()
+        stand.wanted = replace(stand.wanted, event=ID + 2)  # held, and resumed
+        for _ in range(2):
+            book.tallied.clear()
+            await until(lambda: bool(book.tallied), "a tally")
+        await stand.tallying.stop()
+
+    run(work)
+    assert [turn.state for turn in book.turns] == [RolloutState.HELD]
+
+
+def test_a_truth_that_is_nonsense_does_not_keep_the_counts_from_the_others() -> None:
+    book = Paper()
+    stand = Stand(book, PLAN)
+    (number,) = pair(stand.asks(canary=False), 1)
+    stand.see(number, predictions=[2.5])
+
+    def learned() -> bool:
+        if book.tallied and not book.known:
+            book.known.append(Truth(number, 1e200))
+        return bool(book.tallied) and book.counts("one", "other")["distances"][0] == 1
+
+    told(stand, holds=learned, what="the truth")
+
+
+def test_long_answers_are_read_in_turns_and_do_not_gather() -> None:
+    book = Paper()
+    stand = Stand(book, PLAN)
+    for key in pair(stand.asks(canary=True), 40):
+        stand.see(key, predictions=["x" * 900_000])
+    stand.see(*pair(stand.asks(canary=True), 1), predictions=["x" * 2_000_000])
+    queued = sum(len(observed.answer or b"") for _, observed, _, _ in stand.tallying._answers)
+    assert 15 << 20 < queued <= 16 << 20
+
+
+def test_a_key_that_is_no_unicode_is_counted_like_any_other() -> None:
+    book = Paper()
+    stand = Stand(book, BY_USER)
+    stand.see("\ud800", error="bundle_failed", request_id="r1")
+    stand.see("\ud800", error="bundle_failed", request_id="r2")
+    told(stand, holds=lambda: bool(book.tallied), what="a tally")
+    assert sum(book.counts("one", arm)["failed"] for arm in ("candidate", "other")) == 1
+
+
+def test_what_a_version_does_not_take_is_its_callers_error() -> None:
+    book = Paper()
+    stand = Stand(book, PLAN)
+    (key,) = pair(stand.asks(canary=True), 1)
+    stand.see(key, error="unsupported_media")
+    told(stand, holds=lambda: bool(book.tallied), what="a tally")
+    arm = book.counts("one", "candidate")
+    assert (arm["refused"], arm["failed"]) == (1, 0)

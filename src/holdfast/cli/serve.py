@@ -2,7 +2,7 @@
 
 import logging
 import os
-import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 from urllib.parse import urlsplit
 
 import typer
@@ -134,12 +135,19 @@ def serve(
     grpc_at = None if grpc_port is None else _held(host, grpc_port)
     sockets = [listen(host, port)] if processes == 1 else listen_apart(host, port, processes)
     batching, limits = Batching(batch_rows, batch_wait_ms / 1000), Limits(network=not no_network)
-    together, meeting = batching if batch_rows > 1 else None, Path(tempfile.mkdtemp(prefix="holdfast-serve-"))
     ray = _on_ray(processes, ray_address, ray_replicas, ray_cpus) if engine is _Engine.RAY else None
-    serving = _Serving(settings, name, pointer, limits, together, sockets, overriding, grpc_at, meeting, ray)
-    # Said before the first version is loaded: a request that comes until then waits in the socket.
-    Output(as_json=as_json).result(*_said(serving))
-    return _serve(serving)
+    # Uvicorn finishes, and sends itself the signal again: what is held here is tidied up then, too.
+    signal.signal(signal.SIGTERM, _told_to_end)
+    with tempfile.TemporaryDirectory(prefix="holdfast-serve-", ignore_cleanup_errors=True) as meeting:
+        together = batching if batch_rows > 1 else None
+        serving = _Serving(settings, name, pointer, limits, together, sockets, overriding, grpc_at, Path(meeting), ray)
+        # Said before the first version is loaded: a request that comes until then waits in the socket.
+        Output(as_json=as_json).result(*_said(serving))
+        return _serve(serving)
+
+
+def _told_to_end(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(SUCCESS)
 
 
 def _said(serving: _Serving) -> tuple[JsonObject, list[str]]:
@@ -166,8 +174,6 @@ def _serve(serving: _Serving) -> int:
             supervise(len(serving.sockets), partial(_answer, serving))
     except KeyboardInterrupt:
         return INTERRUPTED  # the way to end it: everything was finished and closed before this arrives
-    finally:
-        shutil.rmtree(serving.meeting, ignore_errors=True)
     return SUCCESS
 
 

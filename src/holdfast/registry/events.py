@@ -20,6 +20,7 @@ from holdfast.registry.tables import event_nodes, events
 
 __all__ = [
     "LAST",
+    "REASON_CHARACTERS_MAX",
     "Entry",
     "Last",
     "Next",
@@ -37,7 +38,7 @@ __all__ = [
 _ACTOR_CHARACTERS_MAX = 256
 """The longest e-mail address, with a little air."""
 
-_REASON_CHARACTERS_MAX = 4_000
+REASON_CHARACTERS_MAX = 4_000
 """A page of text; what is longer belongs in a ticket that the reason names."""
 
 _DETAILS_BYTES_MAX = 64 * 1024
@@ -227,7 +228,7 @@ def _check(entry: Entry, actor: str, details_bytes: int) -> None:
         raise UsageError("nobody was named as the actor", hint="Say who asks: every event carries a name.")
     for what, size, limit in (
         ("the actor's name", len(actor), _ACTOR_CHARACTERS_MAX),
-        ("the reason", len(entry.reason), _REASON_CHARACTERS_MAX),
+        ("the reason", len(entry.reason), REASON_CHARACTERS_MAX),
         ("the idempotency key", len(entry.idempotency_key or ""), _KEY_CHARACTERS_MAX),
         ("the details of the event", details_bytes, _DETAILS_BYTES_MAX),
     ):

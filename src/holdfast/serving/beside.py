@@ -23,7 +23,7 @@ from holdfast.serving.holding import Held
 from holdfast.serving.live import Live
 from holdfast.serving.plan import CanaryPlan
 from holdfast.serving.route import Canary
-from holdfast.serving.source import Pointer, StageSource
+from holdfast.serving.source import Pointer, StageSource, as_reason
 
 __all__ = ["Beside"]
 
@@ -81,7 +81,8 @@ class Beside:
             return
         self._ended.add(rollout.id)
         _LOG.error("%s@%s: the canary of version %s ends: %s", rollout.model, rollout.stage, rollout.number, reason)
-        self._keep(self._tell(Turn(rollout.id, rollout.event, RolloutState.ABORTED, rollout.step, reason, figures)))
+        turn = Turn(rollout.id, rollout.event, RolloutState.ABORTED, rollout.step, as_reason(reason), figures)
+        self._keep(self._tell(turn))
         if self._wanted is not None and self._wanted.id == rollout.id:
             self.follow(None)
 

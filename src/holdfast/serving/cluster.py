@@ -22,7 +22,7 @@ from holdfast.digest import Digest
 from holdfast.errors import BundleFailed, Busy, HoldfastError, MissingExtra, Unavailable, from_json
 from holdfast.runtime.limits import SECONDS_MAX
 from holdfast.serving.opening import Opened, Opener
-from holdfast.serving.pipe import RETRY_SECONDS
+from holdfast.serving.pipe import RETRY_SECONDS, late
 from holdfast.serving.queueing import WAITING_MAX, Batching
 from holdfast.serving.worker import Worker
 
@@ -298,9 +298,7 @@ class _Runner:
             async with asyncio.timeout(seconds):
                 answer, refused = await handle.ask.remote(header, body, seconds, self._batching)
         except TimeoutError as error:
-            raise Unavailable(
-                f"the version did not answer within {seconds:g} s", hint="Send fewer rows at once."
-            ) from error
+            raise late(seconds) from error
         except (ray.exceptions.RayError, RayServeException) as error:
             _LOG.error("%s: the cluster lost a request: %s", self._name, error)
             raise Unavailable(

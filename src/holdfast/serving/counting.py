@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from holdfast.canonical import Json, JsonObject, Reader
 from holdfast.errors import UnsupportedFormat
+from holdfast.serving.reading import Prediction
 from holdfast.statistics.firsts import Firsts
 from holdfast.statistics.means import Sums
 
@@ -23,7 +24,7 @@ __all__ = ["LATENCY_EDGES_SECONDS", "REFUSALS", "Arm", "Counted"]
 LATENCY_EDGES_SECONDS = tuple(5e-5 * 10 ** (step / 10) for step in range(61))
 """From 50 microseconds to 50 seconds, each bucket a quarter wider than the one below."""
 
-REFUSALS = frozenset({"invalid_input", "not_found", "too_large", "usage"})
+REFUSALS = frozenset({"invalid_input", "not_found", "too_large", "unsupported_media", "usage"})
 """Codes that speak of the caller's rows. They are compared apart from failures: where callers err often, a version that
 fails would be lost among them; and one that refuses what the other one takes is worse, too."""
 
@@ -32,6 +33,10 @@ _CODES_MAX = 16
 
 _COUNT_MAX = 1 << 53
 """What JSON carries exactly."""
+
+_DISTANCE_MAX = 1e100
+"""What a distance is cut off at: the sum of a million squares of larger ones is more than JSON carries, and one truth
+that is nonsense would keep the counts of a whole replica from the others."""
 
 
 @dataclass(slots=True)
@@ -73,8 +78,17 @@ class Arm:
 
     def add_distance(self, distance: float) -> None:
         """Take how far one answer was from the truth."""
-        known = self.distances
+        known, distance = self.distances, min(distance, _DISTANCE_MAX)
         self.distances = Sums(known.count + 1, known.total + distance, known.squares + distance * distance)
+
+    def compare(self, said: Prediction, right: Prediction) -> None:
+        """A number that is not whole is compared by its distance; everything else is the class, or is not."""
+        numbers = isinstance(said, int | float) and isinstance(right, int | float)
+        if numbers and (isinstance(said, float) or isinstance(right, float)):
+            self.add_distance(abs(float(said) - float(right)))
+            return
+        self.truths += 1
+        self.mistakes += said != right
 
     def to_json(self) -> JsonObject:
         """As the tally keeps it."""

@@ -19,6 +19,7 @@ from holdfast.evidence import Column
 from holdfast.runtime.rows import Table
 from holdfast.serving.alert_rules import BUILT_IN, WINDOW_MINUTES, AlertRule
 from holdfast.serving.alerts import Found
+from holdfast.serving.counting import REFUSALS
 from holdfast.serving.reading import Prediction
 from holdfast.serving.reference import Bins, Reference, Shift, shift, word_of
 from holdfast.serving.route import PRIMARY
@@ -27,7 +28,7 @@ from holdfast.serving.windows import Slice, Windows
 
 __all__ = ["CALLERS", "Health", "Monitor", "Over", "rules_of"]
 
-CALLERS = frozenset({"invalid_input", "not_found", "too_large", "usage", "unauthenticated", "permission_refused"})
+CALLERS = REFUSALS | {"unauthenticated", "permission_refused"}
 """Codes of errors that say that the request was wrong; all others say that the version or the replica was."""
 
 _GONE_MAX = 4

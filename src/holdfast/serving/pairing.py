@@ -6,7 +6,7 @@ from holdfast.canonical import Json
 from holdfast.errors import HoldfastError
 from holdfast.flow.shadow.counts import BOTH, ONLY_PRIMARY, ONLY_SHADOW, Counts, Pair
 from holdfast.flow.shadow.plan import Plan
-from holdfast.runtime.sent import Sent
+from holdfast.runtime.sent import READ_ANYWHERE, Sent
 from holdfast.runtime.shapes import table_in
 from holdfast.serving.reading import Scored, read_answer
 
@@ -59,12 +59,13 @@ def count(counts: Counts, plan: Plan, mirrored: Mirrored, said: Said) -> None:
     if mirrored.error is not None:
         counts.refused(ONLY_PRIMARY if said.error is None else BOTH, mirrored.error)
         return
+    if said.error is not None:
+        # Whatever the primary said and in whichever form, it did say something.
+        counts.refused(ONLY_SHADOW, said.error)
+        return
     primary = read_answer(mirrored.shape, mirrored.answer)
     if primary is None:
         counts.unread += 1
-        return
-    if said.error is not None:
-        counts.refused(ONLY_SHADOW, said.error)
         return
     shadow = read_answer(mirrored.shape, said.answer)
     if shadow is None or len(shadow.predictions) != len(primary.predictions):
@@ -92,7 +93,7 @@ def _scores(primary: Scored, shadow: Scored) -> list[tuple[float, float]]:
 
 
 def _groups(mirrored: Mirrored, plan: Plan) -> list[tuple[str, list[Json]]]:
-    if not plan.by:
+    if not plan.by or mirrored.sent.kind not in READ_ANYWHERE:
         return []
     try:
         table, _ = table_in(mirrored.shape, mirrored.request, mirrored.sent)

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import Busy, HoldfastError
 from holdfast.names import ModelName, StageName
 from holdfast.registry import Replica as Report
 from holdfast.registry import ReplicaState
@@ -61,6 +61,10 @@ _RETRY_SECONDS_MIN = 1.0
 
 _RETRY_SECONDS_MAX = 60.0
 """The longest pause: a version that will never open costs one attempt a minute until somebody moves the stage."""
+
+
+_LEARNING_MAX = 2
+"""Truths that are passed on at once: each holds a thread, and the registry's log, which the stage needs to move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ class Replica:
         self._changed = asyncio.Event()
         self._held = Held(model, opener, self._changed.set, engine)
         self.beside = Beside(self._held, source, self._put_canary, self._close_what_is_idle)
+        self._learning = 0
         self._stopped = False
 
     @property
@@ -151,8 +156,18 @@ class Replica:
             self._held.leave(route.lives)
 
     async def learn(self, truths: Sequence[Truth]) -> int:
-        """Pass on what turned out to be right; the index of the last truth that the registry knows."""
-        return await asyncio.to_thread(self._source.learn, truths)
+        """Pass on what turned out to be right; the index of the last truth that the registry knows.
+
+        Raises:
+            Busy: others are doing that.
+        """
+        if self._learning >= _LEARNING_MAX:
+            raise Busy("truths are being written down", hint="Try again in a second.", limit=_LEARNING_MAX)
+        self._learning += 1
+        try:
+            return await asyncio.to_thread(self._source.learn, truths)
+        finally:
+            self._learning -= 1
 
     async def start(self) -> None:
         """Begin to follow and to report; returns at once, while the first version is still being opened."""

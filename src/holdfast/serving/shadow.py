@@ -35,6 +35,7 @@ from holdfast.serving.pairing import Mirrored
 from holdfast.serving.route import PRIMARY
 from holdfast.serving.shadow_process import ShadowProcess
 from holdfast.serving.shadow_worker import Setup
+from holdfast.serving.source import as_reason
 
 __all__ = ["BUSY_MAX", "FOLLOW_SECONDS", "Mirror", "limits_of_a_shadow"]
 
@@ -51,8 +52,9 @@ waits for seven, and whatever the machine has left belongs to them."""
 _REPEAT_SECONDS = 5.0
 """Between two attempts to tell the registry that a shadow cannot go on."""
 
-_NOT_ITS_FAULT = frozenset({"unavailable", "too_large"})
-"""Errors of the primary that say nothing of how the two versions differ: it was overloaded, or refused the length."""
+_NOT_ITS_FAULT = frozenset({"unavailable", "busy", "too_late", "too_large"})
+"""Errors of the primary that say nothing of how the two versions differ: it was overloaded, or had less time than it
+takes, or refused the length."""
 
 
 def limits_of_a_shadow() -> Limits:
@@ -280,7 +282,7 @@ class Mirror:
     async def _abort(self, rollout: Rollout, error: HoldfastError) -> None:
         """Say in the registry that the shadow cannot go on; again and again, until it is heard or over anyway."""
         _LOG.error("%s@%s: the shadow of version %s: %s", self._model, self._stage, rollout.number, error.message)
-        reason = f"{error.code}: {error.message}"
+        reason = as_reason(f"{error.code}: {error.message}")
         while self._wanted is not None and self._wanted.id == rollout.id:
             try:
                 await asyncio.to_thread(self._end, self._wanted, reason)

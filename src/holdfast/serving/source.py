@@ -7,9 +7,19 @@ from typing import Protocol
 from holdfast.digest import Digest
 from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import Registry, Replica
+from holdfast.registry.events import REASON_CHARACTERS_MAX
 from holdfast.registry.rollouts import Rollout, RolloutKind, RolloutState, RouteMark, Truth, Turn
 
-__all__ = ["PATIENCE_SECONDS", "SERVICE", "WITH_A_SHARE", "Pointer", "Pointers", "RegistrySource", "StageSource"]
+__all__ = [
+    "PATIENCE_SECONDS",
+    "SERVICE",
+    "WITH_A_SHARE",
+    "Pointer",
+    "Pointers",
+    "RegistrySource",
+    "StageSource",
+    "as_reason",
+]
 
 
 PATIENCE_SECONDS = 1.0
@@ -46,6 +56,12 @@ class Pointers:
     current: Pointer | None
     last_known_good: Pointer | None
     canary: Rollout | None = None
+
+
+def as_reason(sentence: str) -> str:
+    """A sentence as a registry takes it for a reason, which it might refuse: a bundle's own error may be in it."""
+    said = sentence.encode("utf-8", "replace").decode()
+    return said if len(said) <= REASON_CHARACTERS_MAX else f"{said[: REASON_CHARACTERS_MAX - 2]} …"
 
 
 class StageSource(Protocol):

@@ -25,13 +25,13 @@ from holdfast.registry.rollouts import Rollout, RolloutState, Tally, Truth, Turn
 from holdfast.serving.beside import Beside
 from holdfast.serving.book import Book
 from holdfast.serving.bucketing import salt_of
-from holdfast.serving.counting import LATENCY_EDGES_SECONDS, REFUSALS, Arm, Counted
+from holdfast.serving.counting import LATENCY_EDGES_SECONDS, REFUSALS, Counted
 from holdfast.serving.judging import Judgement, Outcome, judge
 from holdfast.serving.keys import Origin
 from holdfast.serving.measures import Measure, Together
 from holdfast.serving.observing import Observed
 from holdfast.serving.plan import CanaryPlan, Guard
-from holdfast.serving.reading import Prediction, read_answer
+from holdfast.serving.reading import ANSWER_BYTES_MAX, Prediction, read_answer
 from holdfast.serving.route import OVERRIDE, PRIMARY
 
 __all__ = ["Tallying"]
@@ -47,6 +47,12 @@ _LOOK_SECONDS_MIN = 0.1
 _QUEUE_MAX = 1_000
 """Answers that wait to be read again; more of them in a tenth of a second are counted without their scores."""
 
+_QUEUE_BYTES_MAX = 16 << 20
+"""And their bytes: what nobody notices in a process that serves."""
+
+_AT_ONCE_BYTES = 64 << 10
+"""Bytes of answers that are read before the event loop may do something else: well below a millisecond."""
+
 _KEYS_MAX = 100_000
 """Keys of which the first request is known: some ten megabytes. Further keys are not counted, on either side."""
 
@@ -61,7 +67,6 @@ _PAGES_MAX = 10
 
 _DOWN = "unavailable"
 """As what a request counts that the candidate was meant to answer while it was down."""
-
 
 _STEP, _EVIDENCE = "holdfast_canary_step", "holdfast_canary_evidence"
 
@@ -156,17 +161,7 @@ class _Watch:
         if not 0 <= truth.place < len(awaited.predictions):
             return
         del self.awaited[truth.request]
-        _compare(arm, awaited.predictions[truth.place], truth.value)
-
-
-def _compare(arm: Arm, said: Prediction, right: Prediction) -> None:
-    """A number that is not whole is compared by its distance; everything else is the class, or is not."""
-    numbers = isinstance(said, int | float) and isinstance(right, int | float)
-    if numbers and (isinstance(said, float) or isinstance(right, float)):
-        arm.add_distance(abs(float(said) - float(right)))
-        return
-    arm.truths += 1
-    arm.mistakes += said != right
+        arm.compare(awaited.predictions[truth.place], truth.value)
 
 
 class Tallying:
@@ -180,6 +175,7 @@ class Tallying:
         self._replica = ""
         self._watch: _Watch | None = None
         self._answers: deque[tuple[_Watch, Observed, int, bool]] = deque()
+        self._answer_bytes = 0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -211,8 +207,14 @@ class Tallying:
                 watch.await_truth(observed.request_id, _Awaited(canary.step, candidate, ()))
         elif first:
             arm.latencies[bisect_left(LATENCY_EDGES_SECONDS, observed.seconds)] += 1
-            if len(self._answers) < _QUEUE_MAX:
-                self._answers.append((watch, observed, canary.step, candidate))
+            self._keep_answer(watch, observed, canary.step, candidate=candidate)
+
+    def _keep_answer(self, watch: _Watch, observed: Observed, step: int, *, candidate: bool) -> None:
+        """Have an answer read in time, without its request."""
+        size, full = len(observed.answer or b""), len(self._answers) >= _QUEUE_MAX
+        if not full and size <= ANSWER_BYTES_MAX and self._answer_bytes + size <= _QUEUE_BYTES_MAX:
+            self._answer_bytes += size
+            self._answers.append((watch, observed._replace(request=b""), step, candidate))
 
     def _watching(self, rollout: int) -> _Watch | None:
         """What is known of a rollout; begun when its first request is seen."""
@@ -238,15 +240,30 @@ class Tallying:
 
     async def start(self) -> None:
         """The replica starts."""
+        self._begin()
+
+    def _begin(self) -> None:
         self._task = asyncio.create_task(self._repeat())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Begin again after an unexpected error: a canary that nobody judges any more would look well."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.critical("a canary was not judged: an unexpected error", exc_info=error)
+            asyncio.get_running_loop().call_later(_BEAT_SECONDS, self._again)
+
+    def _again(self) -> None:
+        if self._task is not None:
+            self._begin()
 
     async def stop(self) -> None:
         """The replica ends: what it has counted is given away once more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         if self._watch is not None:
-            self._read()
+            await self._read()
             with suppress(HoldfastError):
                 await asyncio.to_thread(self._tell, self._tallies(self._watch))
 
@@ -272,10 +289,12 @@ class Tallying:
         watch = None if rollout is None else self._watching(rollout.id)
         if rollout is None or watch is None:
             self._answers.clear()
+            self._answer_bytes = 0
             return
-        watch.since.setdefault(rollout.step, self._clock())
+        # By the event, since who resumes a canary that was held gives it its time anew.
+        watch.since.setdefault(rollout.event, self._clock())
         watch.at(rollout.step)
-        self._read()
+        await self._read()
         if await self._act(watch, rollout, exchanged=False):
             return
         watch.others, truths = await asyncio.to_thread(self._exchange, watch, self._tallies(watch))
@@ -283,10 +302,15 @@ class Tallying:
             watch.learn(truth)
         await self._act(watch, rollout, exchanged=True)
 
-    def _read(self) -> None:
+    async def _read(self) -> None:
         """Read the answers that wait, for their scores and for the truths about them."""
+        at_once = 0
         while self._answers:
             watch, observed, step, candidate = self._answers.popleft()
+            self._answer_bytes -= (size := len(observed.answer or b""))
+            if (at_once := at_once + size) > _AT_ONCE_BYTES:
+                at_once = 0
+                await asyncio.sleep(0)
             if observed.answer is None or watch is not self._watch:
                 continue
             scored = read_answer(observed.shape, observed.answer)
@@ -338,7 +362,7 @@ class Tallying:
         counts = {one: dict(watch.others.get(one, {})) for one in steps}
         for one, counted in watch.mine.items():
             counts[one][self._replica] = counted
-        found = judge(watch.plan, step, counts, self._clock() - watch.since.get(step, self._clock()))
+        found = judge(watch.plan, step, counts, self._clock() - watch.since.get(rollout.event, self._clock()))
         watch.figures = found.figures
         if found.outcome is Outcome.ABORT:
             beside.end(rollout, found.sentence, found.figures)

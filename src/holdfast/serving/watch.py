@@ -12,9 +12,9 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from holdfast.errors import HoldfastError
 from holdfast.evidence import FeatureSchema
@@ -126,6 +126,7 @@ class Watch:
         self._opened = {"opened": 0, "failed": 0}
         self._lost_since: float | None = None
         self._failed_since: float | None = None
+        self._stopped = False
         self._began = float("-inf")
         self._before: set[str] = set()
         self._left_answers = float(_READ_PER_SECOND_MAX)
@@ -160,11 +161,12 @@ class Watch:
                 self.lines.add(Lines.from_json(before["lines"]))
                 self._before = {version for (version, _), _ in self.lines}
         self._began = time.monotonic()
-        for work in (self._drain(), self._tick()):
-            self._keep(asyncio.create_task(work))
+        for work in (self._drain, self._tick):
+            self._for_ever(work)
 
     async def stop(self) -> None:
         """Count what is left, and end."""
+        self._stopped = True
         going = list(self._tasks)
         for task in going:
             task.cancel()
@@ -173,6 +175,18 @@ class Watch:
         for listener in self._listeners:
             await listener.stop()
 
+    def _for_ever(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A loop that ends by an unexpected error is begun again: a version that nobody watches would look well."""
+
+        def again(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and not self._stopped:
+                asyncio.get_running_loop().call_later(TICK_SECONDS, self._for_ever, work)
+
+        if not self._stopped:
+            task = asyncio.create_task(work())
+            self._keep(task)
+            task.add_done_callback(again)
+
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -180,7 +194,7 @@ class Watch:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _LOG.critical("what is answered is no longer watched: an unexpected error", exc_info=error)
+            _LOG.critical("what is answered was not watched: an unexpected error", exc_info=error)
 
     async def _drain(self) -> None:
         while True:

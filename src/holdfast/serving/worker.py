@@ -128,14 +128,13 @@ class Worker:
         try:
             await loop.create_unix_connection(lambda: pipe, sock=spawned.connection)
             await pipe.expect(SECONDS_MAX)
+            _require_open(pipe)
         except BaseException:
             pipe.give_up(_stopped())
             spawned.connection.close()
             spawned.process.kill()
             await self._reap()
             raise
-        if not pipe.open:
-            raise _stopped()
         self._pipe, self.error, self._up_since = pipe, None, loop.time()
         self._up.set()
         self._queue.open(pipe)
@@ -203,6 +202,12 @@ class Worker:
         """Wait for the process to end, after its socket has been closed; the exit code."""
         spawned, self._spawned = self._spawned, None
         return None if spawned is None else await asyncio.to_thread(spawned.end, _END_SECONDS_MAX)
+
+
+def _require_open(pipe: Pipe) -> None:
+    """Go on only where the worker has not died of its first word."""
+    if not pipe.open:
+        raise _stopped()
 
 
 def _stopped() -> Unavailable:

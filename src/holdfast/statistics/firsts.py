@@ -47,7 +47,8 @@ class Firsts:
         Returns:
             Whether it counts: it is the key's first, and there was room.
         """
-        number = int.from_bytes(sha256(f"first:{salt}:{key}".encode()).digest()[:4], "big")
+        said = f"first:{salt}:{key}".encode("utf-8", "surrogatepass")
+        number = int.from_bytes(sha256(said).digest()[:4], "big")
         return self._take(number, _place(step, candidate=candidate))
 
     def counts(self, shares: Sequence[float]) -> list[Counts]:

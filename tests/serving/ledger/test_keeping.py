@@ -117,3 +117,13 @@ def test_a_larger_share_only_adds_decisions(request_id: str, one: float, other: 
 def test_a_share_is_about_that_share() -> None:
     found = sum(chosen(f"request-{n}", 0.1) for n in range(20_000))
     assert 1_800 < found < 2_200  # five standard deviations
+
+
+@pytest.mark.parametrize("cell", ['"\\ud800"', "[" * 700 + "]" * 700, "[" * 50_000 + "]" * 50_000])
+@pytest.mark.parametrize(("shape", "key"), [(INVOCATIONS, "instances"), (PREDICT, "rows")])
+def test_what_cannot_be_written_again_or_looked_into_is_kept_as_its_digest(shape: str, key: str, cell: str) -> None:
+    settings = LedgerSettings(keep="all", inputs="whole", redact=("name",))
+    for name in ("age", "name"):
+        found = kept(settings, shape, f'{{"{key}": [{{"{name}": {cell}}}]}}'.encode())
+        assert found.how in {"hashed", "redacted"}
+        assert found.digest is not None

@@ -267,3 +267,9 @@ def test_a_killed_replica_loses_no_more_than_its_last_second(tmp_path: Path) -> 
     assert killed.interrupted
     assert killed.rows >= seen - rate
     assert on(home, killed) == [f"r{n}" for n in range(killed.rows)]
+
+
+def test_a_key_that_is_no_unicode_ends_nothing(world: World) -> None:
+    world.recorded([world.observed("r1", key="\ud800"), world.observed("r2")])
+    (page,) = pages(world)
+    assert on(world, page) == ["r1", "r2"]

@@ -64,12 +64,19 @@ def redacted(shape: str, data: bytes, fields: frozenset[str]) -> bytes | None:
         request = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    found: Any = None
+    try:
+        found = _left(shape, request, fields)
+        return None if found is None else json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return None  # JSON may say what UTF-8 cannot, and nest deeper than can be looked into
+
+
+def _left(shape: str, request: Any, fields: frozenset[str]) -> Any:
     if shape == PREDICT:
-        found = _plain(request, fields)
-    elif isinstance(request, dict) and shape in {INVOCATIONS, V2}:
-        found = _invocations(request, fields) if shape == INVOCATIONS else _tensors(request, fields)
-    return None if found is None else json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
+        return _plain(request, fields)
+    if not isinstance(request, dict) or shape not in {INVOCATIONS, V2}:
+        return None
+    return _invocations(request, fields) if shape == INVOCATIONS else _tensors(request, fields)
 
 
 def _invocations(request: dict[str, Any], fields: frozenset[str]) -> dict[str, Any] | None:

@@ -203,6 +203,8 @@ class Recorder:
 
     def _decision(self, observed: Observed) -> Decision:
         left = kept(self._settings, observed.shape, observed.request, observed.sent)
+        # A key of JSON may be no Unicode, as for `bucketing`.
+        key = None if observed.key is None else observed.key.encode("utf-8", "surrogatepass")
         return Decision(
             request_id=observed.request_id,
             at_us=round(observed.at * 1_000_000),
@@ -210,7 +212,7 @@ class Recorder:
             digest=str(observed.live.digest),
             epoch=observed.route.epoch,
             reason=observed.reason,
-            key_digest=None if observed.key is None else str(salted(left.salt, observed.key.encode())),
+            key_digest=None if key is None else str(salted(left.salt, key)),
             salt=left.salt,
             shape=observed.shape,
             input_kept=left.how,

@@ -3,11 +3,12 @@
 REST (`scoring.py`) and gRPC (`grpc_service.py`) are shells over this: both take the route once, both are counted alike.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from holdfast.errors import HoldfastError, NotFound, Unavailable
+from holdfast.errors import HoldfastError, NotFound, TooLate, Unavailable
 from holdfast.runtime.sent import Sent
 from holdfast.serving.live import Live
 from holdfast.serving.observing import Observed
@@ -86,6 +87,11 @@ class Answering:
         except HoldfastError as error:
             spoken.answered = time.perf_counter()
             self.tell(spoken, live, asked, None, error.code)
+            raise
+        except asyncio.CancelledError:
+            # gRPC takes a call away when its time is over, or its caller is gone: the version was too slow for it.
+            spoken.answered = time.perf_counter()
+            self.tell(spoken, live, asked, None, TooLate.code)
             raise
         spoken.answered = time.perf_counter()
         return answer

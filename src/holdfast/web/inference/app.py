@@ -1,7 +1,9 @@
 """The FastAPI application of one replica: its routes, its errors, its start and its end."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -33,6 +35,11 @@ _LOG = logging.getLogger("holdfast.serving")
 _COME_BACK = {"unavailable", "busy"}
 """Codes of what is over after a short while; the answer says after how long."""
 
+_THREADS = 32
+"""For what waits: a registry that is silent holds one for minutes, and half a dozen parts of a replica ask it. Python's
+own number, four more than there are processors, would be used up by them, and a worker that has died could not be
+started again, nor a long request be read."""
+
 _CODES = {404: "not_found", 405: "usage", 413: "too_large"}
 
 
@@ -58,6 +65,8 @@ def replica_app(replica: Replica, *, overriding: Overriding = nobody, doors: Seq
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # It is the loop's from here on, which shuts it down at its end.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "holdfast-waiting"))
         await replica.start()
         try:
             async with AsyncExitStack() as open_doors:

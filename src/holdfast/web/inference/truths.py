@@ -1,5 +1,6 @@
 """`POST /truth`: whoever was answered here brings here what turned out to be right."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from holdfast.canonical import decode
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["truth_routes"]
 
+_BYTES_MAX = 4 << 20
+"""A thousand truths whose ids and values are all as long as they may be."""
+
+_AT_ONCE_BYTES_MAX = 1 << 14
+"""A longer body is parsed in a thread: the loop answers everybody else meanwhile."""
+
 
 def truth_routes(replica: Replica) -> "APIRouter":
     """The route that takes truths and passes them on to the registry, in the name of the replica."""
@@ -26,7 +33,8 @@ def truth_routes(replica: Replica) -> "APIRouter":
     async def truth(request: Request) -> Response:
         """Take `{"truths": [{"request": …, "value": …, "place": 0}]}`: what was right for requests answered earlier."""
         length = request.headers.get("content-length")
-        said = _parsed(await body_of(None if length is None else length.encode(), request.receive))
+        body = await body_of(None if length is None else length.encode(), request.receive)
+        said = _parsed(body) if len(body) <= _AT_ONCE_BYTES_MAX else await asyncio.to_thread(_parsed, body)
         index = await replica.learn([truth_of(row, f"truth {place}") for place, row in enumerate(said)])
         return JSONResponse({"truths": len(said), "index": index})
 
@@ -34,6 +42,10 @@ def truth_routes(replica: Replica) -> "APIRouter":
 
 
 def _parsed(body: bytes) -> list[object]:
+    if len(body) > _BYTES_MAX:
+        raise TooLarge(
+            f"truths of {len(body)} bytes at once", hint=f"Send at most {TRUTHS_AT_ONCE_MAX}.", limit=_BYTES_MAX
+        )
     try:
         said = decode(body, what="the truths")
     except UnsupportedFormat as error:
