@@ -76,7 +76,7 @@ def canary(
     project, output = here(), Output(as_json=as_json)
     asked = _turn(abort=abort, hold=hold, resume=resume, advance=advance)
     if "@" in target or target.startswith("models:"):
-        _refuse_mixed(asked)
+        _refuse_mixed(target, asked)
         shares = _steps(steps or percent, _seconds(each), requests)
         others = (_guards(guard), alpha, _seconds(patience), latency_ratio, score_shift)
         plan = CanaryPlan(shares, KeySource.parse(key), *others, truth_effect=truth_effect)
@@ -153,7 +153,8 @@ def _lines(found: Standing) -> list[str]:
         lines.append(f"  {rollout.reason}")
     if not found.has_share:
         return lines
-    lines.append(f"  now: {found.judgement.sentence} ({found.replicas} replicas count)")
+    who = "1 replica counts" if found.replicas == 1 else f"{found.replicas} replicas count"
+    lines.append(f"  now: {found.judgement.sentence} ({who})")
     lines += [f"  {name:<10} {_arm(found.judgement.figures[name])}" for name in ("candidate", "other")]
     if found.done:
         lines.append(f"  promote it: holdfast promote {rollout.model}@{rollout.number} --to {rollout.stage}")
@@ -196,11 +197,12 @@ def _turn(*, abort: bool, hold: bool, resume: bool, advance: bool) -> RolloutSta
     return asked[0] if asked else None
 
 
-def _refuse_mixed(asked: RolloutState | None) -> None:
+def _refuse_mixed(target: str, asked: RolloutState | None) -> None:
     if asked is not None:
+        model = re.split("[@/]", target.removeprefix("models:/"))[0]
         raise UsageError(
             "a canary is begun by a version, and turned by its model",
-            hint='Name the model alone: holdfast canary churn --abort --reason "..."',
+            hint=f'Name the model alone: holdfast canary {model} --abort --reason "..."',
         )
 
 

@@ -121,10 +121,11 @@ def _told(told: Told) -> Iterator[str]:
     for data in told.data:
         yield f"  data      {_short(data)}"
     if told.code is not None:
-        yield f"  code      {told.code['commit']}{' and changes' if told.code['dirty'] else ''}"
+        yield f"  code      {told.code['commit'] or 'no commit'}{' and changes' if told.code['dirty'] else ''}"
     if told.run is not None:
         yield f"  run       {told.run}"
-    yield f"  input     {value['input']['kept']}: {_short(value['input']['value'])}"
+    given = value["input"]
+    yield f"  input     {given['kept']}" + ("" if given["value"] is None else f": {_short(given['value'])}")
     yield f"  answer    {_short(value['output']) if decision.error is None else f'error {decision.error}'}"
     yield f"  page      {_page(told)}"
 
@@ -132,7 +133,7 @@ def _told(told: Told) -> Iterator[str]:
 def _judged(told: Told) -> Iterator[str]:
     if told.verdict is not None:
         yield f"  verdict   {told.verdict.outcome}, {told.verdict.digest}"
-        yield from (f"    {one.outcome}: {one.sentence}" for one in told.verdict.findings)
+        yield from (f"    {one.outcome}: {one.rule}: {one.sentence}" for one in told.verdict.findings)
     for approval in () if told.move is None else told.move.approvals:
         yield f"  approval  {_short(approval)}"
 

@@ -38,12 +38,12 @@ def watch(
     registry.stage(name, pointer)
     seen = look(registry.live_replicas(name, pointer, timedelta(seconds=ALIVE_SECONDS)))
     value = {"model": model, "stage": stage, "minutes": minutes, "replicas": [one.to_json() for one in seen]}
-    Output(as_json=as_json).result(value, _told(seen, minutes))
+    Output(as_json=as_json).result(value, _told(seen, minutes, model, stage))
 
 
-def _told(seen: Sequence[Looked], minutes: int) -> Iterator[str]:
+def _told(seen: Sequence[Looked], minutes: int, model: str, stage: str) -> Iterator[str]:
     if not seen:
-        yield "no replica has reported lately; start one with: holdfast serve MODEL"
+        yield f"no replica has reported lately; start one with: holdfast serve {model} --stage {stage}"
     for one in seen:
         yield f"{one.replica.url}: {one.why}" if one.said is None else one.replica.url
         if one.said is not None:

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from textwrap import shorten
 from typing import Any
 
 from holdfast.canonical import Json
@@ -67,7 +68,7 @@ def _lacking(absent: list[str], unknown: list[str], names: Sequence[str]) -> Inv
     more = f"; sent and not known: {_listed(unknown)}" if unknown else ""
     return InvalidInput(
         f"column {absent[0]!r}: a value was expected in every row, the rows lack {_listed(absent)}{more}",
-        hint=f"This version takes: {', '.join(names)}"[:500],
+        hint=shorten(f"This version takes: {', '.join(names)}", 500, placeholder=" …"),
         column=absent[0],
         missing=absent[:_NAMED_MAX],
         unknown=[_plain(name) for name in unknown[:_NAMED_MAX]],

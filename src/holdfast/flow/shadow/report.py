@@ -33,7 +33,7 @@ def lines(said: JsonObject) -> Iterator[str]:
     why = said["reason"] or "no reason given"
     yield f"  {said['state']} since {said['changed_at']}, rollout {said['rollout']}: {why}"
     for name, value in _rows(said["figures"]):
-        yield f"  {name:<18}{value}"
+        yield f"  {name:<18} {value}"
 
 
 def markdown(said: JsonObject) -> Iterator[str]:

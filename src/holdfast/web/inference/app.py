@@ -123,7 +123,7 @@ async def _unrouted(request: "Request", error: Exception) -> "JSONResponse":
     said = {
         "code": _CODES.get(status, "usage"),
         "message": f"{request.method} {request.url.path[:200]} is not a route of this replica",
-        "hint": "Score with POST /invocations or POST /v2/models/{model}/infer; GET /openapi.json lists the rest.",
+        "hint": "Score with POST /invocations, /predict or /v2/models/{model}/infer; GET /openapi.json lists the rest.",
     }
     return _answer(request, status, said, dict(getattr(error, "headers", None) or {}))
 

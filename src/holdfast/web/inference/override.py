@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 from holdfast.access import Role
 from holdfast.access.documents import grant
-from holdfast.errors import HoldfastError, NotFound, PermissionRefused, Unavailable, UsageError
+from holdfast.errors import HoldfastError, NotFound, PermissionRefused, Unauthenticated, Unavailable, UsageError
 from holdfast.names import ModelName
 from holdfast.service.line import Line
 from holdfast.web.bearer import bearer
@@ -166,4 +166,15 @@ class AskedServer:
 
 
 def _token(headers: Mapping[bytes, bytes]) -> str:
-    return bearer([(b"authorization", headers[b"authorization"])] if b"authorization" in headers else [])
+    """What a request shows.
+
+    Raises:
+        Unauthenticated: nothing, or something else; said for whoever sends a request, and not for a command line.
+    """
+    try:
+        return bearer([(b"authorization", headers[b"authorization"])] if b"authorization" in headers else [])
+    except Unauthenticated as error:
+        raise Unauthenticated(
+            "who names another version than the one in the stage has to show a token, and this request shows none",
+            hint="Send it as a header: Authorization: Bearer TOKEN. Or leave the version out.",
+        ) from error
