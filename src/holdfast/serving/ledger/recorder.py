@@ -109,6 +109,7 @@ class Recorder:
         self._ending = threading.Event()
         self._full = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._warned: set[str] = set()
 
     def see(self, observed: Observed) -> None:
         """See `Observer.see`."""
@@ -201,7 +202,25 @@ class Recorder:
         if lost:
             _LOG.warning("%s@%s: %s decisions are missing in the ledger", self._model, self._stage, lost)
 
+    def _warn(self, observed: Observed) -> None:
+        """Say once for each version which fields to be dropped its rows do not have: a misspelt one stays in."""
+        digest, schema = str(observed.live.digest), observed.live.schema
+        if digest in self._warned or schema is None:
+            return
+        self._warned.add(digest)
+        there = {column.name.casefold() for column in schema.columns}
+        if lacking := [name for name in self._settings.redact if name.casefold() not in there]:
+            _LOG.warning(
+                "%s@%s: the ledger is to drop %s; version %s takes no such column, and other names are kept",
+                self._model,
+                self._stage,
+                ", ".join(lacking),
+                observed.live.number,
+            )
+
     def _decision(self, observed: Observed) -> Decision:
+        if self._settings.redact:
+            self._warn(observed)
         left = kept(self._settings, observed.shape, observed.request, observed.sent)
         # A key of JSON may be no Unicode, as for `bucketing`.
         key = None if observed.key is None else observed.key.encode("utf-8", "surrogatepass")
