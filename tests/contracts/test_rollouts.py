@@ -261,6 +261,7 @@ def test_what_is_tried_is_not_archived_and_what_is_archived_is_not_tried(names: 
     [
         ({"state": RolloutState.SUPERSEDED}, UsageError),
         ({"step": -1}, UsageError),
+        ({"step": 101}, UsageError),
         ({"rollout": 0}, NotFound),
         ({"rollout": 99}, NotFound),
         ({"figures": LARGE}, TooLarge),

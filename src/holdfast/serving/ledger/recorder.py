@@ -301,14 +301,18 @@ class Recorder:
     def _seal_full(self, *, again: bool) -> str:
         """Seal what waits; why not, where it could not be."""
         assert self._spool is not None  # noqa: S101 - it was taken before this thread began, for the type checker
+        trouble = ""
         for path in self._spool.waiting():
             try:
                 page = seal(path, self._bench, interrupted=False, known=again)
-            except (HoldfastError, OSError, ValueError) as error:
-                return str(error)
+            except (Unavailable, OSError) as error:
+                return str(error)  # what keeps pages is away: the next one would fare no better
+            except (HoldfastError, ValueError) as error:
+                trouble = trouble or str(error)  # one that cannot be sealed keeps none of the others waiting
+                continue
             if page is not None:
                 _LOG.info("%s@%s: sealed %s decisions of the ledger", self._model, self._stage, page.rows)
-        return ""
+        return trouble
 
     def _seal_left(self, spool: Spool) -> None:
         """Seal what a replica left that was killed; what cannot be sealed waits for the next start."""
