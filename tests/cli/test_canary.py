@@ -63,6 +63,34 @@ def test_a_person_holds_resumes_advances_and_aborts_with_reasons(cli: Cli, moved
     cli.fails("gate_refused", "canary", "churn", "--watch")
 
 
+def test_a_turn_that_a_canary_cannot_take_changes_nothing(cli: Cli, moved: Path) -> None:
+    begun = cli.json("canary", "churn@3", "--steps", "1,5")
+    error = cli.fails("usage", "canary", "churn", "--resume", "--reason", "it is not held")
+    assert "running already" in error["message"]
+    assert "--advance" in error["hint"]
+    assert cli.json("canary", "churn")["event"] == begun["event"]
+    cli.ok("canary", "churn", "--advance", "--reason", "on")
+    passed = cli.json("canary", "churn", "--advance", "--reason", "on")
+    assert passed["state"] == "passed"
+    for turn in ("resume", "advance"):
+        error = cli.fails("usage", "canary", "churn", f"--{turn}", "--reason", "more")
+        assert "has passed" in error["message"]
+        assert "holdfast promote churn@3 --to production" in error["hint"]
+        assert "--abort" in error["hint"]
+    still = cli.json("canary", "churn")
+    assert (still["event"], still["state"], still["step"]) == (passed["event"], "passed", 2)
+
+
+def test_a_held_canary_is_advanced_step_by_step_until_it_has_passed(cli: Cli, moved: Path) -> None:
+    cli.ok("canary", "churn@3", "--steps", "1,5")
+    for state, step in (("running", 1), ("passed", 2)):
+        cli.ok("canary", "churn", "--hold", "--reason", "a look first")
+        said = cli.json("canary", "churn", "--advance", "--reason", "on")
+        assert (said["state"], said["step"]) == (state, step)
+    cli.ok("canary", "churn", "--hold", "--reason", "not yet")
+    assert cli.json("canary", "churn", "--resume", "--reason", "it is good")["state"] == "passed"
+
+
 def test_a_canary_that_is_watched_to_its_end_is_promoted_through_the_gate(cli: Cli, moved: Path) -> None:
     cli.ok("canary", "churn@3", "--percent", "50")
     cli.ok("canary", "churn", "--advance", "--reason", "seen enough")

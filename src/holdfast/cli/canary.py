@@ -19,7 +19,7 @@ from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.rollouts import Rollout, RolloutState
 from holdfast.serving.keys import KeySource
 from holdfast.serving.plan import ALPHA, GUARDS, CanaryPlan, Guard, Step
-from holdfast.serving.trying import Standing, Trial, begin, detection, last, standing, turn
+from holdfast.serving.trying import Standing, Trial, Wish, begin, detection, last, standing, turn
 from holdfast.wire import Project, utc_now
 
 app = typer.Typer()
@@ -65,8 +65,8 @@ def canary(
     rate: Rate = None,
     abort: Annotated[bool, typer.Option("--abort", help="End it: all requests go back.")] = False,
     hold: Annotated[bool, typer.Option("--hold", help="Let it stay at its step.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Let a held one go on.")] = False,
-    advance: Annotated[bool, typer.Option("--advance", help="Take the next step now.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Let a held one go on at its step.")] = False,
+    advance: Annotated[bool, typer.Option("--advance", help="Take the next step now, held or not.")] = False,
     watch: Watch = False,
     promote: Promote = False,
     reason: Reason = "",
@@ -88,7 +88,7 @@ def canary(
     output.result(*ended)
 
 
-def _turned(project: Project, found: Rollout, asked: RolloutState | None, reason: str) -> Rollout:
+def _turned(project: Project, found: Rollout, asked: Wish | None, reason: str) -> Rollout:
     if asked is None:
         return found
     if not reason.strip():
@@ -181,23 +181,15 @@ def _found_within(table: Sequence[JsonObject], rate: float | None) -> Iterator[s
             yield f"    errors {rise:<13} {row['requests']} requests{within}"
 
 
-def _turn(*, abort: bool, hold: bool, resume: bool, advance: bool) -> RolloutState | None:
-    asked = [
-        state
-        for state, wanted in (
-            (RolloutState.ABORTED, abort),
-            (RolloutState.HELD, hold),
-            (RolloutState.RUNNING, resume),
-            (RolloutState.RUNNING, advance),
-        )
-        if wanted
-    ]
+def _turn(*, abort: bool, hold: bool, resume: bool, advance: bool) -> Wish | None:
+    every = ((Wish.ABORT, abort), (Wish.HOLD, hold), (Wish.RESUME, resume), (Wish.ADVANCE, advance))
+    asked = [wish for wish, wanted in every if wanted]
     if len(asked) > 1:
         raise UsageError("one turn at a time", hint="Give one of --abort, --hold, --resume and --advance.")
     return asked[0] if asked else None
 
 
-def _refuse_mixed(target: str, asked: RolloutState | None) -> None:
+def _refuse_mixed(target: str, asked: Wish | None) -> None:
     if asked is not None:
         model = re.split("[@/]", target.removeprefix("models:/"))[0]
         raise UsageError(

@@ -7,10 +7,11 @@ people approve what they have seen, and a canary is how they see it. Whoever has
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from itertools import pairwise
 
 from holdfast.canonical import JsonObject
-from holdfast.errors import GateRefused, HoldfastError, NotFound
+from holdfast.errors import GateRefused, HoldfastError, NotFound, UsageError
 from holdfast.evidence import Holdout
 from holdfast.flow.gate import GateRequest, GateVerdict, Outcome, Workbench, gate
 from holdfast.flow.gate.composing import unsettled
@@ -30,7 +31,7 @@ from holdfast.serving.source import WITH_A_SHARE
 from holdfast.statistics.detection import requests_to_detect
 from holdfast.store.interface import Store
 
-__all__ = ["Begun", "Standing", "Trial", "begin", "detection", "last", "recorded_edges", "standing", "turn"]
+__all__ = ["Begun", "Standing", "Trial", "Wish", "begin", "detection", "last", "recorded_edges", "standing", "turn"]
 
 _OUTPUTS_BYTES_MAX = 256 << 20
 """Recorded outputs of a million rows with thirty classes."""
@@ -218,25 +219,64 @@ def standing(rollout: Rollout, registry: Registry, now: datetime) -> Standing:
     return Standing(rollout, plan, found, len(replicas), requests, seconds, here_now)
 
 
-def turn(found: Standing, state: RolloutState, reason: str, registry: Registry, actor: str) -> Rollout:
+class Wish(StrEnum):
+    """What a person wants of a canary."""
+
+    ABORT = "abort"
+    HOLD = "hold"
+    RESUME = "resume"
+    ADVANCE = "advance"
+
+
+def turn(found: Standing, wish: Wish, reason: str, registry: Registry, actor: str) -> Rollout:
     """Let a canary take a turn that a person has decided on.
 
     Args:
         found: how it stands.
-        state: `running` at a held one resumes it; at a running one it advances by a step, and `held` holds it.
+        wish: `resume` lets a held one go on at its step, and `advance` takes a running or a held one to the next step;
+            behind the last step either of them has it passed.
         reason: why.
         registry: has it.
         actor: who decides.
 
     Raises:
+        UsageError: it is running already, or has passed, so that there is nothing to resume or to advance to.
         StageMoved: it has taken another turn meanwhile, or is over.
     """
-    rollout, step = found.rollout, found.rollout.step
-    if state is RolloutState.RUNNING and rollout.state is RolloutState.RUNNING:
-        step += 1
-        state = RolloutState.PASSED if step >= len(found.plan.steps) else state
+    rollout = found.rollout
+    if found.has_share and wish in (Wish.RESUME, Wish.ADVANCE):
+        _require_turns(rollout, wish)
+    state, step, end = _TURNED[wish], rollout.step, len(found.plan.steps)
+    if wish is Wish.ADVANCE:
+        step = min(step + 1, end)
+    if state is RolloutState.RUNNING and step >= end:
+        state = RolloutState.PASSED
     figures = found.judgement.figures
     return registry.turn_rollout(Turn(rollout.id, rollout.event, state, step, reason, figures), actor)
+
+
+_TURNED = {
+    Wish.ABORT: RolloutState.ABORTED,
+    Wish.HOLD: RolloutState.HELD,
+    Wish.RESUME: RolloutState.RUNNING,
+    Wish.ADVANCE: RolloutState.RUNNING,
+}
+
+
+def _require_turns(rollout: Rollout, wish: Wish) -> None:
+    name = f"the canary of {rollout.model}@{rollout.number} at {rollout.stage}"
+    at_stage = f"holdfast canary {rollout.model} --stage {rollout.stage}"
+    if rollout.state is RolloutState.PASSED:
+        promote = f"holdfast promote {rollout.model}@{rollout.number} --to {rollout.stage}"
+        raise UsageError(
+            f"{name} has passed: every step is done, and there is none to {wish}",
+            hint=f'Promote it: {promote} - or end it: {at_stage} --abort --reason "..."',
+        )
+    if wish is Wish.RESUME and rollout.state is RolloutState.RUNNING:
+        raise UsageError(
+            f"{name} is running already",
+            hint=f'To take its next step now: {at_stage} --advance --reason "..."',
+        )
 
 
 def detection(plan: CanaryPlan, step: int = 0, rate: float | None = None) -> Iterator[JsonObject]:
