@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from holdfast.config import HOME_NAME, Settings
+from holdfast.registry.rollouts import Tally
+from holdfast.serving.counting import Counted
 from holdfast.wire import open_project
 from tests import projects
 from tests.cli.test_serve import serving
@@ -136,6 +138,35 @@ def test_approvals_may_come_later_and_a_rejection_is_heard(cli: Cli, moved: Path
 )
 def test_what_is_no_canary_is_refused(cli: Cli, moved: Path, arguments: list[str]) -> None:
     cli.fails("usage", "canary", *arguments)
+
+
+def test_a_key_that_is_no_column_of_the_rows_is_refused_unless_callers_send_it(cli: Cli, moved: Path) -> None:
+    error = cli.fails("usage", "canary", "churn@3", "--percent", "10", "--key", "column:plam")
+    assert (error["column"], error["hint"].split("?")[0]) == ("plam", "Did you mean plan")
+    said = cli.json("canary", "churn@3", "--percent", "10", "--key", "column:user_id", "--any-column")
+    assert said["plan"]["key"] == "column:user_id"
+
+
+def test_requests_that_had_no_key_are_told(cli: Cli, moved: Path) -> None:
+    begun = cli.json("canary", "churn@3", "--percent", "10", "--key", "header:x-user")
+    assert "without a key" not in cli.ok("canary", "churn").out
+    tell(moved, begun, step=0, requests=7, without_key=3)
+    assert cli.json("canary", "churn")["found"]["outcome"] == "go_on"
+    assert cli.json("canary", "churn")["figures"]["without_key"] == 3
+    assert (
+        "without a key 3 requests: each was assigned by its id, and not by header:x-user"
+        in cli.ok("canary", "churn").out
+    )
+
+
+def tell(folder: Path, begun: dict[str, Any], *, step: int, requests: int, without_key: int = 0) -> None:
+    """What a replica would have counted."""
+    counted = Counted(len(begun["plan"]["score_edges"]) + 1)
+    for arm in (counted.candidate, counted.other):
+        arm.requests = requests
+    counted.without_key = without_key
+    with open_project(Settings.at(folder / HOME_NAME, {})) as project:
+        project.registry.tally(Tally(begun["rollout"], step, "one", counted.to_json()))
 
 
 def test_truths_are_brought_from_a_file(cli: Cli, moved: Path) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import epilog
-from holdfast.cli.options import AsJson, Reason, StageOption, here
+from holdfast.cli.options import AnyColumn, AsJson, Reason, StageOption, here
 from holdfast.cli.output import Output, duration_text
 from holdfast.errors import GateRefused, UsageError
 from holdfast.flow.gate import GateRequest
@@ -56,6 +56,7 @@ def canary(
     each: Each = "10m",
     requests: Requests = 1_000,
     key: Key = "request",
+    any_column: AnyColumn = False,
     alpha: Alpha = ALPHA,
     guard: Guards = _ALL,
     latency_ratio: Slower = 1.5,
@@ -81,7 +82,7 @@ def canary(
         others = (_guards(guard), alpha, _seconds(patience), latency_ratio, score_shift)
         plan = CanaryPlan(shares, KeySource.parse(key), *others, truth_effect=truth_effect)
         request = GateRequest(Reference.parse(target), StageName(stage), project.actor, project.policy)
-        found = begin(Trial(request, plan, reason), project.workbench, project.registry).rollout
+        found = begin(Trial(request, plan, reason, any_column), project.workbench, project.registry).rollout
     else:
         found = _turned(project, last(ModelName(target), StageName(stage), project.registry), asked, reason)
     ended = _watched(project, output, found, reason, also_promote=promote) if watch else _told(project, found, rate)
@@ -156,6 +157,8 @@ def _lines(found: Standing) -> list[str]:
     who = "1 replica counts" if found.replicas == 1 else f"{found.replicas} replicas count"
     lines.append(f"  now: {found.judgement.sentence} ({who})")
     lines += [f"  {name:<10} {_arm(found.judgement.figures[name])}" for name in ("candidate", "other")]
+    if bare := found.judgement.figures["without_key"]:
+        lines.append(f"  without the key: {bare} of these, which were assigned by their ids")
     if found.done:
         lines.append(f"  promote it: holdfast promote {rollout.model}@{rollout.number} --to {rollout.stage}")
     return lines

@@ -84,7 +84,8 @@ def judge(plan: CanaryPlan, step: int, counts: StepCounts, seconds: float) -> Ju
         seconds: how long it has been at this step.
     """
     split = _split(plan, counts)
-    here = _sum(counts.get(step, {}).values())
+    replicas = [*counts.get(step, {}).values()]
+    here = _sum(replicas)
     if split < _SPLIT_EVIDENCE:
         evidence = {guard: _GUARDS[guard](plan, counts) for guard in plan.guards}
     else:
@@ -99,6 +100,7 @@ def judge(plan: CanaryPlan, step: int, counts: StepCounts, seconds: float) -> Ju
         "seconds": round(seconds, 3),
         "candidate": seen(here[0]),
         "other": seen(here[1]),
+        "without_key": sum(one.without_key for one in replicas),
         "evidence": {str(guard): _short(one.evidence) for guard, one in evidence.items()},
         "evidence_together": _short(found),
         "evidence_needed": _short(1.0 / plan.alpha),

@@ -20,11 +20,13 @@ from holdfast.registry.interface import Registry
 from holdfast.registry.rollouts import NewRollout, Rollout, RolloutKind, RolloutState, Turn
 from holdfast.registry.values import Version
 from holdfast.runtime.at_hand import require_at_hand
+from holdfast.runtime.known_columns import require_columns
 from holdfast.runtime.materialise import read_manifest
 from holdfast.runtime.smoke import read_outputs
 from holdfast.serving.bucketing import WHOLE
 from holdfast.serving.counting import Counted
 from holdfast.serving.judging import Judgement, failures_alpha, judge
+from holdfast.serving.keys import Origin
 from holdfast.serving.plan import CanaryPlan
 from holdfast.serving.reading import number_of
 from holdfast.serving.source import WITH_A_SHARE
@@ -51,11 +53,13 @@ class Trial:
         ask: the version, the stage, who asks, and under which policy.
         plan: what is done; its edges of scores are made of what the version that holds the stage has recorded.
         reason: why.
+        any_column: whether the plan's key may be a column that is no feature, and that callers send besides them.
     """
 
     ask: GateRequest
     plan: CanaryPlan
     reason: str
+    any_column: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ def begin(trial: Trial, bench: Workbench, registry: Registry) -> Begun:
         GateRefused: the verdict is not `pass`, for another reason than approvals that are still to come.
         AlreadyExists: another canary goes on at the stage.
         StageMoved: the stage moved meanwhile.
+        UsageError: the rows of both versions lack the column that is the key.
         Archived, Incomplete, UsageError: as the gate and the registry say.
     """
     ask = trial.ask
@@ -85,6 +90,9 @@ def begin(trial: Trial, bench: Workbench, registry: Registry) -> Begun:
             hint=f"Promote a version first: holdfast promote {version.model}@{version.number} --to {ask.stage}",
         )
     require_at_hand(version, registry, bench.store)
+    key = trial.plan.key
+    if key.origin is Origin.COLUMN and not trial.any_column and stage.digest is not None:
+        require_columns((key.name,), (version.digest, stage.digest), bench.store)
     verdict = gate(ask, bench, registry)
     _require_passed(verdict)
     assert verdict.stage.number is not None  # noqa: S101 - it was held a moment ago, and stages are not emptied
