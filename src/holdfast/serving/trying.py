@@ -11,14 +11,14 @@ from enum import StrEnum
 from itertools import pairwise
 
 from holdfast.canonical import JsonObject
-from holdfast.errors import GateRefused, HoldfastError, NotFound, UsageError
+from holdfast.errors import AlreadyExists, GateRefused, HoldfastError, NotFound, UsageError
 from holdfast.evidence import Holdout
 from holdfast.flow.gate import GateRequest, GateVerdict, Outcome, Workbench, gate
 from holdfast.flow.gate.composing import unsettled
 from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.interface import Registry
 from holdfast.registry.rollouts import NewRollout, Rollout, RolloutKind, RolloutState, Turn
-from holdfast.registry.values import Version
+from holdfast.registry.values import Stage, Version
 from holdfast.runtime.at_hand import require_at_hand
 from holdfast.runtime.known_columns import require_columns
 from holdfast.runtime.materialise import read_manifest
@@ -89,6 +89,7 @@ def begin(trial: Trial, bench: Workbench, registry: Registry) -> Begun:
             f"nothing holds {ask.stage} of {version.model}, so there are no requests to share",
             hint=f"Promote a version first: holdfast promote {version.model}@{version.number} --to {ask.stage}",
         )
+    _refuse_early(version, stage, registry)
     require_at_hand(version, registry, bench.store)
     key = trial.plan.key
     if key.origin is Origin.COLUMN and not trial.any_column and stage.digest is not None:
@@ -109,6 +110,24 @@ def begin(trial: Trial, bench: Workbench, registry: Registry) -> Begun:
         verdict.digest,
     )
     return Begun(registry.begin_rollout(new, ask.actor), verdict)
+
+
+def _refuse_early(version: Version, stage: Stage, registry: Registry) -> None:
+    """What the registry would refuse behind the gate, which takes seconds; it looks again, since all may change."""
+    if stage.number == version.number:
+        raise UsageError(
+            f"{version.model}@{version.number} holds {stage.name} already", hint="Try another version beside it."
+        )
+    for there in registry.rollouts(version.model, stage.name, kind=RolloutKind.CANARY, limit=1):
+        if there.epoch == stage.epoch and there.state in WITH_A_SHARE:
+            raise AlreadyExists(
+                f"{there.model}@{there.number} is tried by a canary at {there.stage} already, rollout {there.id}",
+                hint=f'End it first: holdfast canary {there.model} --stage {there.stage} --abort --reason "..."',
+                model=str(there.model),
+                stage=str(there.stage),
+                rollout=there.id,
+                version=there.number,
+            )
 
 
 def _require_passed(verdict: GateVerdict) -> None:
