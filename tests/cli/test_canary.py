@@ -5,13 +5,14 @@ import itertools
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
 
 from holdfast.config import HOME_NAME, Settings
 from holdfast.registry.rollouts import Tally
+from holdfast.serving import trying
 from holdfast.serving.counting import Counted
 from holdfast.wire import open_project
 from tests import projects
@@ -133,6 +134,9 @@ def test_approvals_may_come_later_and_a_rejection_is_heard(cli: Cli, moved: Path
         ["churn@3", "--percent", "10", "--guard", "weather"],
         ["churn@3", "--percent", "10", "--alpha", "1"],
         ["churn@3", "--percent", "10", "--hold"],
+        ["churn@3", "--percent", "10", "--steps", "1,5"],
+        ["churn@3", "--percent", "10", "--promote"],
+        ["churn", "--promote"],
         ["churn@2", "--percent", "10"],
     ],
 )
@@ -149,14 +153,37 @@ def test_a_key_that_is_no_column_of_the_rows_is_refused_unless_callers_send_it(c
 
 def test_requests_that_had_no_key_are_told(cli: Cli, moved: Path) -> None:
     begun = cli.json("canary", "churn@3", "--percent", "10", "--key", "header:x-user")
-    assert "without a key" not in cli.ok("canary", "churn").out
+    assert "without the key" not in cli.ok("canary", "churn").out
     tell(moved, begun, step=0, requests=7, without_key=3)
     assert cli.json("canary", "churn")["found"]["outcome"] == "go_on"
     assert cli.json("canary", "churn")["figures"]["without_key"] == 3
-    assert (
-        "without a key 3 requests: each was assigned by its id, and not by header:x-user"
-        in cli.ok("canary", "churn").out
-    )
+    assert "  without the key: 3 of these, which were assigned by their ids\n" in cli.ok("canary", "churn").out
+
+
+def test_what_cannot_be_tried_is_refused_before_the_gate_is_asked(
+    cli: Cli, moved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.ok("canary", "churn@3", "--percent", "10")
+
+    def asked(*_: object) -> NoReturn:
+        raise AssertionError("the gate was asked")
+
+    monkeypatch.setattr(trying, "gate", asked)
+    cli.fails("usage", "canary", "churn@2", "--percent", "10")
+    error = cli.fails("already_exists", "canary", "churn@4", "--percent", "10")
+    assert (error["version"], "--abort" in error["hint"]) == (3, True)
+
+
+def test_a_canary_that_has_passed_tells_what_all_its_steps_have_counted(cli: Cli, moved: Path) -> None:
+    begun = cli.json("canary", "churn@3", "--steps", "10,20")
+    tell(moved, begun, step=0, requests=3)
+    cli.ok("canary", "churn", "--advance", "--reason", "on")
+    tell(moved, begun, step=1, requests=4)
+    assert cli.json("canary", "churn")["figures"]["candidate"]["requests"] == 4
+    cli.ok("canary", "churn", "--advance", "--reason", "on")
+    tell(moved, begun, step=2, requests=1)
+    text = cli.ok("canary", "churn").out
+    assert "  candidate  8 requests, 0 errors\n  other      8 requests, 0 errors\n" in text
 
 
 def tell(folder: Path, begun: dict[str, Any], *, step: int, requests: int, without_key: int = 0) -> None:

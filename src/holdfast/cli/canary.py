@@ -76,6 +76,7 @@ def canary(
     """Give a version a share of a stage's requests, step by step, and take it away again when it is worse."""
     project, output = here(), Output(as_json=as_json)
     asked = _turn(abort=abort, hold=hold, resume=resume, advance=advance)
+    _refuse_idle(percent, steps, promote=promote, watch=watch)
     if "@" in target or target.startswith("models:"):
         _refuse_mixed(target, asked)
         shares = _steps(steps or percent, _seconds(each), requests)
@@ -166,7 +167,8 @@ def _lines(found: Standing) -> list[str]:
 
 def _arm(arm: Any) -> str:
     codes = "".join(f", {code} {count}" for code, count in sorted(arm["codes"].items()))
-    return f"{arm['requests']} requests, {arm['errors']} errors{codes}; {arm['mistakes']} of {arm['truths']} wrong"
+    wrong = f"; {arm['mistakes']} of {arm['truths']} wrong" if arm["truths"] else ""
+    return f"{arm['requests']} requests, {arm['errors']} errors{codes}{wrong}"
 
 
 def _found_within(table: Sequence[JsonObject], rate: float | None) -> Iterator[str]:
@@ -190,6 +192,20 @@ def _turn(*, abort: bool, hold: bool, resume: bool, advance: bool) -> Wish | Non
     if len(asked) > 1:
         raise UsageError("one turn at a time", hint="Give one of --abort, --hold, --resume and --advance.")
     return asked[0] if asked else None
+
+
+def _refuse_idle(percent: str | None, steps: str | None, *, promote: bool, watch: bool) -> None:
+    """Refuse options that would be passed over in silence."""
+    if percent is not None and steps is not None:
+        raise UsageError(
+            "--percent is a plan of one step, and --steps one of several",
+            hint="Give --percent 10 or --steps 1,5,25,50.",
+        )
+    if promote and not watch:
+        raise UsageError(
+            "--promote waits for the last step, and only --watch stays so long",
+            hint="Give both, or promote it when it has passed: holdfast promote",
+        )
 
 
 def _refuse_mixed(target: str, asked: Wish | None) -> None:
