@@ -5,12 +5,15 @@ import itertools
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
 
 from holdfast.config import HOME_NAME, Settings
+from holdfast.registry.rollouts import Tally
+from holdfast.serving import trying
+from holdfast.serving.counting import Counted
 from holdfast.wire import open_project
 from tests import projects
 from tests.cli.test_serve import serving
@@ -63,6 +66,34 @@ def test_a_person_holds_resumes_advances_and_aborts_with_reasons(cli: Cli, moved
     cli.fails("gate_refused", "canary", "churn", "--watch")
 
 
+def test_a_turn_that_a_canary_cannot_take_changes_nothing(cli: Cli, moved: Path) -> None:
+    begun = cli.json("canary", "churn@3", "--steps", "1,5")
+    error = cli.fails("usage", "canary", "churn", "--resume", "--reason", "it is not held")
+    assert "running already" in error["message"]
+    assert "--advance" in error["hint"]
+    assert cli.json("canary", "churn")["event"] == begun["event"]
+    cli.ok("canary", "churn", "--advance", "--reason", "on")
+    passed = cli.json("canary", "churn", "--advance", "--reason", "on")
+    assert passed["state"] == "passed"
+    for turn in ("resume", "advance"):
+        error = cli.fails("usage", "canary", "churn", f"--{turn}", "--reason", "more")
+        assert "has passed" in error["message"]
+        assert "holdfast promote churn@3 --to production" in error["hint"]
+        assert "--abort" in error["hint"]
+    still = cli.json("canary", "churn")
+    assert (still["event"], still["state"], still["step"]) == (passed["event"], "passed", 2)
+
+
+def test_a_held_canary_is_advanced_step_by_step_until_it_has_passed(cli: Cli, moved: Path) -> None:
+    cli.ok("canary", "churn@3", "--steps", "1,5")
+    for state, step in (("running", 1), ("passed", 2)):
+        cli.ok("canary", "churn", "--hold", "--reason", "a look first")
+        said = cli.json("canary", "churn", "--advance", "--reason", "on")
+        assert (said["state"], said["step"]) == (state, step)
+    cli.ok("canary", "churn", "--hold", "--reason", "not yet")
+    assert cli.json("canary", "churn", "--resume", "--reason", "it is good")["state"] == "passed"
+
+
 def test_a_canary_that_is_watched_to_its_end_is_promoted_through_the_gate(cli: Cli, moved: Path) -> None:
     cli.ok("canary", "churn@3", "--percent", "50")
     cli.ok("canary", "churn", "--advance", "--reason", "seen enough")
@@ -103,11 +134,66 @@ def test_approvals_may_come_later_and_a_rejection_is_heard(cli: Cli, moved: Path
         ["churn@3", "--percent", "10", "--guard", "weather"],
         ["churn@3", "--percent", "10", "--alpha", "1"],
         ["churn@3", "--percent", "10", "--hold"],
+        ["churn@3", "--percent", "10", "--steps", "1,5"],
+        ["churn@3", "--percent", "10", "--promote"],
+        ["churn", "--promote"],
         ["churn@2", "--percent", "10"],
     ],
 )
 def test_what_is_no_canary_is_refused(cli: Cli, moved: Path, arguments: list[str]) -> None:
     cli.fails("usage", "canary", *arguments)
+
+
+def test_a_key_that_is_no_column_of_the_rows_is_refused_unless_callers_send_it(cli: Cli, moved: Path) -> None:
+    error = cli.fails("usage", "canary", "churn@3", "--percent", "10", "--key", "column:plam")
+    assert (error["column"], error["hint"].split("?")[0]) == ("plam", "Did you mean plan")
+    said = cli.json("canary", "churn@3", "--percent", "10", "--key", "column:user_id", "--any-column")
+    assert said["plan"]["key"] == "column:user_id"
+
+
+def test_requests_that_had_no_key_are_told(cli: Cli, moved: Path) -> None:
+    begun = cli.json("canary", "churn@3", "--percent", "10", "--key", "header:x-user")
+    assert "without the key" not in cli.ok("canary", "churn").out
+    tell(moved, begun, step=0, requests=7, without_key=3)
+    assert cli.json("canary", "churn")["found"]["outcome"] == "go_on"
+    assert cli.json("canary", "churn")["figures"]["without_key"] == 3
+    assert "  without the key: 3 of these, which were assigned by their ids\n" in cli.ok("canary", "churn").out
+
+
+def test_what_cannot_be_tried_is_refused_before_the_gate_is_asked(
+    cli: Cli, moved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.ok("canary", "churn@3", "--percent", "10")
+
+    def asked(*_: object) -> NoReturn:
+        raise AssertionError("the gate was asked")
+
+    monkeypatch.setattr(trying, "gate", asked)
+    cli.fails("usage", "canary", "churn@2", "--percent", "10")
+    error = cli.fails("already_exists", "canary", "churn@4", "--percent", "10")
+    assert (error["version"], "--abort" in error["hint"]) == (3, True)
+
+
+def test_a_canary_that_has_passed_tells_what_all_its_steps_have_counted(cli: Cli, moved: Path) -> None:
+    begun = cli.json("canary", "churn@3", "--steps", "10,20")
+    tell(moved, begun, step=0, requests=3)
+    cli.ok("canary", "churn", "--advance", "--reason", "on")
+    tell(moved, begun, step=1, requests=4)
+    assert cli.json("canary", "churn")["figures"]["candidate"]["requests"] == 4
+    cli.ok("canary", "churn", "--advance", "--reason", "on")
+    tell(moved, begun, step=2, requests=1)
+    text = cli.ok("canary", "churn").out
+    assert "  candidate  8 requests, 0 errors\n  other      8 requests, 0 errors\n" in text
+
+
+def tell(folder: Path, begun: dict[str, Any], *, step: int, requests: int, without_key: int = 0) -> None:
+    """What a replica would have counted."""
+    counted = Counted(len(begun["plan"]["score_edges"]) + 1)
+    for arm in (counted.candidate, counted.other):
+        arm.requests = requests
+    counted.without_key = without_key
+    with open_project(Settings.at(folder / HOME_NAME, {})) as project:
+        project.registry.tally(Tally(begun["rollout"], step, "one", counted.to_json()))
 
 
 def test_truths_are_brought_from_a_file(cli: Cli, moved: Path) -> None:

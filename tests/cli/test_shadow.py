@@ -42,6 +42,14 @@ def test_only_a_version_without_side_effects_is_sent_copies(cli: Cli, moved: Pat
         cli.fails("usage", "shadow", "churn@3", "--sample", share)
 
 
+def test_pairs_are_told_apart_by_columns_that_rows_have_or_that_callers_send(cli: Cli, moved: Path) -> None:
+    number = declared(moved)
+    error = cli.fails("usage", "shadow", f"churn@{number}", "--by", "plan,region")
+    assert (error["column"], "--any-column" in error["hint"]) == ("region", True)
+    said = cli.json("shadow", f"churn@{number}", "--by", "plan,region", "--any-column")
+    assert said["plan"]["by"] == ["plan", "region"]
+
+
 def test_register_binds_the_promise_into_the_version(cli: Cli, project: Path) -> None:
     bare = cli.json("register", "churn", "--reason", "a start")
     pure = cli.json("register", "churn", "--side-effect-free", "--reason", "a start")

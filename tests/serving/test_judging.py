@@ -44,6 +44,13 @@ def test_a_candidate_that_always_fails_is_aborted_within_a_handful_of_requests()
     assert judged(arm(1, failed=1), arm(9)).outcome is Outcome.GO_ON
 
 
+def test_requests_without_the_key_are_told_of_the_step_that_is_judged() -> None:
+    before, one, two = (counted(arm(5), arm(45)) for _ in range(3))
+    before.without_key, one.without_key, two.without_key = 100, 2, 3
+    found = judge(BY_USER, 1, {0: {"a": before}, 1: {"a": one, "b": two}}, 1.0)
+    assert found.figures["without_key"] == 5
+
+
 def test_versions_that_fail_alike_go_on() -> None:
     assert judged(arm(100, failed=5), arm(900, failed=45)).outcome is Outcome.GO_ON
 

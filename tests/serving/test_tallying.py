@@ -217,6 +217,54 @@ def test_who_may_not_advance_holds_and_who_is_second_does_nothing(
     assert [(turn.state, turn.step) for turn in book.turns] == turns
 
 
+class Lesser(Paper):
+    """A book whose writer may hold, and may not advance."""
+
+    refused = 0
+
+    def turn(self, turn: Turn) -> None:
+        if turn.state is not RolloutState.HELD:
+            self.refused += 1
+            raise PermissionRefused("a promotion needs another role", hint="Ask.")
+        super().turn(turn)
+
+
+@pytest.mark.parametrize(("to", "held_again"), [(0, False), (1, True)])
+def test_who_may_not_advance_holds_once_a_step_and_not_what_a_person_has_resumed(to: int, held_again: bool) -> None:
+    book = Lesser()
+    stand = Stand(book, PLAN)
+    wanted = stand.wanted
+    assert wanted is not None
+
+    def served(step: int) -> None:
+        for key in (*pair(stand.asks(canary=True), 50), *pair(stand.asks(canary=False), 50)):
+            stand.see(key, route=Route(1, stand.primary, None, replace(stand.route(), step=step)))
+
+    async def looked() -> None:
+        for _ in range(2):
+            book.tallied.clear()
+            await until(lambda: bool(book.tallied), "a tally")
+
+    async def work() -> None:
+        await stand.tallying.start()
+        served(0)
+        await until(lambda: len(book.turns) == 1, "the hold")
+        # A person resumes it, or takes it to the next step, whose minimum begins at nothing.
+        stand.wanted = replace(wanted, event=ID + 2, step=to, figures=book.turns[0].figures)
+        await looked()
+        assert (len(book.turns), book.refused) == (1, 1 if to else 2)
+        if to:
+            served(to)
+        await looked()
+        await stand.tallying.stop()
+
+    run(work)
+    assert [(turn.state, turn.step) for turn in book.turns] == [
+        (RolloutState.HELD, 0),
+        *([(RolloutState.HELD, 1)] if held_again else []),
+    ]
+
+
 def test_truth_is_compared_with_what_was_answered() -> None:
     book = Paper(known=[Truth("long-ago", 1)])
     stand = Stand(book, PLAN)

@@ -9,7 +9,7 @@ import typer
 
 from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import epilog
-from holdfast.cli.options import AsJson, Reason, StageOption, here
+from holdfast.cli.options import AnyColumn, AsJson, Reason, StageOption, here
 from holdfast.cli.output import Output, duration_text
 from holdfast.errors import GateRefused, UsageError
 from holdfast.flow.gate import GateRequest
@@ -19,7 +19,7 @@ from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.rollouts import Rollout, RolloutState
 from holdfast.serving.keys import KeySource
 from holdfast.serving.plan import ALPHA, GUARDS, CanaryPlan, Guard, Step
-from holdfast.serving.trying import Standing, Trial, begin, detection, last, standing, turn
+from holdfast.serving.trying import Standing, Trial, Wish, begin, detection, last, standing, turn
 from holdfast.wire import Project, utc_now
 
 app = typer.Typer()
@@ -56,6 +56,7 @@ def canary(
     each: Each = "10m",
     requests: Requests = 1_000,
     key: Key = "request",
+    any_column: AnyColumn = False,
     alpha: Alpha = ALPHA,
     guard: Guards = _ALL,
     latency_ratio: Slower = 1.5,
@@ -65,8 +66,8 @@ def canary(
     rate: Rate = None,
     abort: Annotated[bool, typer.Option("--abort", help="End it: all requests go back.")] = False,
     hold: Annotated[bool, typer.Option("--hold", help="Let it stay at its step.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Let a held one go on.")] = False,
-    advance: Annotated[bool, typer.Option("--advance", help="Take the next step now.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Let a held one go on at its step.")] = False,
+    advance: Annotated[bool, typer.Option("--advance", help="Take the next step now, held or not.")] = False,
     watch: Watch = False,
     promote: Promote = False,
     reason: Reason = "",
@@ -75,20 +76,21 @@ def canary(
     """Give a version a share of a stage's requests, step by step, and take it away again when it is worse."""
     project, output = here(), Output(as_json=as_json)
     asked = _turn(abort=abort, hold=hold, resume=resume, advance=advance)
+    _refuse_idle(percent, steps, promote=promote, watch=watch)
     if "@" in target or target.startswith("models:"):
         _refuse_mixed(target, asked)
         shares = _steps(steps or percent, _seconds(each), requests)
         others = (_guards(guard), alpha, _seconds(patience), latency_ratio, score_shift)
         plan = CanaryPlan(shares, KeySource.parse(key), *others, truth_effect=truth_effect)
         request = GateRequest(Reference.parse(target), StageName(stage), project.actor, project.policy)
-        found = begin(Trial(request, plan, reason), project.workbench, project.registry).rollout
+        found = begin(Trial(request, plan, reason, any_column), project.workbench, project.registry).rollout
     else:
         found = _turned(project, last(ModelName(target), StageName(stage), project.registry), asked, reason)
     ended = _watched(project, output, found, reason, also_promote=promote) if watch else _told(project, found, rate)
     output.result(*ended)
 
 
-def _turned(project: Project, found: Rollout, asked: RolloutState | None, reason: str) -> Rollout:
+def _turned(project: Project, found: Rollout, asked: Wish | None, reason: str) -> Rollout:
     if asked is None:
         return found
     if not reason.strip():
@@ -156,6 +158,8 @@ def _lines(found: Standing) -> list[str]:
     who = "1 replica counts" if found.replicas == 1 else f"{found.replicas} replicas count"
     lines.append(f"  now: {found.judgement.sentence} ({who})")
     lines += [f"  {name:<10} {_arm(found.judgement.figures[name])}" for name in ("candidate", "other")]
+    if bare := found.judgement.figures["without_key"]:
+        lines.append(f"  without the key: {bare} of these, which were assigned by their ids")
     if found.done:
         lines.append(f"  promote it: holdfast promote {rollout.model}@{rollout.number} --to {rollout.stage}")
     return lines
@@ -163,7 +167,8 @@ def _lines(found: Standing) -> list[str]:
 
 def _arm(arm: Any) -> str:
     codes = "".join(f", {code} {count}" for code, count in sorted(arm["codes"].items()))
-    return f"{arm['requests']} requests, {arm['errors']} errors{codes}; {arm['mistakes']} of {arm['truths']} wrong"
+    wrong = f"; {arm['mistakes']} of {arm['truths']} wrong" if arm["truths"] else ""
+    return f"{arm['requests']} requests, {arm['errors']} errors{codes}{wrong}"
 
 
 def _found_within(table: Sequence[JsonObject], rate: float | None) -> Iterator[str]:
@@ -181,23 +186,29 @@ def _found_within(table: Sequence[JsonObject], rate: float | None) -> Iterator[s
             yield f"    errors {rise:<13} {row['requests']} requests{within}"
 
 
-def _turn(*, abort: bool, hold: bool, resume: bool, advance: bool) -> RolloutState | None:
-    asked = [
-        state
-        for state, wanted in (
-            (RolloutState.ABORTED, abort),
-            (RolloutState.HELD, hold),
-            (RolloutState.RUNNING, resume),
-            (RolloutState.RUNNING, advance),
-        )
-        if wanted
-    ]
+def _turn(*, abort: bool, hold: bool, resume: bool, advance: bool) -> Wish | None:
+    every = ((Wish.ABORT, abort), (Wish.HOLD, hold), (Wish.RESUME, resume), (Wish.ADVANCE, advance))
+    asked = [wish for wish, wanted in every if wanted]
     if len(asked) > 1:
         raise UsageError("one turn at a time", hint="Give one of --abort, --hold, --resume and --advance.")
     return asked[0] if asked else None
 
 
-def _refuse_mixed(target: str, asked: RolloutState | None) -> None:
+def _refuse_idle(percent: str | None, steps: str | None, *, promote: bool, watch: bool) -> None:
+    """Refuse options that would be passed over in silence."""
+    if percent is not None and steps is not None:
+        raise UsageError(
+            "--percent is a plan of one step, and --steps one of several",
+            hint="Give --percent 10 or --steps 1,5,25,50.",
+        )
+    if promote and not watch:
+        raise UsageError(
+            "--promote waits for the last step, and only --watch stays so long",
+            hint="Give both, or promote it when it has passed: holdfast promote",
+        )
+
+
+def _refuse_mixed(target: str, asked: Wish | None) -> None:
     if asked is not None:
         model = re.split("[@/]", target.removeprefix("models:/"))[0]
         raise UsageError(

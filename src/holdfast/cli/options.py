@@ -11,6 +11,7 @@ from holdfast.errors import UsageError
 from holdfast.wire import Project, open_project
 
 __all__ = [
+    "AnyColumn",
     "AsJson",
     "ModelArgument",
     "Reason",
@@ -22,6 +23,7 @@ __all__ = [
     "moment_of",
 ]
 
+AnyColumn = Annotated[bool, typer.Option("--any-column", help="Take a column that is no feature of the version.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 ReferenceArgument = Annotated[
     str, typer.Argument(metavar="VERSION", help="churn@4, churn@production or churn@sha256:…")

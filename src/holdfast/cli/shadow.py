@@ -7,7 +7,7 @@ import typer
 
 from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import epilog
-from holdfast.cli.options import AsJson, Reason, StageOption, here
+from holdfast.cli.options import AnyColumn, AsJson, Reason, StageOption, here
 from holdfast.cli.output import Output
 from holdfast.errors import UsageError
 from holdfast.flow.shadow.beginning import Shadow, begin, counted, end, last
@@ -31,6 +31,7 @@ def shadow(
     stage: StageOption = "production",
     sample: Sample = "100%",
     by: By = None,
+    any_column: AnyColumn = False,
     requests: Requests = 1_000,
     tolerance: Tolerance = 1e-6,
     stop: Annotated[bool, typer.Option("--stop", help="End the one that goes on.")] = False,
@@ -44,7 +45,7 @@ def shadow(
         _refuse_mixed(stop=stop, as_markdown=as_markdown)
         columns = tuple(name.strip() for name in (by or "").split(",") if name.strip())
         plan = Plan(_share(sample), requests, columns, tolerance)
-        asked = Shadow(Reference.parse(target), StageName(stage), plan, project.actor, reason)
+        asked = Shadow(Reference.parse(target), StageName(stage), plan, project.actor, reason, any_column)
         begun = begin(asked, project.registry, project.store)
         output.result(begun.to_json(), _begun(begun, plan))
         return

@@ -79,12 +79,14 @@ def judge(plan: CanaryPlan, step: int, counts: StepCounts, seconds: float) -> Ju
 
     Args:
         plan: the canary's.
-        step: at which it is, from 0; a canary behind its last step can only be aborted.
+        step: at which it is, from 0; a canary behind its last step can only be aborted, and its figures tell the
+            requests of all steps.
         counts: of this step and the earlier ones.
         seconds: how long it has been at this step.
     """
     split = _split(plan, counts)
-    here = _sum(counts.get(step, {}).values())
+    replicas = [*counts.get(step, {}).values()]
+    here = _sum(replicas)
     if split < _SPLIT_EVIDENCE:
         evidence = {guard: _GUARDS[guard](plan, counts) for guard in plan.guards}
     else:
@@ -93,12 +95,16 @@ def judge(plan: CanaryPlan, step: int, counts: StepCounts, seconds: float) -> Ju
     found = together(
         {guard: one.evidence for guard, one in evidence.items()}, {guard: _WEIGHTS[guard] for guard in evidence}
     )
+    if step >= len(plan.steps):
+        replicas = [counted for one in counts.values() for counted in one.values()]
+    candidate, other = _sum(replicas)
     figures: JsonObject = {
         "step": step,
         "share": plan.step(step).share / WHOLE,
         "seconds": round(seconds, 3),
-        "candidate": seen(here[0]),
-        "other": seen(here[1]),
+        "candidate": seen(candidate),
+        "other": seen(other),
+        "without_key": sum(one.without_key for one in replicas),
         "evidence": {str(guard): _short(one.evidence) for guard, one in evidence.items()},
         "evidence_together": _short(found),
         "evidence_needed": _short(1.0 / plan.alpha),

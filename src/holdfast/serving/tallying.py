@@ -386,7 +386,10 @@ class Tallying:
             try:
                 await asyncio.to_thread(self._book.turn, turn)
             except PermissionRefused as error:
-                reason = f"{found.sentence}; but this replica may not advance it: {error.message}"
-                held = Turn(rollout.id, rollout.event, RolloutState.HELD, rollout.step, reason, found.figures)
-                await asyncio.to_thread(self._book.turn, held)
+                # A turn judged at this same step is a person's who resumed it: whoever advanced it has judged the one
+                # before. What was resumed is not held there again for the same lack of a right.
+                if rollout.figures.get("step") != rollout.step:
+                    reason = f"{found.sentence}; but this replica may not advance it: {error.message}"
+                    held = Turn(rollout.id, rollout.event, RolloutState.HELD, rollout.step, reason, found.figures)
+                    await asyncio.to_thread(self._book.turn, held)
         watch.last_turned = rollout.event

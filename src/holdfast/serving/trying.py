@@ -7,30 +7,33 @@ people approve what they have seen, and a canary is how they see it. Whoever has
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from itertools import pairwise
 
 from holdfast.canonical import JsonObject
-from holdfast.errors import GateRefused, HoldfastError, NotFound
+from holdfast.errors import AlreadyExists, GateRefused, HoldfastError, NotFound, UsageError
 from holdfast.evidence import Holdout
 from holdfast.flow.gate import GateRequest, GateVerdict, Outcome, Workbench, gate
 from holdfast.flow.gate.composing import unsettled
 from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.interface import Registry
 from holdfast.registry.rollouts import NewRollout, Rollout, RolloutKind, RolloutState, Turn
-from holdfast.registry.values import Version
+from holdfast.registry.values import Stage, Version
 from holdfast.runtime.at_hand import require_at_hand
+from holdfast.runtime.known_columns import require_columns
 from holdfast.runtime.materialise import read_manifest
 from holdfast.runtime.smoke import read_outputs
 from holdfast.serving.bucketing import WHOLE
 from holdfast.serving.counting import Counted
 from holdfast.serving.judging import Judgement, failures_alpha, judge
+from holdfast.serving.keys import Origin
 from holdfast.serving.plan import CanaryPlan
 from holdfast.serving.reading import number_of
 from holdfast.serving.source import WITH_A_SHARE
 from holdfast.statistics.detection import requests_to_detect
 from holdfast.store.interface import Store
 
-__all__ = ["Begun", "Standing", "Trial", "begin", "detection", "last", "recorded_edges", "standing", "turn"]
+__all__ = ["Begun", "Standing", "Trial", "Wish", "begin", "detection", "last", "recorded_edges", "standing", "turn"]
 
 _OUTPUTS_BYTES_MAX = 256 << 20
 """Recorded outputs of a million rows with thirty classes."""
@@ -50,11 +53,13 @@ class Trial:
         ask: the version, the stage, who asks, and under which policy.
         plan: what is done; its edges of scores are made of what the version that holds the stage has recorded.
         reason: why.
+        any_column: whether the plan's key may be a column that is no feature, and that callers send besides them.
     """
 
     ask: GateRequest
     plan: CanaryPlan
     reason: str
+    any_column: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ def begin(trial: Trial, bench: Workbench, registry: Registry) -> Begun:
         GateRefused: the verdict is not `pass`, for another reason than approvals that are still to come.
         AlreadyExists: another canary goes on at the stage.
         StageMoved: the stage moved meanwhile.
+        UsageError: the rows of both versions lack the column that is the key.
         Archived, Incomplete, UsageError: as the gate and the registry say.
     """
     ask = trial.ask
@@ -83,7 +89,11 @@ def begin(trial: Trial, bench: Workbench, registry: Registry) -> Begun:
             f"nothing holds {ask.stage} of {version.model}, so there are no requests to share",
             hint=f"Promote a version first: holdfast promote {version.model}@{version.number} --to {ask.stage}",
         )
+    _refuse_early(version, stage, registry)
     require_at_hand(version, registry, bench.store)
+    key = trial.plan.key
+    if key.origin is Origin.COLUMN and not trial.any_column and stage.digest is not None:
+        require_columns((key.name,), (version.digest, stage.digest), bench.store)
     verdict = gate(ask, bench, registry)
     _require_passed(verdict)
     assert verdict.stage.number is not None  # noqa: S101 - it was held a moment ago, and stages are not emptied
@@ -100,6 +110,24 @@ def begin(trial: Trial, bench: Workbench, registry: Registry) -> Begun:
         verdict.digest,
     )
     return Begun(registry.begin_rollout(new, ask.actor), verdict)
+
+
+def _refuse_early(version: Version, stage: Stage, registry: Registry) -> None:
+    """What the registry would refuse behind the gate, which takes seconds; it looks again, since all may change."""
+    if stage.number == version.number:
+        raise UsageError(
+            f"{version.model}@{version.number} holds {stage.name} already", hint="Try another version beside it."
+        )
+    for there in registry.rollouts(version.model, stage.name, kind=RolloutKind.CANARY, limit=1):
+        if there.epoch == stage.epoch and there.state in WITH_A_SHARE:
+            raise AlreadyExists(
+                f"{there.model}@{there.number} is tried by a canary at {there.stage} already, rollout {there.id}",
+                hint=f'End it first: holdfast canary {there.model} --stage {there.stage} --abort --reason "..."',
+                model=str(there.model),
+                stage=str(there.stage),
+                rollout=there.id,
+                version=there.number,
+            )
 
 
 def _require_passed(verdict: GateVerdict) -> None:
@@ -218,25 +246,64 @@ def standing(rollout: Rollout, registry: Registry, now: datetime) -> Standing:
     return Standing(rollout, plan, found, len(replicas), requests, seconds, here_now)
 
 
-def turn(found: Standing, state: RolloutState, reason: str, registry: Registry, actor: str) -> Rollout:
+class Wish(StrEnum):
+    """What a person wants of a canary."""
+
+    ABORT = "abort"
+    HOLD = "hold"
+    RESUME = "resume"
+    ADVANCE = "advance"
+
+
+def turn(found: Standing, wish: Wish, reason: str, registry: Registry, actor: str) -> Rollout:
     """Let a canary take a turn that a person has decided on.
 
     Args:
         found: how it stands.
-        state: `running` at a held one resumes it; at a running one it advances by a step, and `held` holds it.
+        wish: `resume` lets a held one go on at its step, and `advance` takes a running or a held one to the next step;
+            behind the last step either of them has it passed.
         reason: why.
         registry: has it.
         actor: who decides.
 
     Raises:
+        UsageError: it is running already, or has passed, so that there is nothing to resume or to advance to.
         StageMoved: it has taken another turn meanwhile, or is over.
     """
-    rollout, step = found.rollout, found.rollout.step
-    if state is RolloutState.RUNNING and rollout.state is RolloutState.RUNNING:
-        step += 1
-        state = RolloutState.PASSED if step >= len(found.plan.steps) else state
+    rollout = found.rollout
+    if found.has_share and wish in (Wish.RESUME, Wish.ADVANCE):
+        _require_turns(rollout, wish)
+    state, step, end = _TURNED[wish], rollout.step, len(found.plan.steps)
+    if wish is Wish.ADVANCE:
+        step = min(step + 1, end)
+    if state is RolloutState.RUNNING and step >= end:
+        state = RolloutState.PASSED
     figures = found.judgement.figures
     return registry.turn_rollout(Turn(rollout.id, rollout.event, state, step, reason, figures), actor)
+
+
+_TURNED = {
+    Wish.ABORT: RolloutState.ABORTED,
+    Wish.HOLD: RolloutState.HELD,
+    Wish.RESUME: RolloutState.RUNNING,
+    Wish.ADVANCE: RolloutState.RUNNING,
+}
+
+
+def _require_turns(rollout: Rollout, wish: Wish) -> None:
+    name = f"the canary of {rollout.model}@{rollout.number} at {rollout.stage}"
+    at_stage = f"holdfast canary {rollout.model} --stage {rollout.stage}"
+    if rollout.state is RolloutState.PASSED:
+        promote = f"holdfast promote {rollout.model}@{rollout.number} --to {rollout.stage}"
+        raise UsageError(
+            f"{name} has passed: every step is done, and there is none to {wish}",
+            hint=f'Promote it: {promote} - or end it: {at_stage} --abort --reason "..."',
+        )
+    if wish is Wish.RESUME and rollout.state is RolloutState.RUNNING:
+        raise UsageError(
+            f"{name} is running already",
+            hint=f'To take its next step now: {at_stage} --advance --reason "..."',
+        )
 
 
 def detection(plan: CanaryPlan, step: int = 0, rate: float | None = None) -> Iterator[JsonObject]:

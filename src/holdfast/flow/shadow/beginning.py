@@ -13,6 +13,7 @@ from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry.interface import Registry
 from holdfast.registry.rollouts import ROLLOUTS_MAX, NewRollout, Rollout, RolloutKind, Rollouts, RolloutState, Turn
 from holdfast.runtime.at_hand import require_at_hand
+from holdfast.runtime.known_columns import require_columns
 from holdfast.runtime.materialise import read_manifest
 from holdfast.runtime.smoke import read_outputs
 from holdfast.store.interface import Store
@@ -36,6 +37,7 @@ class Shadow:
         plan: what is done; its bins are made of the recorded scores of the version that holds the stage.
         actor: who begins it.
         reason: why.
+        any_column: whether pairs may be told apart by a column that is no feature, and that callers send besides them.
     """
 
     reference: Reference
@@ -43,13 +45,15 @@ class Shadow:
     plan: Plan
     actor: str
     reason: str
+    any_column: bool = False
 
 
 def begin(asked: Shadow, registry: Registry, store: Store) -> Rollout:
     """Begin it.
 
     Raises:
-        UsageError: nobody said that the version has no side effects, or it holds the stage.
+        UsageError: nobody said that the version has no side effects, or it holds the stage, or the rows of both
+            versions lack a column of the plan.
         NotFound: no such version or stage, or nothing holds the stage.
         AlreadyExists: another shadow goes on at the stage.
         StageMoved: the stage moved meanwhile.
@@ -71,6 +75,8 @@ def begin(asked: Shadow, registry: Registry, store: Store) -> Rollout:
             "request a second time",
             hint="If answering changes nothing elsewhere, register it again with --side-effect-free.",
         )
+    if not asked.any_column:
+        require_columns(asked.plan.by, (version.digest, stage.digest), store)
     edges = _edges(stage.digest, store)
     plan = replace(asked.plan, edges=edges) if edges else asked.plan
     new = NewRollout(
