@@ -92,6 +92,13 @@ def test_a_bundle_that_is_not_what_it_is_said_to_be_is_not_served(cli: Cli, move
     assert "churn" in cli.fails("usage", "serve-bundle", "bundle", "--version", "other@1")["message"]
     cli.fails("usage", "serve-bundle", "bundle", "--version", "churn@production")
     cli.fails("not_found", "serve-bundle", "nothing", "--version", "churn@1")
+    (code,) = (moved / "bundle/code").glob("*.py")
+    code.chmod(0o644)
+    kept = code.read_bytes()
+    code.write_bytes(kept + b"x = 1\n")
+    cli.fails("integrity", "serve-bundle", "bundle", "--version", "churn@2", "--prepare")
+    cli.fails("integrity", "serve-bundle", "bundle", "--version", "churn@2", "--port", "0")
+    code.write_bytes(kept)
     said = cli.json("serve-bundle", "bundle", "--version", "churn@2", "--prepare")
     assert os.access(said["python"], os.X_OK)
 

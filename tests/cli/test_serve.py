@@ -90,6 +90,14 @@ def test_several_processes_speak_grpc_on_one_port(cli: Cli, moved: Path) -> None
     assert log.count(f"gRPC at {value['grpc']}") == 2
 
 
+def test_options_that_would_do_nothing_are_refused(cli: Cli, project: Path) -> None:
+    cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
+    for useless in (["--batch-wait-ms", "5"], ["--ray-replicas", "2"], ["--engine", "ray", "--processes", "2"]):
+        cli.fails("usage", "serve", "churn", "--port", "0", *useless)
+    (project / "holdfast.toml").write_text("[serve.batching]\nrows = 9999\n")
+    assert "4096" in str(cli.fails("usage", "serve", "churn", "--port", "0"))
+
+
 @pytest.mark.slow
 def test_it_says_where_it_listens_serves_and_ends_when_told(cli: Cli, moved: Path) -> None:
     with serving(moved, "churn", "--port", "0", "--json") as process:

@@ -261,12 +261,13 @@ def test_what_is_tried_is_not_archived_and_what_is_archived_is_not_tried(names: 
     [
         ({"state": RolloutState.SUPERSEDED}, UsageError),
         ({"step": -1}, UsageError),
+        ({"step": 101}, UsageError),
         ({"rollout": 0}, NotFound),
         ({"rollout": 99}, NotFound),
         ({"figures": LARGE}, TooLarge),
         ({"reason": "x" * 5_000}, TooLarge),
     ],
-    ids=["superseded", "before the first", "no rollout", "no event", "large", "long"],
+    ids=["superseded", "before the first", "past the last", "no rollout", "no event", "large", "long"],
 )
 def test_a_turn_that_makes_no_sense_is_not_taken(
     names: Registry, change: dict[str, Any], error: type[HoldfastError]

@@ -29,7 +29,7 @@ from holdfast.runtime.limits import Limits
 from holdfast.serving.cluster import REPLICAS_MAX, Cluster
 from holdfast.serving.engine import LOCAL, Engine
 from holdfast.serving.exchange import Exchange
-from holdfast.serving.queueing import Batching
+from holdfast.serving.queueing import BATCH_ROWS_MAX, BATCH_WAIT_MS_MAX, Batching
 from holdfast.serving.replica import Place, Replica
 from holdfast.web.apart import apart
 from holdfast.web.inference.app import replica_app
@@ -48,12 +48,6 @@ _PROCESSES_MAX = 64
 
 _CONNECTIONS_MAX = 4096
 """Of one process: eight times as many as requests may wait, for most connections of a pool are idle."""
-
-_BATCH_ROWS_MAX = 4096
-"""Past some hundred rows a call costs what its rows cost, and every request in it waits for all of them."""
-
-_BATCH_WAIT_MS_MAX = 1000
-"""Nobody who waits longer than this for company does it to be quick."""
 
 
 class _Engine(StrEnum):
@@ -112,10 +106,10 @@ def serve(
         int, typer.Option("--processes", min=1, max=_PROCESSES_MAX, help="Processes that answer, each a replica.")
     ] = 1,
     batch_rows: Annotated[
-        int, typer.Option("--batch-rows", min=0, max=_BATCH_ROWS_MAX, help="Rows that one call may answer together.")
+        int, typer.Option("--batch-rows", min=0, max=BATCH_ROWS_MAX, help="Rows that one call may answer together.")
     ] = 0,
     batch_wait_ms: Annotated[
-        int, typer.Option("--batch-wait-ms", min=0, max=_BATCH_WAIT_MS_MAX, help="Wait so long for company.")
+        int, typer.Option("--batch-wait-ms", min=0, max=BATCH_WAIT_MS_MAX, help="Wait so long for company.")
     ] = 0,
     engine: Annotated[_Engine, typer.Option("--engine", help="What runs the versions.")] = _Engine.LOCAL,
     ray_address: Annotated[
@@ -129,21 +123,27 @@ def serve(
 ) -> int:
     """Answer predictions over HTTP: /invocations, /predict, the Open Inference Protocol at /v2, /healthz, /readyz."""
     name, pointer = ModelName(model), StageName(stage)
+    together, limits = _together(batch_rows, batch_wait_ms), Limits(network=not no_network)
+    ray = _on_ray(engine, processes, ray_address, ray_replicas, ray_cpus)
     settings = _looked_at(name, pointer, processes)
     overriding = _overriding(settings, name, override_token_file, anybody_may=allow_override)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     grpc_at = None if grpc_port is None else _held(host, grpc_port)
     sockets = [listen(host, port)] if processes == 1 else listen_apart(host, port, processes)
-    batching, limits = Batching(batch_rows, batch_wait_ms / 1000), Limits(network=not no_network)
-    ray = _on_ray(processes, ray_address, ray_replicas, ray_cpus) if engine is _Engine.RAY else None
     # Uvicorn finishes, and sends itself the signal again: what is held here is tidied up then, too.
     signal.signal(signal.SIGTERM, _told_to_end)
     with tempfile.TemporaryDirectory(prefix="holdfast-serve-", ignore_cleanup_errors=True) as meeting:
-        together = batching if batch_rows > 1 else None
         serving = _Serving(settings, name, pointer, limits, together, sockets, overriding, grpc_at, Path(meeting), ray)
         # Said before the first version is loaded: a request that comes until then waits in the socket.
         Output(as_json=as_json).result(*_said(serving))
         return _serve(serving)
+
+
+def _together(rows: int, wait_ms: int) -> Batching | None:
+    """How requests are answered together; None: as the project says."""
+    if wait_ms and rows <= 1:
+        raise UsageError("--batch-wait-ms waits for nobody without --batch-rows", hint="Say both: --batch-rows 64.")
+    return Batching(rows, wait_ms / 1000) if rows > 1 else None
 
 
 def _told_to_end(_signal: int, _frame: FrameType | None) -> NoReturn:
@@ -213,12 +213,18 @@ def _answer(serving: _Serving, place: int) -> None:
         serve_app(app, serving.sockets[place], connections_max=_CONNECTIONS_MAX)
 
 
-def _on_ray(processes: int, address: str | None, replicas: int, cpus: float) -> Callable[..., Cluster]:
-    """Makes the cluster that the versions run on.
+def _on_ray(
+    engine: _Engine, processes: int, address: str | None, replicas: int, cpus: float
+) -> Callable[..., Cluster] | None:
+    """Makes the cluster that the versions run on; None where they run here.
 
     Raises:
-        UsageError: several processes would each have to run the versions there.
+        UsageError: several processes would each have to run the versions there; or nothing is to run there.
     """
+    if engine is _Engine.LOCAL:
+        if address is not None or replicas > 1:
+            raise UsageError("nothing runs on Ray unless it is asked for", hint="Say so: --engine ray.")
+        return None
     if processes > 1:
         raise UsageError("--engine ray has one router", hint="Leave --processes out; raise --ray-replicas instead.")
     return partial(Cluster, address=address, replicas=replicas, cpus=cpus)

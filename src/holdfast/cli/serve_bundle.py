@@ -103,7 +103,7 @@ def _bundle(folder: Path, version: str, digest: str | None) -> _Found:
 
     Raises:
         UsageError: it is another model's, or the version is not named by its number.
-        IntegrityError: its digest is another one.
+        IntegrityError: its digest is another one, or a file in it is not what the manifest names.
     """
     reference = Reference.parse(version)
     if not isinstance(reference.choice, ByNumber):
@@ -113,4 +113,6 @@ def _bundle(folder: Path, version: str, digest: str | None) -> _Found:
         raise UsageError(
             f"{folder} holds a bundle of {files.manifest.model}", hint=f"Name it: --version {files.manifest.model}@N"
         )
+    # Nothing in the folder will be put right while this runs, so what is damaged is said now.
+    files.verified()
     return _Found(Pointer(reference.choice.number, files.digest), files)

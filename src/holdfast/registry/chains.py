@@ -21,6 +21,7 @@ from holdfast.registry.keys import another_request, earlier
 from holdfast.registry.moves import evidence
 from holdfast.registry.policies import IN_FORCE, require_named
 from holdfast.registry.rollouts import (
+    STEPS_MAX,
     NewRollout,
     Rollout,
     RolloutKind,
@@ -155,10 +156,10 @@ def _require_gate(connection: Connection, new: NewRollout, now: datetime, actor:
 
 def turn(connection: Connection, asked: Turn, now: datetime, actor: str, *, key: str | None = None) -> Rollout:
     """Changes how a rollout stands, with an event; see `Rollouts.turn_rollout`."""
-    if asked.state is RolloutState.SUPERSEDED or asked.step < 0:
+    if asked.state is RolloutState.SUPERSEDED or not 0 <= asked.step <= STEPS_MAX:
         raise UsageError(
             f"no rollout is turned {asked.state} at step {asked.step}",
-            hint="A stage that moves supersedes its rollouts by itself; steps are counted from 0.",
+            hint=f"A stage that moves supersedes its rollouts by itself; steps are counted from 0 to {STEPS_MAX}.",
         )
     figures = _encoded("the figures", asked.figures, _FIGURES_BYTES_MAX)
     details: JsonObject = {

@@ -18,6 +18,7 @@ from holdfast.names import ModelName, StageName, VersionNumber
 
 __all__ = [
     "ROLLOUTS_MAX",
+    "STEPS_MAX",
     "TRUTHS_AT_ONCE_MAX",
     "TRUTHS_MAX",
     "NewRollout",
@@ -33,6 +34,9 @@ __all__ = [
 
 ROLLOUTS_MAX = 1_000
 """Rollouts in one answer: each may have a plan and figures of some kilobytes."""
+
+STEPS_MAX = 100
+"""Steps of a rollout: the longest plans have some dozen, and whoever counts keeps something for each."""
 
 TRUTHS_AT_ONCE_MAX = 1_000
 """Truths in one request: the log waits while they are written, for some milliseconds."""

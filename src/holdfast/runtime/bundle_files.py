@@ -42,6 +42,16 @@ class BundleFiles:
         data = _read(root, MANIFEST_NAME, MANIFEST_BYTES_MAX + 1)
         return cls(root, Manifest.parse(data, expected=expected), hash_bytes(data))
 
+    def verified(self) -> "BundleFiles":
+        """The same, after every file that the manifest names was read and found to be what it is named by.
+
+        Raises:
+            NotFound, IntegrityError: as `read`.
+        """
+        for entry in self.manifest.files:
+            self.read(entry.path)
+        return self
+
     def read(self, path: RelativePath) -> bytes:
         """The bytes of one file, verified.
 

@@ -29,7 +29,7 @@ def materialise(store: Store, digest: Digest, cache: Path) -> BundleFiles:
     folder = cache / "bundles" / digest.hex
     if folder.is_dir():
         try:
-            return _whole(BundleFiles.open(folder, expected=digest))
+            return BundleFiles.open(folder, expected=digest).verified()
         except HoldfastError:
             # A damaged copy in the cache costs one more checkout and nothing else.
             shutil.rmtree(folder, ignore_errors=True)
@@ -39,12 +39,6 @@ def materialise(store: Store, digest: Digest, cache: Path) -> BundleFiles:
         return checkout_bundle(store, digest, folder)
     except AlreadyExists:
         return BundleFiles.open(folder, expected=digest)
-
-
-def _whole(files: BundleFiles) -> BundleFiles:
-    for entry in files.manifest.files:
-        files.read(entry.path)
-    return files
 
 
 def checkout_bundle(store: Store, digest: Digest, folder: Path) -> BundleFiles:

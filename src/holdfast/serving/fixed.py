@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from holdfast.errors import UsageError
 from holdfast.registry import Replica
 from holdfast.registry.rollouts import RouteMark, Truth, Turn
 from holdfast.serving.source import Pointer, Pointers
@@ -30,9 +31,15 @@ class Fixed:
         """There are no rollouts here, so that there is nothing to turn."""
 
     def learn(self, truths: Sequence[Truth]) -> int:
-        """Nobody here keeps what turned out to be right: none was taken."""
-        del truths
-        return 0
+        """Nobody here keeps what turned out to be right.
+
+        Raises:
+            UsageError: always, so that whoever brings it does not think it kept.
+        """
+        raise UsageError(
+            f"a bundle alone keeps no truths; {len(truths)} were brought",
+            hint="Bring them to a replica that follows a stage, or to its registry: holdfast truth",
+        )
 
     def report(self, replica: Replica) -> None:
         """Whoever asks for `/version` is told; nobody else listens."""

@@ -23,7 +23,7 @@ from holdfast.errors import Busy, HoldfastError, TooLarge, Unavailable
 from holdfast.runtime.frames import BODY_BYTES_MAX, PREFIX, split
 from holdfast.serving.pipe import OK, RETRY_SECONDS, WATCH_SECONDS, Pipe, again, late, nonsense, refusal_in
 
-__all__ = ["WAITING_BYTES_MAX", "WAITING_MAX", "Batching", "Queue"]
+__all__ = ["BATCH_ROWS_MAX", "BATCH_WAIT_MS_MAX", "WAITING_BYTES_MAX", "WAITING_MAX", "Batching", "Queue"]
 
 WAITING_MAX = 512
 """Requests that may be owed an answer by one version. At the 1,000 to 4,000 a second of a small model the last of them
@@ -31,6 +31,12 @@ waits a quarter or half a second; a longer queue adds waiting and no throughput.
 
 WAITING_BYTES_MAX = BODY_BYTES_MAX
 """Bytes of requests that wait for one version: as much memory as the largest single request may take anyway."""
+
+BATCH_ROWS_MAX = 4096
+"""Past some hundred rows a call costs what its rows cost, and every request in it waits for all of them."""
+
+BATCH_WAIT_MS_MAX = 1000
+"""Nobody who waits longer than this for company does it to be quick."""
 
 _AHEAD = 2
 """Frames that a worker has at a time: the one that it is at, and the next."""

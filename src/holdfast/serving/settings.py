@@ -25,7 +25,7 @@ from holdfast.flow.gate.keys import Reader, choice, count, share, switch, texts
 from holdfast.flow.gate.stage_policy import require_known
 from holdfast.names import ModelName
 from holdfast.serving.alert_rules import BUILT_IN, AlertRule, alert_rules, rule_names
-from holdfast.serving.queueing import Batching
+from holdfast.serving.queueing import BATCH_ROWS_MAX, BATCH_WAIT_MS_MAX, Batching
 
 __all__ = ["BatchingSettings", "LedgerSettings", "ServeSettings", "WatchSettings", "key", "parsed"]
 
@@ -132,8 +132,8 @@ class BatchingSettings:
         wait_ms: how long the first of them waits for others while the version is free.
     """
 
-    rows: int = key(0, count(0))
-    wait_ms: int = key(0, count(0))
+    rows: int = key(0, count(0, BATCH_ROWS_MAX))
+    wait_ms: int = key(0, count(0, BATCH_WAIT_MS_MAX))
 
     @property
     def batching(self) -> Batching | None:

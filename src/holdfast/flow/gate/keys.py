@@ -56,14 +56,14 @@ def share(below: float, takes: str) -> Reader[float]:
     return Reader(takes, lambda value: float(value) if _is_number(value) and 0 < value < below else None)
 
 
-def count(least: int) -> Reader[int]:
-    """A whole number, `least` or more, that a verdict can keep."""
+def count(least: int, most: int = _WHOLE_MAX) -> Reader[int]:
+    """A whole number, `least` or more and `most` at most; by itself one that a verdict can keep."""
 
     def read(value: Any) -> int | None:
-        good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= _WHOLE_MAX
+        good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
         return value if good else None
 
-    return Reader(f"a whole number, {least} or more", read)
+    return Reader(f"a whole number, {least} " + ("or more" if most == _WHOLE_MAX else f"to {most}"), read)
 
 
 def switch() -> Reader[bool]:

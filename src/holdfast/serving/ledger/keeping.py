@@ -51,13 +51,16 @@ def kept(settings: LedgerSettings, shape: str, data: bytes, sent: Sent = _AS_JSO
         return Kept(NOTHING, salt, None, None)
     told = settings.inputs == WHOLE and sent.kind == JSON and sent.head is None
     left = redacted(shape, data, frozenset(settings.redact)) if told else None
+    if left is data:
+        return Kept(WHOLE, b"", salted(b"", data), data)
     return Kept(HASHED if left is None else REDACTED, salt, salted(salt, data), left)
 
 
 def redacted(shape: str, data: bytes, fields: frozenset[str]) -> bytes | None:
     """The request without the values of these fields; None where it cannot be told which values are theirs.
 
-    Capital letters make no difference: `Email` is dropped where `email` is to be.
+    Capital letters make no difference: `Email` is dropped where `email` is to be. A request with no such value is given
+    back as it is, the very object.
     """
     fields = frozenset(name.casefold() for name in fields)
     try:
@@ -66,6 +69,8 @@ def redacted(shape: str, data: bytes, fields: frozenset[str]) -> bytes | None:
         return None
     try:
         found = _left(shape, request, fields)
+        if found is not None and found == request:
+            return data
         return None if found is None else json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
     except (UnicodeEncodeError, RecursionError):
         return None  # JSON may say what UTF-8 cannot, and nest deeper than can be looked into

@@ -109,6 +109,7 @@ class Recorder:
         self._ending = threading.Event()
         self._full = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._warned: set[str] = set()
 
     def see(self, observed: Observed) -> None:
         """See `Observer.see`."""
@@ -201,7 +202,25 @@ class Recorder:
         if lost:
             _LOG.warning("%s@%s: %s decisions are missing in the ledger", self._model, self._stage, lost)
 
+    def _warn(self, observed: Observed) -> None:
+        """Say once for each version which fields to be dropped its rows do not have: a misspelt one stays in."""
+        digest, schema = str(observed.live.digest), observed.live.schema
+        if digest in self._warned or schema is None:
+            return
+        self._warned.add(digest)
+        there = {column.name.casefold() for column in schema.columns}
+        if lacking := [name for name in self._settings.redact if name.casefold() not in there]:
+            _LOG.warning(
+                "%s@%s: the ledger is to drop %s; version %s takes no such column, and other names are kept",
+                self._model,
+                self._stage,
+                ", ".join(lacking),
+                observed.live.number,
+            )
+
     def _decision(self, observed: Observed) -> Decision:
+        if self._settings.redact:
+            self._warn(observed)
         left = kept(self._settings, observed.shape, observed.request, observed.sent)
         # A key of JSON may be no Unicode, as for `bucketing`.
         key = None if observed.key is None else observed.key.encode("utf-8", "surrogatepass")
@@ -282,14 +301,18 @@ class Recorder:
     def _seal_full(self, *, again: bool) -> str:
         """Seal what waits; why not, where it could not be."""
         assert self._spool is not None  # noqa: S101 - it was taken before this thread began, for the type checker
+        trouble = ""
         for path in self._spool.waiting():
             try:
                 page = seal(path, self._bench, interrupted=False, known=again)
-            except (HoldfastError, OSError, ValueError) as error:
-                return str(error)
+            except (Unavailable, OSError) as error:
+                return str(error)  # what keeps pages is away: the next one would fare no better
+            except (HoldfastError, ValueError) as error:
+                trouble = trouble or str(error)  # one that cannot be sealed keeps none of the others waiting
+                continue
             if page is not None:
                 _LOG.info("%s@%s: sealed %s decisions of the ledger", self._model, self._stage, page.rows)
-        return ""
+        return trouble
 
     def _seal_left(self, spool: Spool) -> None:
         """Seal what a replica left that was killed; what cannot be sealed waits for the next start."""
