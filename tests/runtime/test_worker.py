@@ -220,7 +220,40 @@ def test_a_bundle_that_raises_says_where_and_answers_the_next_rows(
         assert error.value.details["place"] == "features.py:4 in featurise"
         assert len(error.value.message) < 600
         assert len(predictor.predict(GOOD).predictions) == 3
-    assert "Traceback" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "Traceback" in said
+    assert "ValueError: aaa" in said
+
+
+def test_the_log_of_rows_that_fail_holds_the_frames_of_the_bundle_and_none_of_ours(
+    bundles: Bundles, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = """
+        import json
+        def deeper(depth):
+            return deeper(depth - 1) if depth else json.loads("{")
+        def featurise(rows):
+            try:
+                {}["plan"]
+            except KeyError as error:
+                raise RuntimeError("no plan") from error if rows[0]["age"] < 50 else deeper(40)
+    """
+    with opened(bundles(code)) as predictor:
+        capfd.readouterr()
+        with pytest.raises(BundleFailed):
+            predictor.predict(Table.of_records([{"age": 41.0}]))
+        said = capfd.readouterr().err
+        assert "KeyError: 'plan'" in said
+        assert said.endswith("RuntimeError: no plan\n")
+        assert said.count("features.py") == 2
+        assert "pipeline.py" not in said
+        assert len(said.splitlines()) < 15
+        with pytest.raises(BundleFailed):
+            predictor.predict(Table.of_records([{"age": 51.0}]))
+        said = capfd.readouterr().err
+        assert "JSONDecodeError" in said
+        assert "decoder.py" in said
+        assert len(said.splitlines()) < 70
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Alerts: pending, firing, resolved; and the numbers that rules look at."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,11 @@ from holdfast.serving.alert_rules import BUILT_IN, METRICS, AlertRule
 from holdfast.serving.alerts import QUIET_SECONDS, Alerts, AlertState, Found
 from holdfast.serving.monitor import Health, Monitor, rules_of
 from holdfast.serving.reference import Reference, bins_of
+from holdfast.serving.roles import Stay
 from holdfast.serving.settings import WatchSettings
 
 RULE = AlertRule("errors", "error_share", above=0.05, window_minutes=1, for_seconds=5)
+STAY = Stay(7, "primary")
 
 
 def found(value: float | None) -> list[Found]:
@@ -50,6 +53,24 @@ def test_an_alert_of_a_version_that_is_let_go_of_is_resolved() -> None:
     assert [one.state for one in alerts.step(5.0 + QUIET_SECONDS, [])] == [AlertState.RESOLVED]
 
 
+@pytest.mark.parametrize("anew", [{"epoch": 9}, {"epoch": 7, "role": "canary"}])
+def test_an_alert_of_an_earlier_stay_ends_at_once_and_the_next_one_waits_for_its_own_time(anew: dict[str, Any]) -> None:
+    alerts = Alerts()
+    first = [replace(one, epoch=7) for one in found(1.0)]
+    alerts.step(0.0, first)
+    assert [one.epoch for one in alerts.step(5.0, first)] == [7]
+    again = [replace(one, **anew) for one in first]
+    assert [(one.state, one.epoch) for one in alerts.step(6.0, again)] == [(AlertState.RESOLVED, 7)]
+    assert [(one.state, one.since) for one in alerts.open] == [(AlertState.PENDING, 6.0)]
+    assert not alerts.step(10.0, again)
+    assert [one.state for one in alerts.step(11.0, again)] == [AlertState.FIRING]
+    # One that had not fired is forgotten without a word; nothing is known of the next stay yet.
+    pending = Alerts()
+    pending.step(0.0, first)
+    assert not pending.step(1.0, [replace(one, value=None) for one in again])
+    assert not pending.open
+
+
 def test_what_is_not_known_is_no_alert() -> None:
     alerts = Alerts()
     assert not alerts.step(0.0, found(None))
@@ -57,7 +78,7 @@ def test_what_is_not_known_is_no_alert() -> None:
 
 
 def values(monitor: Monitor, now: float, health: Health | None = None) -> dict[str, float | None]:
-    return {one.rule.name: one.value for one in monitor.found(now, {2: "primary"}, health or Health())}
+    return {one.rule.name: one.value for one in monitor.found(now, {2: STAY}, health or Health())}
 
 
 def test_the_latency_rule_takes_the_budget_of_the_gate_and_own_rules_take_the_place_of_others() -> None:
@@ -70,17 +91,67 @@ def test_the_latency_rule_takes_the_budget_of_the_gate_and_own_rules_take_the_pl
 
 def test_errors_of_callers_are_no_faults_of_the_version() -> None:
     monitor = Monitor([replace(RULE, requests_min=3)])
-    monitor.answered(2, 0.0, 0.01, None)
-    monitor.answered(2, 0.0, 0.01, "invalid_input")
+    monitor.answered(2, STAY, 0.0, 0.01, None)
+    monitor.answered(2, STAY, 0.0, 0.01, "invalid_input")
     assert values(monitor, 0.0) == {"errors": None}, "too few to say"
     for _ in range(3):
-        monitor.answered(3, 0.0, 0.01, "too_late")  # a deadline of ten milliseconds was the caller's own
-        monitor.answered(4, 0.0, 30.0, "too_late")
-    monitor.answered(2, 0.0, 0.01, "bundle_failed")
+        monitor.answered(3, STAY, 0.0, 0.01, "too_late")  # a deadline of ten milliseconds was the caller's own
+        monitor.answered(4, STAY, 0.0, 30.0, "too_late")
+    monitor.answered(2, STAY, 0.0, 0.01, "bundle_failed")
     assert values(monitor, 0.0) == {"errors": pytest.approx(1 / 3)}
     assert monitor.over(0.0)[3][1].faults == 0
     assert monitor.over(0.0)[4][1].faults == 3
     assert values(monitor, 61.0) == {"errors": None}
+
+
+def share(monitor: Monitor, now: float, stay: Stay) -> float | None:
+    (one,) = monitor.found(now, {2: stay}, Health())
+    assert (one.role, one.epoch) == (stay.role, stay.epoch)
+    return one.value
+
+
+def test_a_version_that_is_promoted_again_is_not_judged_by_its_earlier_stay() -> None:
+    monitor = Monitor([replace(RULE, requests_min=3)])
+    before, between, again = Stay(2, "primary"), Stay(3, "standby"), Stay(4, "primary")
+    monitor.keep({2: before})
+    for _ in range(10):
+        monitor.answered(2, before, 0.0, 0.01, "bundle_failed")
+    assert share(monitor, 1.0, before) == 1.0
+    monitor.keep({2: between})
+    assert share(monitor, 2.0, between) is None
+    monitor.keep({2: again})
+    assert share(monitor, 3.0, again) is None
+    monitor.answered(2, before, 3.0, 0.01, "bundle_failed")  # it came before the stage moved, and took its time
+    for _ in range(4):
+        monitor.answered(2, again, 3.0, 0.01, None)
+    assert share(monitor, 3.0, again) == 0.0
+    told = monitor.told(monitor.over(3.0), {2: "primary"})
+    assert [(one["minutes"], one["requests"]) for one in told[0]["windows"]] == [(1, 4), (5, 4), (60, 4)]
+
+
+def test_what_a_version_did_as_a_canary_is_not_the_primarys() -> None:
+    monitor = Monitor([replace(RULE, requests_min=3)])
+    canary, primary = Stay(2, "canary"), Stay(3, "primary")
+    monitor.keep({1: Stay(2, "primary"), 2: canary})
+    for _ in range(10):
+        monitor.answered(2, canary, 0.0, 0.01, "bundle_failed")
+    assert share(monitor, 1.0, canary) == 1.0
+    # Its first requests in the new role may be counted before anybody looks.
+    monitor.answered(2, primary, 2.0, 0.01, None)
+    assert monitor.over(2.0)[2][1].requests == 1
+    monitor.keep({1: Stay(3, "standby"), 2: primary})
+    assert share(monitor, 2.0, primary) is None
+    assert monitor.over(2.0)[2][1].requests == 1
+
+
+def test_only_one_stay_of_each_version_is_kept() -> None:
+    monitor = Monitor(BUILT_IN)
+    for epoch in range(50):
+        monitor.answered(2, Stay(epoch, "primary"), 0.0, 0.01, None)
+        monitor.answered(2, Stay(epoch - 1, "standby"), 0.0, 0.01, None)
+        monitor.keep({2: Stay(epoch, "primary")})
+    assert len(monitor._versions[2].stays) == 1
+    assert monitor.stays() == {2: Stay(49, "primary")}
 
 
 def test_every_metric_is_a_number_that_somebody_looks_up() -> None:
@@ -89,9 +160,9 @@ def test_every_metric_is_a_number_that_somebody_looks_up() -> None:
     schema = FeatureSchema("rows", (Column("age", "float64", minimum=20.0, maximum=69.0),))
     monitor.learn(2, Reference("rows", bins_of([0, 1] * 50, classes=True), {"age": bins_of(ages)}, schema))  # type: ignore[dict-item]
     for _ in range(100):
-        monitor.answered(2, 5.0, 0.02, None)
-        monitor.predicted(2, 5.0, [1, 1])
-    monitor.rows(2, 5.0, Table.of_columns(["age"], [[90.0] * 60]))
+        monitor.answered(2, STAY, 5.0, 0.02, None)
+        monitor.predicted(2, STAY, 5.0, [1, 1])
+    monitor.rows(2, STAY, 5.0, Table.of_columns(["age"], [[90.0] * 60]))
     told = values(monitor, 5.0, Health(3.0, 4.0))
     assert set(told) == set(METRICS)
     assert told["requests"] == 100
@@ -110,16 +181,16 @@ def test_rows_that_are_as_they_were_are_no_drift() -> None:
     assert bins is not None
     monitor.learn(2, Reference("rows", None, {"age": bins}))
     for _ in range(200):
-        monitor.answered(2, 5.0, 0.002, None)
-    monitor.rows(2, 5.0, Table.of_columns(["age"], [ages[::3]]))
+        monitor.answered(2, STAY, 5.0, 0.002, None)
+    monitor.rows(2, STAY, 5.0, Table.of_columns(["age"], [ages[::3]]))
     assert values(monitor, 5.0)["drift"] == 0.0
 
 
 def test_versions_that_are_gone_are_shown_for_a_while_and_no_more_than_a_few_of_them() -> None:
     monitor = Monitor(BUILT_IN)
     for version in range(1, 20):
-        monitor.answered(version, 5.0, 0.002, None)
-        monitor.keep([version])
+        monitor.answered(version, STAY, 5.0, 0.002, None)
+        monitor.keep({version: STAY})
     told = monitor.told(monitor.over(5.0), {19: "primary"})
     assert [one["version"] for one in told] == [19, 15, 16, 17, 18]
     assert told[0]["role"] == "primary"

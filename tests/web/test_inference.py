@@ -211,6 +211,24 @@ def test_health_says_who_answers(first: Built, second: Built) -> None:
     run(work)
 
 
+def test_whose_process_ended_is_told_so_and_the_log_names_request_and_version(
+    first: Built, second: Built, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        async with serving(first, second) as (client, _):
+            for plan, says in (("raise", "the version's own code failed"), ("die", "the process that ran the version")):
+                rows = {"dataframe_records": [{**ROWS[0], "plan": plan}]}
+                answer = await client.post("/invocations", json=rows, headers={"x-request-id": f"of-{plan}"})
+                assert answer.status_code == 500
+                error = answer.json()["error"]
+                assert error["code"] == "bundle_failed"
+                assert error["message"].startswith(says), plan
+                (line,) = [one.getMessage() for one in caplog.records if f"of-{plan}" in one.getMessage()]
+                assert f"request of-{plan}, version 2: bundle_failed: " in line
+
+    run(work)
+
+
 def test_errors_are_one_shape_name_the_version_and_show_no_inside(
     first: Built, second: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:

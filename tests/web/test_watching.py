@@ -22,6 +22,7 @@ from holdfast.serving.replica import Replica
 from holdfast.serving.settings import WatchSettings
 from holdfast.serving.showing import MEASURED
 from holdfast.serving.watch import Watch
+from holdfast.web.inference.override import anybody
 from tests.serving.building import ROWS, Built
 from tests.serving.stages import HandMovedStage, Shelf, pointer, run, running, until, until_epoch
 from tests.web.test_inference import calling
@@ -40,7 +41,7 @@ async def watched(
     watch = Watch(settings, rules_of(settings, 100.0), exchange=exchange)
     stage, shelf = HandMovedStage(), Shelf(first, second)
     epoch = stage.move(pointer(2, second), pointer(1, first))
-    async with running(stage, shelf, observers=[watch]) as replica, calling(replica) as client:
+    async with running(stage, shelf, observers=[watch]) as replica, calling(replica, anybody) as client:
         watch.follow(replica)
         await until_epoch(replica, epoch)
         await until(lambda: replica.route is not None and replica.route.standby is not None, "the standby")

@@ -39,6 +39,12 @@ from holdfast.runtime.together import Part, answer_together, one_by_one, sample
 
 __all__ = ["main"]
 
+_OWN = str(Path(__file__).parents[1])
+"""Where Holdfast's own code is: how it came to the bundle's is the same for every row that fails."""
+
+_FRAMES_MAX = 16
+"""Frames of one error that are shown, the innermost: a bundle's own, and those of the library that it stumbled in."""
+
 
 def main(arguments: list[str]) -> None:
     """Run the worker until the parent closes its end."""
@@ -125,7 +131,7 @@ class _Answering:
             return call()
         except HoldfastError as error:
             if isinstance(error, BundleFailed):
-                traceback.print_exc()
+                _print_what_failed(error)
             return _refusal(error, self.limits, self.walls)
         except Exception as error:  # noqa: BLE001 - the process's edge: one request must not end the one that answers all
             traceback.print_exc()
@@ -135,6 +141,19 @@ class _Answering:
             )
             failed.__cause__ = error
             return _refusal(failed, self.limits, self.walls)
+
+
+def _print_what_failed(error: BundleFailed) -> None:
+    """The traceback of what the bundle's code raised, without the frames that are ours."""
+    shown = traceback.TracebackException.from_exception(error.__cause__ or error)
+    left: list[traceback.TracebackException | None] = [shown]
+    while left:
+        if (one := left.pop()) is not None:
+            kept = [frame for frame in one.stack if not frame.filename.startswith(_OWN)]
+            one.stack = traceback.StackSummary.from_list(kept[-_FRAMES_MAX:])
+            left += [one.__cause__, one.__context__, *(one.exceptions or ())]
+    sys.stderr.write("".join(shown.format()))
+    sys.stderr.flush()
 
 
 def _refusal(error: HoldfastError, limits: Limits, walls: Walls) -> bytes:

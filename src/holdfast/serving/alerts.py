@@ -2,7 +2,8 @@
 
 pending     the rule is broken, and has not been for long enough
 firing      it has been; somebody is told
-resolved    it has not been broken for `QUIET_SECONDS`; somebody is told again
+resolved    it has not been broken for `QUIET_SECONDS`, or its version has another role, or has it anew; somebody is
+            told again
 
 for alert in alerts.step(now, found):       those that began to fire, and those that were resolved
 """
@@ -44,6 +45,7 @@ class Found:
         role: of the version now.
         value: None where nothing is known, or too little.
         about: what else is to be said of the number, such as which column it is of.
+        epoch: of the stage since which the number is counted; None: of the replica's own.
     """
 
     rule: AlertRule
@@ -51,6 +53,7 @@ class Found:
     role: str
     value: float | None
     about: str = ""
+    epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,13 @@ class Alert:
     Attributes:
         rule: the rule.
         version: whose number breaks it; None: the replica's own.
-        role: of the version when it was last looked at.
+        role: of the version.
         state: how it stands.
         value: the number when it was last beyond the bound.
         about: what else is to be said of it.
         since: when the rule was first broken, in seconds since 1970.
         changed: when it took its state.
+        epoch: of the stage since which its number was counted; None: of the replica's own.
     """
 
     rule: AlertRule
@@ -76,6 +80,7 @@ class Alert:
     about: str
     since: float
     changed: float
+    epoch: int | None = None
 
     @property
     def sentence(self) -> str:
@@ -114,21 +119,35 @@ class Alerts:
     def step(self, now: float, found: Iterable[Found]) -> Sequence[Alert]:
         """Look at all numbers at a moment, in seconds since 1970; the alerts that have something new to say.
 
-        An alert whose number is no longer looked at, since its version was let go of, ends as if it were in order.
+        An alert whose number is no longer looked at, since its version was let go of, ends as if it were in order. One
+        of an earlier stay of its version ends at once: it says nothing of the present one.
         """
+        said: list[Alert] = []
         for one in found:
+            said += self._ended(now, one)
             if one.value is not None and one.rule.broken_by(one.value):
                 self._note(now, one, one.value)
-        return list(self._turned(now))
+        return [*said, *self._turned(now)]
+
+    def _ended(self, now: float, one: Found) -> Iterator[Alert]:
+        name = (one.rule.name, one.version)
+        known = self._open.get(name)
+        if known is None or (known.role, known.epoch) == (one.role, one.epoch):
+            return
+        if known.state is AlertState.FIRING:
+            yield self._resolved(now, name)
+        else:
+            self._forget(name)
 
     def _note(self, now: float, one: Found, value: float) -> None:
         name = (one.rule.name, one.version)
         self._broken[name] = now
         known = self._open.get(name)
         if known is None:
-            self._open[name] = Alert(one.rule, one.version, one.role, AlertState.PENDING, value, one.about, now, now)
+            state = AlertState.PENDING
+            self._open[name] = Alert(one.rule, one.version, one.role, state, value, one.about, now, now, one.epoch)
         else:
-            self._open[name] = replace(known, value=value, role=one.role, about=one.about)
+            self._open[name] = replace(known, value=value, about=one.about)
 
     def _turned(self, now: float) -> Iterator[Alert]:
         for name, alert in list(self._open.items()):
@@ -139,10 +158,13 @@ class Alerts:
                 self._open[name] = replace(alert, state=AlertState.FIRING, changed=now)
                 yield self._open[name]
             elif alert.state is AlertState.FIRING and quiet >= QUIET_SECONDS:
-                self._forget(name)
-                over = replace(alert, state=AlertState.RESOLVED, changed=now)
-                self._over.append(over)
-                yield over
+                yield self._resolved(now, name)
+
+    def _resolved(self, now: float, name: tuple[str, int | None]) -> Alert:
+        over = replace(self._open[name], state=AlertState.RESOLVED, changed=now)
+        self._forget(name)
+        self._over.append(over)
+        return over
 
     def _forget(self, name: tuple[str, int | None]) -> None:
         del self._open[name], self._broken[name]

@@ -2,11 +2,16 @@
 
     monitor = Monitor(rules)
     monitor.learn(4, reference)              once a version is open
-    monitor.answered(4, now, 0.004, None)    each request
-    monitor.predicted(4, now, (1, 0))        those of its answers that were read
-    monitor.rows(4, now, table)              a sample of what was sent
-    monitor.found(now, {4: "primary"}, …)    the numbers that the rules look at
-    monitor.told(monitor.over(now), {…})     all of it, for people
+    stay = Stay(7, "primary")
+    monitor.answered(4, stay, now, 0.004, None)   each request
+    monitor.predicted(4, stay, now, (1, 0))       those of its answers that were read
+    monitor.rows(4, stay, now, table)             a sample of what was sent
+    monitor.keep({4: stay})                       what is held now, and as what
+    monitor.found(now, {4: stay}, …)              the numbers that the rules look at
+    monitor.told(monitor.over(now), {…})          all of it, for people
+
+Only what a version did in its present role, since the stage moved last, is looked at and told: who is promoted again
+is not judged by an earlier stay, and a canary's requests are not those of the version that it becomes.
 
 Nothing here reads a clock or waits for anything.
 """
@@ -23,6 +28,7 @@ from holdfast.serving.alerts import Found
 from holdfast.serving.counting import REFUSALS
 from holdfast.serving.reading import Prediction
 from holdfast.serving.reference import Bins, Reference, Shift, shift, word_of
+from holdfast.serving.roles import Stay
 from holdfast.serving.route import PRIMARY
 from holdfast.serving.settings import WatchSettings
 from holdfast.serving.windows import Slice, Windows
@@ -81,12 +87,28 @@ Over = Mapping[int, Slice]
 
 @dataclass(slots=True)
 class _Watched:
-    windows: Windows = field(default_factory=Windows)
+    stay: Stay | None = None
+    stays: dict[Stay, Windows] = field(default_factory=dict)
     reference: Reference = field(default_factory=Reference)
     seen: Mapping[str, "_Seen"] = field(default_factory=dict)
 
+    def during(self, stay: Stay) -> Windows:
+        """What is counted of this stay. A request that was late is one of the stay that it came in."""
+        if self.stay is None or stay.epoch > self.stay.epoch:
+            self.stay = stay
+        found = self.stays.get(stay)
+        if found is None:
+            found = self.stays[stay] = Windows()
+        return found
+
+    def keep(self, stay: Stay | None) -> None:
+        """Go on with this stay, or with the last one, and forget all others."""
+        self.stay = stay or self.stay
+        self.stays = {one: windows for one, windows in self.stays.items() if one == self.stay}
+
     def over(self, now: float) -> Over:
-        return {minutes: self.windows.over(minutes, now) for minutes in WINDOW_MINUTES}
+        windows = Windows() if self.stay is None else self.during(self.stay)
+        return {minutes: windows.over(minutes, now) for minutes in WINDOW_MINUTES}
 
 
 class _Seen:
@@ -122,9 +144,9 @@ class Monitor:
         columns = reference.schema.columns if reference.schema is not None else ()
         watched.seen = {one.name: _Seen(one) for one in columns}
 
-    def answered(self, version: int, now: float, seconds: float, code: str | None) -> None:
+    def answered(self, version: int, stay: Stay, now: float, seconds: float, code: str | None) -> None:
         """One request; `code` is the error's, None for an answer."""
-        slice_ = self._of(version).windows.at(now)
+        slice_ = self._of(version).during(stay).at(now)
         slice_.requests += 1
         if code is None:
             slice_.took(seconds)
@@ -133,20 +155,20 @@ class Monitor:
         else:
             slice_.faults += 1
 
-    def predicted(self, version: int, now: float, predictions: Iterable[Prediction]) -> None:
+    def predicted(self, version: int, stay: Stay, now: float, predictions: Iterable[Prediction]) -> None:
         """What one answer said."""
         watched = self._of(version)
-        slice_, bins = watched.windows.at(now), watched.reference.predictions
+        slice_, bins = watched.during(stay).at(now), watched.reference.predictions
         for one in predictions:
             slice_.rows += 1
             if bins is not None:
                 place = bins.place(one)
                 slice_.predictions[place] = slice_.predictions.get(place, 0) + 1
 
-    def rows(self, version: int, now: float, table: Table) -> None:
+    def rows(self, version: int, stay: Stay, now: float, table: Table) -> None:
         """Rows that were sent."""
         watched = self._of(version)
-        slice_, reference = watched.windows.at(now), watched.reference
+        slice_, reference = watched.during(stay).at(now), watched.reference
         names = table.names
         if names is None and reference.schema is not None and len(reference.schema.columns) == len(table.columns):
             names = tuple(column.name for column in reference.schema.columns)
@@ -160,33 +182,41 @@ class Monitor:
                 slice_.values[name] = slice_.values.get(name, 0) + len(values)
                 slice_.outside[name] = slice_.outside.get(name, 0) + sum(map(seen.lacks, values))
 
-    def keep(self, held: Iterable[int]) -> None:
-        """Forget all but those that are held, and the last few that were."""
-        gone = [version for version in self._versions if version not in set(held)]
+    def keep(self, held: Mapping[int, Stay]) -> None:
+        """Forget all but those that are held, in their present stay, and the last few that were, in their last one."""
+        for version in held:
+            self._of(version)
+        for version, watched in self._versions.items():
+            watched.keep(held.get(version))
+        gone = [version for version in self._versions if version not in held]
         for version in gone[: max(len(gone) - _GONE_MAX, 0)]:
             del self._versions[version]
 
-    def found(self, now: float, roles: Mapping[int, str], health: Health) -> Iterator[Found]:
+    def found(self, now: float, held: Mapping[int, Stay], health: Health) -> Iterator[Found]:
         """Every number that a rule looks at.
 
         Args:
             now: the moment, on the clock that counted.
-            roles: the versions that are held, and what they are.
+            held: the versions that are held, and what they are since when.
             health: of the replica.
         """
         for rule in self.rules:
             if rule.metric in {"registry_lost_seconds", "not_opened_seconds"}:
                 yield Found(rule, None, "replica", getattr(health, rule.metric))
                 continue
-            for version, role in roles.items():
+            for version, stay in held.items():
                 if (watched := self._versions.get(version)) is not None:
-                    over = watched.windows.over(rule.window_minutes, now)
+                    over = watched.during(stay).over(rule.window_minutes, now)
                     value, about = _value(rule, over, watched.reference)
-                    yield Found(rule, version, role, value, about)
+                    yield Found(rule, version, stay.role, value, about, stay.epoch)
 
     def over(self, now: float) -> dict[int, Over]:
         """What each version did, by window."""
         return {version: watched.over(now) for version, watched in self._versions.items()}
+
+    def stays(self) -> dict[int, Stay]:
+        """Which stay of each version `over` is about."""
+        return {version: watched.stay for version, watched in self._versions.items() if watched.stay is not None}
 
     def told(self, over: Mapping[int, Over], roles: Mapping[int, str]) -> list[JsonObject]:
         """What `/watch` says of each version; first the one that holds the stage, then those that are held beside it.

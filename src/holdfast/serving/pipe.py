@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from holdfast.errors import BundleFailed, HoldfastError, TooLarge, TooLate, Unavailable, from_json
 from holdfast.runtime.frames import PREFIX, unpack_prefix
 
-__all__ = ["OK", "RETRY_SECONDS", "Owed", "Pipe", "again", "late", "nonsense", "refusal_in"]
+__all__ = ["ENDED", "OK", "RETRY_SECONDS", "Owed", "Pipe", "again", "late", "nonsense", "refusal_in"]
 
 RETRY_SECONDS = 1
 """What a caller that was turned away is told to wait: by then a full queue has been answered, or a worker restarted."""
@@ -22,6 +22,9 @@ WATCH_SECONDS = 0.25
 
 _ONE_WRITE_BYTES_MAX = 1 << 16
 """Up to here prefix, header and body are joined into one write; above, copying would cost more than a second one."""
+
+ENDED = "process_ended"
+"""The key in the details of an error that says that nothing failed by itself: the process that was at it is gone."""
 
 OK = b'{"ok":true}'
 """The header of a good answer, as every worker writes it."""
@@ -197,6 +200,7 @@ class Pipe(asyncio.Protocol):
         reason = self._reason = self._reason or BundleFailed(
             "the process that ran the version has ended",
             hint="The replica's log says why; a worker killed by signal 9 usually lacked memory.",
+            **{ENDED: True},
         )
         open_ones, self._owed = self._owed, deque()
         # A worker answers one after the other, so it was at the first of them. The last is told first: whoever puts

@@ -17,7 +17,7 @@ from holdfast.serving.measures import Measure, Measured, Together
 from holdfast.serving.meters import text
 from holdfast.serving.monitor import Monitor, Over
 from holdfast.serving.replica import Replica
-from holdfast.serving.roles import roles_of
+from holdfast.serving.roles import Stay, roles_of
 from holdfast.serving.windows import Slice
 
 __all__ = ["MEASURED", "Shown", "Watched"]
@@ -133,6 +133,7 @@ class Shown:
                 str(version): {str(minutes): slice_.to_json() for minutes, slice_ in windows.items()}
                 for version, windows in over.items()
             },
+            "stays": {str(version): stay for version, stay in self._watched.monitor.stays().items()},
             **self._alerted(),
         }
 
@@ -148,15 +149,18 @@ class Shown:
             yield from self._exchange.others(wall)
 
     def _over(self, now: float, wall: float) -> Versions:
-        """What each version did, in all processes together."""
+        """What each version did, in all processes together that have it in the same role since the same move."""
         found = dict(self._watched.monitor.over(now))
+        stays = self._watched.monitor.stays()
         for said, alive in self._others(wall):
             if not alive:
                 continue
             with suppress(KeyError, TypeError, ValueError):
                 for version, windows in said["over"].items():
-                    mine = found.setdefault(int(version), {})
-                    found[int(version)] = {**mine, **_added(mine, windows)}
+                    stay = Stay(*said["stays"][version])
+                    if stays.setdefault(int(version), stay) == stay:
+                        mine = found.setdefault(int(version), {})
+                        found[int(version)] = {**mine, **_added(mine, windows)}
         return found
 
     def _measures(self) -> Iterator[Measure]:

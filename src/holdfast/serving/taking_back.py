@@ -90,8 +90,9 @@ class TakingBack:
         if route is None or route.epoch == self._done or (self._task is not None and not self._task.done()):
             return
         number = route.primary.number
-        named = (one for one in firing if one.version == number and one.rule.name in self._settings.rollback_on)
-        alert = next(named, None)
+        # Of this stay: what it did as a canary, or before it was promoted again, is not what this promotion brought.
+        own = (one for one in firing if (one.version, one.epoch) == (number, route.epoch))
+        alert = next((one for one in own if one.rule.name in self._settings.rollback_on), None)
         if alert is not None and asyncio.get_running_loop().time() >= self._not_before:
             self._task = asyncio.create_task(self._ask(_Asked(alert, route.epoch, number)))
 

@@ -32,7 +32,7 @@ from holdfast.serving.observing import Observed
 from holdfast.serving.reading import read_answer
 from holdfast.serving.reference import Reference, reference_of, word_of
 from holdfast.serving.replica import Replica
-from holdfast.serving.roles import role_of, roles_of
+from holdfast.serving.roles import Stay, role_of, stay_of, stays_of
 from holdfast.serving.route import Route
 from holdfast.serving.settings import WatchSettings
 from holdfast.serving.showing import Shown
@@ -215,9 +215,9 @@ class Watch:
             self._count(observed, now)
 
     def _count(self, observed: Observed, now: float) -> None:
-        number = observed.live.number
+        number, stay = observed.live.number, stay_of(observed)
         line = self.lines.of(str(number), role_of(observed))
-        self.monitor.answered(number, now, observed.seconds, observed.error)
+        self.monitor.answered(number, stay, now, observed.seconds, observed.error)
         if observed.error is not None or observed.answer is None:
             line.erred(observed.error or "unknown")
             return
@@ -238,10 +238,10 @@ class Watch:
         if scored.scores:
             for score in scored.numbers:
                 line.scored(score)
-        self.monitor.predicted(number, now, scored.predictions)
-        self._read_rows(observed, number, now)
+        self.monitor.predicted(number, stay, now, scored.predictions)
+        self._read_rows(observed, stay, now)
 
-    def _read_rows(self, observed: Observed, number: int, now: float) -> None:
+    def _read_rows(self, observed: Observed, stay: Stay, now: float) -> None:
         if self._left_rows <= 0 or observed.shape not in SHAPES or len(observed.request) > _REQUEST_BYTES_MAX:
             return
         if observed.sent.kind not in READ_ANYWHERE:
@@ -250,7 +250,7 @@ class Watch:
             schema = observed.live.schema or FeatureSchema("rows", ())
             table = table_in(observed.shape, observed.request, observed.sent, schema)[0]
             self._left_rows -= table.count
-            self.monitor.rows(number, now, table)
+            self.monitor.rows(observed.live.number, stay, now, table)
 
     async def _tick(self) -> None:
         while True:
@@ -261,12 +261,12 @@ class Watch:
         """Look at the rules: `now` on the clock of this machine's start, `wall` in seconds since 1970."""
         self._left_rows = float(self._settings.rows_per_second_max)
         route = None if self._replica is None else self._replica.route
-        roles = roles_of(route)
+        held = stays_of(route)
         self._meet(route, now)
-        self.monitor.keep(roles)
+        self.monitor.keep(held)
         fresh = {str(live.number) for live, last in self._known.items() if now - last <= _KEPT_SECONDS}
         self.lines.keep(fresh | self._before if now - self._began <= _OPENING_SECONDS else fresh)
-        for alert in self.alerts.step(wall, self.monitor.found(now, roles, self._health(now))):
+        for alert in self.alerts.step(wall, self.monitor.found(now, held, self._health(now))):
             _LOG.warning("alert %s: %s", alert.state, alert.sentence)
             for listener in self._listeners:
                 listener.tell(alert)

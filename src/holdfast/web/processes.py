@@ -1,6 +1,7 @@
 """Several processes behind one listening socket: the kernel deals the connections out, and one that dies is replaced.
 
-Each is forked before anything is opened, so that they share the memory of what was imported and start at once.
+Each is forked before anything is opened, so that they share the memory of what was imported and start at once. None
+outlives the first process, however that ends: orphans would answer on, and hold the port against who comes next.
 """
 
 import logging
@@ -9,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from threading import Event
+from threading import Event, Thread
 from types import FrameType
 
 from holdfast.errors import Unavailable
@@ -31,11 +32,21 @@ _PAUSE_SECONDS = 0.2
 def supervise(count: int, work: Callable[[int], None]) -> None:
     """Keep `count` processes at `work` until SIGTERM or SIGINT; then have them finish, and wait for them.
 
-    `work` is given the number of its place, from 0 on, which nobody else has at that time; it must end on SIGTERM.
+    `work` is given the number of its place, from 0 on, which nobody else has at that time; it must end on SIGTERM. That
+    is also what each is sent when this process is gone without a word, as after `kill -9`.
 
     Raises:
         Unavailable: they end as soon as they start.
     """
+    alive = os.pipe()
+    try:
+        _supervise(count, work, alive)
+    finally:
+        for end in alive:
+            os.close(end)
+
+
+def _supervise(count: int, work: Callable[[int], None], alive: tuple[int, int]) -> None:
     ours: dict[int, tuple[int, float]] = {}
     stopping = Event()
 
@@ -48,7 +59,7 @@ def supervise(count: int, work: Callable[[int], None]) -> None:
     try:
         while not stopping.is_set() and len(ours) < count:
             place = len(ours)
-            ours[_forked(work, place)] = (place, time.monotonic())
+            ours[_forked(work, place, alive)] = (place, time.monotonic())
         while ours:
             process, status = os.wait()
             ended = ours.pop(process, None)
@@ -63,7 +74,7 @@ def supervise(count: int, work: Callable[[int], None]) -> None:
                 raise Unavailable("the server's processes end as soon as they start", hint="The log above says why.")
             time.sleep(_PAUSE_SECONDS)
             if not stopping.is_set():
-                ours[_forked(work, place)] = (place, time.monotonic())
+                ours[_forked(work, place, alive)] = (place, time.monotonic())
             if stopping.is_set():
                 _end(ours)  # the signal may have come between the fork and the note of it
     finally:
@@ -82,8 +93,14 @@ def _end(processes: Iterable[int]) -> None:
             os.kill(process, signal.SIGTERM)
 
 
-def _forked(work: Callable[[int], None], place: int) -> int:
-    """Begin a process at `work`; its id. In the process itself this never returns."""
+def _forked(work: Callable[[int], None], place: int, alive: tuple[int, int]) -> int:
+    """Begin a process at `work`; its id. In the process itself this never returns.
+
+    Args:
+        work: what it does.
+        place: its number.
+        alive: a pipe, read end first, that nobody writes to; only this process keeps the other end open.
+    """
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     process = os.fork()
     if process:
@@ -94,6 +111,9 @@ def _forked(work: Callable[[int], None], place: int) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the first process decides
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        parent, own = alive
+        os.close(own)  # or each would keep the others from seeing the end
+        Thread(target=_end_after, args=(parent,), name="parent", daemon=True).start()
         work(place)
         code = 0
     except Exception:  # noqa: BLE001 - the edge of this process: what nobody caught is told, and ends it
@@ -101,3 +121,10 @@ def _forked(work: Callable[[int], None], place: int) -> int:
     finally:
         logging.shutdown()
         os._exit(code)
+
+
+def _end_after(parent: int) -> None:
+    """End this process when the other end of the pipe is closed: the system does it, however its process ended."""
+    os.read(parent, 1)
+    _LOG.error("the first process is gone; this one ends, too")
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -109,7 +109,7 @@ def replica_app(replica: Replica, *, overriding: Overriding = nobody, doors: Seq
 async def _refused(request: "Request", error: Exception) -> "JSONResponse":
     assert isinstance(error, HoldfastError)  # noqa: S101 - it was registered for this class, for the type checker
     status = status_of(error)
-    said = told(error, f"{request.method} {request.url.path}")
+    said = told(error, f"{request.method} {request.url.path}", request.scope.get(SCOPE_KEY))
     headers = {}
     if error.code in _COME_BACK:
         headers["retry-after"] = str(RETRY_SECONDS)

@@ -201,7 +201,7 @@ def _stamped(name: str, call: _Call, answering: Answering) -> "Callable[[Any, gr
             try:
                 answer = await call(request, given)
             except HoldfastError as error:
-                said = told(error, f"gRPC {name}")
+                said = told(error, f"gRPC {name}", spoken)
                 status = GRPC_STATUS.get(status_of(error), "INTERNAL")
             except Exception as error:  # noqa: BLE001 - the edge of the process: gRPC would tell the caller all of it
                 _LOG.critical("gRPC %s: an unexpected error", name, exc_info=error)
