@@ -39,7 +39,8 @@ def test_a_layout_holds_the_bundle_under_its_digests_and_is_the_same_every_time(
     assert config["rootfs"]["diff_ids"] == [layer["digest"]]
     blob(moved / "layout", layer)
     with tarfile.open(moved / "layout/blobs" / layer["digest"].replace(":", "/")) as tar:
-        tar.extractall(moved / "unpacked", filter="data")
+        assert all(one.isfile() or one.isdir() for one in tar)
+        tar.extractall(moved / "unpacked")  # noqa: S202 - made two lines above
     cli.ok("checkout", "churn@2", "bundle")
     there = {path.relative_to(moved / "bundle") for path in (moved / "bundle").rglob("*") if path.is_file()}
     for path in there:

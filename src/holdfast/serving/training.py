@@ -6,11 +6,10 @@ a processor for a second or two, and both belong to those who are answered meanw
 
 import logging
 import os
-import signal
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.serving.reference import Reference, reference_of, with_training
 from holdfast.store.interface import Store
 
-__all__ = ["READ_BYTES_MAX", "compared_apart", "compared_with_training"]
+__all__ = ["READ_BYTES_MAX", "answer", "compared_apart", "compared_with_training"]
 
 _LOG = logging.getLogger("holdfast.serving")
 
@@ -38,6 +37,9 @@ _ROWS_MAX = 20_000
 _NICE = 10
 """Behind everything that answers."""
 
+_SECONDS_MAX = 60.0
+"""Tables of `READ_BYTES_MAX` take seconds; a replica that ends waits no longer than this for one that hangs."""
+
 
 def compared_apart(work: Callable[[Path, Digest], Reference | None]) -> Callable[[BundleFiles], Reference]:
     """Gives what a version is compared with: what `work` finds in another process, else what its bundle says.
@@ -50,18 +52,36 @@ def compared_apart(work: Callable[[Path, Digest], Reference | None]) -> Callable
         found = None
         if _is_readable(files):
             try:
-                with ProcessPoolExecutor(1, get_context("spawn"), _begin) as pool:
-                    found = pool.submit(work, files.root, files.digest).result()
-            except (BrokenProcessPool, OSError) as error:
+                found = _asked(work, files)
+            except (OSError, subprocess.SubprocessError, pickle.UnpicklingError, EOFError) as error:
                 _LOG.warning("what %s was trained on was not read: %s", files.digest.short, type(error).__name__)
         return found or reference_of(files)
 
     return compared
 
 
-def _begin() -> None:
+def _asked(work: Callable[[Path, Digest], Reference | None], files: BundleFiles) -> Reference | None:
+    """What another process finds, which has one thing to do and ends by itself, whatever becomes of this one."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "from holdfast.serving.training import answer; answer()"],
+        input=pickle.dumps((work, files.root, files.digest)),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=_SECONDS_MAX,
+        start_new_session=True,  # a Ctrl-C at the terminal is for the process that waits
+    )
+    found: Reference | None = pickle.loads(done.stdout)  # noqa: S301 - what our own process wrote
+    return found
+
+
+def answer() -> None:
+    """The other process: do what standard input says, and write what was found to standard output."""
     os.nice(_NICE)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who ends it is the process that waits for it
+    sink = os.dup(1)
+    os.dup2(2, 1)  # what a library prints is no part of the answer
+    work, root, digest = pickle.load(sys.stdin.buffer)  # noqa: S301 - what the process that waits wrote
+    with os.fdopen(sink, "wb") as written:
+        pickle.dump(work(root, digest), written)
 
 
 def compared_with_training(store: Store, files: BundleFiles) -> Reference:

@@ -105,9 +105,9 @@ def test_requirements_in_a_circle_come_to_an_end(site: Path, install: Install) -
 
 
 def test_a_shared_namespace_brings_everyone_who_lives_in_it(site: Path, install: Install) -> None:
-    install("google-storage", modules=("google",))
-    install("google-auth", modules=("google",))
-    assert used(site, "google") == ["google-auth", "google-storage"]
+    install("acme-storage", modules=("acme",))
+    install("acme-auth", modules=("acme",))
+    assert used(site, "acme") == ["acme-auth", "acme-storage"]
 
 
 @pytest.mark.parametrize(
