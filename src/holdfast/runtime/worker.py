@@ -152,8 +152,7 @@ def _print_what_failed(error: BundleFailed) -> None:
             kept = [frame for frame in one.stack if not frame.filename.startswith(_OWN)]
             one.stack = traceback.StackSummary.from_list(kept[-_FRAMES_MAX:])
             left += [one.__cause__, one.__context__, *(one.exceptions or ())]
-    sys.stderr.write("".join(shown.format()))
-    sys.stderr.flush()
+    shown.print()
 
 
 def _refusal(error: HoldfastError, limits: Limits, walls: Walls) -> bytes:
