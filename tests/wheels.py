@@ -1,16 +1,18 @@
 """Wheels made on the spot, for tests that no index serves."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 
-def wheel(folder: Path, name: str, version: str, source: str) -> Path:
-    """A wheel of one module, as an index would serve it."""
+def wheel(folder: Path, name: str, version: str, source: str, more: Mapping[str, str] | None = None) -> Path:
+    """A wheel of one module, and of `more` files beside it, as an index would serve it."""
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": source,
+        **(more or {}),
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }

@@ -134,11 +134,12 @@ def test_nothing_that_was_installed_runs_before_the_limits_stand(bundles: Bundle
         "sys.begun_with = resource.getrlimit(resource.RLIMIT_FSIZE)[0]\n"
         f"with contextlib.suppress(OSError):\n    open({str(proof)!r}, 'w').close()\n"
     )
-    wheel(links, "sitecustomize", "1.0", begins)
-    files = bundles("import sys\nraise RuntimeError(f'begun with {sys.begun_with}')\n", lock="sitecustomize==1.0\n")
+    # By a `.pth` file: some systems have a `sitecustomize` of their own, which comes before any that is installed.
+    wheel(links, "at_start", "1.0", begins, {"at_start.pth": "import at_start\n"})
+    files = bundles("import sys\nraise RuntimeError(f'begun with {sys.begun_with}')\n", lock="at_start==1.0\n")
     interpreter = interpreter_for(files, tmp_path / "cache")
     assert not proof.exists()
-    assert list((tmp_path / "cache").rglob("sitecustomize.*.pyc"))
+    assert list((tmp_path / "cache").rglob("at_start.*.pyc"))
     with pytest.raises(BundleFailed, match=f"begun with {FILE_BYTES_MAX}"):
         Predictor.start(files, interpreter, limits=Limits.of_gate())
 
