@@ -80,8 +80,9 @@ class Beside:
         if rollout.id in self._ended:
             return
         self._ended.add(rollout.id)
-        _LOG.error("%s@%s: the canary of version %s ends: %s", rollout.model, rollout.stage, rollout.number, reason)
-        turn = Turn(rollout.id, rollout.event, RolloutState.ABORTED, rollout.step, as_reason(reason), figures)
+        said = as_reason(reason)  # a bundle's own words may be long, and no text that could be written
+        _LOG.error("%s@%s: the canary of version %s ends: %s", rollout.model, rollout.stage, rollout.number, said)
+        turn = Turn(rollout.id, rollout.event, RolloutState.ABORTED, rollout.step, said, figures)
         self._keep(self._tell(turn))
         if self._wanted is not None and self._wanted.id == rollout.id:
             self.follow(None)
