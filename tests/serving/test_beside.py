@@ -34,7 +34,9 @@ class Unopenable:
         raise BundleFailed(self.said, hint="Look.")
 
 
-@pytest.mark.parametrize("said", ["no such module", "x" * 10_000, "not Unicode: \ud800"], ids=["short", "long", "no text"])
+@pytest.mark.parametrize(
+    "said", ["no such module", "x" * 10_000, "not Unicode: \ud800"], ids=["short", "long", "no text"]
+)
 def test_a_canary_ends_whatever_its_version_says_of_itself(said: str) -> None:
     stage = HandMovedStage()
 

@@ -281,10 +281,8 @@ class Mirror:
 
     async def _abort(self, rollout: Rollout, error: HoldfastError) -> None:
         """Say in the registry that the shadow cannot go on; again and again, until it is heard or over anyway."""
-        _LOG.error(
-            "%s@%s: the shadow of version %s: %s", self._model, self._stage, rollout.number, as_reason(error.message)
-        )
         reason = as_reason(f"{error.code}: {error.message}")
+        _LOG.error("%s@%s: the shadow of version %s: %s", self._model, self._stage, rollout.number, reason)
         while self._wanted is not None and self._wanted.id == rollout.id:
             try:
                 await asyncio.to_thread(self._end, self._wanted, reason)
