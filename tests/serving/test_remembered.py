@@ -63,6 +63,21 @@ def test_who_heard_the_registry_once_does_not_go_back_to_memory(tmp_path: Path) 
         source.read()
 
 
+def test_a_registry_that_goes_away_between_its_mark_and_its_answer_was_not_heard(tmp_path: Path) -> None:
+    stage = HandMovedStage()
+    stage.move(ONE)
+    first = remembering(stage, tmp_path)
+    first.mark(None)
+    first.read()
+    again = remembering(stage, tmp_path)
+    again.mark(None)
+    stage.broken = AWAY
+    with pytest.raises(Unavailable):
+        again.read()
+    again.mark(None)
+    assert again.read() == Pointers(1, ONE, None)
+
+
 @pytest.mark.parametrize("damage", [b"", b"{}", b'{"format":"other","format_version":"1.0"}', b"\xff" * 10])
 def test_a_damaged_memory_is_told_and_not_guessed(tmp_path: Path, damage: bytes) -> None:
     stage = HandMovedStage()

@@ -195,7 +195,8 @@ class Cluster:
 
     def runner(self, name: str, opened: Opened, stamp: JsonObject, changed: Callable[[], None]) -> "_Runner":
         """The engine: what runs one version on this cluster; see `holdfast.serving.engine.Engine`."""
-        return _Runner(self, name, opened.files.digest, stamp, changed)
+        del changed  # Ray replaces what dies while the others answer: a version does not go down
+        return _Runner(self, name, opened.files.digest, stamp)
 
     def run(self, digest: Digest, stamp: JsonObject) -> "tuple[str, DeploymentHandle[Any]]":
         """Start an application of a version, whose replicas come in their own time; its name and handle. Blocks."""
@@ -232,15 +233,12 @@ class Cluster:
 class _Runner:
     """One version on the cluster: `holdfast.serving.engine.Runner`."""
 
-    def __init__(
-        self, cluster: Cluster, name: str, digest: Digest, stamp: JsonObject, changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, cluster: Cluster, name: str, digest: Digest, stamp: JsonObject) -> None:
         self.error: HoldfastError | None = None
         self._cluster = cluster
         self._name = name
         self._digest = digest
         self._stamp = stamp
-        self._changed = changed
         self._handle: DeploymentHandle[Any] | None = None
         self._batching: Batching | None = None
         self._application: str | None = None

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from math import isfinite, log
+from math import isfinite
 from statistics import quantiles
 from typing import TypeAlias
 
@@ -26,6 +26,7 @@ from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.rows import Table, read_table
 from holdfast.runtime.smoke import read_outputs
 from holdfast.statistics.chances import chi_squared_beyond
+from holdfast.statistics.shift import stability
 
 __all__ = ["Bins", "Reference", "Shift", "bins_of", "reference_of", "shift", "with_training", "word_of"]
 
@@ -241,16 +242,11 @@ def shift(reference: Sequence[int], now: Sequence[int], *, looks: int = 1) -> Sh
         now: the counts that are compared with them.
         looks: how many variables are compared at once; chance has as many occasions.
     """
-    pairs = [(one, other) for one, other in zip(reference, now, strict=True) if one or other]
-    before, after = sum(one for one, _ in pairs), sum(other for _, other in pairs)
-    if not before or not after or len(pairs) == 1:
+    before, after = sum(reference), sum(now)
+    if not before or not after or sum(1 for one, other in zip(reference, now, strict=True) if one or other) == 1:
         return Shift(0.0, 0.0, after, before)
-    # Half a row in each bin: an empty one says something, and not infinitely much.
-    sizes = [0.5 * len(pairs) + total for total in (before, after)]
-    shares = [((one + 0.5) / sizes[0], (other + 0.5) / sizes[1]) for one, other in pairs]
-    psi = sum((other - one) * log(other / one) for one, other in shares)
-    scale = 1.0 / before + 1.0 / after
-    return Shift(psi, _by_chance(len(pairs) - 1, max(looks, 1)) * scale, after, before)
+    found = stability(reference, now)
+    return Shift(found.index, _by_chance(found.freedom, max(looks, 1)) * found.scale, after, before)
 
 
 @lru_cache(maxsize=1_000)

@@ -58,6 +58,7 @@ class Remembered:
             mark = self._source.mark(None if known == _NEVER else known)
         except Unavailable:
             if known is None and self.known:
+                self._heard = False  # it went away again before it could be read
                 return _NEVER
             raise
         self._heard = True

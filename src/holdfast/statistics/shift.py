@@ -22,12 +22,14 @@ __all__ = [
     "Between",
     "Flips",
     "Shift",
+    "Stability",
     "agreement",
     "distance",
     "flips",
     "quantile",
     "quantile_ratio",
     "shift",
+    "stability",
 ]
 
 CONFIDENCE = 0.95
@@ -98,10 +100,25 @@ class Flips:
     rows: int
 
 
-def shift(reference: Sequence[int], now: Sequence[int]) -> Shift:
-    """Compare counts in the same buckets; of numbers from low to high, since `ks` depends on the order.
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """The population stability index of two counts, and how far chance takes it.
 
-    The index's scale is that of `holdfast.statistics.drift`. Buckets that are empty on both sides are none.
+    Attributes:
+        index: the index.
+        freedom: buckets that are not empty on both sides, but one.
+        scale: what a chi-squared number of so many degrees of freedom is multiplied by.
+    """
+
+    index: float
+    freedom: int
+    scale: float
+
+
+def stability(reference: Sequence[int], now: Sequence[int]) -> Stability:
+    """The index, with half a row more in each bucket: an empty one says something, and not infinitely much.
+
+    Its scale is that of `holdfast.statistics.drift`. Buckets that are empty on both sides are none.
 
     Raises:
         ValueError: other buckets, or nothing on one side.
@@ -113,14 +130,23 @@ def shift(reference: Sequence[int], now: Sequence[int]) -> Shift:
     added = _HALF * len(pairs)
     shares = [((a + _HALF) / (before + added), (b + _HALF) / (after + added)) for a, b in pairs]
     index = fsum((b - a) * log(b / a) for a, b in shares)
-    freedom, scale = len(pairs) - 1, 1.0 / before + 1.0 / after
+    return Stability(index, len(pairs) - 1, 1.0 / before + 1.0 / after)
+
+
+def shift(reference: Sequence[int], now: Sequence[int]) -> Shift:
+    """Compare counts in the same buckets; of numbers from low to high, since `ks` depends on the order.
+
+    Raises:
+        ValueError: other buckets, or nothing on one side.
+    """
+    found, before, after = stability(reference, now), sum(reference), sum(now)
     far = max(abs(a / before - b / after) for a, b in zip(accumulate(reference), accumulate(now), strict=True))
     return Shift(
-        psi=index,
-        psi_by_chance=chi_squared_beyond(0.05, freedom) * scale,
-        psi_p=chi_squared_tail(index / scale, freedom),
+        psi=found.index,
+        psi_by_chance=chi_squared_beyond(0.05, found.freedom) * found.scale,
+        psi_p=chi_squared_tail(found.index / found.scale, found.freedom),
         ks=far,
-        ks_p=kolmogorov_tail(far / sqrt(scale)),
+        ks_p=kolmogorov_tail(far / sqrt(found.scale)),
         rows=after,
         reference_rows=before,
     )
