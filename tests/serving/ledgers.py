@@ -35,6 +35,7 @@ ALL = LedgerSettings(keep="all")
 class _Live:
     number: int
     digest: Any
+    schema: None = None
 
 
 @dataclass(frozen=True)
