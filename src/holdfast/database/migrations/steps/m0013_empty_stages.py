@@ -5,7 +5,7 @@ from alembic import op
 from holdfast.database.migrations.promises_0013 import postgres_triggers, sqlite_triggers
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
