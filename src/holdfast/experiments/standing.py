@@ -10,9 +10,7 @@ __all__ = ["active_experiment", "active_run"]
 
 _EXPERIMENT = select(experiments.c.place, experiments.c.deleted_ms).where(experiments.c.id == bindparam("experiment"))
 
-_RUN = select(runs.c.experiment, runs.c.deleted_ms).where(
-    runs.c.id == bindparam("run"), runs.c.experiment.is_not(None)
-)
+_RUN = select(runs.c.experiment, runs.c.deleted_ms).where(runs.c.id == bindparam("run"), runs.c.experiment.is_not(None))
 
 # Whoever changes a run locks its row first, so that all who do take turns.
 _RUN_LOCKED = _RUN.with_for_update(key_share=True)
