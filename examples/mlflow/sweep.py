@@ -32,7 +32,7 @@ assert list(runs["metrics.loss"]) == sorted(runs["metrics.loss"])
 good = mlflow.search_runs([experiment.experiment_id], f"{below} and metrics.accuracy > 0.9 and params.penalty = 'l2'")
 print("runs:", len(runs), "good by l2:", len(good))
 best = runs.iloc[0]
-print("best:", best["tags.mlflow.runName"], round(best["metrics.loss"], 6))
+print("best:", best["tags.mlflow.runName"], round(best["metrics.loss"], 3))
 
 model = SGDClassifier(
     loss="log_loss", alpha=float(best["params.strength"]), penalty=best["params.penalty"], random_state=7
