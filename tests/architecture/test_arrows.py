@@ -15,7 +15,7 @@ LAYERS = (
     {"bridges"},
     {"flow", "upkeep", "webhooks"},
     {"runtime"},
-    {"access"},
+    {"access", "experiments"},
     {"registry", "tracking", "store"},
     {"database", "service"},
     {"signing"},
@@ -48,7 +48,7 @@ ADAPTERS = {
 """Each stands behind a port; `wire` builds it, and modules of the adapter's own folder may lean on it."""
 
 SQL = {"sqlalchemy", "alembic", "psycopg"}
-SQL_SPOKEN_IN = {"access", "database", "registry", "tracking"}
+SQL_SPOKEN_IN = {"access", "database", "experiments", "registry", "tracking"}
 
 WEB = {"fastapi", "starlette", "uvicorn", "pydantic"}
 WEB_SPOKEN_IN = {"web": WEB, "cli": {"uvicorn"}}

@@ -27,6 +27,7 @@ from holdfast.errors import (
     UnsupportedFormat,
     UsageError,
 )
+from holdfast.experiments import tables as experiment_tables
 from holdfast.registry import tables as registry_tables
 from holdfast.tracking import tables as tracking_tables
 from tests.postgres import PASSWORD, PostgresServer, postgres_server
@@ -356,7 +357,11 @@ class TestSchema:
         yield name
         postgres.drop(name)
 
-    @pytest.mark.parametrize("metadata", [registry_tables.TABLES, tracking_tables.TABLES], ids=["registry", "tracking"])
+    @pytest.mark.parametrize(
+        "metadata",
+        [registry_tables.TABLES, tracking_tables.TABLES, experiment_tables.TABLES],
+        ids=["registry", "tracking", "experiments"],
+    )
     def test_the_tables_of_the_statements_are_those_of_the_migrations(
         self, on_a_server: Database, metadata: MetaData
     ) -> None:

@@ -20,6 +20,7 @@ from holdfast.access import tables as access_tables
 from holdfast.database import schema
 from holdfast.database.engine import Database
 from holdfast.errors import IntegrityError, UnsupportedFormat
+from holdfast.experiments import tables as experiment_tables
 from holdfast.registry import tables as registry_tables
 from holdfast.tracking import tables as tracking_tables
 
@@ -61,6 +62,7 @@ ALL_TABLES = {
     "registry": registry_tables.TABLES,
     "tracking": tracking_tables.TABLES,
     "access": access_tables.TABLES,
+    "experiments": experiment_tables.TABLES,
 }
 
 

@@ -31,7 +31,12 @@ def ended(database: Database, database_path: Path, clock: Callable[[], datetime]
         "UPDATE runs SET status = 'running'",
         "UPDATE runs SET notes = 'x', finished_at = NULL",
         "DELETE FROM runs",
-        "INSERT OR REPLACE INTO runs SELECT id, model, 'x', 'running', started_at, NULL, actor, notes FROM runs",
+        (
+            "INSERT OR REPLACE INTO runs (id, name, status, started_at, actor, notes) "
+            "SELECT id, 'x', 'running', started_at, actor, notes FROM runs"
+        ),
+        "UPDATE runs SET experiment = 1",
+        "UPDATE runs SET deleted_ms = 1",
         "UPDATE run_params SET value = '2'",
         "DELETE FROM run_params",
         "INSERT INTO run_params VALUES ('r1', 'z', '1', 1, '1')",

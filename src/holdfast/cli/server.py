@@ -26,6 +26,7 @@ from holdfast.web.apart import apart
 from holdfast.web.listening import Tls, address_of, listen, serve
 from holdfast.web.logs import LogFormat, begin_logging
 from holdfast.wire import Project, open_files, open_project
+from holdfast.wire.mlflow import open_shelf
 from holdfast.wire.people import open_doors, open_groups, open_guarded
 from holdfast.wire.webhooks import open_census, open_deliverer, open_webhooks
 
@@ -189,6 +190,7 @@ def _answer(serving: _Serving, place: int) -> None:
             metrics_port=serving.metrics_port,
             access=open_doors(project) if serving.asks else None,
             provider=_provider(project) if serving.asks else None,
+            shelf=open_shelf(project, files.store),
         )
         registry = open_guarded(project) if serving.asks else project.unwatched
         api = api_app(registry, project.tracking, depot, around)

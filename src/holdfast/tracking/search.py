@@ -17,7 +17,7 @@ _TABLES = MappingProxyType({"metric": run_metrics, "param": run_params, "tag": r
 
 def statement(wanted: Filter, orders: tuple[Order, ...], limit: int) -> Select[Any]:
     """The statement that gives the ids of the runs, in order."""
-    found = select(runs.c.id).where(_condition(wanted))
+    found = select(runs.c.id).where(runs.c.deleted_ms.is_(None), _condition(wanted))
     for order in orders:
         found = _sorted(found, order)
     return found.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)

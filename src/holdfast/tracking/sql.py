@@ -148,8 +148,8 @@ class SqlTracking:
 
     def finish_run(self, run: str, status: RunStatus, *, notes: str | None = None) -> Run:
         """See `Tracking.finish_run`."""
-        if status is RunStatus.RUNNING:
-            raise UsageError("a run cannot end as running", hint="Say finished, failed or killed.")
+        if status in {RunStatus.RUNNING, RunStatus.SCHEDULED}:
+            raise UsageError(f"a run cannot end as {status}", hint="Say finished, failed or killed.")
         limits.check_size("the notes of a run", len(notes or ""), limits.NOTES_CHARACTERS_MAX)
         change: dict[str, str] = {"status": str(status), "finished_at": to_text(self._clock())}
         if notes is not None:

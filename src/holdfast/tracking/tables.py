@@ -32,6 +32,9 @@ runs = Table(
     _text("finished_at", nullable=True),
     _text("actor"),
     _text("notes"),
+    # Of MLflow's clients: the experiment that it belongs to, none for a run of our own; and when it was deleted.
+    Column("experiment", INTEGER, nullable=True),
+    Column("deleted_ms", INTEGER, nullable=True),
 )
 
 # `number` and `text` are what a search compares with; `value` is the param itself, as JSON.

@@ -15,8 +15,9 @@ __all__ = ["NewRun", "Point", "Run", "RunInput", "RunStatus"]
 
 
 class RunStatus(StrEnum):
-    """Whether a run lives, and how it ended."""
+    """Whether a run lives, and how it ended; `scheduled` is said by MLflow's clients alone."""
 
+    SCHEDULED = "scheduled"
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"

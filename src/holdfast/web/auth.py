@@ -21,6 +21,8 @@ from holdfast.service.line import API
 from holdfast.web.answers import answer
 from holdfast.web.api.observed import ACTOR
 from holdfast.web.bearer import bearer, unauthenticated
+from holdfast.web.mlflow.paths import OPEN, concerns
+from holdfast.web.mlflow.refusing import refusal, refused
 from holdfast.web.problems import problem, status_of
 
 __all__ = ["CHALLENGE", "IDENTITY", "METRICS", "PUBLIC", "SIGN_IN", "Known"]
@@ -66,7 +68,7 @@ class Known:
         self._app = app
         self._doors = doors
         self._sign_in = sign_in
-        self._open = PUBLIC | {SIGN_IN} if open_metrics else (PUBLIC | {SIGN_IN}) - {METRICS}
+        self._open = (PUBLIC | {SIGN_IN} | OPEN) - (frozenset() if open_metrics else {METRICS})
         self._remembered: dict[str, tuple[float, Identity]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +81,7 @@ class Known:
         try:
             identity = await self._identity(bearer(scope["headers"]))
         except (Unauthenticated, Unavailable) as error:
-            await _refuse(error, self._sign_in)(scope, receive, send)
+            await _refuse(error, self._sign_in, scope["path"])(scope, receive, send)
             return
         # Into the scope itself: what is outside of this writes down who it was, and which route answered.
         scope[IDENTITY], scope[ACTOR] = identity, identity.user
@@ -101,7 +103,9 @@ class Known:
         return found
 
 
-def _refuse(error: HoldfastError, sign_in: Mapping[str, str] | None) -> Any:
+def _refuse(error: HoldfastError, sign_in: Mapping[str, str] | None, path: str) -> Any:
+    if concerns(path):
+        return refused(*refusal(error))
     said = problem(error)
     if isinstance(error, Unavailable):
         return answer(said, status_of(error), {"retry-after": "1"})

@@ -1,4 +1,10 @@
-"""The token that a request shows: what a server and a replica both look for, and what they say where there is none."""
+"""The token that a request shows: what a server and a replica both look for, and what they say where there is none.
+
+Clients that know names and passwords alone (RFC 7617) give the token as the password; whose it is, it says itself.
+"""
+
+import base64
+import binascii
 
 from holdfast.errors import Unauthenticated
 
@@ -18,9 +24,21 @@ def bearer(headers: list[tuple[bytes, bytes]]) -> str:
     if not said:
         raise unauthenticated("this server asks who you are, and the request carries no token")
     scheme, _, token = said[0].decode("latin-1").partition(" ")
-    if len(said) > 1 or scheme.lower() != "bearer" or not token or len(said[0]) > _HEADER_BYTES_MAX:
+    if scheme.lower() == "basic" and len(said[0]) <= _HEADER_BYTES_MAX:
+        token = _secret(token.strip())
+    elif scheme.lower() != "bearer":
+        token = ""
+    if len(said) > 1 or not token or len(said[0]) > _HEADER_BYTES_MAX:
         raise unauthenticated("the request carries no token that this server understands")
     return token.strip()
+
+
+def _secret(credentials: str) -> str:
+    """Of a name and a password; empty where there is none."""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def unauthenticated(message: str) -> Unauthenticated:

@@ -46,6 +46,7 @@ from holdfast.web.api.metering import OwnPort
 from holdfast.web.api.needs import admit
 from holdfast.web.api.observed import REFUSED, REQUEST, Observed
 from holdfast.web.auth import CHALLENGE, Known
+from holdfast.web.mlflow.app import Mlflow
 from holdfast.web.problems import UNEXPECTED, problem, status_of
 from holdfast.webhooks.delivering import Deliverer
 
@@ -96,6 +97,8 @@ def api_app(
     # The last that is added is the first that a request meets: who may not ask is turned away before it is answered.
     app.add_middleware(AtHand, registry=registry)
     app.add_middleware(Bounded)
+    if around.shelf is not None:
+        app.add_middleware(Mlflow, desk=app.state.desk, shelf=around.shelf)
     if around.access is not None:
         sign_in = None if around.provider is None else around.provider.to_json()
         app.add_middleware(Known, doors=around.access, sign_in=sign_in, open_metrics=around.metrics_port is not None)

@@ -12,9 +12,9 @@ from holdfast.service.line import ACTOR_HEADER
 from holdfast.web.auth import IDENTITY
 from holdfast.web.bearer import unauthenticated
 
-__all__ = ["Caller", "caller_of"]
+__all__ = ["NOBODY", "Caller", "caller_of"]
 
-_NOBODY = "anonymous"
+_ANONYMOUS = "anonymous"
 """Who asks without saying so, where the server asks nobody for an identity."""
 
 
@@ -74,6 +74,10 @@ class Caller:
         )
 
 
+NOBODY = Caller(_ANONYMOUS)
+"""Who asks what everybody may ask."""
+
+
 def caller_of(request: Request) -> Caller:
     """Who asks this request.
 
@@ -85,4 +89,4 @@ def caller_of(request: Request) -> Caller:
         return Caller(identity.user, identity)
     if request.app.state.desk.access is not None:
         raise unauthenticated("nobody has shown who they are")
-    return Caller(unquote(request.headers.get(ACTOR_HEADER, _NOBODY)))
+    return Caller(unquote(request.headers.get(ACTOR_HEADER, _ANONYMOUS)))

@@ -26,6 +26,7 @@ from holdfast.web.api.schemas import Refusal
 from holdfast.web.api.watch import Watch
 from holdfast.web.oidc import Provider
 from holdfast.webhooks.delivering import Deliverer
+from holdfast.wire.mlflow import Shelf
 
 __all__ = ["Actor", "Around", "Bytes", "Desk", "Here", "Key", "Signer", "Who", "action_of", "answer", "refusals"]
 
@@ -51,6 +52,7 @@ class Around:
         metrics_port: where they are read, if not where everything else is asked.
         access: who people are; None where nobody is asked.
         provider: signs people in; None where tokens are given out by hand.
+        shelf: what it keeps for MLflow's clients; None where it speaks their protocol not at all.
     """
 
     webhooks: Webhooks | None = None
@@ -61,6 +63,7 @@ class Around:
     metrics_port: int | None = None
     access: Doors | None = None
     provider: Provider | None = None
+    shelf: Shelf | None = None
 
 
 class Desk:

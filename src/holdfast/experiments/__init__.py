@@ -1,0 +1,8 @@
+"""What MLflow's clients keep beyond what Holdfast has: experiments, logged models, files, words beside versions.
+
+    tables.py    the tables; runs themselves are those of `holdfast.tracking`
+
+A run of an experiment is a run of Holdfast: its params, metrics and tags stand where those of every run stand, and
+whoever searches runs finds it. It differs in one thing: MLflow's clients may take a run up again after its end, and
+delete it. The versions made from it do not change with it: they hold their own copy of all that was true of it.
+"""

@@ -1,0 +1,29 @@
+"""JSON as MLflow writes it: fields that are not set are left out, and numbers that are not finite are texts."""
+
+import json
+import math
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from holdfast.canonical import Json, JsonObject
+
+__all__ = ["number", "said", "tell"]
+
+
+def said(**fields: Json) -> JsonObject:
+    """The fields that are set; a field whose value is None is not."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def number(value: float) -> float | str:
+    """A number as protobuf's JSON writes it (protobuf.dev, "ProtoJSON format")."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def tell(value: JsonObject, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer in words. MLflow indents its JSON; its clients do not ask for that, and it costs more than the rest."""
+    body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return Response(body, status, headers, media_type="application/json")
