@@ -13,14 +13,10 @@ from typing import Any
 from mlflow import pyfunc
 from mlflow.utils.autologging_utils import disable_autologging
 
-from holdfast.canonical import Json, JsonObject, encode, plain
+from holdfast.canonical import JsonObject, encode
 from holdfast.digest import Digest
-from holdfast.errors import HoldfastError
-from holdfast.flow.bundle.metrics import measure
-from holdfast.mlflow_plugin.datasets import TARGET, Rows
+from holdfast.mlflow_plugin.datasets import Rows
 from holdfast.mlflow_plugin.freezing import ROWS_MAX
-from holdfast.parts import EvalThreshold
-from holdfast.parts.eval_threshold import ARGMAX, IDENTITY
 from holdfast.runtime.loaders.mlflow import estimator_scores, rows_of, two_sided
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table, table_of, values_of, write_table
@@ -39,11 +35,6 @@ _QUICK = frozenset(
 )
 """Kinds of model that answer a thousand rows in a moment and ask nobody. Any other is asked about its input example
 only, as MLflow asks it: what a thousand rows would cost, or set off, is its author's to say."""
-
-_CLASSIFICATION, _REGRESSION = "classification", "regression"
-
-_LABELS_MAX = 1000
-"""More different answers than this are no labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +88,7 @@ def _tried(model: Any, asked: Asked) -> dict[str, bytes]:
     """What the model answers; nothing where it does not take these rows, or gives no value for each of them."""
     try:
         return _told(model, asked)
-    except Exception:
+    except Exception:  # noqa: BLE001 - another person's model may raise anything on rows that are not its own
         _LOG.debug("the model does not take rows of its %s data", asked.of, exc_info=True)
         return {}
 
@@ -105,39 +96,29 @@ def _tried(model: Any, asked: Asked) -> dict[str, bytes]:
 def _told(model: Any, asked: Asked) -> dict[str, bytes]:
     rows = asked.rows
     answer = _answer(model, rows.features)
-    table, targets = _table(rows)
-    task = None if targets is None else _task(targets, answer)
+    table, target = _table(rows)
     facts: JsonObject = {
-        "format": "holdfast.mlflow_holdout",
-        "format_version": "1.0",
         "of": asked.of,
-        "count": table.count,
-        "from_rows": asked.count,
-        "target": None if targets is None else rows.name,
+        "rows": asked.count,
+        "target": target,
         "snapshot": None if asked.snapshot is None else str(asked.snapshot),
-        "task": task,
     }
-    files = {
-        "rows.json": write_table(table),
+    return {
+        "holdout_rows.json": write_table(table),
         "holdout_outputs.json": write_outputs(answer),
         "holdout.json": encode(facts),
     }
-    if targets is not None and task is not None:
-        rule = EvalThreshold(IDENTITY if task == _REGRESSION else ARGMAX)
-        measured = measure(targets, answer, rule, primary=None)
-        files["metrics.json"] = encode(plain({**measured.to_json(), "measured_on": asked.of}))
-    return files
 
 
-def _table(rows: Rows) -> tuple[Table, list[Json] | None]:
-    """The rows with their true answers as one more column, and those answers."""
+def _table(rows: Rows) -> tuple[Table, str | None]:
+    """The rows, with their true answers as one more column where they are known, and the name of that."""
     table = table_of(rows.features).named()
     if rows.targets is None:
         return table, None
     targets = values_of(rows.targets.tolist() if hasattr(rows.targets, "tolist") else list(rows.targets))
     if any(target is None or isinstance(target, list) for target in targets):
         return table, None
-    return Table.of_columns([*(table.names or ()), rows.name], [*table.columns, targets]), targets
+    return Table.of_columns([*(table.names or ()), rows.name], [*table.columns, targets]), rows.name
 
 
 def _answer(model: Any, features: Any) -> Answer:
@@ -150,13 +131,3 @@ def _answer(model: Any, features: Any) -> Answer:
         return Answer(predictions, predictions, None)
     classes, score = inside
     return Answer(predictions, two_sided(rows_of(score(features)), classes), classes)
-
-
-def _task(targets: Sequence[Json], answer: Answer) -> str | None:
-    """What the answers are; None where that is not certain, such as a probability beside labels."""
-    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (*targets, *answer.predictions))
-    labels = set(targets) if len(set(targets)) <= _LABELS_MAX else set()
-    if answer.classes is not None or (labels and set(answer.predictions) <= labels):
-        return _CLASSIFICATION
-    whole = all(isinstance(one, int) or float(one).is_integer() for one in targets) if numbers else True
-    return None if whole else _REGRESSION

@@ -19,7 +19,7 @@ from holdfast.store.interface import Store
 from holdfast.tracking.interface import Tracking
 from holdfast.tracking.values import Run, RunInput
 
-__all__ = ["INPUT", "data_input", "freeze_opened", "gather", "keep_capture", "kept_capture"]
+__all__ = ["INPUT", "data_input", "freeze_opened", "from_run", "gather", "keep_capture", "kept_capture", "with_capture"]
 
 INPUT = "input"
 """The role of a data file that the run opened and that nobody gave another role."""
@@ -56,7 +56,7 @@ def keep_capture(
         A sentence for each data file that could not be frozen.
     """
     known = tracking.run(run)
-    given = tuple(_from_run(item) for item in known.inputs if item.digest is not None)
+    given = tuple(from_run(item) for item in known.inputs if item.digest is not None)
     inputs, notes = freeze_opened(capture, given, store, project, seen)
     with store.writer() as writer:
         tags = {_CAPTURE_TAG: str(writer.add_bytes(encode(plain(capture.to_json()))).digest)}
@@ -91,7 +91,7 @@ def gather(given: Ingredients, run: Run | None, capture: Capture | None, store: 
     """
     inputs = list(given.inputs)
     if run is not None:
-        inputs += [_from_run(item) for item in run.inputs if item.digest is not None]
+        inputs += [from_run(item) for item in run.inputs if item.digest is not None]
     if isinstance(given.holdout, str | os.PathLike):
         frozen = data_input(snapshot(store, given.project / given.holdout, root=given.project), HOLDOUT)
         # A run that opened the holdout only to measure says so now; what was frozen to train on stays what it was.
@@ -107,10 +107,11 @@ def gather(given: Ingredients, run: Run | None, capture: Capture | None, store: 
     )
     if run is not None:
         given = replace(given, run=_reference(run))
-    return given if capture is None else _with_capture(given, capture)
+    return given if capture is None else with_capture(given, capture)
 
 
-def _with_capture(given: Ingredients, capture: Capture) -> Ingredients:
+def with_capture(given: Ingredients, capture: Capture) -> Ingredients:
+    """The ingredients with the environment, the lock and the Git state that were captured."""
     state = capture.code
     code: CodeState | Missing
     if state.state in {"git", "no_commits"}:
@@ -143,7 +144,12 @@ def to_run(item: DataInput) -> RunInput:
     return RunInput(item.role, item.source or item.name, item.digest, item.source or "", item.files, item.bytes)
 
 
-def _from_run(item: RunInput) -> DataInput:
+def from_run(item: RunInput) -> DataInput:
+    """What a run recorded of frozen data, as an input of a version.
+
+    Raises:
+        UsageError: it was not frozen.
+    """
     if item.digest is None:
         raise UsageError(f"{item.name} was not frozen", hint="Freeze it with: holdfast snapshot")
     name = item.name.rpartition("/")[2]
