@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["MOVES", "RECORDED", "Action"]
+__all__ = ["MOVES", "POINTING", "RECORDED", "Action"]
 
 
 class Action(StrEnum):
@@ -55,6 +55,9 @@ class Action(StrEnum):
 
     STAGE_ADOPT = "stage:pointer:adopt"
     """A stage took over what another system served, without a gate of ours."""
+
+    STAGE_CLEAR = "stage:pointer:clear"
+    """A stage was emptied: nothing holds it from here on, and what held it is its last-known-good."""
 
     ROLLBACK_REHEARSE = "stage:rollback:rehearse"
     """The way back was tried without taking it; the certificate, by its digest, is in the details."""
@@ -127,7 +130,10 @@ class Action(StrEnum):
 
 
 MOVES = frozenset({Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT})
-"""The actions that move a stage; they are written together with the move, and in no other way."""
+"""The actions that move a stage to a version; they are written together with the move, and in no other way."""
+
+POINTING = MOVES | {Action.STAGE_CLEAR}
+"""The actions behind which a stage stands otherwise than before: the moves, and what empties it."""
 
 RECORDED = frozenset(
     {Action.GATE_REFUSE, Action.ROLLBACK_EXPLAIN, Action.PAGE_SEAL, Action.BLOB_DAMAGE, Action.LOG_ACCEPT}
