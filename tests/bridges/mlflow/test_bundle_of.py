@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ def test_a_model_that_says_everything_and_whose_data_is_frozen_lacks_nothing() -
 
 @pytest.mark.parametrize("place", ["tags", "params", "model_tags"])
 def test_a_cut_that_a_script_said_is_one_of_probabilities(place: str) -> None:
-    said = Said(**{place: {"holdfast.threshold": "0.4"}})
+    said = replace(Said(), **{place: {"holdfast.threshold": "0.4"}})
     prepared = bundle("classifier", said, recorded())
     threshold, weights = prepared.manifest.parts.eval_threshold, prepared.manifest.parts.weights
     assert isinstance(threshold, EvalThreshold)
