@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,9 +77,11 @@ def test_a_model_that_says_everything_and_whose_data_is_frozen_lacks_nothing() -
     }
 
 
-@pytest.mark.parametrize("place", ["tags", "params", "model_tags"])
-def test_a_cut_that_a_script_said_is_one_of_probabilities(place: str) -> None:
-    said = replace(Said(), **{place: {"holdfast.threshold": "0.4"}})
+CUT = {"holdfast.threshold": "0.4"}
+
+
+@pytest.mark.parametrize("said", [Said(tags=CUT), Said(params=CUT), Said(model_tags=CUT)], ids=["tag", "param", "model"])
+def test_a_cut_that_a_script_said_is_one_of_probabilities(said: Said) -> None:
     prepared = bundle("classifier", said, recorded())
     threshold, weights = prepared.manifest.parts.eval_threshold, prepared.manifest.parts.weights
     assert isinstance(threshold, EvalThreshold)
