@@ -23,7 +23,8 @@ from holdfast.mlflow_plugin.freezing import freeze_dataset, role_of, sample
 from holdfast.mlflow_plugin.quiet import MODE, quietly
 from holdfast.mlflow_plugin.server import Server
 from holdfast.parts.data_slice import HOLDOUT, TRAIN
-from holdfast.wire import Project, make_home, open_project
+from holdfast.wire import Project, open_project
+from holdfast.wire.project import make_home
 
 __all__ = ["Keeper"]
 
