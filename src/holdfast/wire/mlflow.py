@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from holdfast.database.engine import Database
 from holdfast.errors import UsageError
+from holdfast.experiments.inputs import SqlInputs
+from holdfast.experiments.logged import SqlLoggedModels
 from holdfast.service.line import Line
 from holdfast.store.interface import Store
-from holdfast.wire.project import Project
+from holdfast.wire.project import Project, new_id, utc_now
 
 __all__ = ["Shelf", "open_shelf"]
 
@@ -18,10 +20,14 @@ class Shelf:
     Attributes:
         database: where they are.
         store: where the bytes of their files are.
+        logged: logged models.
+        inputs: what runs read and made.
     """
 
     database: Database
     store: Store
+    logged: SqlLoggedModels
+    inputs: SqlInputs
 
 
 def open_shelf(project: Project, store: Store) -> Shelf:
@@ -36,4 +42,10 @@ def open_shelf(project: Project, store: Store) -> Shelf:
     """
     if isinstance(project.names, Line):
         raise UsageError("HOLDFAST_URL names a server, and a server gives away what is its own", hint="Unset it here.")
-    return Shelf(project.names.database(), store)
+    database = project.names.database()
+    return Shelf(
+        database,
+        store,
+        logged=SqlLoggedModels(database, utc_now, new_id),
+        inputs=SqlInputs(database, new_id),
+    )
