@@ -80,7 +80,9 @@ def test_a_model_that_says_everything_and_whose_data_is_frozen_lacks_nothing() -
 CUT = {"holdfast.threshold": "0.4"}
 
 
-@pytest.mark.parametrize("said", [Said(tags=CUT), Said(params=CUT), Said(model_tags=CUT)], ids=["tag", "param", "model"])
+@pytest.mark.parametrize(
+    "said", [Said(tags=CUT), Said(params=CUT), Said(model_tags=CUT)], ids=["tag", "param", "model"]
+)
 def test_a_cut_that_a_script_said_is_one_of_probabilities(said: Said) -> None:
     prepared = bundle("classifier", said, recorded())
     threshold, weights = prepared.manifest.parts.eval_threshold, prepared.manifest.parts.weights
@@ -115,6 +117,27 @@ def test_a_param_called_threshold_is_the_estimators_own_where_that_answers_with_
     found = bundle("regressor", Said(params={"threshold": "0.1"})).manifest.parts.eval_threshold
     assert isinstance(found, EvalThreshold)
     assert found.rule == "identity"
+
+
+def test_a_booster_answers_as_its_objective_says_and_where_that_is_a_probability_nobody_knows() -> None:
+    booster = files_of("regressor")
+    booster["MLmodel"] = booster["MLmodel"].replace(b"sklearn", b"xgboost")
+    found = {
+        objective: bundle_of(Said(params={"objective": objective}), kept(booster), CHURN).manifest.parts.eval_threshold
+        for objective in ("reg:squarederror", "binary:logistic")
+    }
+    assert isinstance(found["reg:squarederror"], EvalThreshold)
+    assert isinstance(found["binary:logistic"], Missing)
+
+
+@pytest.mark.parametrize(("trusted", "runs"), [("lightgbm.basic.Booster", False), ("os.system", True)])
+def test_what_skops_is_told_to_trust_decides_whether_it_can_run_code(trusted: str, runs: bool) -> None:
+    files = files_of("classifier")
+    said = files["MLmodel"].replace(b"skops_trusted_types: null", f"skops_trusted_types: [{trusted}]".encode())
+    files["MLmodel"] = said.replace(b"sklearn_version", b"lgb_version").replace(b"sklearn", b"lightgbm")
+    weights = bundle_of(Said(), kept(files), CHURN).manifest.parts.weights
+    assert isinstance(weights, Weights)
+    assert weights.executes_code is runs
 
 
 def test_a_search_is_what_it_searched_for_and_not_what_that_is_made_of() -> None:
