@@ -108,4 +108,3 @@ def _end(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
     process.wait(60)
     if process.stdout is not None:
         process.stdout.close()
-

@@ -31,7 +31,12 @@ HERE = frozenset(
 )
 """Calls that ask no server, or nothing that other calls of the walk and the scripts do not ask too."""
 
-_EXAMPLES = {"experiment_ids": ["0"], "tags": {"a": "b"}, "experiment_id": "0", "server_json": {"name": "x/y", "version": "1"}}
+_EXAMPLES = {
+    "experiment_ids": ["0"],
+    "tags": {"a": "b"},
+    "experiment_id": "0",
+    "server_json": {"name": "x/y", "version": "1"},
+}
 
 
 def family_of(name: str) -> str | None:
