@@ -102,6 +102,17 @@ def test_promote_moves_and_rollback_moves_back(cli: Cli, churn: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_stage_is_cleared_and_what_held_it_comes_back_by_a_rollback(cli: Cli, moved: Path) -> None:
+    held = cli.json("live", "churn")["stages"]["production"]["version"]
+    assert cli.fails("stage_moved", "clear", "churn", "--expect", "9", "--reason", "over")["found"] == held
+    value = cli.json("clear", "churn", "--reason", "the contract has ended")
+    assert (value["from"], value["to"], value["last_known_good"]) == (held, None, held)
+    assert cli.json("live", "churn")["stages"]["production"] is None
+    assert "cleared" in cli.ok("history", "churn").out
+    assert "nothing holds production" in cli.fails("not_found", "clear", "churn", "--reason", "again")["message"]
+    assert cli.json("rollback", "churn")["to"] == held
+
+
 def test_a_worse_version_is_refused_for_being_worse(cli: Cli, moved: Path) -> None:
     spoken = cli("promote", "churn@4", "--reason", "fresh data")
     assert (spoken.code, spoken.out) == (EXIT_CODES["gate_refused"], "")

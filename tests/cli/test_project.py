@@ -67,6 +67,7 @@ WITHOUT_A_PROJECT = {
     "watch": ["churn"],
     "restore": ["churn@1"],
     "rollback": ["churn"],
+    "clear": ["churn", "--reason", "over"],
     "run": ["--", "true"],
     "search": [],
     "serve": ["churn"],

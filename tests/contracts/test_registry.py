@@ -30,6 +30,8 @@ from holdfast.registry import (
     RECORDED,
     STAGES,
     Action,
+    Cleared,
+    ClearStage,
     Edge,
     Meaning,
     Move,
@@ -315,6 +317,69 @@ def test_a_rollback_goes_only_to_a_version_that_has_held_the_stage(registry: Reg
     move(registry, 2, 1)
     with pytest.raises(UsageError, match="never held"):
         move(registry, 3, 2, Action.STAGE_ROLLBACK)
+    assert registry.stage_epoch(CHURN, PRODUCTION) == 2
+
+
+def clear(registry: Registry, expect: int, reason: str = "over", **more: Any) -> Cleared:
+    return registry.clear_stage(ClearStage(CHURN, PRODUCTION, number(expect), reason, **more), "ana")
+
+
+def test_a_stage_is_emptied_with_its_event_and_a_rollback_brings_back_what_held_it(registry: Registry) -> None:
+    register(registry, 2)
+    move(registry, 1, None)
+    move(registry, 2, 1)
+    gone = clear(registry, 2, details={"why": "contract"})
+    assert (gone.number, gone.digest, gone.epoch) == (2, digest(2), 3)
+    stage = registry.stage(CHURN, PRODUCTION)
+    assert (stage.number, stage.digest, stage.epoch, stage.last_known_good) == (None, None, 3, 2)
+    assert (stage.event, registry.live(CHURN).stages["production"]) == (gone.event, None)
+    [event] = registry.log(limit=1)
+    assert (event.action, event.from_number, event.to_number, event.reason) == (Action.STAGE_CLEAR, 2, None, "over")
+    assert event.details == {"why": "contract"}
+    with pytest.raises(NotFound, match="nothing holds production"):
+        resolve(registry, "churn@production")
+    back = move(registry, 2, None, Action.STAGE_ROLLBACK)
+    assert (back.from_number, back.to_number, back.last_known_good) == (None, 2, 1)
+    assert registry.audit_verify().ok
+
+
+def test_a_stage_that_was_emptied_has_held_what_it_held_until_then(registry: Registry) -> None:
+    register(registry, 2)
+    first = move(registry, 1, None)
+    gone = clear(registry, 1)
+    second = move(registry, 2, None)
+    assert second.last_known_good == 1
+    newer, older = registry.history(CHURN, PRODUCTION)
+    assert (older.number, older.event, older.ended, older.ended_event) == (
+        *(1, first.event),
+        *(Action.STAGE_CLEAR, gone.event),
+    )
+    assert (newer.number, newer.replaced, newer.until) == (2, None, None)
+    assert [(one.number, one.until) for one in registry.tenures()] == [(1, gone.time), (2, None)]
+    live = registry.live(CHURN, gone.time)
+    assert live.stages["production"] is None
+    assert [spell.number for spell in registry.history(CHURN, PRODUCTION, limit=1)] == [2]
+    assert [spell.number for spell in registry.history(CHURN, PRODUCTION, before=second.event, limit=1)] == [1]
+
+
+def test_a_stage_is_emptied_only_of_what_the_caller_expects_and_once(registry: Registry) -> None:
+    register(registry, 2)
+    with pytest.raises(StageMoved, match="nothing has ever held it"):
+        clear(registry, 1)
+    move(registry, 1, None)
+    with pytest.raises(StageMoved, match="expected 2, found 1"):
+        clear(registry, 2)
+    with pytest.raises(UsageError, match="reason"):
+        clear(registry, 1, " ")
+    with pytest.raises(NotFound):
+        registry.clear_stage(ClearStage(CHURN, StageName("nowhere"), number(1), "over"), "ana")
+    once = clear(registry, 1, idempotency_key="k")
+    assert clear(registry, 1, idempotency_key="k") == once
+    with pytest.raises(UsageError, match="another request"):
+        clear(registry, 1, "else", idempotency_key="k")
+    assert registry.move_of("k") is None
+    with pytest.raises(StageMoved, match="from 1 to nothing"):
+        clear(registry, 1)
     assert registry.stage_epoch(CHURN, PRODUCTION) == 2
 
 

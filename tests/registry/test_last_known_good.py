@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from holdfast.registry import Action
 from holdfast.registry.last_known_good import last_known_good
 
-P, R, A = Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT
+P, R, A, C = Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT, Action.STAGE_CLEAR
 
 
 def history(*steps: tuple[Action, int]) -> list[tuple[str, int | None, int]]:
@@ -41,6 +41,27 @@ def history(*steps: tuple[Action, int]) -> list[tuple[str, int | None, int]]:
 )
 def test_a_rollback_goes_further_back_and_never_bounces(steps: list[tuple[Action, int]], expected: int | None) -> None:
     assert last_known_good(history(*steps)) == expected
+
+
+@pytest.mark.parametrize(
+    ("moves", "expected"),
+    [
+        ([(P, None, 1), (C, 1, None)], 1),
+        ([(P, None, 1), (P, 1, 2), (C, 2, None)], 2),
+        # Back to what the clearing took away, and from there further back.
+        ([(P, None, 1), (P, 1, 2), (C, 2, None), (R, None, 2)], 1),
+        ([(P, None, 1), (C, 1, None), (R, None, 1)], None),
+        # Another one after it: the way back is to what held the stage last.
+        ([(P, None, 1), (C, 1, None), (P, None, 2)], 1),
+        ([(P, None, 1), (P, 1, 2), (C, 2, None), (P, None, 2)], 1),
+        # What a rollback left is not come back to by way of nothing.
+        ([(P, None, 1), (P, 1, 2), (R, 2, 1), (C, 1, None), (P, None, 3)], 1),
+    ],
+)
+def test_what_a_clearing_takes_away_is_the_next_way_back(
+    moves: list[tuple[Action, int | None, int | None]], expected: int | None
+) -> None:
+    assert last_known_good(moves) == expected
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 5)), max_size=40))

@@ -15,7 +15,7 @@ from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.errors import AlreadyExists, StageMoved, UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
-from holdfast.registry import Action, Move, MoveStage, NewVersion
+from holdfast.registry import Action, Cleared, ClearStage, Move, MoveStage, NewVersion
 from holdfast.registry.sql import SqlRegistry
 
 CHURN = ModelName("churn")
@@ -60,7 +60,7 @@ _MOVES = st.lists(
     st.tuples(
         st.sampled_from(STAGES),
         st.integers(1, 4),
-        st.sampled_from([Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT]),
+        st.sampled_from([Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT, Action.STAGE_CLEAR]),
     ),
     max_size=12,
 )
@@ -73,11 +73,19 @@ def test_what_was_live_is_what_a_plain_reading_of_the_moves_says(
 ) -> None:
     clock = Clock(*steps)
     with registries(empty_file, 1, clock) as [registry]:
-        done: list[Move] = []
+        done: list[Move | Cleared] = []
         holds: dict[str, int | None] = dict.fromkeys(STAGES)
         for stage, to, action in asked:
+            held = holds[stage]
+            if action is Action.STAGE_CLEAR:
+                if held is not None:
+                    done.append(
+                        registry.clear_stage(ClearStage(CHURN, StageName(stage), VersionNumber(held), "x"), "ana")
+                    )
+                    holds[stage] = None
+                continue
             with suppress(UsageError, AlreadyExists):
-                done.append(registry.move_stage(ask(stage, to, holds[stage], action), "ana"))
+                done.append(registry.move_stage(ask(stage, to, held, action), "ana"))
                 holds[stage] = to
         assert [move.time for move in done] == sorted(move.time for move in done)
         begun = registry.log(limit=100)[-1].time
@@ -88,7 +96,7 @@ def test_what_was_live_is_what_a_plain_reading_of_the_moves_says(
             plain: dict[str, int | None] = dict.fromkeys(STAGES)
             for move in done:
                 if at is None or move.time <= at:
-                    plain[str(move.stage)] = move.to_number
+                    plain[str(move.stage)] = move.to_number if isinstance(move, Move) else None
             found = registry.live(CHURN, at).stages
             assert {name: None if held is None else held.version for name, held in found.items()} == plain
         assert {str(stage.name): stage.number for stage in registry.stages(CHURN)} == holds

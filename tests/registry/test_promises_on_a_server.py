@@ -196,6 +196,24 @@ def test_a_stage_does_not_move_with_an_event_that_says_something_else(
     refused(raw, event(raw, **change), moved if "time" in change else MOVE, why="no stage moves")
 
 
+EMPTIED = {"action": "stage:pointer:clear", "to_number": None, "last_known_good": 1}
+
+EMPTY = MOVE.replace("number = 3", "number = NULL", 1)
+
+
+def test_a_stage_is_emptied_with_an_event_that_says_exactly_that(raw: psycopg.Connection) -> None:
+    execute(raw, event(raw, **EMPTIED))
+    assert raw.execute(EMPTY).rowcount == 1
+
+
+@pytest.mark.parametrize("change", [{"action": "stage:pointer:promote"}, {"to_number": 2}, {"last_known_good": None}])
+def test_a_stage_is_not_emptied_with_an_event_that_says_something_else(
+    raw: psycopg.Connection, change: dict[str, object]
+) -> None:
+    refused(raw, event(raw, **{**EMPTIED, **change}), EMPTY, why="no stage moves")
+    refused(raw, event(raw, **EMPTIED), MOVE, why="no stage moves")
+
+
 @pytest.mark.parametrize(
     "change",
     [{"index": 99}, {"index": 3}, {"prev": "sha256:y"}, {"prev": None}, {"time": "2000-01-01T00:00:00.000000Z"}],

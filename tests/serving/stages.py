@@ -43,7 +43,7 @@ class HandMovedStage:
         self.truths: list[Truth] = []
         self._turns = 0
 
-    def move(self, to: Pointer, good: Pointer | None = None) -> int:
+    def move(self, to: Pointer | None, good: Pointer | None = None) -> int:
         with self._lock:
             self._pointers = Pointers(self._pointers.epoch + 1, to, good)
             return self._pointers.epoch

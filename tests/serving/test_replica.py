@@ -254,12 +254,31 @@ def test_a_worker_that_dies_makes_the_replica_unready_until_it_is_back(first: Bu
     run(work)
 
 
+def test_a_stage_that_is_emptied_is_not_answered_for_and_the_way_back_loads_nothing(first: Built) -> None:
+    async def work() -> None:
+        stage, shelf = HandMovedStage(), Shelf(first)
+        stage.move(pointer(1, first))
+        async with running(stage, shelf) as replica:
+            await until_epoch(replica, 1)
+            stage.move(None, pointer(1, first))
+            await until(lambda: not replica.ready, "it stops answering")
+            said = replica.report()
+            assert (said.state, said.number, said.digest) == (ReplicaState.LOADING, None, None)
+            assert said.error == "nothing holds churn@production"
+            assert replica.take() is None
+            fetched = len(shelf.fetched)
+            await until_epoch(replica, stage.move(pointer(1, first)))
+            assert (replica.report().number, len(shelf.fetched)) == (1, fetched)
+
+    run(work)
+
+
 def test_a_registry_that_is_away_stops_nothing(first: Built, second: Built) -> None:
     async def work() -> None:
         stage, shelf = HandMovedStage(), Shelf(first, second)
         async with running(stage, shelf) as replica:
             await until(lambda: bool(stage.reports), "it reports before it has anything to serve")
-            await until(lambda: replica.report().error == "nothing holds churn@production yet", "it says why")
+            await until(lambda: replica.report().error == "nothing holds churn@production", "it says why")
             assert replica.take() is None
             await until_epoch(replica, stage.move(pointer(1, first)))
             stage.broken = Unavailable("the registry is away", hint="Wait.")

@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "approve": "move",
     "promote": "move",
     "rollback": "move",
+    "clear": "move",
     "rehearse": "rehearse",
     "live": "history",
     "history": "history",

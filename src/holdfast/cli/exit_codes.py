@@ -100,6 +100,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "approve": _OPENING,
     "promote": (*_OPENING, *_MOVING, "approval_required", "already_exists", "archived"),
     "rollback": (*_OPENING, *_MOVING, "incomplete_version", "already_exists", "archived"),
+    "clear": (*_OPENING, "stage_moved", "too_large"),
     "rehearse": (
         *(*_OPENING, "gate_refused", "not_confirmed", "incomplete_version"),
         *("too_large", "bundle_failed", "missing_extra", "archived"),

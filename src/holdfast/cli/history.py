@@ -27,7 +27,7 @@ _CAME = {Action.STAGE_PROMOTE: "promoted", Action.STAGE_ROLLBACK: "rolled back t
 
 _ROLLOUTS = {Action.ROLLOUT_BEGIN, Action.ROLLOUT_TURN}
 
-_WENT = {None: ", still", Action.STAGE_ROLLBACK: ", rolled back"}
+_WENT = {None: ", still", Action.STAGE_ROLLBACK: ", rolled back", Action.STAGE_CLEAR: ", cleared"}
 """How a spell ended, where that is worth a word."""
 
 
@@ -197,7 +197,8 @@ def _follow(registry: Registry, model: ModelName | None, last: Sequence[Event], 
     for event in chain(last, registry.follow(begin, model=model)):
         said = event.to_json()
         arrow = "beside" if event.action in _ROLLOUTS else "->"
-        moved = f"{said['from'] or '-'} {arrow} {said['to']}" if said["to"] is not None else ""
+        is_between = said["to"] is not None or event.action == Action.STAGE_CLEAR
+        moved = f"{said['from'] or '-'} {arrow} {said['to'] or '-'}" if is_between else ""
         where = " ".join(str(one) for one in (said["model"], said["stage"], moved) if one)
         line = f"{event.index}  {said['time'][:19]}  {event.actor}  {event.action}  {where}  {_why(event)}"
         if not output.piece(said, line):

@@ -1,4 +1,4 @@
-"""`approve`, `promote` and `rollback`: who stands behind a version, and the moves themselves."""
+"""`approve`, `promote`, `rollback` and `clear`: who stands behind a version, and the moves themselves."""
 
 import sys
 from collections.abc import Iterator
@@ -10,11 +10,13 @@ from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, Reason, ReferenceArgument, StageOption, To, WaitSeconds, here
 from holdfast.cli.output import Output
+from holdfast.errors import NotFound
 from holdfast.flow.gate import GateRequest
 from holdfast.flow.promote import Promotion
 from holdfast.flow.promote import promote as move_forward
 from holdfast.flow.rollback import Rollback, explain_rollback, roll_back
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
+from holdfast.registry.clearing import ClearStage
 from holdfast.registry.records import Meaning, NewApproval, outcome_text
 from holdfast.registry.values import Move, Replica
 from holdfast.serving.confirm import wait_for_replicas
@@ -89,6 +91,31 @@ def rollback(
     # (7) why: asked once the stage is safe, and never of a program
     if not reason and not as_json:
         _ask_why(project, back.move)
+
+
+@app.command(epilog=epilog("clear", 'holdfast clear churn --stage staging --reason "the trial is over"'))
+def clear(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the log.")],
+    stage: StageOption = "production",
+    expect: Annotated[int | None, typer.Option("--expect", help="The version that holds the stage now.")] = None,
+    idempotency_key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Empty a stage: replicas of it stop answering, and a rollback brings back what held it."""
+    project = here()
+    name, which = ModelName(model), StageName(stage)
+    held = expect or project.registry.stage(name, which).number
+    if held is None:
+        raise NotFound(f"nothing holds {stage} of {model}", hint=f"See what does: holdfast live {model}")
+    clearing = ClearStage(name, which, VersionNumber(held), reason, idempotency_key)
+    value = project.registry.clear_stage(clearing, project.actor).to_json()
+    Output(as_json=as_json).result(value, _cleared(value))
+
+
+def _cleared(value: JsonObject) -> Iterator[str]:
+    yield f"{value['stage']} of {value['model']}: @{value['from']} -> nothing  (event {value['event']})"
+    yield f"back to @{value['from']} with: holdfast rollback {value['model']} --stage {value['stage']}"
 
 
 def _ask_why(project: Project, move: Move) -> None:

@@ -17,7 +17,10 @@ from holdfast.errors import UnsupportedFormat
 
 __all__ = ["HEAD", "KNOWN", "State", "state", "upgrade"]
 
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
+KNOWN = (
+    *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"),
+    *("0012", "0013"),
+)
 """Every schema that this Holdfast can read, oldest first; a test holds it to the scripts."""
 
 HEAD = KNOWN[-1]

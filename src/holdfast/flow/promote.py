@@ -159,7 +159,7 @@ def _moved_by_somebody(stage: Stage, expected: VersionNumber | None, registry: R
     there, wanted, how = stage.number or "nothing", expected or "nothing", "nothing has ever held it"
     if mover is not None:
         how = (
-            f"{mover.actor} moved it from {mover.from_number or 'nothing'} to {mover.to_number} "
+            f"{mover.actor} moved it from {mover.from_number or 'nothing'} to {mover.to_number or 'nothing'} "
             f"at {to_text(mover.time)}, event {mover.index}"
         )
     return StageMoved(

@@ -30,7 +30,7 @@ from holdfast.store.disk import refusal
 from holdfast.store.interface import Store
 from holdfast.store.scratch import scratch, sweep
 
-__all__ = ["Registered", "Workshop", "register"]
+__all__ = ["Registered", "Workshop", "claim_named", "new_version", "register"]
 
 _SCRATCH_PREFIX = "bundle-"
 
@@ -103,13 +103,10 @@ def register(
     except OSError as error:
         raise refusal(error, Path(error.filename or workshop.scratch)) from error
     # (3) the data and the base that it names are here, and stay: nothing may have referred to them for long
-    _claim(files.manifest.snapshots(), workshop.store)
-    _claim_base(files.manifest, workshop.store)
-    for tree in files.manifest.snapshots():
-        require_data_at_hand(tree, registry, workshop.store)
+    claim_named(files.manifest, registry, workshop.store)
     # (4) the version row: the only commit point
     registry.ensure_model(given.name, actor, stages=workshop.stages)
-    version = registry.register(_new_version(files, semver, facts), actor, reason, action=action)
+    version = registry.register(new_version(files.manifest, semver, facts), actor, reason, action=action)
     return Registered(version, files.manifest)
 
 
@@ -129,6 +126,19 @@ def _keep(files: BundleFiles, store: Store) -> None:
                 )
         writer.add_bytes(files.manifest.encode())
         writer.commit()
+
+
+def claim_named(manifest: Manifest, registry: Registry, store: Store) -> None:
+    """See that the data and the base that a manifest names are in the store, and stay there.
+
+    Raises:
+        NotFound: the store does not hold some of it.
+        Archived: that data was archived, and is not here.
+    """
+    _claim(manifest.snapshots(), store)
+    _claim_base(manifest, store)
+    for tree in manifest.snapshots():
+        require_data_at_hand(tree, registry, store)
 
 
 def _claim(trees: Sequence[Digest], store: Store) -> None:
@@ -161,10 +171,10 @@ def _claim_base(manifest: Manifest, store: Store) -> None:
         )
 
 
-def _new_version(files: BundleFiles, semver: str | None, facts: Facts) -> NewVersion:
-    manifest = files.manifest
-    parts, evidence = manifest.parts, manifest.evidence
-    name = str(files.digest)
+def new_version(manifest: Manifest, semver: str | None, facts: Facts) -> NewVersion:
+    """What a manifest, once every byte that it names is durable, is registered as."""
+    parts, evidence, digest = manifest.parts, manifest.evidence, manifest.digest
+    name = str(digest)
     edges = []
     if isinstance(parts.data_slice, DataSlice):
         edges = [
@@ -188,7 +198,7 @@ def _new_version(files: BundleFiles, semver: str | None, facts: Facts) -> NewVer
         summary["base"] = str(base)
     return NewVersion(
         model=manifest.model,
-        digest=files.digest,
+        digest=digest,
         complete=manifest.complete,
         missing=tuple(missing.name for missing in manifest.missing()),
         run_id=None if run is None else run.id,

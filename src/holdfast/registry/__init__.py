@@ -11,10 +11,11 @@ A version is never changed; a stage only moves together with its event. The data
 `audit_verify` finds what was done behind its back. Nothing here reads a bundle: a version is a number for a digest.
 """
 
-from holdfast.registry.actions import MOVES, RECORDED, Action
+from holdfast.registry.actions import MOVES, POINTING, RECORDED, Action
 from holdfast.registry.answers import Direction, Found, FoundVersion, Indexed, Node, Spell, Walk
 from holdfast.registry.asking import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, VERDICTS_MAX, Questions
 from holdfast.registry.certificates import REHEARSALS_MAX, NewRehearsal, Rehearsal, Rehearsals
+from holdfast.registry.clearing import Cleared, ClearStage
 from holdfast.registry.facts import FACTS_MAX, Facts, facts_of
 from holdfast.registry.governing import Governing, KeptPolicy, NewPolicy
 from holdfast.registry.interface import EVENTS_MAX, Registry
@@ -68,6 +69,7 @@ __all__ = [
     "FACTS_MAX",
     "FOUND_MAX",
     "MOVES",
+    "POINTING",
     "RECORDED",
     "REHEARSALS_MAX",
     "ROLLOUTS_MAX",
@@ -80,6 +82,8 @@ __all__ = [
     "Approval",
     "Archive",
     "Audit",
+    "ClearStage",
+    "Cleared",
     "Direction",
     "Edge",
     "Event",

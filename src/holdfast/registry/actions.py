@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["MOVES", "RECORDED", "Action"]
+__all__ = ["MOVES", "POINTING", "RECORDED", "Action"]
 
 
 class Action(StrEnum):
@@ -19,6 +19,21 @@ class Action(StrEnum):
 
     MODEL_CREATE = "model:line:create"
     """A model, a line of versions, was begun; its stages are in the details."""
+
+    MODEL_RENAME = "model:line:rename"
+    """MLflow's clients call a model by another name from here on; both names are in the details."""
+
+    MODEL_WITHDRAW = "model:line:withdraw"
+    """A model was taken from what MLflow's clients are shown; its versions and their bytes stay."""
+
+    MODEL_READMIT = "model:line:readmit"
+    """Such a model came back."""
+
+    VERSION_WITHDRAW = "model:version:withdraw"
+    """A version was taken from what MLflow's clients are shown; it and its bytes stay."""
+
+    VERSION_READMIT = "model:version:readmit"
+    """Such a version came back, for the same content was registered again."""
 
     VERSION_REGISTER = "model:version:register"
     """A version was given its number."""
@@ -55,6 +70,9 @@ class Action(StrEnum):
 
     STAGE_ADOPT = "stage:pointer:adopt"
     """A stage took over what another system served, without a gate of ours."""
+
+    STAGE_CLEAR = "stage:pointer:clear"
+    """A stage was emptied: nothing holds it from here on, and what held it is its last-known-good."""
 
     ROLLBACK_REHEARSE = "stage:rollback:rehearse"
     """The way back was tried without taking it; the certificate, by its digest, is in the details."""
@@ -127,7 +145,10 @@ class Action(StrEnum):
 
 
 MOVES = frozenset({Action.STAGE_PROMOTE, Action.STAGE_ROLLBACK, Action.STAGE_ADOPT})
-"""The actions that move a stage; they are written together with the move, and in no other way."""
+"""The actions that move a stage to a version; they are written together with the move, and in no other way."""
+
+POINTING = MOVES | {Action.STAGE_CLEAR}
+"""The actions behind which a stage stands otherwise than before: the moves, and what empties it."""
 
 RECORDED = frozenset(
     {Action.GATE_REFUSE, Action.ROLLBACK_EXPLAIN, Action.PAGE_SEAL, Action.BLOB_DAMAGE, Action.LOG_ACCEPT}

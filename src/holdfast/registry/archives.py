@@ -14,7 +14,7 @@ from holdfast.canonical import JsonObject
 from holdfast.digest import Digest
 from holdfast.errors import PermissionRefused, StageMoved
 from holdfast.names import Reference
-from holdfast.registry.actions import MOVES, Action
+from holdfast.registry.actions import POINTING, Action
 from holdfast.registry.events import Entry, append, load
 from holdfast.registry.holds import every_hold, require_same, told
 from holdfast.registry.keys import another_request, earlier
@@ -77,7 +77,7 @@ _USERS = select(lineage.c.child).where(
 
 _MOVED_SINCE = (
     select(events)
-    .where(events.c.model == bindparam("model"), events.c.action.in_(MOVES), events.c.place > bindparam("expect"))
+    .where(events.c.model == bindparam("model"), events.c.action.in_(POINTING), events.c.place > bindparam("expect"))
     .order_by(events.c.place)
     .limit(1)
 )
@@ -221,7 +221,7 @@ def _refuse_moved(connection: Connection, version: Version, expect: int) -> None
     row = connection.execute(_MOVED_SINCE, {"model": str(version.model), "expect": expect}).one_or_none()
     if row is not None:
         raise StageMoved(
-            f"{row.actor} moved {row.stage} of {row.model} to {row.to_number} while "
+            f"{row.actor} moved {row.stage} of {row.model} to {row.to_number or 'nothing'} while "
             f"{version.model}@{version.number} was being archived, event {row.place}; it was not written down",
             hint="Repeat: what keeps it is looked at again, and nothing is sent twice.",
             model=row.model,

@@ -1,11 +1,12 @@
 """What is asked of a registry, as the JSON documents that travel to a server."""
 
 from holdfast.canonical import JsonObject, plain
+from holdfast.registry.clearing import ClearStage
 from holdfast.registry.records import NewApproval, NewEvent, NewVerdict
 from holdfast.registry.values import MoveStage, NewVersion
 from holdfast.registry.whereabouts import NewArchive
 
-__all__ = ["approval", "archive", "event", "move", "verdict", "version"]
+__all__ = ["approval", "archive", "clearing", "event", "move", "verdict", "version"]
 
 
 def version(new: NewVersion) -> JsonObject:
@@ -34,6 +35,11 @@ def move(new: MoveStage) -> JsonObject:
         "approvals": list(new.approvals),
         "details": plain(new.details),
     }
+
+
+def clearing(new: ClearStage) -> JsonObject:
+    """What asks for a stage to be emptied; likewise."""
+    return {"expect": new.expect, "reason": new.reason, "details": plain(new.details)}
 
 
 def event(new: NewEvent) -> JsonObject:

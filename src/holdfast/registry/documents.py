@@ -16,6 +16,7 @@ from holdfast.digest import Digest
 from holdfast.errors import UnsupportedFormat
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import Action
+from holdfast.registry.clearing import Cleared
 from holdfast.registry.merkle import Head
 from holdfast.registry.proofs import Consistency, Inclusion
 from holdfast.registry.records import (
@@ -36,6 +37,7 @@ __all__ = [
     "approval",
     "archive",
     "audit",
+    "cleared",
     "consistency",
     "edge",
     "event",
@@ -105,6 +107,19 @@ def move(found: Reader) -> Move:
         event=found.integer("event"),
         time=_time(found, "time"),
         verdict=_digest(found, "verdict"),
+    )
+
+
+def cleared(found: Reader) -> Cleared:
+    """A stage that was emptied."""
+    return Cleared(
+        model=ModelName(found.text("model")),
+        stage=StageName(found.text("stage")),
+        number=VersionNumber(found.integer("from")),
+        digest=Digest.parse(found.text("from_digest")),
+        epoch=found.integer("epoch"),
+        event=found.integer("event"),
+        time=_time(found, "time"),
     )
 
 

@@ -17,6 +17,7 @@ from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import asked, documents
 from holdfast.registry.actions import RECORDED, Action
 from holdfast.registry.checkpoints import VerifierKey
+from holdfast.registry.clearing import Cleared, ClearStage
 from holdfast.registry.http_asking import HttpQuestions
 from holdfast.registry.http_governing import HttpGoverning
 from holdfast.registry.http_rehearsing import HttpRehearsals
@@ -168,6 +169,12 @@ class HttpRegistry(HttpQuestions, HttpGoverning, HttpVouching, HttpRehearsals, H
         key = move.idempotency_key or self._new_id()
         path = f"{_stage(move.model, move.stage)}/moves"
         return documents.move(self._said("POST", path, asked.move(move), actor, key=key))
+
+    def clear_stage(self, clearing: ClearStage, actor: str) -> Cleared:
+        """See `Registry.clear_stage`."""
+        key = clearing.idempotency_key or self._new_id()
+        path = f"{_stage(clearing.model, clearing.stage)}/clear"
+        return documents.cleared(self._said("POST", path, asked.clearing(clearing), actor, key=key))
 
     def move_of(self, idempotency_key: str) -> Move | None:
         """See `Registry.move_of`."""

@@ -9,6 +9,7 @@ from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.asking import Questions
 from holdfast.registry.certificates import Rehearsals
+from holdfast.registry.clearing import Cleared, ClearStage
 from holdfast.registry.governing import Governing
 from holdfast.registry.records import (
     Approval,
@@ -197,6 +198,18 @@ class Registry(Questions, Governing, Vouching, Rehearsals, Rollouts, Protocol):
             GateRefused: a promotion on a verdict that does not name the policy in force, where the registry has one.
             UsageError: the action moves no stage, a rollback to a version that never held it, an approval or a verdict
                 that is not for this version and stage, or another request under the same idempotency key.
+        """
+
+    def clear_stage(self, clearing: ClearStage, actor: str) -> Cleared:
+        """Empties a stage, provided that it still holds what the caller expects, together with the event that says so.
+
+        What held it becomes its last-known-good, so that a rollback brings it back. Replicas of an emptied stage stop
+        answering: only stages decide what is served. No gate and no policy is asked: nothing is let through.
+
+        Raises:
+            NotFound: no such model or stage.
+            StageMoved: the stage holds another version, or nothing; the details are those of `move_stage`.
+            UsageError: no reason, or another request under the same idempotency key.
         """
 
     def move_of(self, idempotency_key: str) -> Move | None:

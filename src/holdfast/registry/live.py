@@ -10,7 +10,7 @@ from holdfast.canonical import decode
 from holdfast.database.times import from_text, to_text
 from holdfast.digest import Digest
 from holdfast.names import ModelName, StageName, VersionNumber
-from holdfast.registry.actions import MOVES, Action
+from holdfast.registry.actions import POINTING, Action
 from holdfast.registry.nearest import require_model
 from holdfast.registry.records import Holding, Live, waivers_in
 from holdfast.registry.tables import events
@@ -40,20 +40,20 @@ def live(connection: Connection, model: ModelName, at: datetime | None) -> Live:
     columns = (events.c.place, events.c.time, events.c.actor, events.c.to_number, events.c.to_digest, events.c.details)
     # Only moves have an epoch, and an index holds them alone: a thousand refusals between two moves cost nothing.
     moves = select(*columns).where(
-        events.c.model == str(model), events.c.epoch.is_not(None), events.c.action.in_(MOVES), *until
+        events.c.model == str(model), events.c.epoch.is_not(None), events.c.action.in_(POINTING), *until
     )
     held: dict[str, Holding | None] = {}
     for name in sorted(names):
         move = moves.where(events.c.stage == name)
         row_or_none = connection.execute(move.order_by(events.c.place.desc()).limit(1)).one_or_none()
-        held[name] = None if row_or_none is None else _holding(row_or_none)
+        held[name] = None if row_or_none is None or row_or_none.to_number is None else _holding(row_or_none)
     return Live(model, at, held)
 
 
 def tenures(connection: Connection) -> tuple[Tenure, ...]:
     """Each time that a version held a stage; see `Registry.tenures`."""
     columns = (events.c.place, events.c.time, events.c.model, events.c.stage, events.c.to_number)
-    rows = connection.execute(select(*columns).where(events.c.action.in_(MOVES)).order_by(events.c.place))
+    rows = connection.execute(select(*columns).where(events.c.action.in_(POINTING)).order_by(events.c.place))
     by_stage: dict[tuple[str, str], list[Row[*tuple[Any, ...]]]] = {}
     for row in rows:
         by_stage.setdefault((row.model, row.stage), []).append(row)
@@ -68,7 +68,7 @@ def tenures(connection: Connection) -> tuple[Tenure, ...]:
         )
         for (model, stage), moves in by_stage.items()
         for began, ended in pairwise([*moves, None])
-        if began is not None
+        if began is not None and began.to_number is not None
     ]
     return tuple(sorted(found, key=lambda one: one.event))
 

@@ -1,9 +1,9 @@
-"""Moving a stage: an update with its requirement, and its event, in one transaction.
+"""Moving a stage, or emptying it: an update with its requirement, and its event, in one transaction.
 
 (1) the same request again; (2) the requirement: the stage holds what the caller expects; (3) the version, that its
 bytes are meant to be here, and for a rollback, that it has held the stage; (4) the verdict, the policy that it names,
 the approvals, and the guard of a server that knows who asks; (5) the event; (6) the pointer. The database refuses (6)
-without (5), and a stage that does not stand where (5) says it stood.
+without (5), and a stage that does not stand where (5) says it stood. To empty a stage, (3) and (4) have nothing to ask.
 """
 
 from datetime import datetime
@@ -17,9 +17,10 @@ from holdfast.database.together import together
 from holdfast.digest import Digest
 from holdfast.errors import AlreadyExists, StageMoved, UsageError
 from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
-from holdfast.registry.actions import MOVES, Action
+from holdfast.registry.actions import MOVES, POINTING, Action
 from holdfast.registry.archives import LAST_OF_VERSION, refuse_archived
-from holdfast.registry.events import LAST, Entry, Last, by_key, prepare
+from holdfast.registry.clearing import Cleared, ClearStage
+from holdfast.registry.events import LAST, Entry, Last, Next, by_key, prepare
 from holdfast.registry.guard import Evidence, Guard
 from holdfast.registry.judgements import approvals_of, for_move, require_verdict, verdict_of
 from holdfast.registry.keys import another_request, earlier
@@ -32,7 +33,7 @@ from holdfast.registry.tables import events, stages, versions
 from holdfast.registry.values import Move, MoveStage
 from holdfast.registry.versions import resolve
 
-__all__ = ["evidence", "move"]
+__all__ = ["clear", "evidence", "move", "move_of"]
 
 _target = versions.alias("target")
 _holder = versions.alias("holder")
@@ -66,7 +67,7 @@ _MOVED = (events.c.model == bindparam("model")) & (events.c.stage == bindparam("
 
 _HISTORY = (
     select(events.c.action, events.c.from_number, events.c.to_number)
-    .where(_MOVED)
+    .where(events.c.model == bindparam("model"), events.c.stage == bindparam("stage"), events.c.action.in_(POINTING))
     .order_by(events.c.place.desc())
     .limit(MOVES_READ_MAX)
 )
@@ -114,7 +115,7 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str, gu
             digest=ground.target_digest,
         )
     refuse_archived(connection, ground.whereabouts)
-    good = ground.number if asked.action is not Action.STAGE_ROLLBACK else _below(connection, asked, ground.number)
+    good = _good(connection, asked, ground)
     # (4) The evidence.
     if asked.verdict is not None:
         require_verdict(connection, asked.verdict, model, to)
@@ -140,21 +141,61 @@ def move(connection: Connection, asked: MoveStage, now: datetime, actor: str, gu
         details=asked.details,
     )
     found = prepare(connection, entry, now, actor, Last(ground.last_place, ground.last_time, ground.last_hash))
-    event = found.event
     # (6) The pointer.
+    return _done(_point(connection, found))
+
+
+def clear(connection: Connection, asked: ClearStage, now: datetime, actor: str) -> Cleared:
+    """Empties a stage together with its event; see `Registry.clear_stage`."""
+    model, stage = str(asked.model), str(asked.stage)
+    if not asked.reason.strip():
+        raise UsageError("emptying a stage needs a reason", hint='Say why: --reason "the contract has ended"')
+    # (1) The same request again.
+    said = {"action": Action.STAGE_CLEAR, "model": model, "stage": stage, "from_number": asked.expect}
+    more = {"reason": asked.reason, "details": plain(asked.details)}
+    before = earlier(connection, asked.idempotency_key, actor, **said, **more)
+    if before is not None:
+        return _cleared(before)
+    # (2) The requirement.
+    ground = connection.execute(_GROUND, {"model": model, "stage": stage, "to": asked.expect}).one_or_none()
+    if ground is None:
+        raise unknown_stage(connection, model, stage)
+    if ground.number != asked.expect:
+        _lost(connection, asked, ground)
+    # (5) The event.
+    entry = Entry(
+        action=Action.STAGE_CLEAR,
+        model=model,
+        stage=stage,
+        from_number=ground.number,
+        from_digest=ground.holder_digest,
+        epoch=ground.epoch + 1,
+        last_known_good=ground.number,
+        reason=asked.reason,
+        idempotency_key=asked.idempotency_key,
+        details=asked.details,
+    )
+    found = prepare(connection, entry, now, actor, Last(ground.last_place, ground.last_time, ground.last_hash))
+    # (6) The pointer.
+    return _cleared(_point(connection, found))
+
+
+def _point(connection: Connection, found: Next) -> Event:
+    """(5) and (6), sent in one go: the stage stands as its event says."""
+    event = found.event
     point = {
-        "of_model": model,
-        "of_stage": stage,
-        "number": to,
+        "of_model": event.model,
+        "of_stage": event.stage,
+        "number": event.to_number,
         "epoch": event.epoch,
-        "last_known_good": good,
+        "last_known_good": event.last_known_good,
         "event": event.index,
         "changed_at": to_text(event.time),
     }
     with together(connection):
         found.write(connection)
         connection.execute(_POINT, point)
-    return _done(event)
+    return event
 
 
 def evidence(connection: Connection, asked: MoveStage, actor: str, now: datetime) -> Evidence:
@@ -171,16 +212,20 @@ def evidence(connection: Connection, asked: MoveStage, actor: str, now: datetime
     )
 
 
-def _below(connection: Connection, asked: MoveStage, held: int | None) -> int | None:
+def _good(connection: Connection, asked: MoveStage, ground: Row[*tuple[Any, ...]]) -> int | None:
+    """Where a rollback goes after the move: to what it replaces, unless it goes back, or the stage was emptied."""
+    is_back = asked.action is Action.STAGE_ROLLBACK
+    if not is_back and (ground.number is not None or not ground.epoch):
+        return None if ground.number is None else int(ground.number)
     key = {"model": str(asked.model), "stage": str(asked.stage)}
-    if not connection.execute(_HAS_HELD, {**key, "to": asked.to}).scalar_one():
+    if is_back and not connection.execute(_HAS_HELD, {**key, "to": asked.to}).scalar_one():
         raise UsageError(
             f"{asked.model}@{asked.to} has never held {asked.stage}: a rollback goes back",
             hint=f"Promote it instead: holdfast promote {asked.model}@{asked.to} --to {asked.stage}",
         )
-    history: list[tuple[str, int | None, int]] = [tuple(row) for row in connection.execute(_HISTORY, key)]
+    history: list[tuple[str, int | None, int | None]] = [tuple(row) for row in connection.execute(_HISTORY, key)]
     history.reverse()
-    return last_known_good([*history, (Action.STAGE_ROLLBACK, held, asked.to)])
+    return last_known_good([*history, (asked.action, ground.number, asked.to)])
 
 
 def move_of(connection: Connection, key: str) -> Move | None:
@@ -205,6 +250,18 @@ def _done(event: Event) -> Move:
     )
 
 
+def _cleared(event: Event) -> Cleared:
+    return Cleared(
+        model=ModelName(str(event.model)),
+        stage=StageName(str(event.stage)),
+        number=VersionNumber(int(event.from_number or 0)),
+        digest=Digest.parse(str(event.from_digest)),
+        epoch=int(event.epoch or 0),
+        event=event.index,
+        time=event.time,
+    )
+
+
 def _before(connection: Connection, asked: MoveStage, actor: str) -> Event | None:
     """The event of the move, when it was made before under its key."""
     before = earlier(
@@ -225,7 +282,7 @@ def _before(connection: Connection, asked: MoveStage, actor: str) -> Event | Non
     return before
 
 
-def _lost(connection: Connection, asked: MoveStage, ground: Row[*tuple[Any, ...]]) -> NoReturn:
+def _lost(connection: Connection, asked: MoveStage | ClearStage, ground: Row[*tuple[Any, ...]]) -> NoReturn:
     mover = connection.execute(select(events).where(events.c.place == ground.event)).one()
     moved = bool(ground.epoch)
     expected, found = _holding(asked.expect), _holding(ground.number)

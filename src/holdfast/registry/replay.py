@@ -6,7 +6,7 @@ from typing import Any
 from holdfast.canonical import JsonObject, encode
 from holdfast.database.times import to_text
 from holdfast.digest import hash_bytes
-from holdfast.registry.actions import MOVES, Action
+from holdfast.registry.actions import MOVES, POINTING, Action
 from holdfast.registry.records import Event
 
 __all__ = ["Replay"]
@@ -70,8 +70,9 @@ class Replay:
             return self._sign(event, model)
         if event.action == Action.ROLLBACK_REHEARSE and "certificate" in event.details:
             return self._rehearse(event, model)
-        if event.action in MOVES:
-            return self._move(event, model, event.stage or "")
+        if event.action in POINTING:
+            play = self._move if event.action in MOVES else self._clear
+            return play(event, model, event.stage or "")
         return self._beside_stages(event, model)
 
     def _beside_stages(self, event: Event, model: str) -> str | None:
@@ -286,7 +287,9 @@ class Replay:
             return f"it moves {stage} to {model}@{event.to_number}, which was not registered so"
         if event.to_digest in self.archives.values():
             return f"it moves {stage} to {model}@{event.to_number}, which is archived"
-        if event.action != Action.STAGE_ROLLBACK and event.last_known_good != number:
+        # One to a stage that was emptied may go back to what held it before that; what a rollback leaves, nobody tells.
+        is_plain = event.action != Action.STAGE_ROLLBACK and (number is not None or epoch == 0)
+        if is_plain and event.last_known_good != number:
             return f"its last-known-good is {event.last_known_good}, and it replaced {number}"
         self.stages[model, stage] = (
             event.to_number,
@@ -295,6 +298,14 @@ class Replay:
             event.index,
             to_text(event.time),
         )
+        return None
+
+    def _clear(self, event: Event, model: str, stage: str) -> str | None:
+        number, epoch, *_ = self.stages.get((model, stage), (None, None))
+        said = (event.from_number, event.last_known_good, event.epoch, event.to_number)
+        if number is None or epoch is None or said != (number, number, epoch + 1, None):
+            return f"it empties {stage} of {model}, and takes {event.from_number} from it, where {number} held it"
+        self.stages[model, stage] = (None, event.epoch, number, event.index, to_text(event.time))
         return None
 
     def _holds(self, model: str, number: int | None, digest: str | None) -> bool:

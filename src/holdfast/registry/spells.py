@@ -11,7 +11,7 @@ from holdfast.database.times import from_text
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
-from holdfast.registry.actions import MOVES, Action
+from holdfast.registry.actions import POINTING, Action
 from holdfast.registry.answers import Spell
 from holdfast.registry.asking import SPELLS_MAX
 from holdfast.registry.nearest import unknown_stage
@@ -44,16 +44,17 @@ def _of_stage(
 ) -> Iterator[Spell]:
     moves = _moves(model, stage)
     newest = events.c.place.desc()
+    rows_max = 2 * limit  # a stage is never emptied twice in a row: at least every other one begins a spell
     if before is None:
-        after, rows = None, connection.execute(moves.order_by(newest).limit(limit)).all()
+        after, rows = None, connection.execute(moves.order_by(newest).limit(rows_max)).all()
     else:
         # What ended the newest of them stands on the page before.
         after = connection.execute(
             moves.where(events.c.place >= before).order_by(events.c.place).limit(1)
         ).one_or_none()
-        rows = connection.execute(moves.where(events.c.place < before).order_by(newest).limit(limit)).all()
+        rows = connection.execute(moves.where(events.c.place < before).order_by(newest).limit(rows_max)).all()
     for ended, began in pairwise([after, *rows]):
-        if began is not None:
+        if began is not None and began.to_number is not None:
             yield _spell(model, stage, began, ended)
 
 
@@ -65,7 +66,7 @@ def _moves(model: ModelName, stage: StageName) -> Select[*tuple[Any, ...]]:
         .outerjoin(verdicts, verdicts.c.digest == events.c.verdict)
         # Only moves have an epoch, and an index holds them alone.
         .where(events.c.model == str(model), events.c.stage == str(stage), events.c.epoch.is_not(None))
-        .where(events.c.action.in_(MOVES))
+        .where(events.c.action.in_(POINTING))
     )
 
 

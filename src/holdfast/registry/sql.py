@@ -27,6 +27,7 @@ from holdfast.registry import (
 )
 from holdfast.registry import live as moments
 from holdfast.registry.actions import RECORDED, Action
+from holdfast.registry.clearing import Cleared, ClearStage
 from holdfast.registry.guard import Guard
 from holdfast.registry.keys import fresh_key
 from holdfast.registry.nearest import require_model
@@ -228,6 +229,15 @@ class SqlRegistry(SqlQuestions, SqlProofs, SqlGoverning, SqlVouching, SqlRehears
             move.idempotency_key,
             lambda connection, key: moves.move(
                 connection, replace(move, idempotency_key=key), self._clock(), actor, self._guard
+            ),
+        )
+
+    def clear_stage(self, clearing: ClearStage, actor: str) -> Cleared:
+        """See `Registry.clear_stage`."""
+        return self._logged(
+            clearing.idempotency_key,
+            lambda connection, key: moves.clear(
+                connection, replace(clearing, idempotency_key=key), self._clock(), actor
             ),
         )
 

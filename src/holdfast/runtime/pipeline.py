@@ -81,7 +81,7 @@ class Pipeline:
         self._threshold: EvalThreshold = threshold
         install_modules(files)
         self._prepare, foreign = _guarded("opening the preprocessing code", lambda: _preprocessing(files, code))
-        self._scorer = _guarded("opening the weights", lambda: _weights(files, weights))
+        self._scorer = _guarded("opening the weights", lambda: _weights(files, weights, code))
         self.foreign = self._scorer.foreign or foreign
 
     def predict(self, table: Table) -> Answer:
@@ -174,6 +174,8 @@ def _preprocessing(files: BundleFiles, part: PreprocessingCode) -> tuple[Callabl
     return cast("Callable[[Any], Any]", transformer.transform), foreign
 
 
-def _weights(files: BundleFiles, part: Weights) -> Scorer:
-    held = {str(path): files.read(path) for path in part.files}
+def _weights(files: BundleFiles, part: Weights, code: PreprocessingCode) -> Scorer:
+    # Where the weights take raw rows, code that belongs to that step is called by the weights themselves.
+    own = code.files if code.kind == IDENTITY else ()
+    held = {str(path): files.read(path) for path in (*part.files, *own)}
     return loader_named(part.loader).load(held, part.format)

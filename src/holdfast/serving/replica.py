@@ -62,7 +62,6 @@ _RETRY_SECONDS_MIN = 1.0
 _RETRY_SECONDS_MAX = 60.0
 """The longest pause: a version that will never open costs one attempt a minute until somebody moves the stage."""
 
-
 _LEARNING_MAX = 2
 """Truths that are passed on at once: each holds a thread, and the registry's log, which the stage needs to move."""
 
@@ -236,7 +235,7 @@ class Replica:
         if self._route is not None and self._route.primary.error is not None:
             return f"restarting: {self._route.primary.error.message}"
         if self._wanted is not None and self._wanted.current is None:
-            return f"nothing holds {self.model}@{self.stage} yet"
+            return f"nothing holds {self.model}@{self.stage}"
         return None if self._unseen is None else f"{self._unseen.code}: {self._unseen.message}"
 
     async def _follow(self) -> None:
@@ -265,8 +264,7 @@ class Replica:
             # What is being opened may not be wanted any more; what is still wanted is opened again from the cache.
             self._loading.cancel()
         if wanted.current is None:
-            _LOG.info("%s@%s: epoch %s, nothing holds the stage", self.model, self.stage, wanted.epoch)
-            self._changed.set()
+            self._rest(wanted)
             return
         live = self._held.get(wanted.current.digest)
         if live is not None and live.up:
@@ -275,6 +273,13 @@ class Replica:
             self._follow_canary()  # the one that ran is of the epoch that has ended
         self._loading = asyncio.create_task(self._load(wanted, wanted.current, why))
         self._loading.add_done_callback(self._ended)
+        self._changed.set()
+
+    def _rest(self, wanted: Pointers) -> None:
+        """Nothing holds the stage, so nothing answers; what held it stays open, for a rollback may bring it back."""
+        self._route, self._since = None, None
+        _LOG.info("%s@%s: epoch %s, nothing holds the stage", self.model, self.stage, wanted.epoch)
+        self.beside.follow(None)
         self._changed.set()
 
     async def _load(self, wanted: Pointers, current: Pointer, why: str) -> None:
@@ -348,9 +353,9 @@ class Replica:
 
     def _close_what_is_idle(self) -> None:
         """(6) What is in no place any more, and has none ahead."""
-        route, wanted = self._route, self._wanted
-        if route is not None and wanted is not None:
-            named = (*route.lives, wanted.current, wanted.last_known_good, self.beside.wanted)
+        answering, wanted = () if self._route is None else self._route.lives, self._wanted
+        if wanted is not None:
+            named = (*answering, wanted.current, wanted.last_known_good, self.beside.wanted)
             self._held.keep({one.digest for one in named if one is not None})
 
     async def _repeat(self) -> None:

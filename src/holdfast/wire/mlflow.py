@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from holdfast.database.engine import Database
 from holdfast.errors import UsageError
 from holdfast.experiments.files import SqlFiles
+from holdfast.experiments.inputs import SqlInputs
+from holdfast.experiments.logged import SqlLoggedModels
 from holdfast.experiments.places import SqlPlaces
 from holdfast.service.line import Line
 from holdfast.store.interface import Store
-from holdfast.wire.project import Project
+from holdfast.wire.project import Project, new_id, utc_now
 
 __all__ = ["Shelf", "open_shelf"]
 
@@ -22,22 +24,18 @@ class Shelf:
     Attributes:
         database: where they are.
         store: where the bytes of their files are.
-        undisturbed: nothing is deleted from the store while this lasts.
+        files: files of runs and logged models.
+        places: where the files of runs, logged models and versions are.
+        logged: logged models.
+        inputs: what runs read and made.
     """
 
     database: Database
     store: Store
-    undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext
-
-    @property
-    def files(self) -> SqlFiles:
-        """Files of runs and logged models."""
-        return SqlFiles(self.database, self.store, self.undisturbed)
-
-    @property
-    def places(self) -> SqlPlaces:
-        """Where the files of runs, logged models and versions are."""
-        return SqlPlaces(self.database)
+    files: SqlFiles
+    places: SqlPlaces
+    logged: SqlLoggedModels
+    inputs: SqlInputs
 
 
 def open_shelf(
@@ -55,4 +53,12 @@ def open_shelf(
     """
     if isinstance(project.names, Line):
         raise UsageError("HOLDFAST_URL names a server, and a server gives away what is its own", hint="Unset it here.")
-    return Shelf(project.names.database(), store, undisturbed)
+    database = project.names.database()
+    return Shelf(
+        database,
+        store,
+        files=SqlFiles(database, store, undisturbed),
+        places=SqlPlaces(database),
+        logged=SqlLoggedModels(database, utc_now, new_id),
+        inputs=SqlInputs(database, new_id),
+    )

@@ -64,6 +64,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/models/{model}/versions/{number}"): {"digest": DIGEST, "complete": True},
     ("POST", "/models/{model}/stages"): {"stage": "canary"},
     ("POST", "/models/{model}/stages/{stage}/moves"): {"to": 1, "action": "stage:pointer:promote"},
+    ("POST", "/models/{model}/stages/{stage}/clear"): {"expect": 9, "reason": "over"},
     ("POST", "/events"): {"action": "gate:verdict:refuse", "model": "churn"},
     ("POST", "/models/{model}/versions/{number}/approvals"): {"digest": DIGEST, "stage": "production"},
     ("POST", "/models/{model}/versions/{number}/signatures"): {"body": "e30=", "public_key": "none"},

@@ -19,6 +19,7 @@ from holdfast.flow.bundle.hyperparameters import with_estimator
 from holdfast.flow.bundle.infer import groups_in, infer_schema
 from holdfast.flow.bundle.lock import completed_lock, imported_by
 from holdfast.flow.bundle.metrics import measure
+from holdfast.flow.bundle.places import CARD, LOCK, OUTPUTS, PATCH, ROWS
 from holdfast.flow.bundle.preprocessing import write_preprocessing
 from holdfast.flow.bundle.threshold import threshold_part
 from holdfast.flow.bundle.weights import write_weights
@@ -35,16 +36,10 @@ from holdfast.runtime.rows import write_table
 from holdfast.runtime.smoke import write_outputs
 from holdfast.store.disk import refusing
 
-__all__ = ["Ingredients", "Opener", "assemble"]
+__all__ = ["Ingredients", "Opener", "assemble", "data_slice_part"]
 
 Opener = Callable[[BundleFiles], AbstractContextManager[Predictor]]
 """Starts a worker for a bundle, in the environment that the bundle names."""
-
-_LOCK = RelativePath("environment/requirements.lock")
-_PATCH = RelativePath("evidence/uncommitted.patch")
-_CARD = RelativePath("CARD.md")
-_ROWS = RelativePath("holdout/rows.json")
-_OUTPUTS = RelativePath("holdout/outputs.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +125,7 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
     )
     parts = Parts(
         weights=weights,
-        data_slice=_data_slice(given.inputs),
+        data_slice=data_slice_part(given.inputs),
         preprocessing_code=preprocessing,
         hyperparameters=with_estimator(given.hyperparameters, model, code),
         eval_threshold=threshold_part(
@@ -144,13 +139,13 @@ def assemble(given: Ingredients, folder: Path, opener: Opener) -> BundleFiles:
         holdout=Missing("holdout", "no holdout was given"),
         run=given.run,
         code=_code(given, draft),
-        card=Card(_CARD),
+        card=Card(CARD),
     )
     evidence = replace(evidence, environment=_environment(given, draft, parts, evidence.schema, (model, code)))
-    draft.write(_CARD, b"")
+    draft.write(CARD, b"")
     if rows is not None:
         evidence = _record(given, draft, parts, evidence, rows=rows, opener=opener)
-    draft.write(_CARD, card_text(given.name, parts, evidence, given.card).encode())
+    draft.write(CARD, card_text(given.name, parts, evidence, given.card).encode())
     return draft.finish(given.name, parts, evidence)
 
 
@@ -189,21 +184,21 @@ def _record(
     given: Ingredients, draft: _Draft, parts: Parts, evidence: Evidence, *, rows: FrozenRows, opener: Opener
 ) -> Evidence:
     """The evidence with the holdout's outputs and metrics, as the bundle itself gives them."""
-    draft.write(_ROWS, write_table(rows.table))
-    draft.write(_OUTPUTS, b"")
+    draft.write(ROWS, write_table(rows.table))
+    draft.write(OUTPUTS, b"")
     groups = groups_in(rows.table, rows.target) if given.groups is None else given.groups
     unknown = [name for name in groups if name not in (rows.table.names or ())]
     if unknown:
         raise UsageError(f"the holdout has no column {', '.join(unknown)}", hint="Name the holdout's own columns.")
-    holdout = Holdout(_ROWS, _OUTPUTS, rows.table.count, rows.target, groups, given.holdout_snapshot)
+    holdout = Holdout(ROWS, OUTPUTS, rows.table.count, rows.target, groups, given.holdout_snapshot)
     evidence = replace(evidence, holdout=holdout)
     why = _why_silent(parts, evidence)
     if why is not None:
-        draft.write(_OUTPUTS, b"{}")
+        draft.write(OUTPUTS, b"{}")
         return replace(evidence, metrics=Missing("metrics", why), holdout=Missing("holdout", why))
     with opener(draft.finish(given.name, parts, evidence)) as predictor:
         answer = predictor.holdout()
-    draft.write(_OUTPUTS, write_outputs(answer))
+    draft.write(OUTPUTS, write_outputs(answer))
     metrics: Metrics | Missing = Missing("metrics", "the holdout has no target; name one")
     targets = rows.targets()
     if targets is not None and isinstance(parts.eval_threshold, EvalThreshold):
@@ -221,7 +216,8 @@ def _why_silent(parts: Parts, evidence: Evidence) -> str | None:
     return None
 
 
-def _data_slice(inputs: tuple[DataInput, ...]) -> DataSlice | Missing:
+def data_slice_part(inputs: tuple[DataInput, ...]) -> DataSlice | Missing:
+    """The frozen inputs; missing when nothing but a holdout is among them."""
     if not any(item.role != HOLDOUT for item in inputs):
         return Missing("data_slice", "no training data was frozen")
     return DataSlice(inputs)
@@ -249,9 +245,9 @@ def _environment(
     if isinstance(schema, FeatureSchema):
         needed.add(schema.container)
     lock = completed_lock(lock, needed)
-    draft.write(_LOCK, lock.encode())
+    draft.write(LOCK, lock.encode())
     wheels = None if given.freezer is None else given.freezer(lock, given.python)
-    return Environment(given.python, _LOCK, values, wheels=wheels)
+    return Environment(given.python, LOCK, values, wheels=wheels)
 
 
 def _schema(given: Ingredients, rows: FrozenRows | None) -> FeatureSchema | Missing:
@@ -266,5 +262,5 @@ def _schema(given: Ingredients, rows: FrozenRows | None) -> FeatureSchema | Miss
 def _code(given: Ingredients, draft: _Draft) -> CodeState | Missing:
     if isinstance(given.code, Missing) or not given.patch:
         return given.code
-    draft.write(_PATCH, given.patch)
-    return replace(given.code, patch=_PATCH)
+    draft.write(PATCH, given.patch)
+    return replace(given.code, patch=PATCH)

@@ -19,7 +19,7 @@ from holdfast.store.interface import Store
 from holdfast.tracking.interface import Tracking
 from holdfast.tracking.values import Run, RunInput
 
-__all__ = ["INPUT", "data_input", "freeze_opened", "gather", "keep_capture", "kept_capture"]
+__all__ = ["INPUT", "data_input", "freeze_opened", "from_run", "gather", "keep_capture", "kept_capture", "with_capture"]
 
 INPUT = "input"
 """The role of a data file that the run opened and that nobody gave another role."""
@@ -39,15 +39,25 @@ _KEPT = ("interpreter", "frameworks", "system", "hardware", "packages", "environ
 """What of a capture stands in a bundle's environment; the rest has places of its own."""
 
 
-def keep_capture(capture: Capture, run: str, store: Store, tracking: Tracking, project: Path) -> tuple[str, ...]:
+def keep_capture(
+    capture: Capture, run: str, store: Store, tracking: Tracking, project: Path, seen: Path | None = None
+) -> tuple[str, ...]:
     """Keep what was captured of a run, and freeze the data files that it opened.
+
+    Args:
+        capture: what was captured.
+        run: the run.
+        store: where the bytes go.
+        tracking: where the run is.
+        project: what sources are relative to.
+        seen: where snapshots remember what their sources looked like; None: every file is read.
 
     Returns:
         A sentence for each data file that could not be frozen.
     """
     known = tracking.run(run)
-    given = tuple(_from_run(item) for item in known.inputs if item.digest is not None)
-    inputs, notes = freeze_opened(capture, given, store, project)
+    given = tuple(from_run(item) for item in known.inputs if item.digest is not None)
+    inputs, notes = freeze_opened(capture, given, store, project, seen)
     with store.writer() as writer:
         tags = {_CAPTURE_TAG: str(writer.add_bytes(encode(plain(capture.to_json()))).digest)}
         if capture.code.patch:
@@ -81,7 +91,7 @@ def gather(given: Ingredients, run: Run | None, capture: Capture | None, store: 
     """
     inputs = list(given.inputs)
     if run is not None:
-        inputs += [_from_run(item) for item in run.inputs if item.digest is not None]
+        inputs += [from_run(item) for item in run.inputs if item.digest is not None]
     if isinstance(given.holdout, str | os.PathLike):
         frozen = data_input(snapshot(store, given.project / given.holdout, root=given.project), HOLDOUT)
         # A run that opened the holdout only to measure says so now; what was frozen to train on stays what it was.
@@ -97,10 +107,11 @@ def gather(given: Ingredients, run: Run | None, capture: Capture | None, store: 
     )
     if run is not None:
         given = replace(given, run=_reference(run))
-    return given if capture is None else _with_capture(given, capture)
+    return given if capture is None else with_capture(given, capture)
 
 
-def _with_capture(given: Ingredients, capture: Capture) -> Ingredients:
+def with_capture(given: Ingredients, capture: Capture) -> Ingredients:
+    """The ingredients with the environment, the lock and the Git state that were captured."""
     state = capture.code
     code: CodeState | Missing
     if state.state in {"git", "no_commits"}:
@@ -133,7 +144,12 @@ def to_run(item: DataInput) -> RunInput:
     return RunInput(item.role, item.source or item.name, item.digest, item.source or "", item.files, item.bytes)
 
 
-def _from_run(item: RunInput) -> DataInput:
+def from_run(item: RunInput) -> DataInput:
+    """What a run recorded of frozen data, as an input of a version.
+
+    Raises:
+        UsageError: it was not frozen.
+    """
     if item.digest is None:
         raise UsageError(f"{item.name} was not frozen", hint="Freeze it with: holdfast snapshot")
     name = item.name.rpartition("/")[2]
@@ -141,7 +157,7 @@ def _from_run(item: RunInput) -> DataInput:
 
 
 def freeze_opened(
-    capture: Capture, given: Sequence[DataInput], store: Store, project: Path
+    capture: Capture, given: Sequence[DataInput], store: Store, project: Path, seen: Path | None = None
 ) -> tuple[tuple[DataInput, ...], tuple[str, ...]]:
     """Freeze the data files that the run opened and that nobody froze by hand.
 
@@ -150,6 +166,7 @@ def freeze_opened(
         given: what was frozen by hand; a file below one of these sources is not frozen again.
         store: where the bytes go.
         project: what sources are relative to.
+        seen: as for `snapshot`.
 
     Returns:
         All inputs, those given first, and a sentence for each file that could not be frozen.
@@ -157,27 +174,27 @@ def freeze_opened(
     inputs, notes = list(given), list[str]()
     covered = [(project / item.source).resolve() for item in given if item.source is not None]
     frozen_bytes = 0
-    for seen in capture.inputs:
-        path = Path(seen.path)
+    for file in capture.inputs:
+        path = Path(file.path)
         if any(path.resolve().is_relative_to(source) for source in covered):
             continue
-        why = _unfit(seen, frozen_bytes)
+        why = _unfit(file, frozen_bytes)
         if why is None:
             try:
-                frozen = snapshot(store, path, root=project)
+                frozen = snapshot(store, path, root=project, seen=seen)
             except HoldfastError as error:
                 why = error.message
             else:
                 inputs.append(data_input(frozen, INPUT))
                 frozen_bytes += frozen.bytes
         if why is not None:
-            notes.append(f"{seen.path}: not frozen: {why}")
+            notes.append(f"{file.path}: not frozen: {why}")
     return tuple(inputs), tuple(notes)
 
 
-def _unfit(seen: FileSeen, frozen_bytes: int) -> str | None:
-    if not seen.unchanged():
+def _unfit(file: FileSeen, frozen_bytes: int) -> str | None:
+    if not file.unchanged():
         return "it has changed since the run opened it, or is gone"
-    if frozen_bytes + seen.size > _FROZEN_BYTES_MAX:
+    if frozen_bytes + file.size > _FROZEN_BYTES_MAX:
         return f"more than {_FROZEN_BYTES_MAX} bytes; freeze it by hand with: holdfast snapshot"
     return None

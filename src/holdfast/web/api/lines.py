@@ -10,8 +10,8 @@ from holdfast.access import Role
 from holdfast.canonical import Reader
 from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
-from holdfast.registry import Action, Facts, MoveStage, NewVersion, Stage, Version, documents
-from holdfast.web.api import schemas
+from holdfast.registry import Action, ClearStage, Facts, MoveStage, NewVersion, Stage, Version, documents
+from holdfast.web.api import schemas, schemas_of_stages
 from holdfast.web.api.caller import Caller
 from holdfast.web.api.desk import Actor, Desk, Here, Key, Who, action_of, answer, refusals
 from holdfast.web.api.needs import Concern, needs
@@ -211,6 +211,27 @@ async def move(
     moved = await desk.ask(lambda: desk.registry.move_stage(asked, who.name))
     desk.meters.moved(str(moved.action))
     return answer(moved.to_json(), 201)
+
+
+@routes.post(
+    "/models/{model}/stages/{stage}/clear",
+    response_model=schemas_of_stages.Cleared,
+    status_code=201,
+    dependencies=[needs(Role.APPROVER, Concern.STAGE)],
+)
+async def clear(
+    desk: Here, actor: Actor, model: ModelText, stage: StageText, *, new: schemas_of_stages.NewClear, key: Key = None
+) -> Response:
+    """Empty a stage, provided that it holds what the caller expects; with the same Idempotency-Key only once.
+
+    Replicas of it stop answering. A rollback brings back what held it.
+    """
+    asked = ClearStage(
+        ModelName(model), StageName(stage), VersionNumber(new.expect), new.reason, key, details=new.details
+    )
+    cleared = await desk.ask(lambda: desk.registry.clear_stage(asked, actor))
+    desk.meters.moved(str(Action.STAGE_CLEAR))
+    return answer(cleared.to_json(), 201)
 
 
 @routes.get("/moves", response_model=schemas.MaybeMove, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])

@@ -1,6 +1,10 @@
 """What travels of stages and what they held, as the OpenAPI document describes it."""
 
-from holdfast.web.api.schemas import DigestText, Index, Moment, Number, Said
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from holdfast.web.api.schemas import Asked, DigestText, Index, Moment, Number, Said
 
 
 class Waived(Said):
@@ -21,6 +25,29 @@ class Holding(Said):
     by: str
     event: Index
     waived: list[Waived]
+
+
+class NewClear(Asked):
+    """A stage to be emptied, provided that it holds `expect` now."""
+
+    expect: Number
+    reason: str
+    details: Annotated[dict[str, Any], Field(default_factory=dict)]
+
+
+class Cleared(Said):
+    """A stage that was emptied."""
+
+    model: str
+    stage: str
+    action: str
+    from_: Annotated[Number, Field(alias="from")]
+    from_digest: DigestText
+    to: None
+    epoch: Index
+    last_known_good: Number
+    event: Index
+    time: Moment
 
 
 class Live(Said):

@@ -1,0 +1,274 @@
+"""The folder `mlruns` of clients that had no server, as the file stores of MLflow 1.x to 3.x write it.
+
+<experiment>/meta.yaml  tags/  <run>/meta.yaml params/ metrics/ tags/ inputs/ outputs/ artifacts/
+<experiment>/datasets/<id>/meta.yaml   <experiment>/models/m-…/meta.yaml params/ metrics/ tags/
+models/<name>/meta.yaml tags/ aliases/ version-3/meta.yaml tags/
+.trash/<experiment>                    deleted experiments
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from holdfast.bridges.from_mlflow.places import files_below, folder_of
+from holdfast.bridges.from_mlflow.records import (
+    DatasetRecord,
+    ExperimentRecord,
+    File,
+    LoggedModelRecord,
+    ModelPointRecord,
+    ModelRecord,
+    PointRecord,
+    RunRecord,
+    VersionRecord,
+)
+from holdfast.errors import IntegrityError, MissingExtra, NotFound
+from holdfast.store.disk import refusing
+
+__all__ = ["FolderSource"]
+
+_META = "meta.yaml"
+_TRASH = ".trash"
+_MODELS = "models"
+_META_BYTES_MAX = 4 << 20
+"""A description of a dataset with ten thousand columns has one megabyte."""
+
+_RUN_STATUSES = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
+_MODEL_STATUSES = {1: "PENDING", 2: "READY", 3: "UPLOAD_FAILED"}
+_DELETED_VERSION = "Deleted_Internal"
+_DIRECTIONS = {"MODEL_OUTPUT": "output", "MODEL_INPUT": "input"}
+
+
+class FolderSource:
+    """A `Source` over a folder.
+
+    Args:
+        root: the folder `mlruns`.
+        files: the folder that `mlflow-artifacts:` stands for.
+
+    Raises:
+        NotFound: it holds no experiments.
+        MissingExtra: there is no reader of YAML.
+    """
+
+    def __init__(self, root: Path, files: Path | None = None) -> None:
+        self._root = root
+        self._files = files
+        self._homes: dict[str, Path] = {}
+        try:
+            import yaml  # noqa: F401 - asked for once, here
+        except ImportError as error:
+            raise MissingExtra("reading mlruns needs pyyaml", hint="pip install 'holdfast[server]'") from error
+        if not any(self._experiment_folders()):
+            raise NotFound(f"{root} holds no experiments", hint="Name the folder mlruns itself.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is held open."""
+
+    def experiments(self) -> Iterator[ExperimentRecord]:
+        """See `Source.experiments`."""
+        for folder in self._experiment_folders():
+            said = _meta(folder)
+            id_ = str(said.get("experiment_id", folder.name))
+            self._homes[id_] = folder
+            yield ExperimentRecord(
+                id=id_,
+                name=str(said["name"]),
+                place=str(said.get("artifact_location") or folder),
+                created_ms=said.get("creation_time") or 0,
+                updated_ms=said.get("last_update_time") or 0,
+                deleted=folder.parent.name == _TRASH or said.get("lifecycle_stage") == "deleted",
+                tags=_words(folder / "tags"),
+            )
+
+    def runs(self, experiment: str) -> Iterator[RunRecord]:
+        """See `Source.runs`."""
+        home = self._home(experiment)
+        known = {path.parent.name: _meta(path.parent) for path in sorted((home / "datasets").glob(f"*/{_META}"))}
+        found = [(_meta(path.parent), path.parent) for path in sorted(home.glob(f"*/{_META}"))]
+        for said, folder in sorted(found, key=lambda one: (one[0].get("start_time") or 0, one[1].name)):
+            tags = _words(folder / "tags")
+            yield RunRecord(
+                id=folder.name,
+                name=str(said.get("run_name") or tags.get("mlflow.runName", "")),
+                status=_RUN_STATUSES.get(said.get("status", 1), "RUNNING"),
+                began_ms=said.get("start_time"),
+                ended_ms=said.get("end_time"),
+                user=str(said.get("user_id") or ""),
+                place=str(folder / "artifacts"),
+                deleted=said.get("lifecycle_stage") == "deleted",
+                params=_words(folder / "params"),
+                tags=tags,
+                datasets=tuple(_datasets(folder / "inputs", known)),
+                models=tuple(_models_of(folder)),
+            )
+
+    def points(self, run: str) -> Iterator[PointRecord]:
+        """See `Source.points`."""
+        for home in self._experiment_folders():
+            if (home / run / _META).is_file():
+                yield from (found.point for found in _points(home / run / "metrics"))
+                return
+
+    def logged_models(self, experiment: str) -> Iterator[LoggedModelRecord]:
+        """See `Source.logged_models`."""
+        home = self._home(experiment) / _MODELS
+        for path in sorted(home.glob(f"*/{_META}")):
+            folder, said = path.parent, _meta(path.parent)
+            yield LoggedModelRecord(
+                id=folder.name,
+                name=str(said["name"]),
+                place=str(folder / "artifacts"),
+                type=str(said.get("model_type") or ""),
+                status=_MODEL_STATUSES.get(said.get("status", 1), "PENDING"),
+                run=said.get("source_run_id"),
+                created_ms=said.get("creation_timestamp") or 0,
+                updated_ms=said.get("last_updated_timestamp") or 0,
+                deleted=said.get("lifecycle_stage") == "deleted",
+                params=_words(folder / "params"),
+                tags=_words(folder / "tags"),
+                points=tuple(_points(folder / "metrics")),
+            )
+
+    def models(self) -> Iterator[ModelRecord]:
+        """See `Source.models`."""
+        for path in sorted((self._root / _MODELS).glob(f"*/{_META}")):
+            folder, said = path.parent, _meta(path.parent)
+            yield ModelRecord(
+                name=str(said.get("name", folder.name)),
+                description=said.get("description"),
+                created_ms=said.get("creation_timestamp") or 0,
+                updated_ms=said.get("last_updated_timestamp") or 0,
+                tags=_words(folder / "tags"),
+                aliases={alias: int(number) for alias, number in _words(folder / "aliases").items()},
+            )
+
+    def versions(self, model: str) -> Iterator[VersionRecord]:
+        """See `Source.versions`."""
+        folders = (self._root / _MODELS / model).glob("version-*")
+        numbered = sorted((int(one.name.removeprefix("version-")), one) for one in folders if (one / _META).is_file())
+        for number, folder in numbered:
+            said = _meta(folder)
+            if said.get("current_stage") == _DELETED_VERSION:
+                continue
+            source = str(said.get("source") or "")
+            yield VersionRecord(
+                model=model,
+                number=number,
+                place=str(said.get("storage_location") or source),
+                source=source,
+                stage=str(said.get("current_stage") or "None"),
+                created_ms=said.get("creation_timestamp") or 0,
+                updated_ms=said.get("last_updated_timestamp") or 0,
+                run=said.get("run_id") or None,
+                logged_model=said.get("model_id"),
+                run_link=said.get("run_link"),
+                description=said.get("description"),
+                user=str(said.get("user_id") or ""),
+                tags=_words(folder / "tags"),
+            )
+
+    def files(self, place: str) -> Iterator[File]:
+        """See `Source.files`."""
+        folder = folder_of(place, self._files)
+        return files_below(folder if folder.is_dir() else self._moved(folder))
+
+    def _moved(self, folder: Path) -> Path:
+        """The same folder below this root: the whole of `mlruns` may have been carried elsewhere since."""
+        for place in range(len(folder.parts)):
+            there = self._root.joinpath(*folder.parts[place:])
+            if folder.parts[place] not in {"/", ""} and there.is_dir():
+                return there
+        return folder
+
+    def _home(self, experiment: str) -> Path:
+        if experiment not in self._homes:
+            for _ in self.experiments():
+                pass
+        try:
+            return self._homes[experiment]
+        except KeyError as error:
+            raise NotFound(f"there is no experiment {experiment} in {self._root}", hint="List them first.") from error
+
+    def _experiment_folders(self) -> Iterator[Path]:
+        with refusing(self._root):
+            places = chain(self._root.glob(f"*/{_META}"), (self._root / _TRASH).glob(f"*/{_META}"))
+            yield from sorted(path.parent for path in places if path.parent.name != _MODELS)
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    """What stands in the description of a thing.
+
+    Raises:
+        IntegrityError: it is none.
+    """
+    import yaml
+
+    path = folder / _META
+    with refusing(path):
+        data = path.read_bytes()
+    if len(data) > _META_BYTES_MAX:
+        raise IntegrityError(f"{path} is longer than any such file", hint="Is it MLflow's?")
+    try:
+        said = yaml.safe_load(data)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise IntegrityError(f"{path} cannot be read", hint="Mend it, or move its folder away.") from error
+    if not isinstance(said, dict):
+        raise IntegrityError(f"{path} describes nothing", hint="Mend it, or move its folder away.")
+    return said
+
+
+def _words(folder: Path) -> dict[str, str]:
+    """One file each: its path is the key, what it holds the value."""
+    if not folder.is_dir():
+        return {}
+    with refusing(folder):
+        return {
+            path.relative_to(folder).as_posix(): path.read_text("utf-8", "replace")
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+
+def _points(folder: Path) -> Iterator[ModelPointRecord]:
+    """One file for each metric, with a line for each point: time, value, step; for logged models the run and data."""
+    for key, text in _words(folder).items():
+        for line in text.splitlines():
+            words = line.split(" ")
+            try:
+                point = PointRecord(key, int(words[2]) if len(words) > 2 else 0, int(words[0]), float(words[1]))  # noqa: PLR2004
+            except (ValueError, IndexError) as error:
+                raise IntegrityError(f"{folder / key} has a line that is no point", hint="Mend that line.") from error
+            run, name, digest = (*words[3:6], "", "", "")[:3]
+            yield ModelPointRecord(run, point, name, digest)
+
+
+def _datasets(folder: Path, known: Mapping[str, Mapping[str, Any]]) -> Iterator[DatasetRecord]:
+    for path in sorted(folder.glob(f"*/{_META}")):
+        said = _meta(path.parent)
+        there = known.get(str(said.get("source_id")))
+        if there is not None:
+            yield DatasetRecord(
+                name=str(there["name"]),
+                digest=str(there["digest"]),
+                source_type=str(there.get("source_type") or ""),
+                source=str(there.get("source") or ""),
+                schema=there.get("schema"),
+                profile=there.get("profile"),
+                tags={str(key): str(value) for key, value in (said.get("tags") or {}).items()},
+            )
+
+
+def _models_of(run: Path) -> Iterator[tuple[str, str, int]]:
+    for path in sorted(chain((run / "outputs").glob(f"*/{_META}"), (run / "inputs").glob(f"*/{_META}"))):
+        said = _meta(path.parent)
+        direction = _DIRECTIONS.get(str(said.get("destination_type")))
+        if direction is not None:
+            yield direction, str(said["destination_id"]), int(said.get("step") or 0)
