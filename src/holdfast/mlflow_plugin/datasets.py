@@ -21,6 +21,7 @@ TARGET = "target"
 _REMEMBERED_MAX = 8
 """Datasets described and not yet logged: a training has two or three, and each may be as large as memory allows."""
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
     """Rows in memory.
