@@ -11,7 +11,9 @@ from sqlalchemy import insert
 from holdfast.errors import NoSpace
 from holdfast.experiments.files import SqlFiles
 from holdfast.experiments.tables import logged_models
+from holdfast.store.local import LocalStore
 from holdfast.store.local_writer import LocalWriter
+from holdfast.wire.mlflow import open_shelf
 from tests.web.mlflow.served import Served, served
 
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"
@@ -47,7 +49,7 @@ def behind(tmp_path: Path) -> Iterator[Served]:
         place = "mlflow-artifacts:/3/models/m-1/artifacts"
         behind.run("run", int(behind.experiment(3)))
         model = {"id": "m-1", "experiment": 3, "name": "m", "place": place, "type": "", "status": "PENDING"}
-        with behind.project.names.database().change() as connection:
+        with open_shelf(behind.project, behind.project.store).database.change() as connection:
             connection.execute(insert(logged_models), {**model, "created_by": "ana", "created_ms": 1, "updated_ms": 1})
         yield behind
 
@@ -59,7 +61,7 @@ def client(behind: Served) -> Client:
 
 @pytest.fixture
 def files(behind: Served) -> SqlFiles:
-    return SqlFiles(behind.project.names.database(), behind.project.store)
+    return open_shelf(behind.project, behind.project.store).files
 
 
 @pytest.mark.parametrize("data", [b"", b"flavors: {}\n", LARGE])
@@ -263,7 +265,9 @@ def test_a_full_disk_is_told_and_leaves_nothing(
 
 def test_a_damaged_file_is_never_answered_whole(client: Client, behind: Served) -> None:
     client.put(f"{RUN}/small", content=b"x" * 1000)
-    for pack in (behind.project.store.root / "packs").glob("*/*"):
+    store = behind.project.store
+    assert isinstance(store, LocalStore)
+    for pack in (store.root / "packs").glob("*/*"):
         pack.chmod(0o644)
         pack.write_bytes(bytes(byte ^ 1 for byte in pack.read_bytes()))
     got = client.get(f"{RUN}/small")
