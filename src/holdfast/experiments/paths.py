@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from holdfast.errors import UsageError
 from holdfast.names import RelativePath
 
-__all__ = ["bounds", "folders_of", "safe_path"]
+__all__ = ["LAST", "bounds", "folders_of", "owner_of", "safe_path"]
 
 _DECODINGS_MAX = 8
 """Clients decode what they are told until nothing changes; a name that is still another one by then is no name."""
@@ -54,6 +54,14 @@ def folders_of(path: str) -> list[str]:
     """The folders that a path is in, the outermost first, and the path itself."""
     parts = path.split("/")
     return ["/".join(parts[:number]) for number in range(1, len(parts) + 1)]
+
+
+def owner_of(path: str) -> str:
+    """What a file belongs to, for people: `run <id>`, `logged model <id>`, or where it stands."""
+    first, kind, id_, *_ = [*path.split("/"), "", "", ""]
+    if not id_:
+        return f"files of {first}"
+    return {"models": f"logged model {id_}", "traces": f"trace {id_}"}.get(kind, f"run {kind}")
 
 
 def bounds(folder: str) -> tuple[str, str]:
