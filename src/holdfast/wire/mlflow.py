@@ -37,6 +37,26 @@ class Shelf:
     logged: SqlLoggedModels
     inputs: SqlInputs
 
+    @classmethod
+    def of(
+        cls, database: Database, store: Store, undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> "Shelf":
+        """All of it on one database and one store.
+
+        Args:
+            database: at the schema of this Holdfast.
+            store: as a server gives it to others.
+            undisturbed: nothing is deleted from the store while this lasts.
+        """
+        return cls(
+            database,
+            store,
+            files=SqlFiles(database, store, undisturbed),
+            places=SqlPlaces(database),
+            logged=SqlLoggedModels(database, utc_now, new_id),
+            inputs=SqlInputs(database, new_id),
+        )
+
 
 def open_shelf(
     project: Project, store: Store, undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -46,19 +66,11 @@ def open_shelf(
     Args:
         project: of the server.
         store: as the server gives it to others.
-        undisturbed: nothing is deleted from it while this lasts.
+        undisturbed: nothing is deleted from the store while this lasts.
 
     Raises:
         UsageError: another server keeps the project.
     """
     if isinstance(project.names, Line):
         raise UsageError("HOLDFAST_URL names a server, and a server gives away what is its own", hint="Unset it here.")
-    database = project.names.database()
-    return Shelf(
-        database,
-        store,
-        files=SqlFiles(database, store, undisturbed),
-        places=SqlPlaces(database),
-        logged=SqlLoggedModels(database, utc_now, new_id),
-        inputs=SqlInputs(database, new_id),
-    )
+    return Shelf.of(project.names.database(), store, undisturbed)
