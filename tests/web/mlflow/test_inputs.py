@@ -10,7 +10,6 @@ from sqlalchemy import select, update
 
 from holdfast.tracking.tables import run_tags, runs
 from holdfast.web.mlflow.inputs import told_inputs, told_outputs
-from holdfast.wire.mlflow import open_shelf
 from tests.web.mlflow.served import Served, served
 
 TRAIN: dict[str, Any] = {
@@ -33,7 +32,7 @@ def test_inputs_and_outputs_are_told_once_however_often_they_are_said(server: Se
         assert server.ask("POST", "runs/log-inputs", said) == {}
         made = {"run_id": "r1", "models": [{"model_id": "m-2", "step": 3}, {"model_id": "m-3", "step": "4"}]}
         assert server.ask("POST", "runs/outputs", made) == {}
-    extras = open_shelf(server.project, server.project.store).inputs.of_run("r1")
+    extras = server.shelf.inputs.of_run("r1")
     assert told_inputs(extras) == {"dataset_inputs": [TRAIN], "model_inputs": [{"model_id": "m-1"}]}
     assert told_outputs(extras) == {
         "model_outputs": [{"model_id": "m-2", "step": 3}, {"model_id": "m-3", "step": 4}],
@@ -92,7 +91,7 @@ def test_what_cannot_be_said_is_refused_in_the_words_of_mlflow(
 
 
 def test_nothing_is_said_of_a_deleted_run(server: Served) -> None:
-    with server.project.names.database().change() as connection:
+    with server.database.change() as connection:
         connection.execute(update(runs).values(deleted_ms=1))
     refused = server.ask("POST", "runs/log-inputs", {"run_id": "r1", "datasets": [TRAIN]}, status=400)
     assert refused["message"] == "The run r1 must be in the 'active' state. Current state is deleted."
@@ -111,6 +110,6 @@ def test_older_clients_keep_a_history_of_models_in_a_tag(server: Served) -> None
     for _ in range(2):
         server.ask("POST", "runs/log-model", {"run_id": "r1", "model_json": json.dumps(model)})
     server.ask("POST", "runs/log-model", {"run_id": "r1", "model_json": json.dumps({**model, "artifact_path": "b"})})
-    with server.project.names.database().read() as connection:
+    with server.database.read() as connection:
         value = connection.execute(select(run_tags.c.value)).scalar_one()
     assert json.loads(value) == [kept, {**kept, "artifact_path": "b"}]
