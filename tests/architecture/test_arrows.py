@@ -28,7 +28,10 @@ LAYERS = (
 )
 """From the edge to the ground. The root package stands above all of it: it only gives out names, lazily."""
 
-VERBS = ("capture", "inventory", "snapshot", "bundle", "register", "shadow", "gate", "promote", "rollback", "explain")
+VERBS = (
+    "capture", "inventory", "snapshot", "bundle", "register", "register_logged", "shadow", "gate", "promote", "rollback",
+    "explain",
+)  # fmt: skip
 
 ADAPTERS = {
     "holdfast.store.local": "the store on a local disk",

@@ -211,6 +211,7 @@ IMPORTED_AS = {
     "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
     "opentelemetry-sdk": "opentelemetry",
     "protobuf": "google",
+    "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }
 
