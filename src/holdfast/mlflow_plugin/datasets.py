@@ -67,9 +67,9 @@ def _remember(key: tuple[str, str], rows: Rows) -> None:
     with _lock:
         before = _described.get(key)
         # A search describes its data again for its candidates, from where the answers are out of sight.
-        if before is not None and before.targets is not None and rows.targets is None:
-            if before.features is rows.features:
-                return
+        known = before is not None and before.targets is not None and before.features is rows.features
+        if known and rows.targets is None:
+            return
         _described[key] = rows
         while len(_described) > _REMEMBERED_MAX:
             _described.popitem(last=False)
