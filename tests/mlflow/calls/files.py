@@ -6,8 +6,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import mlflow
-import numpy
-import pandas
+import numpy as np
+import pandas as pd
 
 from tests.mlflow.calls.walking import Call, Walk
 
@@ -49,8 +49,8 @@ def _listed(walk: Walk, path: str | None = None) -> list[tuple[str, bool, int | 
     return [(file.path, file.is_dir, file.file_size) for file in walk.client.list_artifacts(walk.run, path)]
 
 
-_BLACK = numpy.zeros((2, 2, 3), dtype=numpy.uint8)
-_TABLE = pandas.DataFrame({"x": [1, 2]})
+_BLACK = np.zeros((2, 2, 3), dtype=np.uint8)
+_TABLE = pd.DataFrame({"x": [1, 2]})
 
 CALLS: tuple[Call, ...] = (
     ("client.log_artifact", lambda w: w.client.log_artifact(w.run, w.file("one.txt", "one"), "kept")),

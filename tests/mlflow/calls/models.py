@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import pandas
+import pandas as pd
 from mlflow.entities import LoggedModelInput, LoggedModelOutput
 from mlflow.models import infer_signature
 
@@ -12,10 +12,10 @@ from tests.mlflow.calls.walking import Call, Walk
 
 __all__ = ["CALLS"]
 
-_ROWS = pandas.DataFrame({"x": [1.0, 2.0]})
+_ROWS = pd.DataFrame({"x": [1.0, 2.0]})
 
 
-class Doubler(mlflow.pyfunc.PythonModel):
+class Doubler(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """The smallest model."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import mlflow
-import pandas
+import pandas as pd
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 
 from tests.mlflow.calls.walking import Call, Walk
@@ -21,7 +21,7 @@ def _batch(walk: Walk) -> object:
 
 
 def _inputs(walk: Walk) -> object:
-    data = mlflow.data.from_pandas(pandas.DataFrame({"x": [1, 2], "y": [0, 1]}), source="s3://bucket/x", name="rows")
+    data = mlflow.data.from_pandas(pd.DataFrame({"x": [1, 2], "y": [0, 1]}), source="s3://bucket/x", name="rows")
     return walk.client.log_inputs(
         walk.run, [DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])]
     )
@@ -40,7 +40,7 @@ def _fluent(walk: Walk) -> dict[str, Any]:
         mlflow.set_tags({"v": "w", "gone": "soon"})
         mlflow.delete_tag("gone")
         mlflow.log_input(
-            mlflow.data.from_pandas(pandas.DataFrame({"x": [1]}), name="one row"), context="eval", tags={"k": "v"}
+            mlflow.data.from_pandas(pd.DataFrame({"x": [1]}), name="one row"), context="eval", tags={"k": "v"}
         )
         with mlflow.start_run(nested=True, run_name="child") as child:
             walk.keep("child", child.info.run_id)

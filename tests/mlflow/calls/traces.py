@@ -37,7 +37,7 @@ def _seen(trace: Any) -> dict[str, Any]:
 def _traced(walk: Walk) -> object:
     mlflow.set_experiment(experiment_id=walk.experiment)
 
-    @mlflow.trace
+    @mlflow.trace  # type: ignore[untyped-decorator]
     def double(number: int) -> int:
         mlflow.update_current_trace(tags={"topic": "cold"})
         return 2 * number

@@ -1,4 +1,4 @@
-"""What the calls of the walk share: the client, what earlier calls have made, and answers without what changes by itself."""
+"""What the calls share: the client, what earlier ones have made, and answers without what changes by itself."""
 
 import json
 import math
