@@ -21,6 +21,7 @@ DEFERRABLE = {
     "httptools": "an extra",
     "httpx": "40 ms of import, for those who use a server",
     "joblib": "an extra",
+    "mlflow": "another person's choice, and a second of import",
     "numpy": "100 ms of import, and absent from a light client",
     "opentelemetry": "an extra",
     "pandas": "half a second of import",
@@ -41,6 +42,7 @@ DEFERRABLE = {
     "torch": "another person's choice of framework",
     "uvicorn": "an extra",
     "uvloop": "an extra",
+    "yaml": "an extra, and needed only where a file of MLflow's is read",
 }
 """Third-party modules that may be imported inside a function, and why: heavy, or optional."""
 
@@ -54,6 +56,8 @@ DEFERRED_IN: dict[str, str] = {
     "flow/gate/shadowed.py": "likewise",
     "flow/gate/threshold.py": "likewise",
     "flow/gate/training.py": "likewise",
+    "mlflow_plugin/entry.py": "every `import mlflow` loads it, and most meet no server of ours",
+    "mlflow_plugin/session.py": "the code is looked at beside the script's work, and what keeps it is loaded when needed",
     "wire/backup.py": "opens what is asked for: nobody else needs what reads and writes backups",
     "wire/people.py": "opens what is asked for: who works through a server waits for no database",
     "wire/service.py": "opens what is asked for: who gives nobody signed URLs does not wait for the client of buckets",
@@ -72,6 +76,8 @@ CATCH_ALL: dict[str, str] = {
     "web/processes.py:_forked": "the edge of a server's process: whatever gets here is told, and ends it",
     "cli/app.py:run": "the edge of the command's process: whatever gets here is a defect of ours, and is told as one",
     "flow/capture/gathering.py:quietly": "the user's training does not fail because we looked",
+    "mlflow_plugin/quiet.py:quietly": "the user's script goes on as if the plugin were not there",
+    "mlflow_plugin/answers.py:_tried": "another person's model may raise anything on rows that are not its own",
     "flow/capture/opened.py:OpenedFiles.see": "the user's open() does not fail because we looked",
     "flow/capture/seeds.py:SeedWatch.note": "the user's seeding does not fail because we looked",
     "flow/capture/seeds.py:_LaterImports._listen.exec_module": "the user's import does not fail because we looked",

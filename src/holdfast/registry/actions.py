@@ -20,6 +20,21 @@ class Action(StrEnum):
     MODEL_CREATE = "model:line:create"
     """A model, a line of versions, was begun; its stages are in the details."""
 
+    MODEL_RENAME = "model:line:rename"
+    """MLflow's clients call a model by another name from here on; both names are in the details."""
+
+    MODEL_WITHDRAW = "model:line:withdraw"
+    """A model was taken from what MLflow's clients are shown; its versions and their bytes stay."""
+
+    MODEL_READMIT = "model:line:readmit"
+    """Such a model came back."""
+
+    VERSION_WITHDRAW = "model:version:withdraw"
+    """A version was taken from what MLflow's clients are shown; it and its bytes stay."""
+
+    VERSION_READMIT = "model:version:readmit"
+    """Such a version came back, for the same content was registered again."""
+
     VERSION_REGISTER = "model:version:register"
     """A version was given its number."""
 

@@ -1,12 +1,18 @@
 """What a server keeps for MLflow's clients, on the database and the store of its project."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from holdfast.database.engine import Database
 from holdfast.errors import UsageError
+from holdfast.experiments.files import SqlFiles
+from holdfast.experiments.inputs import SqlInputs
+from holdfast.experiments.logged import SqlLoggedModels
+from holdfast.experiments.places import SqlPlaces
 from holdfast.service.line import Line
 from holdfast.store.interface import Store
-from holdfast.wire.project import Project
+from holdfast.wire.project import Project, new_id, utc_now
 
 __all__ = ["Shelf", "open_shelf"]
 
@@ -18,22 +24,53 @@ class Shelf:
     Attributes:
         database: where they are.
         store: where the bytes of their files are.
+        files: files of runs and logged models.
+        places: where the files of runs, logged models and versions are.
+        logged: logged models.
+        inputs: what runs read and made.
     """
 
     database: Database
     store: Store
+    files: SqlFiles
+    places: SqlPlaces
+    logged: SqlLoggedModels
+    inputs: SqlInputs
+
+    @classmethod
+    def of(
+        cls, database: Database, store: Store, undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> "Shelf":
+        """All of it on one database and one store.
+
+        Args:
+            database: at the schema of this Holdfast.
+            store: as a server gives it to others.
+            undisturbed: nothing is deleted from the store while this lasts.
+        """
+        return cls(
+            database,
+            store,
+            files=SqlFiles(database, store, undisturbed),
+            places=SqlPlaces(database),
+            logged=SqlLoggedModels(database, utc_now, new_id),
+            inputs=SqlInputs(database, new_id),
+        )
 
 
-def open_shelf(project: Project, store: Store) -> Shelf:
+def open_shelf(
+    project: Project, store: Store, undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> Shelf:
     """What a server keeps for MLflow's clients.
 
     Args:
         project: of the server.
         store: as the server gives it to others.
+        undisturbed: nothing is deleted from the store while this lasts.
 
     Raises:
         UsageError: another server keeps the project.
     """
     if isinstance(project.names, Line):
         raise UsageError("HOLDFAST_URL names a server, and a server gives away what is its own", hint="Unset it here.")
-    return Shelf(project.names.database(), store)
+    return Shelf.of(project.names.database(), store, undisturbed)

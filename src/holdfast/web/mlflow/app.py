@@ -19,7 +19,12 @@ from holdfast.errors import HoldfastError, NotFound, TooLarge
 from holdfast.web.api.caller import NOBODY, caller_of
 from holdfast.web.api.desk import Desk
 from holdfast.web.api.observed import REFUSED
-from holdfast.web.mlflow import about
+from holdfast.web.mlflow import (
+    about,
+    files,
+    inputs,
+    logged_models,
+)
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import Endpoint, Found, Table
 from holdfast.web.mlflow.paths import concerns
@@ -36,7 +41,14 @@ _LOG = logging.getLogger("holdfast.server")
 BODY_BYTES_MAX = 32 << 20
 """MLflow's clients send a megabyte at most in words; traces and signatures of wide tables are longer."""
 
-ENDPOINTS: tuple[Endpoint, ...] = (*about.ENDPOINTS,)
+_MODULES = (
+    about,
+    files,
+    inputs,
+    logged_models,
+)
+
+ENDPOINTS: tuple[Endpoint, ...] = tuple(one for module in _MODULES for one in module.ENDPOINTS)
 """All of them; each module names its own."""
 
 _MAY_SPEAK = frozenset({"INVALID_STATE", "DATA_LOSS", "NOT_IMPLEMENTED", "TEMPORARILY_UNAVAILABLE"})
@@ -123,7 +135,7 @@ async def _body(request: Request) -> bytes:
 def _refused(scope: Scope, error: HoldfastError) -> Response:
     status, said = refusal(error)
     scope[REFUSED] = error.code
-    if status >= UNEXPECTED and said["error_code"] not in _MAY_SPEAK:
+    if status >= UNEXPECTED and said["error_code"] not in _MAY_SPEAK and error.code != "no_space":
         said = _silent(scope, error, said)
     return refused(status, said)
 

@@ -1,0 +1,340 @@
+"""Files of runs and logged models: names in the database, bytes in the store.
+
+    name                     bytes
+    3/<run>/.../MLmodel ──► sha256:…
+
+Whoever writes under a name that is taken gives the name other bytes; the bytes that it had stay as they are under their
+digest, and so does every version that was made of them. What stands below a frozen folder keeps its name and bytes.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import Connection, Row, Select, bindparam, delete, select, text
+
+from holdfast.database.engine import Database
+from holdfast.database.insisting import insisted
+from holdfast.digest import Digest, hash_bytes
+from holdfast.errors import NotFound, PermissionRefused, TooLarge, UsageError, WrongBytes
+from holdfast.experiments.paths import LAST, bounds, folders_of
+from holdfast.experiments.tables import frozen_files, run_files
+from holdfast.store.interface import Store
+
+__all__ = ["LISTED_MAX", "FileName", "Listed", "SqlFiles", "freeze_files", "now_ms"]
+
+_T = TypeVar("_T")
+
+LISTED_MAX = 100_000
+"""Names in one folder: ten megabytes of an answer that MLflow's protocol has no pages for."""
+
+_ROWS = 1_000
+"""Names asked for at once when a folder is listed: a model's folder takes one question."""
+
+_ROOT_PARTS = 3
+"""`3/<run>/artifacts` and `3/models/<id>`: whoever writes below one of them takes turns with whoever freezes there."""
+
+_LOCK_CHARACTERS = 15
+"""Of a digest, as many as fit into the 64 bits of a lock with its sign."""
+
+# A file has one writer anyway, and no such words.
+_ALONE = text("SELECT pg_advisory_xact_lock(:lock)")
+
+_WHY = (
+    select(frozen_files.c.path, frozen_files.c.why)
+    .where(frozen_files.c.path.in_(bindparam("paths", expanding=True)))
+    .order_by(frozen_files.c.path)
+    .limit(1)
+)
+
+_WHY_BELOW = (
+    select(frozen_files.c.path, frozen_files.c.why)
+    .where(frozen_files.c.path > bindparam("low"), frozen_files.c.path < bindparam("high"))
+    .order_by(frozen_files.c.path)
+    .limit(1)
+)
+
+_FREEZE = text(
+    "INSERT INTO frozen_files (path, why, created_ms) VALUES (:path, :why, :now) ON CONFLICT (path) DO NOTHING"
+)
+
+_FILE = select(run_files.c.path, run_files.c.digest, run_files.c.bytes).where(run_files.c.path == bindparam("path"))
+
+_FILE_AMONG = select(run_files.c.path).where(run_files.c.path.in_(bindparam("paths", expanding=True))).limit(1)
+
+_BELOW: Select[*tuple[Any, ...]] = (
+    select(run_files.c.path, run_files.c.digest, run_files.c.bytes)
+    .where(run_files.c.path > bindparam("low"), run_files.c.path < bindparam("high"))
+    .order_by(run_files.c.path)
+)
+
+_PAGE = _BELOW.limit(bindparam("rows"))
+
+_NAME = text(
+    "INSERT INTO run_files (path, digest, bytes, created_ms) VALUES (:path, :digest, :bytes, :now) "
+    "ON CONFLICT (path) DO UPDATE "
+    "SET digest = excluded.digest, bytes = excluded.bytes, created_ms = excluded.created_ms"
+)
+
+_REMOVE = delete(run_files).where(
+    (run_files.c.path == bindparam("path"))
+    | ((run_files.c.path > bindparam("low")) & (run_files.c.path < bindparam("high")))
+)
+
+
+class FileName(NamedTuple):
+    """A file.
+
+    Attributes:
+        path: its name, from the root.
+        digest: of its bytes.
+        bytes: how many they are.
+    """
+
+    path: str
+    digest: Digest
+    bytes: int
+
+
+class Listed(NamedTuple):
+    """What stands in a folder.
+
+    Attributes:
+        name: its own, without those of the folders that it is in.
+        bytes: of a file; None for a folder.
+    """
+
+    name: str
+    bytes: int | None
+
+
+def now_ms() -> int:
+    """The moment, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class SqlFiles:
+    """The files that MLflow's clients keep on a server. Paths are such as `safe_path` gives.
+
+    Args:
+        database: has their names.
+        store: has their bytes.
+        undisturbed: nothing is deleted from the store while this lasts.
+        clock: gives the moment in milliseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        store: Store,
+        undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._undisturbed = undisturbed
+        self._clock = clock
+
+    def find(self, path: str) -> FileName:
+        """The file of this name.
+
+        Raises:
+            NotFound: there is none.
+            UsageError: it is a folder.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_FILE, {"path": path}).one_or_none()
+        if row is not None:
+            return _named(row)
+        if self._is_folder(path):
+            raise UsageError(
+                f"Artifact path refers to a directory, not a file: '{path}'", hint="List it, and name a file of it."
+            )
+        raise NotFound(f"No such artifact: '{path}'", hint="List the folder that it should be in.", path=path)
+
+    def read(self, path: str, *, bytes_max: int) -> bytes:
+        """The bytes of a file, verified.
+
+        Raises:
+            NotFound, UsageError: as `find`.
+            TooLarge: it has more than `bytes_max`.
+            IntegrityError: its bytes are damaged.
+        """
+        return self._store.read(self.find(path).digest, bytes_max=bytes_max)
+
+    def below(self, folder: str) -> list[FileName]:
+        """All files below a folder, at any depth, by path; their paths are whole."""
+        low, high = bounds(folder)
+        with self._database.read() as connection:
+            return [_named(row) for row in connection.execute(_BELOW, {"low": low, "high": high})]
+
+    def listed(self, folder: str) -> list[Listed]:
+        """What stands in a folder, by name; nothing where it is none. Folders in it are passed over in one step.
+
+        Raises:
+            TooLarge: more than `LISTED_MAX`.
+        """
+        found: dict[str, Listed] = {}
+        low, high = bounds(folder)
+        at = low
+        with self._database.view() as connection:
+            while rows := connection.execute(_PAGE, {"low": at, "high": high, "rows": _ROWS}).all():
+                for row in rows:
+                    name, slash, _ = row.path[len(low) :].partition("/")
+                    found.setdefault(name, Listed(name, None if slash else row.bytes))
+                    at = f"{low}{name}/{LAST}" if slash else row.path
+                if len(found) > LISTED_MAX:
+                    raise _too_many(folder)
+                if len(rows) < _ROWS:
+                    break
+        return sorted(found.values())
+
+    def put(self, path: str, pieces: Iterable[bytes], size: int | None = None) -> FileName:
+        """Take in a file, under a name that is free or not; it is durable when this returns.
+
+        Args:
+            path: its name.
+            pieces: its bytes in order; they are never held all at once.
+            size: how many they have to be; None where nobody knows.
+
+        Raises:
+            PermissionRefused: the name is frozen.
+            UsageError: it is the root, a folder, or below a file.
+            WrongBytes: there were fewer or more bytes than `size`.
+            NoSpace: the disk is full. Nothing is kept of it, then or whenever `pieces` raises.
+        """
+        with self._database.view() as connection:
+            _require_free(connection, path)
+        with self._store.writer() as writer:
+            stored = writer.add_pieces(pieces)
+            if size is not None and stored.size != size:
+                raise WrongBytes(
+                    f"{stored.size} bytes of {size} came; nothing was kept", hint="Send it again.", path=path
+                )
+            with self._undisturbed():
+                writer.commit()
+                self._name(path, stored.digest, stored.size)
+        return FileName(path, stored.digest, stored.size)
+
+    def remove(self, path: str) -> int:
+        """Take away the name of a file, or of all files below a folder; how many they were. The bytes stay for now.
+
+        Raises:
+            PermissionRefused: something of it is frozen.
+            UsageError: it is the root.
+        """
+        _refuse_root(path)
+        low, high = bounds(path)
+
+        def work(connection: Connection) -> int:
+            _take_turns(connection, path)
+            _refuse_frozen(connection, path)
+            _refuse(connection.execute(_WHY_BELOW, {"low": low, "high": high}).one_or_none())
+            return connection.execute(_REMOVE, {"path": path, "low": low, "high": high}).rowcount
+
+        return self._changed(work)
+
+    def freeze(self, folder: str, why: str) -> None:
+        """What is this path or stands below it keeps its bytes from now on, and nothing comes to it.
+
+        Args:
+            folder: or a file.
+            why: a sentence for whoever tries; one that stands there already stays.
+        """
+        self._changed(lambda connection: freeze_files(connection, folder, why, self._clock()))
+
+    def is_frozen(self, path: str) -> bool:
+        """Whether nothing of this name can be written or taken away."""
+        with self._database.read() as connection:
+            return connection.execute(_WHY, {"paths": folders_of(path)}).one_or_none() is not None
+
+    def digests(self, after: str = "") -> Iterator[FileName]:
+        """Every file there is, by path, from the one after `after` on; a page of them is read at a time."""
+        while True:
+            with self._database.read() as connection:
+                rows = connection.execute(_PAGE, {"low": after, "high": LAST, "rows": _ROWS}).all()
+            yield from map(_named, rows)
+            if len(rows) < _ROWS:
+                return
+            after = rows[-1].path
+
+    def _is_folder(self, path: str) -> bool:
+        low, high = bounds(path)
+        with self._database.read() as connection:
+            return connection.execute(_PAGE, {"low": low, "high": high, "rows": 1}).one_or_none() is not None
+
+    def _name(self, path: str, digest: Digest, size: int) -> None:
+        row = {"path": path, "digest": str(digest), "bytes": size, "now": self._clock()}
+
+        def work(connection: Connection) -> None:
+            _take_turns(connection, path)
+            _require_free(connection, path)
+            connection.execute(_NAME, row)
+
+        self._changed(work)
+
+    def _changed(self, work: Callable[[Connection], _T]) -> _T:
+        def once() -> _T:
+            with self._database.change() as connection:
+                return work(connection)
+
+        return insisted(once)
+
+
+def freeze_files(connection: Connection, folder: str, why: str, moment_ms: int) -> None:
+    """As `SqlFiles.freeze`, for whoever changes more in the same transaction.
+
+    Raises:
+        UsageError: it is the root.
+    """
+    _refuse_root(folder)
+    _take_turns(connection, folder)
+    connection.execute(_FREEZE, {"path": folder, "why": why, "now": moment_ms})
+
+
+def _named(row: Row[*tuple[Any, ...]]) -> FileName:
+    return FileName(row.path, Digest.parse(row.digest), row.bytes)
+
+
+def _take_turns(connection: Connection, path: str) -> None:
+    """On a server, whoever writes below one root is alone with it: what is frozen there stays so until the commit."""
+    if connection.dialect.name == "postgresql":
+        root = "/".join(path.split("/")[:_ROOT_PARTS])
+        lock = int(hash_bytes(f"holdfast files\n{root}".encode()).hex[:_LOCK_CHARACTERS], 16)
+        connection.execute(_ALONE, {"lock": lock})
+
+
+def _require_free(connection: Connection, path: str) -> None:
+    """Go on only where a file can stand under this name, or stands there and may get other bytes."""
+    _refuse_root(path)
+    _refuse_frozen(connection, path)
+    *above, _ = folders_of(path)
+    found = connection.execute(_FILE_AMONG, {"paths": above}).one_or_none() if above else None
+    if found is not None:
+        raise UsageError(f"Invalid path: {found.path!r} is a file, not a directory", hint="Take another name.")
+    low, high = bounds(path)
+    if connection.execute(_PAGE, {"low": low, "high": high, "rows": 1}).one_or_none() is not None:
+        raise UsageError(f"Invalid path: {path!r} is a directory, not a file", hint="Take another name.")
+
+
+def _refuse_root(path: str) -> None:
+    if not path:
+        raise UsageError("Artifact path must include a filename (cannot end with '/').", hint="Name a file.")
+
+
+def _refuse_frozen(connection: Connection, path: str) -> None:
+    _refuse(connection.execute(_WHY, {"paths": folders_of(path)}).one_or_none())
+
+
+def _refuse(frozen: Row[*tuple[Any, ...]] | None) -> None:
+    if frozen is not None:
+        raise PermissionRefused(frozen.why, hint="", path=frozen.path)
+
+
+def _too_many(folder: str) -> TooLarge:
+    return TooLarge(
+        f"{folder or 'the root'} has more than {LISTED_MAX} names, which is too many for one answer",
+        hint="List a folder inside it.",
+        limit=LISTED_MAX,
+    )

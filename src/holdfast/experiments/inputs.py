@@ -1,0 +1,283 @@
+"""What runs read and what they made: datasets as clients name them, and logged models.
+
+A dataset here is what a client says of its data: a name, a digest that the client computed over a sample, and where it
+came from. It points at data; that is no snapshot of it.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, text
+
+from holdfast.database.engine import Database
+from holdfast.database.filters import SEARCHED_CHARACTERS_MAX
+from holdfast.errors import UsageError
+from holdfast.experiments.standing import active_run
+from holdfast.experiments.tables import datasets, run_datasets, run_models
+from holdfast.tracking.tables import run_tags
+
+__all__ = ["CONTEXT", "Dataset", "DatasetSeen", "DatasetSummary", "RunExtras", "SqlInputs", "extras_of"]
+
+CONTEXT = "mlflow.data.context"
+"""The tag of a dataset that says what a run used it for, such as `training`."""
+
+_HISTORY = "mlflow.log-model.history"
+"""The tag of a run in which clients before MLflow 3 keep what models it logged."""
+
+_LIMITS = (("name", 500), ("digest", 36), ("source", 65_535), ("schema", 1_048_575), ("profile", 16_777_215))
+"""Characters of a dataset's fields, as MLflow's own tables hold them: a script that works there works here."""
+
+_TAG_KEY_CHARACTERS_MAX = 255
+
+_TAG_VALUE_CHARACTERS_MAX = 500
+
+_DATASETS_MAX = 1000
+"""Of one request, as MLflow's batches."""
+
+_MODELS_MAX = 1000
+"""Of one request: as many as datasets."""
+
+_SUMMARIES_MAX = 1000
+"""Of one search: it offers names to choose from."""
+
+_RUNS_AT_A_TIME = 500
+"""Names in one statement: below every database's limit of parameters."""
+
+_ADD_DATASET = text(
+    "INSERT INTO datasets (id, experiment, name, digest, source_type, source, schema, profile) "
+    "VALUES (:id, :experiment, :name, :digest, :source_type, :source, :schema, :profile) "
+    "ON CONFLICT (experiment, name, digest) DO NOTHING"
+)
+
+# The dataset is named by what is unique of it: whoever wrote it first gave it its id.
+_ADD_SEEN = text(
+    "INSERT INTO run_datasets (run, dataset, context, tags) "
+    "SELECT :run, id, :context, :tags FROM datasets "
+    "WHERE experiment = :experiment AND name = :name AND digest = :digest ON CONFLICT (run, dataset) DO NOTHING"
+)
+
+_ADD_MODEL = text(
+    "INSERT INTO run_models (run, direction, model, step) VALUES (:run, :direction, :model, :step) "
+    "ON CONFLICT (run, direction, model) DO UPDATE SET step = excluded.step"
+)
+
+_SET_TAG = text(
+    "INSERT INTO run_tags (run, key, value, text) VALUES (:run, :key, :value, :text) "
+    "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value, text = excluded.text"
+)
+
+_HISTORY_OF = select(run_tags.c.value).where(run_tags.c.run == bindparam("run"), run_tags.c.key == _HISTORY)
+
+_SUMMARIES = (
+    select(datasets.c.experiment, datasets.c.name, datasets.c.digest, run_datasets.c.context)
+    .join(run_datasets, run_datasets.c.dataset == datasets.c.id)
+    .where(datasets.c.experiment.in_(bindparam("experiments", expanding=True)))
+    .distinct()
+    .order_by(datasets.c.experiment, datasets.c.name, datasets.c.digest, run_datasets.c.context)
+    .limit(_SUMMARIES_MAX)
+)
+
+_SEEN_OF = (
+    select(run_datasets.c.run, run_datasets.c.tags, datasets)
+    .join(datasets, datasets.c.id == run_datasets.c.dataset)
+    .where(run_datasets.c.run.in_(bindparam("runs", expanding=True)))
+    .order_by(run_datasets.c.run, datasets.c.name, datasets.c.digest)
+)
+
+_MODELS_OF = (
+    select(run_models)
+    .where(run_models.c.run.in_(bindparam("runs", expanding=True)))
+    .order_by(run_models.c.run, run_models.c.step, run_models.c.model)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What a client says of its data. `digest` is the client's own, and mostly covers a sample."""
+
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    schema: str | None = None
+    profile: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSeen:
+    """A dataset that a run read, and what it said of that, such as `mlflow.data.context`."""
+
+    dataset: Dataset
+    tags: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """What a search of datasets tells; `context` is empty where no run named one."""
+
+    experiment: int
+    name: str
+    digest: str
+    context: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunExtras:
+    """What a run read and made.
+
+    Attributes:
+        datasets: by name and digest.
+        models_read: ids of logged models.
+        models_made: ids of logged models, each with the step at which it was logged.
+    """
+
+    datasets: Sequence[DatasetSeen] = ()
+    models_read: Sequence[str] = ()
+    models_made: Sequence[tuple[str, int]] = ()
+
+
+class SqlInputs:
+    """The inputs and outputs of runs in a database.
+
+    Args:
+        database: at the schema of this Holdfast.
+        new_id: gives 32 hexadecimal digits that nothing else has.
+    """
+
+    def __init__(self, database: Database, new_id: Callable[[], str]) -> None:
+        self._database = database
+        self._new_id = new_id
+
+    def log_inputs(self, run: str, seen: Sequence[DatasetSeen], models: Sequence[str] = ()) -> None:
+        """Says what a run read. What is there stays as it is; the first word on a dataset holds.
+
+        Raises:
+            NotFound: there is no such run.
+            UsageError: the run is deleted, or a field is longer than it may be.
+        """
+        _check_count("datasets", len(seen), _DATASETS_MAX)
+        _check_count("models", len(models), _MODELS_MAX)
+        for one in seen:
+            _check(one)
+        with self._database.change() as connection:
+            experiment = active_run(connection, run)
+            if seen:
+                connection.execute(_ADD_DATASET, [self._dataset_row(experiment, one.dataset) for one in seen])
+                connection.execute(_ADD_SEEN, [_seen_row(run, experiment, one) for one in seen])
+            if models:
+                rows = [{"run": run, "direction": "input", "model": model, "step": 0} for model in models]
+                connection.execute(_ADD_MODEL, rows)
+
+    def log_outputs(self, run: str, models: Sequence[tuple[str, int]]) -> None:
+        """Says what logged models a run made, each with its step; of one that is there, the step is the last said.
+
+        Raises:
+            NotFound: there is no such run.
+            UsageError: the run is deleted.
+        """
+        _check_count("models", len(models), _MODELS_MAX)
+        with self._database.change() as connection:
+            active_run(connection, run)
+            if models:
+                rows = [{"run": run, "direction": "output", "model": model, "step": step} for model, step in models]
+                connection.execute(_ADD_MODEL, rows)
+
+    def record_model(self, run: str, said: Mapping[str, Any]) -> None:
+        """Adds what a client before MLflow 3 says of a model to the run's history; the same again changes nothing.
+
+        Raises:
+            NotFound: there is no such run.
+            UsageError: the run is deleted.
+        """
+        with self._database.change() as connection:
+            active_run(connection, run)
+            before = connection.execute(_HISTORY_OF, {"run": run}).scalar_one_or_none()
+            history = _list(before)
+            if said not in history:
+                value = json.dumps([*history, said])
+                row = {"run": run, "key": _HISTORY, "value": value, "text": value[:SEARCHED_CHARACTERS_MAX]}
+                connection.execute(_SET_TAG, row)
+
+    def search(self, experiments: Sequence[int]) -> list[DatasetSummary]:
+        """What datasets the runs of these experiments read, once for each context: the first thousand, by name."""
+        with self._database.read() as connection:
+            rows = connection.execute(_SUMMARIES, {"experiments": list(experiments)})
+            return [DatasetSummary(*row) for row in rows]
+
+    def of_run(self, run: str) -> RunExtras:
+        """What one run read and made."""
+        with self._database.view() as connection:
+            return extras_of(connection, [run]).get(run, RunExtras())
+
+    def _dataset_row(self, experiment: int, dataset: Dataset) -> dict[str, Any]:
+        return {
+            "id": self._new_id(),
+            "experiment": experiment,
+            "name": dataset.name,
+            "digest": dataset.digest,
+            "source_type": dataset.source_type,
+            "source": dataset.source,
+            "schema": dataset.schema,
+            "profile": dataset.profile,
+        }
+
+
+def extras_of(connection: Connection, runs: Sequence[str]) -> dict[str, RunExtras]:
+    """What these runs read and made, by run; none for a run that said nothing. Two statements for any 500 of them."""
+    seen: dict[str, list[DatasetSeen]] = {}
+    models: dict[str, dict[str, list[tuple[str, int]]]] = {}
+    for begin in range(0, len(runs), _RUNS_AT_A_TIME):
+        some = list(runs[begin : begin + _RUNS_AT_A_TIME])
+        for row in connection.execute(_SEEN_OF, {"runs": some}):
+            dataset = Dataset(row.name, row.digest, row.source_type, row.source, row.schema, row.profile)
+            tags = tuple((key, value) for key, value in json.loads(row.tags).items())
+            seen.setdefault(row.run, []).append(DatasetSeen(dataset, tags))
+        for row in connection.execute(_MODELS_OF, {"runs": some}):
+            models.setdefault(row.run, {}).setdefault(row.direction, []).append((row.model, row.step))
+    found = {}
+    for run in seen.keys() | models.keys():
+        of_run = models.get(run, {})
+        read = [model for model, _ in of_run.get("input", [])]
+        found[run] = RunExtras(seen.get(run, []), read, of_run.get("output", []))
+    return found
+
+
+def _seen_row(run: str, experiment: int, seen: DatasetSeen) -> dict[str, Any]:
+    tags = dict(seen.tags)
+    return {
+        "run": run,
+        "experiment": experiment,
+        "name": seen.dataset.name,
+        "digest": seen.dataset.digest,
+        "context": tags.get(CONTEXT, ""),
+        "tags": json.dumps(tags, ensure_ascii=False, separators=(",", ":")),
+    }
+
+
+def _list(written: str | None) -> list[Any]:
+    """The history that a tag holds; a tag that holds none was set by the client itself, and is written over."""
+    try:
+        found = [] if written is None else json.loads(written)
+    except (ValueError, RecursionError):
+        return []
+    return found if isinstance(found, list) else []
+
+
+def _check(seen: DatasetSeen) -> None:
+    for name, limit in _LIMITS:
+        _check_length(name, getattr(seen.dataset, name) or "", limit)
+    for key, value in seen.tags:
+        _check_length("key", key, _TAG_KEY_CHARACTERS_MAX)
+        _check_length("value", value, _TAG_VALUE_CHARACTERS_MAX)
+
+
+def _check_length(what: str, value: str, limit: int) -> None:
+    if len(value) > limit:
+        raise UsageError(f"'{what}' exceeds the maximum length of {limit} characters", hint="Shorten it.")
+
+
+def _check_count(what: str, count: int, limit: int) -> None:
+    if count > limit:
+        raise UsageError(f"A request can contain at most {limit} {what}. Got {count} {what}.", hint="Send parts.")

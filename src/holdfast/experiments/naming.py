@@ -1,0 +1,209 @@
+"""Names as MLflow's clients write them: which may be, and what they are called here.
+
+A model and a stage keep their names where these are names of ours. Any other gets what is left of it in small letters,
+and six digits of its SHA-256, so that two names never mean one thing by chance.
+
+    of_model("churn")        churn
+    of_model("Churn EU")     churn-eu-7d1b8e
+"""
+
+import hashlib
+import json
+import posixpath
+import re
+from collections.abc import Mapping
+
+from holdfast.errors import UsageError
+from holdfast.names import ModelName, StageName
+
+__all__ = [
+    "PROMPT",
+    "alias_name",
+    "model_name",
+    "new_alias_name",
+    "of_model",
+    "of_stage",
+    "other_model",
+    "other_stage",
+    "registry_tag",
+    "tag_key",
+    "version_number",
+]
+
+PROMPT = "mlflow.prompt.is_prompt"
+"""The tag by which MLflow tells prompts from models."""
+
+_KEY_CHARACTERS_MAX = 250
+"""Of a tag's key, as MLflow has it."""
+
+_VALUE_CHARACTERS_MAX = 100_000
+"""Of a tag's value, as MLflow has it."""
+
+_ALIAS_CHARACTERS_MAX = 255
+"""Of an alias, as MLflow has it."""
+
+_NAME_CHARACTERS_MAX = 256
+"""Of a model, as MLflow's databases have it."""
+
+_SLUG_CHARACTERS_MAX = 100
+"""Leaves room for the digits behind it in a name of ours."""
+
+_SLUG_DIGITS = 6
+"""Of the name's SHA-256: a million names before two that are written alike are likely to meet."""
+
+_VERSION_MAX = 999_999_999
+"""The largest number of a version."""
+
+_ALIAS = re.compile(r"[\w-]*\Z")
+_LIKE_A_VERSION = re.compile(r"[vV]\d+\Z")
+_KEY = re.compile(r"[/\w.\- :]*\Z")
+_STRANGE = re.compile(r"[^a-z0-9._-]+")
+
+
+def model_name(text: str) -> str:
+    """The name of a registered model.
+
+    Raises:
+        UsageError: it cannot be one.
+    """
+    if not text.strip():
+        raise _wrong("Missing value for required parameter 'name'.")
+    if "/" in text or ":" in text:
+        raise _wrong(f"Invalid model name '{text}'. Names cannot contain '/' or ':'.")
+    _require_own_path("name", text)
+    _require_length("name", text, _NAME_CHARACTERS_MAX)
+    return text
+
+
+def alias_name(text: str) -> str:
+    """The name of an alias.
+
+    Raises:
+        UsageError: it cannot be one.
+    """
+    if not text:
+        raise _wrong("Registered model alias name cannot be empty.")
+    if not _ALIAS.match(text):
+        raise _wrong(
+            f"Invalid alias name: '{text}'. Names may only contain alphanumerics, underscores (_), and dashes (-)."
+        )
+    _require_length("Registered model alias name", text, _ALIAS_CHARACTERS_MAX)
+    return text
+
+
+def new_alias_name(text: str) -> str:
+    """The name of an alias that is about to be set.
+
+    Raises:
+        UsageError: it cannot be one, or it means something already.
+    """
+    alias_name(text)
+    if text.lower() == "latest":
+        raise _wrong("'latest' alias name (case insensitive) is reserved.")
+    if _LIKE_A_VERSION.match(text):
+        raise _wrong(f"Version alias name '{text}' is reserved.")
+    return text
+
+
+def version_number(text: str) -> int:
+    """The number of a version; what is past every number is one that nothing has.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return min(int(text), _VERSION_MAX + 1)
+    except ValueError as error:
+        raise _wrong(f"Parameter 'version' must be an integer, got '{text[:_KEY_CHARACTERS_MAX]}'.") from error
+
+
+def tag_key(key: str) -> str:
+    """The key of a tag.
+
+    Raises:
+        UsageError: it cannot be one.
+    """
+    if not _KEY.match(key):
+        raise _invalid(
+            "key",
+            key,
+            "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) "
+            "and slashes (/).",
+        )
+    _require_own_path("key", key)
+    _require_length("key", key, _KEY_CHARACTERS_MAX)
+    return key
+
+
+def registry_tag(key: str, value: str) -> tuple[str, str]:
+    """A tag of a registered model or of one of its versions.
+
+    Raises:
+        UsageError: it cannot be one.
+    """
+    tag_key(key)
+    _require_length("value", value, _VALUE_CHARACTERS_MAX)
+    return key, value
+
+
+def of_model(name: str) -> ModelName:
+    """What a registered model is called here, unless another one is called so."""
+    try:
+        return ModelName(name)
+    except UsageError:
+        return other_model(name)
+
+
+def other_model(name: str) -> ModelName:
+    """What it is called here where its own name cannot be, or is taken."""
+    return ModelName(_slug(name, "model"))
+
+
+def of_stage(alias: str, meant: Mapping[str, StageName]) -> StageName:
+    """The stage that an alias moves, unless another alias of the model moves that one.
+
+    Args:
+        alias: as the client wrote it.
+        meant: aliases that the settings give a stage.
+    """
+    if alias in meant:
+        return meant[alias]
+    try:
+        return StageName(alias.lower())
+    except UsageError:
+        return other_stage(alias)
+
+
+def other_stage(alias: str) -> StageName:
+    """The stage that an alias moves where its own name cannot be one, or is another alias's."""
+    return StageName(_slug(alias, "alias"))
+
+
+def _slug(name: str, otherwise: str) -> str:
+    digits = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_SLUG_DIGITS]
+    word = _STRANGE.sub("-", name.lower()).strip("._-")[:_SLUG_CHARACTERS_MAX].rstrip("._-")
+    return f"{word or otherwise}-{digits}"
+
+
+def _require_own_path(what: str, text: str) -> None:
+    norm = posixpath.normpath(text)
+    if norm != text or norm == "." or norm.startswith(("..", "/")):
+        raise _invalid(
+            what,
+            text,
+            "Names may be treated as files in certain cases, and must not resolve to other names when treated as such. "
+            f"This name would resolve to {norm!r}",
+        )
+
+
+def _require_length(what: str, text: str, characters_max: int) -> None:
+    if len(text) > characters_max:
+        raise _wrong(f"'{what}' exceeds the maximum length of {characters_max} characters")
+
+
+def _invalid(what: str, value: str, why: str) -> UsageError:
+    return _wrong(f"Invalid value {json.dumps(value)} for parameter '{what}' supplied: {why}")
+
+
+def _wrong(message: str) -> UsageError:
+    return UsageError(message, hint="Write it otherwise.")

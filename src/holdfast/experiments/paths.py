@@ -1,0 +1,73 @@
+"""Names of files as MLflow's clients write them: parsed once, and never again anything but a name.
+
+No file of a disk is opened by such a name. It is kept to what can be written into a folder all the same, for clients
+make folders of what they are told.
+"""
+
+import re
+from pathlib import PureWindowsPath
+from urllib.parse import unquote
+
+from holdfast.errors import UsageError
+from holdfast.names import RelativePath
+
+__all__ = ["bounds", "folders_of", "safe_path"]
+
+_DECODINGS_MAX = 8
+"""Clients decode what they are told until nothing changes; a name that is still another one by then is no name."""
+
+LAST = "\U0010ffff"
+"""No character, and greater than all that are."""
+
+_CONTROL = re.compile(f"[\x00-\x1f\x7f\ufffd{LAST}]")
+"""U+FFFD stands for bytes of a request that are no text: two such names would be one."""
+
+
+def safe_path(text: str) -> str:
+    """The path that a client means, with a single slash between its parts; empty for the root.
+
+    Args:
+        text: decoded once, as it comes out of a URL or a query.
+
+    Raises:
+        UsageError: `Invalid path`: absolute, with `..`, `#`, a backslash or a control character, or one that becomes
+            such a path for whoever decodes it once more; or longer than a path of a version may be.
+    """
+    _refuse_unsafe(text)
+    path = found = "/".join(part for part in text.split("/") if part not in {"", "."})
+    for _ in range(_DECODINGS_MAX):
+        seen, found = found, unquote(found, errors="replace")
+        if found == seen:
+            break
+        _refuse_unsafe(found)
+    else:
+        raise _invalid(text)
+    if path:
+        try:
+            RelativePath(path)
+        except UsageError as error:
+            raise _invalid(text) from error
+    return path
+
+
+def folders_of(path: str) -> list[str]:
+    """The folders that a path is in, the outermost first, and the path itself."""
+    parts = path.split("/")
+    return ["/".join(parts[:number]) for number in range(1, len(parts) + 1)]
+
+
+def bounds(folder: str) -> tuple[str, str]:
+    """Between these two stand all paths below a folder, and no other; everything is below the root."""
+    return (f"{folder}/", f"{folder}0") if folder else ("", LAST)  # a nought follows the slash
+
+
+def _refuse_unsafe(path: str) -> None:
+    is_elsewhere = path.startswith(("/", "file:")) or PureWindowsPath(path).is_absolute()
+    if is_elsewhere or "#" in path or "\\" in path or _CONTROL.search(path):
+        raise _invalid(path)
+    if ".." in path.split("/"):
+        raise _invalid(path)
+
+
+def _invalid(path: str) -> UsageError:
+    return UsageError("Invalid path", hint="Write it relative, with plain names and slashes.", path=path[:200])
