@@ -1,7 +1,7 @@
 """Experiments: what runs of MLflow's clients are grouped by."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, exists, select, text, update
@@ -12,13 +12,14 @@ from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.experiments.filters import EXPERIMENTS, Clause, parse_filter, parse_order
 from holdfast.experiments.likeness import compared
 from holdfast.experiments.limits import check_experiment_name, check_experiment_tag, check_page
+from holdfast.experiments.moments import now_ms
 from holdfast.experiments.paging import Place, read_token, token
 from holdfast.experiments.standing import deleted
 from holdfast.experiments.tables import experiment_tags, experiments
 from holdfast.experiments.view import View, shown
 from holdfast.tracking.tables import runs
 
-__all__ = ["DEFAULT", "SqlExperiments", "experiment_number", "no_experiment", "now_ms"]
+__all__ = ["DEFAULT", "SqlExperiments", "experiment_number", "no_experiment"]
 
 DEFAULT = 0
 """The experiment that is always there: clients that name none mean it."""
@@ -71,11 +72,6 @@ _ATTRIBUTES = {
 }
 
 
-def now_ms() -> int:
-    """This moment, in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
-
-
 def experiment_number(said: str) -> int:
     """The number of an experiment, which clients give as a text.
 
@@ -100,12 +96,12 @@ class SqlExperiments:
 
     Args:
         database: at the schema of this Holdfast.
-        clock_ms: gives the moment, in milliseconds since 1970.
+        clock: gives the moment, in UTC.
     """
 
-    def __init__(self, database: Database, clock_ms: Callable[[], int] = now_ms) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
-        self._clock_ms = clock_ms
+        self._clock = clock
         self._default_is_there = False
 
     def create(self, name: str, actor: str, place: str | None = None, tags: Sequence[tuple[str, str]] = ()) -> str:
@@ -128,7 +124,7 @@ class SqlExperiments:
             _check_place(place)
         self.require_default()
         with self._database.change() as connection:
-            row = {"name": name, "place": place or "", "created_by": actor, "now": self._clock_ms()}
+            row = {"name": name, "place": place or "", "created_by": actor, "now": now_ms(self._clock)}
             id_ = connection.execute(_ADD, row).scalar_one_or_none()
             if id_ is None:
                 raise _taken(name)
@@ -148,7 +144,7 @@ class SqlExperiments:
             found = connection.execute(_ONE, {"id": DEFAULT}).first()
         if found is None:
             with self._database.change() as connection:
-                connection.execute(_ADD_DEFAULT, {"now": self._clock_ms()})
+                connection.execute(_ADD_DEFAULT, {"now": now_ms(self._clock)})
         self._default_is_there = True
 
     def get(self, experiment: str) -> JsonObject:
@@ -198,7 +194,7 @@ class SqlExperiments:
             other = connection.execute(_NAMED, {"name": name}).one_or_none()
             if other is not None and other.id != row.id:
                 raise _taken(name)
-            change = {"name": name, "updated_ms": self._clock_ms()}
+            change = {"name": name, "updated_ms": now_ms(self._clock)}
             connection.execute(update(experiments).where(experiments.c.id == row.id).values(change))
 
     def delete(self, experiment: str) -> None:
@@ -207,7 +203,7 @@ class SqlExperiments:
         Raises:
             NotFound: there is no such experiment, or it is deleted already.
         """
-        self._mark(experiment, View.ACTIVE, self._clock_ms())
+        self._mark(experiment, View.ACTIVE, now_ms(self._clock))
 
     def restore(self, experiment: str) -> None:
         """Takes the deletion of an experiment and of its runs back.
@@ -222,7 +218,7 @@ class SqlExperiments:
             row = self._locked(connection, experiment)
             if (row.deleted_ms is None) is not (view is View.ACTIVE):
                 raise no_experiment(row.id)
-            change = {"deleted_ms": deleted_ms, "updated_ms": self._clock_ms()}
+            change = {"deleted_ms": deleted_ms, "updated_ms": now_ms(self._clock)}
             connection.execute(update(experiments).where(experiments.c.id == row.id).values(change))
             connection.execute(update(runs).where(runs.c.experiment == row.id).values(deleted_ms=deleted_ms))
 
@@ -263,7 +259,7 @@ class SqlExperiments:
     def _locked(self, connection: Connection, experiment: str) -> Row[*tuple[Any, ...]]:
         number = experiment_number(experiment)
         if number == DEFAULT:
-            connection.execute(_ADD_DEFAULT, {"now": self._clock_ms()})
+            connection.execute(_ADD_DEFAULT, {"now": now_ms(self._clock)})
         row = connection.execute(_ONE_LOCKED, {"id": number}).one_or_none() if abs(number) <= _ID_MAX else None
         if row is None:
             raise no_experiment(number)

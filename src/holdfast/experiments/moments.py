@@ -3,12 +3,13 @@
 to_ms(to_text(ms)) == ms
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from holdfast.errors import UsageError
 
-__all__ = ["MS_MAX", "MS_MIN", "to_ms", "to_text"]
+__all__ = ["MS_MAX", "MS_MIN", "now_ms", "to_ms", "to_text"]
 
 MS_MIN = -62_135_596_800_000
 MS_MAX = 253_402_300_799_999
@@ -37,3 +38,8 @@ def to_text(ms: int) -> str:
 def to_ms(text: str) -> int:
     """The milliseconds of a moment; what is logged together has one moment, so that most are known already."""
     return (datetime.fromisoformat(text) - _EPOCH_UTC) // _MILLISECOND
+
+
+def now_ms(clock: Callable[[], datetime]) -> int:
+    """The moment of a clock, in milliseconds since 1970."""
+    return (clock() - _EPOCH_UTC) // _MILLISECOND

@@ -5,6 +5,7 @@ change is one transaction, and the same request again changes nothing.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, update
@@ -14,7 +15,7 @@ from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
 from holdfast.errors import NotFound, UsageError
 from holdfast.experiments.documents import ROW, documents, info, params_of
-from holdfast.experiments.experiments import experiment_number, now_ms
+from holdfast.experiments.experiments import experiment_number
 from holdfast.experiments.filters import RUNS, parse_filter
 from holdfast.experiments.limits import (
     KEY_CHARACTERS_MAX,
@@ -26,7 +27,7 @@ from holdfast.experiments.limits import (
     check_run_id,
     check_tag,
 )
-from holdfast.experiments.moments import to_text
+from holdfast.experiments.moments import now_ms, to_text
 from holdfast.experiments.paging import Place, read_token, token
 from holdfast.experiments.run_names import run_name
 from holdfast.experiments.searching import beginning, has_key, parse_orders, statement
@@ -48,22 +49,22 @@ class SqlRuns:
 
     Args:
         database: at the schema of this Holdfast.
+        clock: gives the moment, in UTC.
         new_id: gives 32 hexadecimal digits that nothing else has.
-        clock_ms: gives the moment, in milliseconds since 1970.
         require_default: makes the experiment that is always there.
     """
 
     def __init__(
         self,
         database: Database,
+        clock: Callable[[], datetime],
         new_id: Callable[[], str],
         require_default: Callable[[], None],
-        clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._database = database
         self._new_id = new_id
         self._require_default = require_default
-        self._clock_ms = clock_ms
+        self._clock = clock
 
     def create(
         self, experiment: str, actor: str, start_ms: int, name: str = "", tags: Sequence[tuple[str, str]] = ()
@@ -152,7 +153,7 @@ class SqlRuns:
         Raises:
             NotFound: there is no such run.
         """
-        self._mark(run, self._clock_ms())
+        self._mark(run, now_ms(self._clock))
 
     def restore(self, run: str) -> None:
         """Takes the deletion of a run back.
