@@ -6,11 +6,38 @@ from holdfast.database.engine import Database
 from holdfast.errors import UsageError
 from holdfast.experiments.inputs import SqlInputs
 from holdfast.experiments.logged import SqlLoggedModels
+from holdfast.experiments.name_search import SqlNameSearch
+from holdfast.experiments.names import SqlNames
+from holdfast.experiments.naming import meant_by
+from holdfast.experiments.pointing import SqlPointing
+from holdfast.experiments.version_words import SqlVersionWords
+from holdfast.flow.gate import Policy, Workbench
 from holdfast.service.line import Line
 from holdfast.store.interface import Store
 from holdfast.wire.project import Project, new_id, utc_now
 
-__all__ = ["Shelf", "open_shelf"]
+__all__ = ["Registered", "Shelf", "open_registered", "open_shelf"]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Registered models, as MLflow's clients know them.
+
+    Attributes:
+        names: of models.
+        words: what is said of versions.
+        pointing: aliases and stages.
+        found: searches.
+        policy: what the project's stages ask.
+        bench: where a gate judges; it opens bundles in processes of their own.
+    """
+
+    names: SqlNames
+    words: SqlVersionWords
+    pointing: SqlPointing
+    found: SqlNameSearch
+    policy: Policy
+    bench: Workbench
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +49,14 @@ class Shelf:
         store: where the bytes of their files are.
         logged: logged models.
         inputs: what runs read and made.
+        registered: registered models and their versions.
     """
 
     database: Database
     store: Store
     logged: SqlLoggedModels
     inputs: SqlInputs
+    registered: Registered
 
 
 def open_shelf(project: Project, store: Store) -> Shelf:
@@ -48,4 +77,23 @@ def open_shelf(project: Project, store: Store) -> Shelf:
         store,
         logged=SqlLoggedModels(database, utc_now, new_id),
         inputs=SqlInputs(database, new_id),
+        registered=open_registered(project, database),
+    )
+
+
+def open_registered(project: Project, database: Database) -> Registered:
+    """The registered models of a project.
+
+    Raises:
+        UsageError: the policy file is not valid.
+    """
+    policy = project.policy
+    meant = meant_by(policy.document.get("mlflow", {}), f"{policy.where} [mlflow]")
+    return Registered(
+        names=SqlNames(database, utc_now, meant, policy.stages),
+        words=SqlVersionWords(database, utc_now, meant),
+        pointing=SqlPointing(database, utc_now, meant),
+        found=SqlNameSearch(database, meant),
+        policy=policy,
+        bench=project.workbench,
     )
