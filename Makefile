@@ -97,13 +97,20 @@ bench-store: setup ## Measure the store beside its peers: 20 GB of disk and hour
 COMPILE = $(BIN)/uv pip compile --quiet --no-config --upgrade --universal --python-version 3.11 --generate-hashes \
 	--exclude-newer P7D --no-emit-index-url --no-header
 
+# What scripts of MLflow's users import beside it. PyTorch is not among them: the index has it only with CUDA, gigabytes of it.
+LIBRARIES = scikit-learn pandas xgboost-cpu lightgbm
+# What that release asks for without an upper limit, and does not work with: its own server, and its traces.
+OLD_MLFLOW = 'mlflow<3.2' 'sqlalchemy<2.1' 'opentelemetry-sdk<1.36'
+
 lock: setup ## Resolve the dependencies again and write requirements/
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt pyproject.toml
 	printf 'uv\n' | $(COMPILE) --no-annotate --constraints requirements/dev.txt --output-file requirements/bootstrap.txt -
 	$(COMPILE) --no-annotate --extra server --extra serve --extra gate --constraints requirements/dev.txt \
 		--output-file requirements/server.txt pyproject.toml
 	printf 'kserve\n' | $(COMPILE) --no-annotate --no-deps --output-file requirements/kserve.txt -
+	printf '%s\n' mlflow $(LIBRARIES) | $(COMPILE) --no-annotate --output-file requirements/mlflow-new.txt -
+	printf '%s\n' $(OLD_MLFLOW) $(LIBRARIES) | $(COMPILE) --no-annotate --output-file requirements/mlflow-old.txt -
 
-clean: ## Remove what make made here: .venv/ and caches (a demo's folder stays: it may hold your work)
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* dist
+clean: ## Remove what make made here: .venv/, the tests' own environments and caches (a demo's folder stays: it may hold your work)
+	rm -rf .venv .venv-mlflow-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* dist
 	find $(wildcard src tests benchmarks examples) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -134,7 +134,7 @@ class Registry:
     def memory(self) -> dict[str, float]:
         """What all processes of the server hold: what they share is counted once, as the kernel divides it."""
         assert self._server is not None
-        found = [pss for process in _tree(self._server.pid) if (pss := _pss(process))]
+        found = [pss for process in tree(self._server.pid) if (pss := _pss(process))]
         return {"processes": len(found), "bytes": sum(found)}
 
     def send(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
@@ -344,12 +344,12 @@ class Mlflow(Registry):
         return self.request("POST", f"{self._API}/runs/search", body)
 
 
-def _tree(process: int) -> Iterator[int]:
+def tree(process: int) -> Iterator[int]:
     """A process and all that it started."""
     yield process
     for task in Path(f"/proc/{process}/task").glob("*/children"):
         for child in task.read_text().split():
-            yield from _tree(int(child))
+            yield from tree(int(child))
 
 
 def _pss(process: int) -> int:

@@ -21,6 +21,7 @@ DEFERRABLE = {
     "httptools": "an extra",
     "httpx": "40 ms of import, for those who use a server",
     "joblib": "an extra",
+    "mlflow": "another person's choice, and a second of import",
     "numpy": "100 ms of import, and absent from a light client",
     "opentelemetry": "an extra",
     "pandas": "half a second of import",
@@ -41,6 +42,7 @@ DEFERRABLE = {
     "torch": "another person's choice of framework",
     "uvicorn": "an extra",
     "uvloop": "an extra",
+    "yaml": "an extra, and needed only where a file of MLflow's is read",
 }
 """Third-party modules that may be imported inside a function, and why: heavy, or optional."""
 

@@ -190,7 +190,7 @@ def _answer(serving: _Serving, place: int) -> None:
             metrics_port=serving.metrics_port,
             access=open_doors(project) if serving.asks else None,
             provider=_provider(project) if serving.asks else None,
-            shelf=open_shelf(project, files.store),
+            shelf=open_shelf(project, files.store, files.undisturbed),
         )
         registry = open_guarded(project) if serving.asks else project.unwatched
         api = api_app(registry, project.tracking, depot, around)

@@ -2,6 +2,7 @@
 
     files.py     names of files over the store, and which folders are frozen
     paths.py     which names a file can have
+    places.py    where the files of a run, a logged model or a version are
     tables.py    the tables; runs themselves are those of `holdfast.tracking`
 
 A run of an experiment is a run of Holdfast: its params, metrics and tags stand where those of every run stand, and

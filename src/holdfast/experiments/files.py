@@ -1,7 +1,7 @@
 """Files of runs and logged models: names in the database, bytes in the store.
 
-    name                                bytes
-    3/<run>/artifacts/model/MLmodel ──► sha256:…
+    name                     bytes
+    3/<run>/.../MLmodel ──► sha256:…
 
 Whoever writes under a name that is taken gives the name other bytes; the bytes that it had stay as they are under their
 digest, and so does every version that was made of them. What stands below a frozen folder keeps its name and bytes.

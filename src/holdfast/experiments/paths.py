@@ -33,13 +33,13 @@ def safe_path(text: str) -> str:
         UsageError: `Invalid path`: absolute, with `..`, `#`, a backslash or a control character, or one that becomes
             such a path for whoever decodes it once more; or longer than a path of a version may be.
     """
-    _refuse_unsafe(text)
-    path = found = "/".join(part for part in text.split("/") if part not in {"", "."})
+    path, found = _plain(text), text
     for _ in range(_DECODINGS_MAX):
+        _refuse_unsafe(found)
+        _refuse_unsafe(_plain(found))
         seen, found = found, unquote(found, errors="replace")
         if found == seen:
             break
-        _refuse_unsafe(found)
     else:
         raise _invalid(text)
     if path:
@@ -59,6 +59,10 @@ def folders_of(path: str) -> list[str]:
 def bounds(folder: str) -> tuple[str, str]:
     """Between these two stand all paths below a folder, and no other; everything is below the root."""
     return (f"{folder}/", f"{folder}0") if folder else ("", LAST)  # a nought follows the slash
+
+
+def _plain(text: str) -> str:
+    return "/".join(part for part in text.split("/") if part not in {"", "."})
 
 
 def _refuse_unsafe(path: str) -> None:

@@ -9,17 +9,18 @@ steps as in `flow.register`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from holdfast.canonical import JsonObject
 from holdfast.errors import AlreadyExists, IntegrityError, NotFound
 from holdfast.flow.register import claim_named, new_version
 from holdfast.manifest import FileEntry, Manifest
-from holdfast.names import RelativePath, StageName
+from holdfast.names import RelativePath, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import STAGES, Version
 from holdfast.runtime.facts import facts_in
 from holdfast.store.interface import Store
 
-__all__ = ["Prepared", "register_logged"]
+__all__ = ["Came", "Prepared", "register_logged"]
 
 _READ_BYTES_MAX = 16 << 20
 """What is read here is a lock, which has two megabytes at most."""
@@ -40,6 +41,19 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Where a version came from that had its number before.
+
+    Attributes:
+        number: its own.
+        origin: who made it there and when, for the log.
+    """
+
+    number: VersionNumber
+    origin: JsonObject
+
+
 def register_logged(
     prepared: Prepared,
     store: Store,
@@ -48,8 +62,9 @@ def register_logged(
     actor: str,
     reason: str = "",
     stages: tuple[StageName, ...] = STAGES,
+    came: Came | None = None,
 ) -> Version:
-    """Make the bundle whole in the store, and give it the next number of its model.
+    """Make the bundle whole in the store, and give it the next number of its model, or the one that it had elsewhere.
 
     The same content again is the version that is there.
 
@@ -74,6 +89,8 @@ def register_logged(
     registry.ensure_model(manifest.model, actor, stages=stages)
     new = new_version(manifest, None, facts)
     try:
+        if came is not None:
+            return registry.import_version(new, came.number, actor, reason, origin=came.origin)
         return registry.register(new, actor, reason, action=Action.VERSION_REGISTER)
     except AlreadyExists as error:
         found = [version for version in registry.versions(manifest.model) if version.digest == manifest.digest]

@@ -63,6 +63,8 @@ class Order:
         pins: how many there are.
         wheels: a folder with the wheels of all of them, which is then all that is used; None: the index that uv knows.
         from_source: whether a requirement without a wheel may be built.
+        as_of: the moment as of which an index is asked for what the pins need in turn, for a lock that does not name
+            it; None: the lock names everything.
     """
 
     python: str
@@ -70,6 +72,7 @@ class Order:
     pins: int
     wheels: Path | None
     from_source: bool
+    as_of: str | None = None
 
 
 def build(order: Order, folder: Path) -> None:
@@ -85,7 +88,8 @@ def build(order: Order, folder: Path) -> None:
     alone = ["--offline", "--no-config"] if frozen else []
     _uv([*made, *alone], told, frozen=frozen)
     requirements = folder / "requirements.txt"
-    target = ["--python", str(folder / "bin" / "python"), "--no-deps", "-r", str(requirements)]
+    closed = ["--no-deps"] if order.as_of is None or frozen else ["--exclude-newer", order.as_of]
+    target = ["--python", str(folder / "bin" / "python"), *closed, "-r", str(requirements)]
     if order.wheels is not None:
         # The wheels by path: what is installed is what was stored, whatever any index would say of the same names.
         requirements.write_text("".join(f"{path}\n" for path in sorted(order.wheels.glob("*.whl"))), encoding="utf-8")

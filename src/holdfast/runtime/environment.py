@@ -27,13 +27,19 @@ from holdfast.store.checkout import checkout_snapshot
 from holdfast.store.disk import refusing
 from holdfast.store.interface import Store
 
-__all__ = ["Environments", "Interpreter", "interpreter_for", "pins", "unsatisfied"]
+__all__ = ["AS_OF", "Environments", "Interpreter", "interpreter_for", "pins", "unsatisfied"]
 
 _CARRIED = ("holdfast", "rfc8785")
 """What a worker needs beside the bundle's own requirements; both are pure Python and linked in, not installed."""
 
 _PYTHON_MIN = (3, 11)
 """The oldest Python that a worker runs in."""
+
+AS_OF = "resolved_as_of"
+"""What an environment says in its values whose lock pins only what somebody named, and not what that needs in turn: the
+moment whose index decides about the rest, such as `2026-03-01T09:00:00Z`."""
+
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 
 _PIN = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*===?\s*([^\s;#\\]+)")
 
@@ -90,7 +96,10 @@ class Environments:
             return Interpreter(Path(sys.executable))
         wheels = environment.wheels if self.store is not None else None
         python = _python(environment)
-        source = f"{environment.python}\n{lock}" if wheels is None else f"{environment.python}\n{lock}\n{wheels}"
+        as_of = _as_of(environment)
+        source = "\n".join(
+            [environment.python, lock, *([] if wheels is None else [str(wheels)]), *([as_of] if as_of else [])]
+        )
         shelf = Shelf(self.cache / "environments", self.bytes_max)
 
         def put_together(folder: Path) -> None:
@@ -98,7 +107,7 @@ class Environments:
             if wheels is not None and self.store is not None:
                 taken = folder / "wheels"
                 checkout_snapshot(self.store, wheels, taken)
-            build(Order(python, lock, len(pins(lock)), taken, self.from_source), folder)
+            build(Order(python, lock, len(pins(lock)), taken, self.from_source, as_of), folder)
 
         with refusing(self.cache):
             folder, in_use = shelf.take(hash_bytes(source.encode()).hex, put_together)
@@ -144,6 +153,12 @@ def _python(environment: Environment) -> str:
             hint=f"Register the version from Python {'.'.join(map(str, _PYTHON_MIN))} or newer.",
         )
     return ".".join(map(str, python))
+
+
+def _as_of(environment: Environment) -> str | None:
+    """For a lock that says of itself that it does not name everything: the moment that decides about the rest."""
+    found = environment.values.get(AS_OF)
+    return found if isinstance(found, str) and _MOMENT.fullmatch(found) else None
 
 
 def _carried(cache: Path) -> Path:

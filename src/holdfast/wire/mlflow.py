@@ -1,14 +1,18 @@
 """What a server keeps for MLflow's clients, on the database and the store of its project."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from holdfast.database.engine import Database
 from holdfast.errors import UsageError
+from holdfast.experiments.files import SqlFiles
 from holdfast.experiments.inputs import SqlInputs
 from holdfast.experiments.logged import SqlLoggedModels
 from holdfast.experiments.name_search import SqlNameSearch
 from holdfast.experiments.names import SqlNames
 from holdfast.experiments.naming import meant_by
+from holdfast.experiments.places import SqlPlaces
 from holdfast.experiments.pointing import SqlPointing
 from holdfast.experiments.version_words import SqlVersionWords
 from holdfast.flow.gate import Policy, Workbench
@@ -47,6 +51,8 @@ class Shelf:
     Attributes:
         database: where they are.
         store: where the bytes of their files are.
+        files: files of runs and logged models.
+        places: where the files of runs, logged models and versions are.
         logged: logged models.
         inputs: what runs read and made.
         registered: registered models and their versions.
@@ -54,17 +60,22 @@ class Shelf:
 
     database: Database
     store: Store
+    files: SqlFiles
+    places: SqlPlaces
     logged: SqlLoggedModels
     inputs: SqlInputs
     registered: Registered
 
 
-def open_shelf(project: Project, store: Store) -> Shelf:
+def open_shelf(
+    project: Project, store: Store, undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> Shelf:
     """What a server keeps for MLflow's clients.
 
     Args:
         project: of the server.
         store: as the server gives it to others.
+        undisturbed: nothing is deleted from it while this lasts.
 
     Raises:
         UsageError: another server keeps the project.
@@ -75,6 +86,8 @@ def open_shelf(project: Project, store: Store) -> Shelf:
     return Shelf(
         database,
         store,
+        files=SqlFiles(database, store, undisturbed),
+        places=SqlPlaces(database),
         logged=SqlLoggedModels(database, utc_now, new_id),
         inputs=SqlInputs(database, new_id),
         registered=open_registered(project, database),

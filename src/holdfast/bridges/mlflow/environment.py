@@ -13,7 +13,7 @@ from holdfast.evidence import Environment
 from holdfast.flow.bundle.places import LOCK
 from holdfast.parts import Missing
 from holdfast.registry.facts import plain_name
-from holdfast.runtime.environment import pins
+from holdfast.runtime.environment import AS_OF, pins
 
 __all__ = ["environment_of"]
 
@@ -21,6 +21,8 @@ _LOCK_BYTES_MAX = 4 << 20
 """A lock of a thousand packages with all their hashes has two megabytes."""
 
 _PYTHON = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){1,2}")
+_CREATED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]([0-9]{2}:[0-9]{2}:[0-9]{2})", re.ASCII)
+
 _UNPINNED_MAX = 100
 """Requirements without a version that are named; there is no environment with so many."""
 
@@ -54,6 +56,7 @@ def environment_of(
         "lock": source,
         "unpinned": list(loose[:_UNPINNED_MAX]),
         "note": "as MLflow inferred it: what these requirements need in turn is not pinned",
+        **({} if (moment := _moment(model)) is None else {AS_OF: moment}),
     }
     return Environment(python, LOCK, {**values, **told}), "".join(f"{line}\n" for line in pinned).encode()
 
@@ -61,6 +64,12 @@ def environment_of(
 def _python(files: LoggedFiles, model: LoggedModel | None) -> str:
     found = (_yaml(files, "python_env.yaml").get("python"), None if model is None else model.said("python_version"))
     return next((text for text in found if isinstance(text, str) and _PYTHON.fullmatch(text)), "")
+
+
+def _moment(model: LoggedModel | None) -> str | None:
+    """When the model was logged, to the second; MLflow writes `2026-03-01 09:00:00.123456`, in UTC."""
+    found = None if model is None else _CREATED.match(model.created)
+    return None if found is None else f"{found[1]}T{found[2]}Z"
 
 
 def _requirements(files: LoggedFiles) -> tuple[list[str], str]:

@@ -39,15 +39,25 @@ _KEPT = ("interpreter", "frameworks", "system", "hardware", "packages", "environ
 """What of a capture stands in a bundle's environment; the rest has places of its own."""
 
 
-def keep_capture(capture: Capture, run: str, store: Store, tracking: Tracking, project: Path) -> tuple[str, ...]:
+def keep_capture(
+    capture: Capture, run: str, store: Store, tracking: Tracking, project: Path, seen: Path | None = None
+) -> tuple[str, ...]:
     """Keep what was captured of a run, and freeze the data files that it opened.
+
+    Args:
+        capture: what was captured.
+        run: the run.
+        store: where the bytes go.
+        tracking: where the run is.
+        project: what sources are relative to.
+        seen: where snapshots remember what their sources looked like; None: every file is read.
 
     Returns:
         A sentence for each data file that could not be frozen.
     """
     known = tracking.run(run)
     given = tuple(from_run(item) for item in known.inputs if item.digest is not None)
-    inputs, notes = freeze_opened(capture, given, store, project)
+    inputs, notes = freeze_opened(capture, given, store, project, seen)
     with store.writer() as writer:
         tags = {_CAPTURE_TAG: str(writer.add_bytes(encode(plain(capture.to_json()))).digest)}
         if capture.code.patch:
@@ -147,7 +157,7 @@ def from_run(item: RunInput) -> DataInput:
 
 
 def freeze_opened(
-    capture: Capture, given: Sequence[DataInput], store: Store, project: Path
+    capture: Capture, given: Sequence[DataInput], store: Store, project: Path, seen: Path | None = None
 ) -> tuple[tuple[DataInput, ...], tuple[str, ...]]:
     """Freeze the data files that the run opened and that nobody froze by hand.
 
@@ -156,6 +166,7 @@ def freeze_opened(
         given: what was frozen by hand; a file below one of these sources is not frozen again.
         store: where the bytes go.
         project: what sources are relative to.
+        seen: as for `snapshot`.
 
     Returns:
         All inputs, those given first, and a sentence for each file that could not be frozen.
@@ -163,27 +174,27 @@ def freeze_opened(
     inputs, notes = list(given), list[str]()
     covered = [(project / item.source).resolve() for item in given if item.source is not None]
     frozen_bytes = 0
-    for seen in capture.inputs:
-        path = Path(seen.path)
+    for file in capture.inputs:
+        path = Path(file.path)
         if any(path.resolve().is_relative_to(source) for source in covered):
             continue
-        why = _unfit(seen, frozen_bytes)
+        why = _unfit(file, frozen_bytes)
         if why is None:
             try:
-                frozen = snapshot(store, path, root=project)
+                frozen = snapshot(store, path, root=project, seen=seen)
             except HoldfastError as error:
                 why = error.message
             else:
                 inputs.append(data_input(frozen, INPUT))
                 frozen_bytes += frozen.bytes
         if why is not None:
-            notes.append(f"{seen.path}: not frozen: {why}")
+            notes.append(f"{file.path}: not frozen: {why}")
     return tuple(inputs), tuple(notes)
 
 
-def _unfit(seen: FileSeen, frozen_bytes: int) -> str | None:
-    if not seen.unchanged():
+def _unfit(file: FileSeen, frozen_bytes: int) -> str | None:
+    if not file.unchanged():
         return "it has changed since the run opened it, or is gone"
-    if frozen_bytes + seen.size > _FROZEN_BYTES_MAX:
+    if frozen_bytes + file.size > _FROZEN_BYTES_MAX:
         return f"more than {_FROZEN_BYTES_MAX} bytes; freeze it by hand with: holdfast snapshot"
     return None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from holdfast.canonical import JsonObject
 from holdfast.flow.capture.captured import Capture
@@ -25,7 +25,21 @@ from holdfast.flow.capture.opened import OpenedFiles
 from holdfast.flow.capture.probe import process_facts
 from holdfast.flow.capture.seeds import SeedWatch
 
-__all__ = ["LiveCapture", "capture_here"]
+__all__ = ["LiveCapture", "Watched", "capture_here"]
+
+
+class Watched(Protocol):
+    """What was watched in this process before anybody knew what for; whoever began that also ends it.
+
+    Attributes:
+        events: what `OpenedFiles` told.
+        opened: the `OpenedFiles`, which may have been loaded by path.
+        seeds: the `SeedWatch`, likewise.
+    """
+
+    events: list[Any]
+    opened: Any
+    seeds: Any
 
 
 def _now() -> datetime:
@@ -43,16 +57,20 @@ class LiveCapture:
         ignore: Sequence[Path],
         environment: Mapping[str, str],
         clock: Callable[[], datetime],
+        watch: Watched | None = None,
     ) -> None:
         self._seed = seed
         self._clock = clock
-        self._events: list[Any] = []
         self._notes: list[str] = []
         self._done: Capture | None = None
         self._surroundings = Surroundings(folder, environment)
+        self._started, self._before = clock(), time.monotonic()
+        if watch is not None:
+            self._events, self._opened, self._seeds = watch.events, watch.opened, watch.seeds
+            return
+        self._events = []
         self._opened = OpenedFiles(self._events.append, tuple(f"{path.absolute()}/" for path in ignore))
         self._seeds = SeedWatch(seed)
-        self._started, self._before = clock(), time.monotonic()
         quietly(self._opened.start, None, "opened files", self._notes)
         quietly(self._seeds.start, None, "seeds", self._notes)
 
@@ -97,6 +115,7 @@ def capture_here(
     ignore: Sequence[Path] = (),
     environment: Mapping[str, str] = os.environ,
     clock: Callable[[], datetime] = _now,
+    watch: Watched | None = None,
 ) -> LiveCapture:
     """Begins to capture this process: its files and seeds from now on, everything else as it is.
 
@@ -106,5 +125,8 @@ def capture_here(
         ignore: folders whose files are nobody's data, such as Holdfast's own home.
         environment: the variables of the process.
         clock: the time, in UTC.
+        watch: files and seeds as somebody watches them already; with it `seed` and `ignore` are not looked at.
     """
-    return LiveCapture(folder or Path.cwd(), seed=seed, ignore=ignore, environment=environment, clock=clock)
+    return LiveCapture(
+        folder or Path.cwd(), seed=seed, ignore=ignore, environment=environment, clock=clock, watch=watch
+    )

@@ -18,7 +18,16 @@ from holdfast.canonical import Json, encode, plain
 from holdfast.errors import BundleFailed, CannotPackage, MissingExtra
 from holdfast.runtime.loaders.interface import Saved, Scorer
 
-__all__ = ["ANSWERS", "LABELS", "SCORES", "WEIGHTS_FOLDER", "MlflowLoader", "estimator_scores"]
+__all__ = [
+    "ANSWERS",
+    "LABELS",
+    "SCORES",
+    "WEIGHTS_FOLDER",
+    "MlflowLoader",
+    "estimator_scores",
+    "rows_of",
+    "two_sided",
+]
 
 ANSWERS, LABELS, SCORES = "mlflow", "mlflow-labels", "mlflow-scores"
 
@@ -104,7 +113,7 @@ class _Answers:
 
     def score(self, features: Any) -> list[Json]:
         """One score a row."""
-        return _rows(self._model.predict(features))
+        return rows_of(self._model.predict(features))
 
 
 class _Votes(_Answers):
@@ -139,7 +148,7 @@ class _Scores(_Answers):
 
     def score(self, features: Any) -> list[Json]:
         """One list a row."""
-        return _two_sided(_rows(self._call(features)), self.classes or [])
+        return two_sided(rows_of(self._call(features)), self.classes or [])
 
 
 def _of_estimator(model: Any, folder: object, name: str) -> Scorer:
@@ -167,14 +176,14 @@ def estimator_scores(model: Any) -> tuple[list[Json], Callable[[Any], Any]] | No
     return classes, call
 
 
-def _two_sided(scores: list[Json], classes: list[Json]) -> list[Json]:
+def two_sided(scores: list[Json], classes: list[Json]) -> list[Json]:
     """Two classes share one decision value, which speaks for the second."""
     if len(classes) != 2:  # noqa: PLR2004 - as said
         return scores
     return [row if isinstance(row, list) else [-row, row] for row in scores]
 
 
-def _rows(found: Any) -> list[Json]:
+def rows_of(found: Any) -> list[Json]:
     """One JSON value a row, however the model holds its answers; a column of one is the value in it."""
     if hasattr(found, "columns") and hasattr(found, "to_numpy"):
         found = found.to_numpy()

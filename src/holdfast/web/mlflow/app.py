@@ -19,7 +19,7 @@ from holdfast.errors import HoldfastError, NotFound, TooLarge
 from holdfast.web.api.caller import NOBODY, caller_of
 from holdfast.web.api.desk import Desk
 from holdfast.web.api.observed import REFUSED
-from holdfast.web.mlflow import about, aliases, inputs, logged_models, model_versions, registered_models
+from holdfast.web.mlflow import about, aliases, files, inputs, logged_models, model_versions, registered_models
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import Endpoint, Found, Table
 from holdfast.web.mlflow.paths import concerns
@@ -38,6 +38,7 @@ BODY_BYTES_MAX = 32 << 20
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *about.ENDPOINTS,
+    *files.ENDPOINTS,
     *logged_models.ENDPOINTS,
     *inputs.ENDPOINTS,
     *registered_models.ENDPOINTS,
@@ -130,7 +131,7 @@ async def _body(request: Request) -> bytes:
 def _refused(scope: Scope, error: HoldfastError) -> Response:
     status, said = refusal(error)
     scope[REFUSED] = error.code
-    if status >= UNEXPECTED and said["error_code"] not in _MAY_SPEAK:
+    if status >= UNEXPECTED and said["error_code"] not in _MAY_SPEAK and error.code != "no_space":
         said = _silent(scope, error, said)
     return refused(status, said)
 

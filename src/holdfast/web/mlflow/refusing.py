@@ -41,6 +41,7 @@ CODES = MappingProxyType(
         "usage": "INVALID_PARAMETER_VALUE",
         "invalid_input": "INVALID_PARAMETER_VALUE",
         "too_large": "INVALID_PARAMETER_VALUE",
+        "wrong_bytes": "INVALID_PARAMETER_VALUE",
         "unsupported_format": "INVALID_PARAMETER_VALUE",
         "incomplete_version": "PERMISSION_DENIED",
         "gate_refused": "PERMISSION_DENIED",

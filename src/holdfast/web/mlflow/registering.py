@@ -119,16 +119,15 @@ def _registered(wish: Wish, source: Source, model: ModelName, here: Here) -> Ver
         )
     paths = {RelativePath(one.path[len(source.path) + 1 :]): (one.digest, one.bytes) for one in found}
     files = LoggedFiles(paths, lambda digest, bytes_max: shelf.store.read(digest, bytes_max=bytes_max))
-    with shelf.undisturbed():
-        prepared = bundle_of(_said(source, here), files, model)
-        return register_logged(
-            prepared,
-            shelf.store,
-            here.desk.registry,
-            actor=here.caller.name,
-            reason=wish.description or "registered by an MLflow client",
-            stages=shelf.registered.policy.stages,
-        )
+    prepared = bundle_of(_said(source, here), files, model)
+    return register_logged(
+        prepared,
+        shelf.store,
+        here.desk.registry,
+        actor=here.caller.name,
+        reason=wish.description or "registered by an MLflow client",
+        stages=shelf.registered.policy.stages,
+    )
 
 
 def _said(source: Source, here: Here) -> Said:

@@ -170,6 +170,7 @@ def _registered() -> None:
         sa.CheckConstraint("rest IN ('None', 'Archived')"),
     )
     op.create_index("registered_versions_by_run", "registered_versions", ["run"])
+    op.create_index("registered_versions_by_path", "registered_versions", ["path"])
     _words(
         "registered_version_tags",
         _of("model", "registered_models.model", primary_key=True),

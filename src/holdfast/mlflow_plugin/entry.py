@@ -1,0 +1,86 @@
+"""What MLflow's entry points name. Importing this must cost next to nothing: every `import mlflow` does it.
+
+Heavy modules, MLflow's own included, are imported when a tracking server is met.
+"""
+
+import os
+from typing import Any
+
+from holdfast.mlflow_plugin.quiet import quietly, turned_off
+from holdfast.mlflow_plugin.watch import Watch
+
+__all__ = ["RunContext", "artifact_repository", "tracking_store", "watch"]
+
+watch: Watch | None = None
+"""What is watched in this process; None where the plugin is turned off or could not begin."""
+
+
+def _begin() -> Watch | None:
+    if turned_off():
+        return None
+    begun = Watch()
+    # Where no address is known yet, the script may still name one, after it has read its data.
+    if os.environ.get("MLFLOW_TRACKING_URI", "http:").partition(":")[0] in {"http", "https"}:
+        begun.start()
+    return begun
+
+
+watch = quietly("what the process opens", _begin, None)
+
+
+def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
+    """MLflow's store for a server over HTTP: one that listens, where the server is Holdfast; else its own.
+
+    Args:
+        store_uri: the address of the server.
+        artifact_uri: MLflow's, and of no use to a server.
+    """
+    from mlflow.tracking._tracking_service import utils
+
+    if watch is not None:
+        from holdfast.mlflow_plugin.store import listening_store
+
+        found = quietly("this training", lambda: listening_store(store_uri, watch), None)
+        if found is not None:
+            return found
+    return utils._get_rest_store(store_uri, artifact_uri=artifact_uri)  # noqa: SLF001 - what it would have called
+
+
+def artifact_repository(artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> Any:
+    """MLflow's repository for files behind a server: one that listens, where the server is Holdfast; else its own.
+
+    Args:
+        artifact_uri: where the files are, `mlflow-artifacts:/…`.
+        tracking_uri: the address of the server.
+        registry_uri: MLflow's.
+    """
+    from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
+
+    if watch is not None:
+        from holdfast.mlflow_plugin.repository import listening_repository
+
+        found = quietly("this model", lambda: listening_repository(artifact_uri, tracking_uri, registry_uri), None)
+        if found is not None:
+            return found
+    return MlflowArtifactsRepository(artifact_uri, tracking_uri=tracking_uri, registry_uri=registry_uri)
+
+
+class RunContext:
+    """Hears of every run that begins, wherever it is tracked; looks away where that is no server."""
+
+    def in_context(self) -> bool:
+        """Never: the tags that Holdfast sets are set on the run itself."""
+        if watch is not None:
+            quietly("this run", _look_away_from_files, None)
+        return False
+
+    def tags(self) -> dict[str, str]:
+        """None."""
+        return {}
+
+
+def _look_away_from_files() -> None:
+    from mlflow.tracking import get_tracking_uri
+
+    if watch is not None and get_tracking_uri().partition(":")[0] not in {"http", "https"}:
+        watch.stop()

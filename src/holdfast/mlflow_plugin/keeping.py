@@ -1,0 +1,139 @@
+"""What keeps a session's knowledge on the server: captures, frozen data, and what a model answers. Heavy to import."""
+
+import logging
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlflow.models import Model
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from holdfast.config import Settings
+from holdfast.errors import NoProject
+from holdfast.flow.bundle.card import read_card
+from holdfast.flow.bundle.origin import data_input, keep_capture, to_run
+from holdfast.flow.capture import Capture, LiveCapture, requirements_lock
+from holdfast.mlflow_plugin.answers import Asked, answers_of
+from holdfast.mlflow_plugin.datasets import Rows
+from holdfast.mlflow_plugin.freezing import freeze_dataset, role_of, sample
+from holdfast.mlflow_plugin.quiet import quietly
+from holdfast.mlflow_plugin.server import Server
+from holdfast.parts.data_slice import HOLDOUT, TRAIN
+from holdfast.wire import Project, make_home, open_project
+
+__all__ = ["Keeper"]
+
+_LOG = logging.getLogger("holdfast")
+
+_PATCH_BYTES_MAX = 4 << 20
+"""Of a difference among the files of a run, for people to read; the whole is kept with the capture, up to its limit."""
+
+_CARDS = ("MODEL_CARD.md", "model_card.md", "CARD.md")
+"""What projects call the card of their model."""
+
+_RUNS_MAX = 64
+"""Runs whose rows are remembered for their models; a sweep in one process is long past the first when it gets there."""
+
+
+class Keeper:
+    """Keeps on a server what a live capture knows.
+
+    Args:
+        server: where the runs are.
+        live: what is captured of this process.
+    """
+
+    def __init__(self, server: Server, live: LiveCapture) -> None:
+        self._uri = server.uri
+        self._live = live
+        self._project = _project(server)
+        self._asked: dict[str, dict[str, Asked]] = {}
+
+    def freeze(self, run: str, logged: Any, rows: Rows) -> None:
+        """Freeze a dataset that was logged to a run, and note it there by its digest.
+
+        Raises:
+            HoldfastError: it cannot be frozen, or the server does not answer.
+        """
+        role = role_of(logged.tags)
+        frozen = freeze_dataset(self._project.store, logged.dataset, rows, self._project.settings.project)
+        self._project.tracking.log_inputs(run, [to_run(data_input(frozen, role))])
+        if role in {TRAIN, HOLDOUT}:
+            kept = self._asked.setdefault(run, {})
+            kept[role] = Asked("eval" if role == HOLDOUT else "train", sample(rows), len(rows), frozen.digest)
+            while len(self._asked) > _RUNS_MAX:
+                del self._asked[next(iter(self._asked))]
+
+    def end(self, run: str, files: str) -> None:
+        """Keep what a run did, and send what people read of it to where its files go."""
+        capture = self._keep(run)
+        with tempfile.TemporaryDirectory(prefix="holdfast-run-") as name:
+            _write(Path(name), _readable(capture))
+            get_artifact_repository(files, tracking_uri=self._uri).log_artifacts(name, "holdfast")
+
+    def describe(self, model: Path, beside: Path) -> None:
+        """Write what is known of a model into `beside`, after keeping what its run did so far.
+
+        Args:
+            model: the folder that MLflow wrote.
+            beside: an empty folder.
+        """
+        known = Model.load(str(model))
+        run = known.run_id
+        capture = self._keep(run) if run else self._capture()
+        _write(beside, {**_readable(capture), **self._card()})
+        asked = self._asked.get(run or "", {})
+        # Rows that the model was not trained on say most; next those that it was, for they have answers; last examples.
+        told = quietly("the model's answers", lambda: answers_of(model, known, [*map(asked.get, (HOLDOUT, TRAIN))]), {})
+        _write(beside, told)
+
+    def _keep(self, run: str) -> Capture:
+        project = self._project
+        capture = self._capture()
+        root = project.settings.project
+        for note in keep_capture(capture, run, project.store, project.tracking, root, project.seen):
+            _LOG.warning("%s", note)
+        return capture
+
+    def _capture(self) -> Capture:
+        """What is captured so far, less the files that MLflow itself wrote, read and removed again on its way."""
+        capture = self._live.so_far()
+        passing = os.path.join(os.path.realpath(tempfile.gettempdir()), "")  # noqa: PTH118 - a Path has no slash at its end
+        kept = [one for one in capture.inputs if not one.path.startswith(passing) or Path(one.path).exists()]
+        return replace(capture, inputs=tuple(kept))
+
+    def _card(self) -> dict[str, bytes]:
+        for name in _CARDS:
+            path = self._project.settings.project / name
+            if path.is_file():
+                return {"card.md": read_card(path).encode()}
+        return {}
+
+
+def _readable(capture: Capture) -> dict[str, bytes]:
+    """The files for people: the pinned distributions, and the difference from the commit."""
+    found = {"requirements.lock": requirements_lock(capture).encode()}
+    if capture.code.patch:
+        found["patch.diff"] = capture.code.patch[:_PATCH_BYTES_MAX]
+    return found
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+
+def _project(server: Server) -> Project:
+    """The project around the script, with the server's names and bytes; its home is the user's cache where it has none."""
+    here = Path.cwd()
+    try:
+        settings = Settings.find(here)
+    except NoProject:
+        cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        root = next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+        settings = replace(Settings.at(Path(cache) / "holdfast" / "mlflow"), project=root)
+        make_home(settings, exist_ok=True)
+    token = server.token or settings.token
+    return open_project(replace(settings, url=server.uri, token=token))

@@ -1,0 +1,73 @@
+"""Which tracking server is Holdfast: it says so in its server-info, which MLflow's servers have too."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from mlflow.exceptions import MlflowException
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
+
+__all__ = ["Server", "find_server"]
+
+_INFO = "/api/3.0/mlflow/server-info"
+
+_ANSWER_SECONDS_MAX = 3
+"""As MLflow's own client waits for this answer."""
+
+_SILENCE_SECONDS = 60.0
+"""A server that did not answer is not asked again sooner: the script waits for each question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A tracking server that was asked.
+
+    Attributes:
+        uri: its address.
+        is_holdfast: whether it is ours; None: it did not answer.
+        token: the identity that MLflow's client shows to it.
+        asked: when, by a clock that nobody sets.
+    """
+
+    uri: str
+    is_holdfast: bool | None
+    token: str | None
+    asked: float
+
+
+_known: dict[str, Server] = {}
+
+
+def find_server(uri: str) -> Server:
+    """What is known of the server at `uri`; it is asked once, and again where it did not answer.
+
+    Whatever is no address of HTTP is somebody else's, and is not asked.
+    """
+    if urlsplit(uri).scheme not in {"http", "https"}:
+        return Server(uri, is_holdfast=False, token=None, asked=0.0)
+    known = _known.get(uri)
+    if known is None or (known.is_holdfast is None and time.monotonic() - known.asked > _SILENCE_SECONDS):
+        known = _known[uri] = _ask(uri)
+    return known
+
+
+def _ask(uri: str) -> Server:
+    credentials = get_default_host_creds(uri)
+    token = credentials.token or credentials.password
+    try:
+        answer = http_request(
+            credentials, _INFO, "GET", max_retries=0, timeout=_ANSWER_SECONDS_MAX, raise_on_status=False
+        )
+    except MlflowException:  # it does not answer; the script will meet that by itself
+        return Server(uri, None, token, time.monotonic())
+    return Server(uri, _says_holdfast(answer), token, time.monotonic())
+
+
+def _says_holdfast(answer: Any) -> bool:
+    try:
+        said = answer.json()
+    except ValueError:
+        return False
+    return answer.status_code == 200 and isinstance(said, dict) and isinstance(said.get("holdfast"), dict)  # noqa: PLR2004

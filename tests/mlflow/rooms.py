@@ -1,0 +1,111 @@
+"""Servers for real MLflow clients: ours, and MLflow's own, which says what a right answer is."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+from tests.commands import PROGRAM, clean, holdfast
+from tests.mlflow.venvs import Client
+
+_PATIENCE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Room:
+    """A project with a server on it.
+
+    Attributes:
+        url: of the server.
+        folder: the project's.
+        environment: of commands in it.
+    """
+
+    url: str
+    folder: Path
+    environment: dict[str, str]
+
+    def holdfast(self, *arguments: str) -> object:
+        """What a command of ours answers in the project, as JSON."""
+        answer = holdfast(*arguments, "--json", folder=self.folder, environment=self.environment)
+        assert answer.code == 0, answer
+        return answer.value
+
+
+@contextmanager
+def ours(folder: Path, settings: str = "") -> Iterator[Room]:
+    """A new project and `holdfast server`, while this lasts; `settings` go into its `holdfast.toml`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = clean(os.environ, folder)
+    begun = holdfast("init", folder=folder, environment=environment)
+    assert begun.code == 0, begun
+    with (folder / "holdfast.toml").open("a", encoding="utf-8") as policy:
+        policy.write(settings)
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [str(PROGRAM), "server", "--port", "0", "--workers", "1", "--json"],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert said, (folder / "server.log").read_text(encoding="utf-8")
+        yield Room(json.loads(said)["url"], folder, environment)
+    finally:
+        _end(process)
+
+
+@contextmanager
+def theirs(client: Client, folder: Path) -> Iterator[str]:
+    """MLflow's own server from the client's environment, on a new SQLite file, while this lasts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    kept = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/files"]
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [str(client.folder / "bin" / command[0]), *command[1:], *kept],
+            cwd=folder,
+            env=client.environment(folder),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        give_up = time.monotonic() + _PATIENCE_SECONDS
+        while not _answers(url):
+            assert process.poll() is None, (folder / "server.log").read_text(encoding="utf-8")
+            assert time.monotonic() < give_up, "MLflow's server does not start"
+            time.sleep(0.2)
+        yield url
+    finally:
+        _end(process)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _end(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    process.wait(60)
+    if process.stdout is not None:
+        process.stdout.close()
+
