@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from holdfast.canonical import INTEGER_MAX, Json, JsonObject, Reader, decode, encode
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, NotFound, TooLarge, UnsupportedFormat, UsageError
-from holdfast.evidence import Card, CodeState, Environment, Evidence, Holdout
+from holdfast.evidence import Card, CodeState, Environment, Evidence, Holdout, RunReference
 from holdfast.names import ModelName, RelativePath
 from holdfast.parts import DataSlice, Missing, Parts, PreprocessingCode, Weights
 
@@ -41,6 +41,9 @@ FORMAT_MINOR_OF_NO_SIDE_EFFECTS = 3
 """What a version needs of which somebody says that answering changes nothing."""
 
 _MINOR = re.compile(r"(0|[1-9][0-9]{0,5})\Z")
+
+_MLFLOW = "mlflow"
+"""What begins the names of the loaders for its models, and what a run says that it tracked."""
 
 MANIFEST_NAME = "holdfast.json"
 """The manifest's own file in a bundle directory; it is the one file that the manifest does not list."""
@@ -120,6 +123,13 @@ class Manifest:
     def complete(self) -> bool:
         """Whether all five parts and the required evidence are there."""
         return not self.missing()
+
+    @property
+    def logged_elsewhere(self) -> bool:
+        """Whether it was made of a model that an MLflow client logged: what it lacks is then supplied there."""
+        weights, run = self.parts.weights, self.evidence.run
+        opened = isinstance(weights, Weights) and weights.loader.startswith(_MLFLOW)
+        return opened or (isinstance(run, RunReference) and _MLFLOW in run.values)
 
     def missing(self) -> tuple[Missing, ...]:
         """The parts and the required evidence that are not there."""

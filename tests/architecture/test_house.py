@@ -211,11 +211,13 @@ IMPORTED_AS = {
     "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
     "opentelemetry-sdk": "opentelemetry",
     "protobuf": "google",
+    "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }
 
 ANOTHER_PERSONS_CHOICE = {
     "cloudpickle": "a format that a user's own environment may hold",
+    "mlflow": "the client of scripts that the plugin runs in, and what opens the models that it logged",
     "polars": "snapshots accept its tables where a user has it",
     "sitecustomize": "the user's own start-up module, which a captured script must not lose",
     "torch": "seeds are captured and set where a user has it",

@@ -9,9 +9,10 @@ from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, ReferenceArgument, here
 from holdfast.cli.output import Output, bytes_text, table
-from holdfast.evidence import CodeState, Environment, Evidence, FeatureSchema, Holdout, Metrics, RunReference
-from holdfast.evidence import how_to_add as how_to_add_evidence
+from holdfast.evidence import CodeState, Environment, FeatureSchema, Holdout, Metrics, RunReference
+from holdfast.flow.bundle.adding import how_to_supply
 from holdfast.flow.explain import Explained, explain
+from holdfast.manifest import Manifest
 from holdfast.names import ModelName, Reference
 from holdfast.parts import (
     DataSlice,
@@ -21,7 +22,6 @@ from holdfast.parts import (
     Part,
     PreprocessingCode,
     Weights,
-    how_to_add,
 )
 from holdfast.registry import outcome_text
 
@@ -104,9 +104,9 @@ def _shown(found: Explained) -> Iterator[str]:
     for name, part in manifest.parts.by_name().items():
         yield f"  {name:<19} {_part(part)}"
         if isinstance(part, Missing):
-            yield f"  {'':<19} {how_to_add(name)}"
+            yield f"  {'':<19} {how_to_supply(part, manifest)}"
     yield "evidence"
-    for name, sentence in _evidence(manifest.evidence):
+    for name, sentence in _evidence(manifest):
         yield f"  {name:<19} {sentence}"
 
 
@@ -138,12 +138,13 @@ def _part(part: Part | Missing) -> str:
             return f"{part.rule}{cut}{chosen}"
 
 
-def _evidence(evidence: Evidence) -> Iterator[tuple[str, str]]:
+def _evidence(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    evidence = manifest.evidence
     pieces = (evidence.environment, evidence.schema, evidence.metrics, evidence.holdout, evidence.run, evidence.code)
     for name, piece in zip(("environment", "schema", "metrics", "holdout", "run", "code"), pieces, strict=True):
         match piece:
             case Missing():
-                yield name, f"MISSING: {piece.why}. {how_to_add_evidence(name)}"
+                yield name, f"MISSING: {piece.why}. {how_to_supply(piece, manifest)}"
             case Environment():
                 yield name, f"python {piece.python}, pinned in {piece.lock}"
             case FeatureSchema():
@@ -153,9 +154,18 @@ def _evidence(evidence: Evidence) -> Iterator[tuple[str, str]]:
                 yield name, f"{said} on {piece.rows} rows"
             case Holdout():
                 groups = f", groups {', '.join(piece.groups)}" if piece.groups else ""
-                yield name, f"{piece.count} rows, target {piece.target}{groups}"
+                yield name, f"{piece.count} rows{_origin(evidence.run)}, target {piece.target}{groups}"
             case RunReference():
                 yield name, f"{piece.id} {piece.values.get('name', '')}"
             case CodeState():
                 dirty = " with uncommitted changes, kept as a patch" if piece.dirty else ""
+                if piece.values.get("compared") is False:
+                    dirty = "; whether the files differed from it is not known"
                 yield name, f"{piece.commit or 'no commit'}{dirty}"
+
+
+def _origin(run: RunReference | Missing) -> str:
+    """Where the rows of a holdout were taken from, where whoever recorded them said it: it may be the training data."""
+    told = run.values.get("mlflow") if isinstance(run, RunReference) else None
+    rows = told.get("holdout_of") if isinstance(told, dict) else None
+    return f" of its {rows} data" if isinstance(rows, str) else ""

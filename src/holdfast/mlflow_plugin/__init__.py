@@ -8,7 +8,7 @@ other it stands aside. What it adds to a run: the commit with the uncommitted di
 used, seeds, hardware, and the data (files that were opened, frames given to `mlflow.log_input` and to autolog) frozen
 into the server's store. What it adds to a model: rows with what the model answered to them, and metrics on them.
 
-    entry.py                   what MLflow calls; loaded into every process that imports MLflow, so it costs milliseconds
+    entry.py                   what MLflow calls; every process that imports MLflow loads it, so it is light
     watch.py  quiet.py         what is watched from then on; and that nothing here fails a script
     server.py                  which server is Holdfast
     store.py  repository.py    MLflow's own store and repository, with an ear

@@ -78,7 +78,7 @@ def answers_of(folder: Path, known: Any, asked: Sequence[Asked | None]) -> dict[
 
 def _example(folder: Path, known: Any) -> Asked | None:
     """The example of its input that is saved with the model, where it is rows."""
-    example = known.load_input_example(str(folder)) if known.saved_input_example_info else None
+    example: Any = known.load_input_example(str(folder)) if known.saved_input_example_info else None
     if not hasattr(example, "columns") and getattr(example, "ndim", 0) != 2:  # noqa: PLR2004 - rows and columns
         return None
     return Asked("input_example", Rows(example[:ROWS_MAX]), len(example))

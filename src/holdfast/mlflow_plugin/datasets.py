@@ -1,7 +1,7 @@
 """Data in memory: what `mlflow.log_input` and autolog are given, found again when its name is logged, and frozen.
 
-MLflow sends a dataset's name and a digest of its first rows; the rows never leave the process. So each dataset is
-remembered, weakly bounded, between the moment when MLflow describes it and the moment when it logs the description.
+MLflow sends a dataset's name and a digest of its first rows; the rows never leave the process. So a few datasets are
+remembered at a time, from the moment when MLflow describes them until it logs the description.
 """
 
 import sys
@@ -84,8 +84,8 @@ def _rows_of(dataset: Any, beside: Mapping[str, Any]) -> Rows | None:
     """The rows of a dataset of MLflow's; their targets from the caller, where autolog knows them and logs rows only."""
     frame = getattr(dataset, "df", None)
     if frame is not None and type(frame).__module__.partition(".")[0] in {"pandas", "polars"}:
-        name = dataset.targets if isinstance(getattr(dataset, "targets", None), str) else None
-        if name is not None:
+        name = getattr(dataset, "targets", None)
+        if isinstance(name, str):
             return Rows(frame.drop(columns=[name]) if hasattr(frame, "iloc") else frame.drop(name), frame[name], name)
         return _with_targets(Rows(frame), beside)
     features = getattr(dataset, "features", None)
@@ -103,6 +103,6 @@ def _with_targets(rows: Rows, beside: Mapping[str, Any]) -> Rows:
             targets = beside[name].get_label()
     if targets is None or not hasattr(targets, "__len__") or len(targets) != len(rows):
         return rows
-    name = getattr(targets, "name", None)
+    said = getattr(targets, "name", None)
     taken = {str(one) for one in getattr(rows.features, "columns", ())}
-    return Rows(rows.features, targets, name if isinstance(name, str) and name not in taken else TARGET)
+    return Rows(rows.features, targets, said if isinstance(said, str) and said not in taken else TARGET)

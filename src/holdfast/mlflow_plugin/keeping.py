@@ -21,7 +21,8 @@ from holdfast.mlflow_plugin.freezing import freeze_dataset, role_of, sample
 from holdfast.mlflow_plugin.quiet import quietly
 from holdfast.mlflow_plugin.server import Server
 from holdfast.parts.data_slice import HOLDOUT, TRAIN
-from holdfast.wire import Project, make_home, open_project
+from holdfast.wire import Project, open_project
+from holdfast.wire.project import make_home
 
 __all__ = ["Keeper"]
 
@@ -86,14 +87,15 @@ class Keeper:
         _write(beside, {**_readable(capture), **self._card()})
         asked = self._asked.get(run or "", {})
         # Rows that the model was not trained on say most; next those that it was, for they have answers; last examples.
-        told = quietly("the model's answers", lambda: answers_of(model, known, [*map(asked.get, (HOLDOUT, TRAIN))]), {})
-        _write(beside, told)
+        nothing: dict[str, bytes] = {}
+        best = [asked.get(role) for role in (HOLDOUT, TRAIN)]
+        _write(beside, quietly("the model's answers", lambda: answers_of(model, known, best), nothing))
 
     def _keep(self, run: str) -> Capture:
         project = self._project
         capture = self._capture()
         root = project.settings.project
-        for note in keep_capture(capture, run, project.store, project.tracking, root, project.seen):
+        for note in keep_capture(capture, run, project.store, project.tracking, root, seen=project.seen):
             _LOG.warning("%s", note)
         return capture
 
@@ -126,7 +128,7 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _project(server: Server) -> Project:
-    """The project around the script, with the server's names and bytes; its home is the user's cache where it has none."""
+    """The project around the script, with the server's names and bytes; its home may be the user's cache."""
     here = Path.cwd()
     try:
         settings = Settings.find(here)

@@ -62,7 +62,7 @@ class _ListeningRepository(MlflowArtifactsRepository):  # type: ignore[misc]  # 
 
     def _send(self, folder: Path, artifact_path: str | None) -> None:
         with ThreadPoolExecutor(_AT_ONCE, "holdfast-files") as pool:
-            sent = [pool.submit(self.log_artifact, *file) for file in _files(folder, artifact_path)]
+            sent = [pool.submit(self.log_artifact, path, where) for path, where in _files(folder, artifact_path)]
             for one in sent:
                 one.result()
 

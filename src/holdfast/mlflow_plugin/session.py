@@ -1,4 +1,4 @@
-"""What is known of this process, for each server that it tracks at. Light: what keeps it is loaded when there is need."""
+"""What is known of this process, for each server that it tracks at. What keeps it is loaded when needed."""
 
 import concurrent.futures.thread  # noqa: F401 - it registers to be called at the end before us, and so is called after
 import os
@@ -46,7 +46,7 @@ class Session:
                 self._surroundings.start()
 
     def make_ready(self) -> None:
-        """A model is about to be written: load what looks at it meanwhile, for MLflow waits for a process of its own."""
+        """A model is about to be written: load what looks at it while MLflow waits for a process of its own."""
         threading.Thread(target=lambda: quietly("the model", self._keeping, None), daemon=True).start()
 
     def freeze(self, run: str, inputs: Sequence[Any]) -> None:
@@ -116,8 +116,8 @@ def known_session(uri: str) -> Session | None:
 def _before_threads_end(call: Any) -> None:
     """Have `call` made when the main thread is done and others may still be started.
 
-    MLflow ends an open run after that, when Python starts no thread any more, and the store needs some. Where Python has
-    no such moment, or it has passed, the run is ended with a warning.
+    MLflow ends an open run after that, when Python starts no thread any more, and the store needs some. Where Python
+    has no such moment, or it has passed, what the run did is not kept, with a warning.
     """
     with suppress(AttributeError, RuntimeError):
         threading._register_atexit(call)  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public comes early enough

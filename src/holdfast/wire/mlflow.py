@@ -20,7 +20,7 @@ from holdfast.service.line import Line
 from holdfast.store.interface import Store
 from holdfast.wire.project import Project, new_id, utc_now
 
-__all__ = ["Registered", "Shelf", "open_registered", "open_shelf"]
+__all__ = ["Registered", "Shelf", "open_shelf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Registered:
         pointing: aliases and stages.
         found: searches.
         policy: what the project's stages ask.
-        bench: where a gate judges; it opens bundles in processes of their own.
+        bench: where a gate judges, which opens bundles in processes of their own; None: nowhere.
     """
 
     names: SqlNames
@@ -41,7 +41,29 @@ class Registered:
     pointing: SqlPointing
     found: SqlNameSearch
     policy: Policy
-    bench: Workbench
+    bench: Workbench | None
+
+    @classmethod
+    def of(cls, database: Database, policy: Policy, bench: Workbench | None = None) -> "Registered":
+        """All of it on one database.
+
+        Args:
+            database: at the schema of this Holdfast.
+            policy: with the aliases that mean stages, in `[mlflow]`.
+            bench: where a gate judges.
+
+        Raises:
+            UsageError: `[mlflow]` is not valid.
+        """
+        meant = meant_by(policy.document.get("mlflow", {}), f"{policy.where} [mlflow]")
+        return cls(
+            names=SqlNames(database, utc_now, meant, policy.stages),
+            words=SqlVersionWords(database, utc_now, meant),
+            pointing=SqlPointing(database, utc_now, meant),
+            found=SqlNameSearch(database, meant),
+            policy=policy,
+            bench=bench,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +88,32 @@ class Shelf:
     inputs: SqlInputs
     registered: Registered
 
+    @classmethod
+    def of(
+        cls,
+        database: Database,
+        store: Store,
+        undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
+        registered: Registered | None = None,
+    ) -> "Shelf":
+        """All of it on one database and one store.
+
+        Args:
+            database: at the schema of this Holdfast.
+            store: as a server gives it to others.
+            undisturbed: nothing is deleted from the store while this lasts.
+            registered: registered models; without a policy by default.
+        """
+        return cls(
+            database,
+            store,
+            files=SqlFiles(database, store, undisturbed),
+            places=SqlPlaces(database),
+            logged=SqlLoggedModels(database, utc_now, new_id),
+            inputs=SqlInputs(database, new_id),
+            registered=registered or Registered.of(database, Policy()),
+        )
+
 
 def open_shelf(
     project: Project, store: Store, undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -75,7 +123,7 @@ def open_shelf(
     Args:
         project: of the server.
         store: as the server gives it to others.
-        undisturbed: nothing is deleted from it while this lasts.
+        undisturbed: nothing is deleted from the store while this lasts.
 
     Raises:
         UsageError: another server keeps the project.
@@ -83,30 +131,4 @@ def open_shelf(
     if isinstance(project.names, Line):
         raise UsageError("HOLDFAST_URL names a server, and a server gives away what is its own", hint="Unset it here.")
     database = project.names.database()
-    return Shelf(
-        database,
-        store,
-        files=SqlFiles(database, store, undisturbed),
-        places=SqlPlaces(database),
-        logged=SqlLoggedModels(database, utc_now, new_id),
-        inputs=SqlInputs(database, new_id),
-        registered=open_registered(project, database),
-    )
-
-
-def open_registered(project: Project, database: Database) -> Registered:
-    """The registered models of a project.
-
-    Raises:
-        UsageError: the policy file is not valid.
-    """
-    policy = project.policy
-    meant = meant_by(policy.document.get("mlflow", {}), f"{policy.where} [mlflow]")
-    return Registered(
-        names=SqlNames(database, utc_now, meant, policy.stages),
-        words=SqlVersionWords(database, utc_now, meant),
-        pointing=SqlPointing(database, utc_now, meant),
-        found=SqlNameSearch(database, meant),
-        policy=policy,
-        bench=project.workbench,
-    )
+    return Shelf.of(database, store, undisturbed, Registered.of(database, project.policy, project.workbench))

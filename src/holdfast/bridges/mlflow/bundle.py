@@ -73,13 +73,13 @@ def bundle_of(said: Said, files: LoggedFiles, model: ModelName) -> Prepared:
         hyperparameters=_hyperparameters(said),
         eval_threshold=rule,
     )
-    found = measured(seen, files, said, logged, schema=schema, rule=rule, loader=loader)
+    found = measured(seen, said, logged, schema=schema, rule=rule, loader=loader)
     evidence = Evidence(
         environment=environment,
         schema=schema,
         metrics=found.metrics,
         holdout=found.holdout,
-        run=_run(said, logged),
+        run=_run(said, logged, seen),
         code=code,
         card=Card(CARD),
     )
@@ -186,7 +186,7 @@ def _patch(files: LoggedFiles) -> bytes:
         return b""
 
 
-def _run(said: Said, logged: LoggedModel | None) -> RunReference | Missing:
+def _run(said: Said, logged: LoggedModel | None, seen: Recorded | Missing) -> RunReference | Missing:
     if said.run_id is None:
         return Missing("run", "the model was logged outside a run")
     values: JsonObject = {
@@ -198,6 +198,7 @@ def _run(said: Said, logged: LoggedModel | None) -> RunReference | Missing:
         "mlflow": {
             "model_id": said.model_id,
             "version": "" if logged is None else logged.mlflow_version,
+            "holdout_of": seen.of if isinstance(seen, Recorded) else None,
             "datasets": [
                 {"name": one.name, "digest": one.digest, "context": one.context, "source": one.source[:1000]}
                 for one in said.datasets

@@ -4,18 +4,18 @@
     holdfast/holdout_outputs.json   what the model answered: `runtime.smoke.write_outputs` of an `Answer` whose
                                     predictions are what the pyfunc answers, one a row; and, where the estimator inside
                                     has classes, whose scores are its own for each of them (`estimator_scores`)
-    holdfast/holdout.json           optional: {"target": "churned", "snapshot": "sha256:…"}
+    holdfast/holdout.json           optional: {"target": "churned", "snapshot": "sha256:…", "of": "eval"}
 
 From these follow the outputs that the bundle must give, by its own rule and loader; a gate asks it, and compares.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from holdfast.bridges.mlflow.documents import json_in, mapping_of
 from holdfast.bridges.mlflow.mlmodel import LoggedModel
 from holdfast.bridges.mlflow.said import LoggedFiles, Said
 from holdfast.bridges.mlflow.weights import ADDED_FOLDER
-from holdfast.canonical import Json, encode
+from holdfast.canonical import Json, JsonObject, encode
 from holdfast.digest import Digest
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.evidence import FeatureSchema, Holdout, Metrics
@@ -42,10 +42,18 @@ class Recorded:
     Attributes:
         rows: the raw rows.
         answer: what the model said of them.
+        more: the optional third file.
     """
 
     rows: Table
     answer: Answer
+    more: JsonObject = field(default_factory=dict)
+
+    @property
+    def of(self) -> str | None:
+        """Which data the rows were taken from, such as `eval` or `train`, where the plugin said it."""
+        told = self.more.get("of")
+        return told[:40] if isinstance(told, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +79,11 @@ def recorded(files: LoggedFiles, model: LoggedModel | None) -> Recorded | Missin
         return Missing("holdout", f"what was recorded cannot be read: {error.message}")
     if not table.count or not len(answer.predictions) == len(answer.scores) == table.count:
         return Missing("holdout", f"{len(answer.predictions)} answers were recorded for {table.count} rows")
-    return Recorded(table, answer)
+    return Recorded(table, answer, mapping_of(json_in(files, f"{ADDED_FOLDER}/holdout.json")))
 
 
 def measured(
     found: Recorded | Missing,
-    files: LoggedFiles,
     said: Said,
     model: LoggedModel | None,
     *,
@@ -91,7 +98,7 @@ def measured(
     if isinstance(schema, Missing) or isinstance(rule, Missing):
         why = "answers were recorded, and the bundle cannot give its own without its missing parts"
         return Measured(Missing("holdout", why), Missing("metrics", why))
-    more = mapping_of(json_in(files, f"{ADDED_FOLDER}/holdout.json"))
+    more = found.more
     target = _target(found.rows, schema, said.word("holdfast.target", {}) or more.get("target"))
     try:
         conform(schema, found.rows.without(target))

@@ -1,6 +1,6 @@
 """The file `MLmodel`: what MLflow says about a model that it wrote.
 
-Source: the documentation of MLflow's model format, https://mlflow.org/docs/latest/ml/model/
+Source: the documentation of MLflow, "MLflow Models", https://mlflow.org/docs/
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class LoggedModel:
         flavors: the ways in which the model can be opened, by name.
         inputs: the columns or tensors that its signature names; None without a signature.
         outputs: likewise what it answers.
-        metadata: what the script added.
+        metadata: what the script added, under names of its own.
         example: how its input example was kept; empty when it has none.
         mlflow_version: which MLflow wrote it.
         created: when, in UTC, as MLflow writes times.

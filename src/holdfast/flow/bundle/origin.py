@@ -40,7 +40,7 @@ _KEPT = ("interpreter", "frameworks", "system", "hardware", "packages", "environ
 
 
 def keep_capture(
-    capture: Capture, run: str, store: Store, tracking: Tracking, project: Path, seen: Path | None = None
+    capture: Capture, run: str, store: Store, tracking: Tracking, project: Path, *, seen: Path | None = None
 ) -> tuple[str, ...]:
     """Keep what was captured of a run, and freeze the data files that it opened.
 

@@ -6,7 +6,7 @@ from math import isfinite
 from holdfast.canonical import Json
 from holdfast.errors import MissingExtra, NoSpace, PermissionRefused, Unavailable
 from holdfast.evidence import Metrics
-from holdfast.evidence import how_to_add as how_to_add_evidence
+from holdfast.flow.bundle.adding import how_to_supply
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.calibration import calibration
 from holdfast.flow.gate.card import card
@@ -28,7 +28,7 @@ from holdfast.flow.gate.semver import semver
 from holdfast.flow.gate.shadowed import shadowed
 from holdfast.flow.gate.signature import signature
 from holdfast.flow.gate.threshold import threshold
-from holdfast.parts import PART_NAMES, Missing, how_to_add
+from holdfast.parts import Missing
 from holdfast.registry.records import Meaning
 from holdfast.runtime.smoke import SCORE_TOLERANCE, compare
 
@@ -53,13 +53,9 @@ def completeness(case: Case) -> Finding:
         "completeness",
         Outcome.FAIL,
         f"missing: {'; '.join(f'{m.name} ({m.why})' for m in missing)}",
-        " ".join(f"{m.name}: {_how(m)}" for m in missing),
+        " ".join(f"{m.name}: {how_to_supply(m, case.manifest)}" for m in missing),
         values,
     )
-
-
-def _how(missing: Missing) -> str:
-    return how_to_add(missing.name) if missing.name in PART_NAMES else how_to_add_evidence(missing.name)
 
 
 def integrity(case: Case) -> Finding:

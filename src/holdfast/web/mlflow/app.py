@@ -19,7 +19,15 @@ from holdfast.errors import HoldfastError, NotFound, TooLarge
 from holdfast.web.api.caller import NOBODY, caller_of
 from holdfast.web.api.desk import Desk
 from holdfast.web.api.observed import REFUSED
-from holdfast.web.mlflow import about, aliases, files, inputs, logged_models, model_versions, registered_models
+from holdfast.web.mlflow import (
+    about,
+    aliases,
+    files,
+    inputs,
+    logged_models,
+    model_versions,
+    registered_models,
+)
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import Endpoint, Found, Table
 from holdfast.web.mlflow.paths import concerns
@@ -36,15 +44,17 @@ _LOG = logging.getLogger("holdfast.server")
 BODY_BYTES_MAX = 32 << 20
 """MLflow's clients send a megabyte at most in words; traces and signatures of wide tables are longer."""
 
-ENDPOINTS: tuple[Endpoint, ...] = (
-    *about.ENDPOINTS,
-    *files.ENDPOINTS,
-    *logged_models.ENDPOINTS,
-    *inputs.ENDPOINTS,
-    *registered_models.ENDPOINTS,
-    *model_versions.ENDPOINTS,
-    *aliases.ENDPOINTS,
+_MODULES = (
+    about,
+    files,
+    inputs,
+    logged_models,
+    registered_models,
+    model_versions,
+    aliases,
 )
+
+ENDPOINTS: tuple[Endpoint, ...] = tuple(one for module in _MODULES for one in module.ENDPOINTS)
 """All of them; each module names its own."""
 
 _MAY_SPEAK = frozenset({"INVALID_STATE", "DATA_LOSS", "NOT_IMPLEMENTED", "TEMPORARILY_UNAVAILABLE"})

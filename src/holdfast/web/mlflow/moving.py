@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from holdfast.access import Role
 from holdfast.canonical import Json
-from holdfast.errors import ApprovalRequired, GateRefused, PermissionRefused
+from holdfast.errors import ApprovalRequired, GateRefused, PermissionRefused, Unavailable
 from holdfast.experiments.registered import RegisteredVersion
 from holdfast.flow.gate import GateRequest
 from holdfast.flow.promote import Promotion, promote
@@ -74,6 +74,8 @@ def _is_protected(here: Here, model: ModelName, stage: StageName) -> bool:
 
 def _promote(here: Here, version: RegisteredVersion, stage: StageName, alias: str | None) -> None:
     registered = here.shelf.registered
+    if registered.bench is None:
+        raise Unavailable(f"no gate judges here, and {stage} is protected by one", hint="Ask the project's own server.")
     asked = Reference(version.model, ByNumber(version.number))
     reason = f"an MLflow client moved the alias {alias}" if alias else f"an MLflow client moved the stage {stage}"
     request = GateRequest(asked, stage, here.caller.name, registered.policy)
