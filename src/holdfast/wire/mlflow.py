@@ -10,6 +10,7 @@ from holdfast.experiments.files import SqlFiles
 from holdfast.experiments.inputs import SqlInputs
 from holdfast.experiments.logged import SqlLoggedModels
 from holdfast.experiments.places import SqlPlaces
+from holdfast.experiments.traces import SqlTraces
 from holdfast.service.line import Line
 from holdfast.store.interface import Store
 from holdfast.wire.project import Project, new_id, utc_now
@@ -28,6 +29,7 @@ class Shelf:
         places: where the files of runs, logged models and versions are.
         logged: logged models.
         inputs: what runs read and made.
+        traces: of calls of applications.
     """
 
     database: Database
@@ -36,6 +38,7 @@ class Shelf:
     places: SqlPlaces
     logged: SqlLoggedModels
     inputs: SqlInputs
+    traces: SqlTraces
 
     @classmethod
     def of(
@@ -55,6 +58,7 @@ class Shelf:
             places=SqlPlaces(database),
             logged=SqlLoggedModels(database, utc_now, new_id),
             inputs=SqlInputs(database, new_id),
+            traces=SqlTraces(database),
         )
 
 

@@ -21,9 +21,11 @@ from holdfast.web.api.desk import Desk
 from holdfast.web.api.observed import REFUSED
 from holdfast.web.mlflow import (
     about,
+    assessments,
     files,
     inputs,
     logged_models,
+    traces,
 )
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import Endpoint, Found, Table
@@ -43,9 +45,11 @@ BODY_BYTES_MAX = 32 << 20
 
 _MODULES = (
     about,
+    assessments,
     files,
     inputs,
     logged_models,
+    traces,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(one for module in _MODULES for one in module.ENDPOINTS)

@@ -63,7 +63,7 @@ async def take_spans(request: Request, here: Here) -> Response:
     return Response(b"{}" if kind == "application/json" else b"", media_type=kind)
 
 
-def _keep(here: Here, experiment: str, run: str | None, body: bytes, is_json: bool) -> None:  # noqa: FBT001 - from a thread
+def _keep(here: Here, experiment: str, run: str | None, body: bytes, is_json: bool) -> None:
     spans = read_spans(body, is_json=is_json)
     here.shelf.traces.add_spans(experiment, spans)
     if run:
