@@ -21,9 +21,17 @@ from holdfast.web.api.desk import Desk
 from holdfast.web.api.observed import REFUSED
 from holdfast.web.mlflow import (
     about,
+    aliases,
+    assessments,
+    experiments,
     files,
     inputs,
     logged_models,
+    metrics,
+    model_versions,
+    registered_models,
+    runs,
+    traces,
 )
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import Endpoint, Found, Table
@@ -43,9 +51,17 @@ BODY_BYTES_MAX = 32 << 20
 
 _MODULES = (
     about,
-    files,
+    experiments,
+    runs,
+    metrics,
     inputs,
+    files,
     logged_models,
+    registered_models,
+    model_versions,
+    aliases,
+    traces,
+    assessments,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(one for module in _MODULES for one in module.ENDPOINTS)
