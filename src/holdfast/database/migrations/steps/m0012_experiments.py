@@ -142,6 +142,14 @@ def _files() -> None:
         _number("created_ms"),
         sa.CheckConstraint("bytes >= 0"),
     )
+    op.create_index("run_files_by_digest", "run_files", ["digest"])
+    op.create_table(
+        "waiting_files",
+        Column("digest", _TEXT, primary_key=True),
+        _text("data"),
+        _number("bytes"),
+        _number("created_ms"),
+    )
     op.create_table("frozen_files", Column("path", _TEXT, primary_key=True), _text("why"), _number("created_ms"))
 
 
