@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from holdfast.database.engine import Database
 from holdfast.errors import UsageError
+from holdfast.experiments.experiments import SqlExperiments
 from holdfast.experiments.files import SqlFiles
 from holdfast.experiments.inputs import SqlInputs
 from holdfast.experiments.logged import SqlLoggedModels
+from holdfast.experiments.metrics import SqlMetrics
 from holdfast.experiments.places import SqlPlaces
+from holdfast.experiments.runs import SqlRuns
 from holdfast.experiments.traces import SqlTraces
 from holdfast.service.line import Line
 from holdfast.store.interface import Store
@@ -25,6 +28,9 @@ class Shelf:
     Attributes:
         database: where they are.
         store: where the bytes of their files are.
+        experiments: what runs are grouped by.
+        runs: of experiments.
+        metrics: the histories of what runs measured.
         files: files of runs and logged models.
         places: where the files of runs, logged models and versions are.
         logged: logged models.
@@ -34,6 +40,9 @@ class Shelf:
 
     database: Database
     store: Store
+    experiments: SqlExperiments
+    runs: SqlRuns
+    metrics: SqlMetrics
     files: SqlFiles
     places: SqlPlaces
     logged: SqlLoggedModels
@@ -51,14 +60,18 @@ class Shelf:
             store: as a server gives it to others.
             undisturbed: nothing is deleted from the store while this lasts.
         """
+        experiments = SqlExperiments(database, utc_now)
         return cls(
             database,
             store,
+            experiments=experiments,
+            runs=SqlRuns(database, utc_now, new_id, experiments.require_default),
+            metrics=SqlMetrics(database),
             files=SqlFiles(database, store, undisturbed),
             places=SqlPlaces(database),
-            logged=SqlLoggedModels(database, utc_now, new_id),
+            logged=SqlLoggedModels(database, utc_now, new_id, experiments.require_default),
             inputs=SqlInputs(database, new_id),
-            traces=SqlTraces(database),
+            traces=SqlTraces(database, experiments.require_default),
         )
 
 

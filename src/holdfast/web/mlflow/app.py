@@ -22,9 +22,12 @@ from holdfast.web.api.observed import REFUSED
 from holdfast.web.mlflow import (
     about,
     assessments,
+    experiments,
     files,
     inputs,
     logged_models,
+    metrics,
+    runs,
     traces,
 )
 from holdfast.web.mlflow.asking import Asked
@@ -46,9 +49,12 @@ BODY_BYTES_MAX = 32 << 20
 _MODULES = (
     about,
     assessments,
+    experiments,
     files,
     inputs,
     logged_models,
+    metrics,
+    runs,
     traces,
 )
 
