@@ -168,7 +168,7 @@ def test_models_are_found_by_what_was_said_and_measured_of_them(server: Served) 
             "Invalid order by field name: params.lr. Only metrics are supported.",
         ),
         ({"experiment_ids": ["7"], "datasets": [{"dataset_digest": "d"}]}, "`dataset_name` in the `datasets` clause"),
-        ({"experiment_ids": ["7"], "page_token": "!"}, "Invalid page token, could not base64-decode"),
+        ({"experiment_ids": ["7"], "page_token": "abc"}, "Invalid page token, could not base64-decode"),
     ],
 )
 def test_searches_that_cannot_be_are_refused(server: Served, asked: dict[str, Any], message: str) -> None:
