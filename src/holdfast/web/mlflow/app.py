@@ -21,12 +21,15 @@ from holdfast.web.api.desk import Desk
 from holdfast.web.api.observed import REFUSED
 from holdfast.web.mlflow import (
     about,
+    aliases,
     assessments,
     experiments,
     files,
     inputs,
     logged_models,
     metrics,
+    model_versions,
+    registered_models,
     runs,
     traces,
 )
@@ -48,14 +51,17 @@ BODY_BYTES_MAX = 32 << 20
 
 _MODULES = (
     about,
-    assessments,
     experiments,
-    files,
-    inputs,
-    logged_models,
-    metrics,
     runs,
+    metrics,
+    inputs,
+    files,
+    logged_models,
+    registered_models,
+    model_versions,
+    aliases,
     traces,
+    assessments,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(one for module in _MODULES for one in module.ENDPOINTS)
