@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Row, select, text
+from sqlalchemy import Connection, Row, select, text
 
 from holdfast.canonical import JsonObject
 from holdfast.experiments.inputs import RunExtras, extras_of
@@ -49,11 +49,13 @@ _PARAMS = _logged("run, key, value", "run_params")
 _TAGS = _logged("run, key, value", "run_tags")
 
 
-def _asked(connection: Connection, statements: Mapping[str, Any], ids: Sequence[str]) -> CursorResult[*tuple[Any, ...]]:
+def _asked(
+    connection: Connection, statements: Mapping[str, Any], ids: Sequence[str]
+) -> Sequence[Row[*tuple[Any, ...]]]:
     statement = statements[connection.dialect.name]
     if isinstance(statement, str):
-        return connection.exec_driver_sql(statement, (json.dumps(ids),))
-    return connection.execute(statement, {"ids": list(ids)})
+        return connection.exec_driver_sql(statement, (json.dumps(ids),)).all()
+    return connection.execute(statement, {"ids": list(ids)}).all()
 
 
 def documents(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> list[JsonObject]:
