@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, select, text
 from holdfast.database.engine import Database
 from holdfast.database.filters import SEARCHED_CHARACTERS_MAX
 from holdfast.errors import UsageError
+from holdfast.experiments.limits import check_length
 from holdfast.experiments.standing import active_run
 from holdfast.experiments.tables import datasets, run_datasets, run_models
 from holdfast.tracking.tables import run_tags
@@ -267,15 +268,10 @@ def _list(written: str | None) -> list[Any]:
 
 def _check(seen: DatasetSeen) -> None:
     for name, limit in _LIMITS:
-        _check_length(name, getattr(seen.dataset, name) or "", limit)
+        check_length(name, getattr(seen.dataset, name) or "", limit)
     for key, value in seen.tags:
-        _check_length("key", key, _TAG_KEY_CHARACTERS_MAX)
-        _check_length("value", value, _TAG_VALUE_CHARACTERS_MAX)
-
-
-def _check_length(what: str, value: str, limit: int) -> None:
-    if len(value) > limit:
-        raise UsageError(f"'{what}' exceeds the maximum length of {limit} characters", hint="Shorten it.")
+        check_length("key", key, _TAG_KEY_CHARACTERS_MAX)
+        check_length("value", value, _TAG_VALUE_CHARACTERS_MAX)
 
 
 def _check_count(what: str, count: int, limit: int) -> None:
