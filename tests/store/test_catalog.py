@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, NotFound
 from holdfast.store.catalog import Catalog
-from holdfast.store.index import Place
+from holdfast.store.index import Place, Segment
 from holdfast.store.layout import Layout
 from holdfast.store.local import LocalStore
 from holdfast.store.pack import Record
@@ -189,6 +189,39 @@ def test_what_was_in_a_lost_pack_is_there_again_when_it_is_added_again(root: Pat
     for opened in (store, again, bystander, LocalStore(root)):
         assert opened.has(digest)
         assert opened.verify(digest) == 3
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, shortened], ids=["lost", "shortened"])
+def test_what_is_lost_while_a_store_is_open_is_written_again_when_it_is_added_again(root: Path, spoil: object) -> None:
+    store = LocalStore(root)
+    (digest,) = added(store, b"one")
+    (pack,) = packs(root)
+    added(store, b"other")
+    spoil(pack)  # type: ignore[operator]
+    assert added(store, b"one") == [digest]
+    assert store.verify(digest) == 3
+    assert LocalStore(root).missing([digest]) == set()
+
+
+def test_a_commit_looks_at_no_more_segments_when_the_store_has_more(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Segment] = []
+    stands = Catalog.stands
+
+    def counted(catalog: Catalog, one: Segment) -> bool:
+        looked.append(one)
+        return stands(catalog, one)
+
+    monkeypatch.setattr(Catalog, "stands", counted)
+    counts = []
+    for number in range(64):
+        looked.clear()
+        added(store, str(number).encode())
+        counts.append(len(looked))
+    # Where eight index files are merged, what they name is looked at once more.
+    assert sorted(counts)[len(counts) // 2] <= 2
+    assert sum(counts) <= 64 * 4
 
 
 @pytest.mark.parametrize("lost", ["index", "packs"])

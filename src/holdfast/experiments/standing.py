@@ -6,7 +6,7 @@ from holdfast.errors import NotFound, UsageError
 from holdfast.experiments.tables import experiments
 from holdfast.tracking.tables import runs
 
-__all__ = ["active_experiment", "active_run"]
+__all__ = ["active_experiment", "active_run", "deleted"]
 
 _EXPERIMENT = select(experiments.c.place, experiments.c.deleted_ms).where(experiments.c.id == bindparam("experiment"))
 
@@ -30,13 +30,13 @@ def active_experiment(connection: Connection, experiment: str) -> tuple[int, str
         number = int(experiment)
     except ValueError as error:
         raise UsageError(
-            f"Invalid experiment ID: '{experiment[:80]}'. Experiment ID must be a valid integer.", hint="Give its id."
+            f"Invalid experiment ID '{experiment[:80]}'. Experiment ID must be a valid integer.", hint="Give its id."
         ) from error
     row = connection.execute(_EXPERIMENT, {"experiment": number}).one_or_none() if _fits(number) else None
     if row is None:
         raise NotFound(f"No Experiment with id={number} exists", hint="Search the experiments.")
     if row.deleted_ms is not None:
-        raise _deleted("experiment", str(number))
+        raise deleted("experiment", str(number))
     return number, row.place
 
 
@@ -51,7 +51,7 @@ def active_run(connection: Connection, run: str) -> int:
     if row is None:
         raise NotFound(f"Run with id={run[:80]} not found", hint="Search the runs of its experiment.")
     if row.deleted_ms is not None:
-        raise _deleted("run", run)
+        raise deleted("run", run)
     return int(row.experiment)
 
 
@@ -59,7 +59,8 @@ def _fits(number: int) -> bool:
     return abs(number) <= _INTEGER_MAX
 
 
-def _deleted(what: str, name: str) -> UsageError:
+def deleted(what: str, name: str) -> UsageError:
+    """The refusal to change what is deleted: a `run` or an `experiment`, and its id."""
     return UsageError(
         f"The {what} {name} must be in the 'active' state. Current state is deleted.", hint="Restore it first."
     )

@@ -87,17 +87,27 @@ class Catalog:
                 except NotFound:  # it was merged with others since its name was listed
                     continue
                 files = [(name, file) for name, file in opened.items() if file is not None]
+                before = self._files
                 # The longest first: what is searched for is most likely there, and then in no other.
                 self._files = dict(sorted(files, key=lambda pair: len(pair[1]), reverse=True))
                 if not self._files and (unwritten := self._from_packs()) is not None:
                     self._files = {"": unwritten}
-                self.look_for_segments()
+                self._look_for_segments_of([file for name, file in self._files.items() if name not in before])
                 return True
 
     def look_for_segments(self) -> None:
         """Find out which segments are lost."""
-        segments = {segment for file in self._files.values() for segment in file.segments}
-        self.lost = frozenset(segment for segment in segments if not self.stands(segment))
+        self.lost = frozenset(segment for segment in self._named() if not self.stands(segment))
+
+    def _look_for_segments_of(self, files: Iterable[IndexFile]) -> None:
+        """The same where only these index files are new: a store of many segments is not walked at every commit."""
+        new = {segment for file in files for segment in file.segments}
+        if self.lost:
+            new |= self.lost & self._named()
+        self.lost = frozenset(segment for segment in new if not self.stands(segment))
+
+    def _named(self) -> set[Segment]:
+        return {segment for file in self._files.values() for segment in file.segments}
 
     @property
     def unwritten(self) -> bytes | None:

@@ -74,7 +74,7 @@ class LocalStore:
         """See `Store.writer`."""
         cutting = self._layout.prepare_to_write()
         with scratch(self._layout.tmp, SCRATCH_PREFIX) as mine:
-            self._look()
+            self._catalog.refresh()  # whether a segment stands, the writer asks of those that it relies on
             self._catalog.write_what_was_lost(mine)
             writer = LocalWriter(self._layout, self._catalog, cutting, mine)
             try:

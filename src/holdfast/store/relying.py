@@ -19,10 +19,12 @@ class Relying:
         self._segments: set[Segment] = set()
 
     def on(self, segment: Segment) -> bool:
-        """Whether what stands in the segment may count as known; it is relied on then."""
+        """Whether what is in the segment may count as known, since that stands and stays; it is relied on then."""
         if segment.name in self._condemned:
             return False
-        if self._catalog.shrinks:
+        if self._catalog.shrinks and segment not in self._segments:
+            if not self._catalog.stands(segment):
+                return False
             self._segments.add(segment)
         return True
 

@@ -2,24 +2,42 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from sqlalchemy import Connection, bindparam, select, text
 
 from holdfast.tracking.tables import run_metrics, run_points
 
-__all__ = ["NewPoint", "add"]
+__all__ = ["NewPoint", "Ties", "add"]
 
-# The last point is that of the highest step; within a step, of the highest time; within a time, the one that was logged
-# last. The same on SQLite and PostgreSQL, once there are rows.
-_KEEP = (
-    "ON CONFLICT (run, key) DO UPDATE SET step = excluded.step, time = excluded.time, value = excluded.value "
-    "WHERE (excluded.step, excluded.time) >= (run_metrics.step, run_metrics.time)"
+
+class Ties(Enum):
+    """Which of two points of one step and one time is the last; MLflow's runs have its rule, all others ours."""
+
+    LOGGED_LAST = "the one that was logged last"
+    LARGEST = "the one with the larger value"
+
+
+# The last point is that of the highest step; within a step, of the highest time; within a time, as `Ties` says. It is
+# the same on SQLite and PostgreSQL, once there are rows.
+_REPLACED = (
+    "ON CONFLICT (run, key) DO UPDATE SET step = excluded.step, time = excluded.time, value = excluded.value WHERE "
 )
+
+# What is no number counts as 0, as it does in MLflow's tables.
+_LATER = {
+    Ties.LOGGED_LAST: "(excluded.step, excluded.time) >= (run_metrics.step, run_metrics.time)",
+    Ties.LARGEST: "(excluded.step, excluded.time, COALESCE(excluded.value, 0.0)) > "
+    "(run_metrics.step, run_metrics.time, COALESCE(run_metrics.value, 0.0))",
+}
 
 # A file is given its rows as its driver takes them: the way through a mapping for each row costs as much as the rows.
 _ADD_POINTS = "INSERT INTO run_points (run, key, step, time, value) VALUES (?, ?, ?, ?, ?)"
 
-_KEEP_LAST = f"INSERT INTO run_metrics (run, key, step, time, value) VALUES (?, ?, ?, ?, ?) {_KEEP}"  # noqa: S608
+_KEEP_LAST = {
+    ties: f"INSERT INTO run_metrics (run, key, step, time, value) VALUES (?, ?, ?, ?, ?) {_REPLACED}{later}"  # noqa: S608
+    for ties, later in _LATER.items()
+}
 
 # A server is asked once for all rows, in columns: row by row, its triggers and the way there cost twenty times as much.
 _COLUMNS = (
@@ -30,7 +48,10 @@ _COLUMNS = (
 
 _ADD_COLUMNS = text(f"INSERT INTO run_points (run, key, step, time, value) {_COLUMNS}")
 
-_KEEP_LAST_COLUMNS = text(f"INSERT INTO run_metrics (run, key, step, time, value) {_COLUMNS} {_KEEP}")
+_KEEP_LAST_COLUMNS = {
+    ties: text(f"INSERT INTO run_metrics (run, key, step, time, value) {_COLUMNS} {_REPLACED}{later}")
+    for ties, later in _LATER.items()
+}
 
 
 _KEYS_AT_A_TIME = 500
@@ -60,7 +81,7 @@ class NewPoint:
     value: float | None
 
 
-def add(connection: Connection, run: str, given: Sequence[NewPoint]) -> None:
+def add(connection: Connection, run: str, given: Sequence[NewPoint], ties: Ties = Ties.LOGGED_LAST) -> None:
     """Adds the points in this order, but for those that are there, to a run that lives and whose row is locked."""
     points = _fresh(connection, run, list(dict.fromkeys(given)))
     if not points:
@@ -68,14 +89,21 @@ def add(connection: Connection, run: str, given: Sequence[NewPoint]) -> None:
     last: dict[str, NewPoint] = {}
     for point in points:
         there = last.get(point.key)
-        if there is None or (point.step, point.time) >= (there.step, there.time):
+        if there is None or _is_later(point, there, ties):
             last[point.key] = point
     if connection.dialect.name == "postgresql":
         connection.execute(_ADD_COLUMNS, _columns(run, points))
-        connection.execute(_KEEP_LAST_COLUMNS, _columns(run, list(last.values())))
+        connection.execute(_KEEP_LAST_COLUMNS[ties], _columns(run, list(last.values())))
     else:
         connection.exec_driver_sql(_ADD_POINTS, _rows(run, points))
-        connection.exec_driver_sql(_KEEP_LAST, _rows(run, last.values()))
+        connection.exec_driver_sql(_KEEP_LAST[ties], _rows(run, last.values()))
+
+
+def _is_later(point: NewPoint, than: NewPoint, ties: Ties) -> bool:
+    before, now = (than.step, than.time), (point.step, point.time)
+    if now != before or ties is Ties.LOGGED_LAST:
+        return now >= before
+    return (point.value or 0.0) > (than.value or 0.0)
 
 
 def _fresh(connection: Connection, run: str, points: list[NewPoint]) -> list[NewPoint]:

@@ -42,7 +42,7 @@ def test_unset_is_not_nought() -> None:
     [
         ("{}", "name", "Missing value for required parameter 'name'."),
         ('{"name": ""}', "name", "Missing value for required parameter 'name'."),
-        ('{"name": 123}', "name", "Invalid value 123 for parameter 'name' supplied. Hint: Value was of type 'int'."),
+        ('{"name": 123}', "name", "Invalid value 123 for parameter 'name' supplied:  Hint: Value was of type 'int'."),
     ],
 )
 def test_a_text_that_is_none_is_refused_in_the_words_of_mlflow(asked: str, name: str, sentence: str) -> None:

@@ -9,8 +9,6 @@ import pytest
 from sqlalchemy import select, update
 
 from holdfast.tracking.tables import run_tags, runs
-from holdfast.web.mlflow.inputs import told_inputs, told_outputs
-from holdfast.wire.mlflow import open_shelf
 from tests.web.mlflow.served import Served, served
 
 TRAIN: dict[str, Any] = {
@@ -33,9 +31,9 @@ def test_inputs_and_outputs_are_told_once_however_often_they_are_said(server: Se
         assert server.ask("POST", "runs/log-inputs", said) == {}
         made = {"run_id": "r1", "models": [{"model_id": "m-2", "step": 3}, {"model_id": "m-3", "step": "4"}]}
         assert server.ask("POST", "runs/outputs", made) == {}
-    extras = open_shelf(server.project, server.project.store).inputs.of_run("r1")
-    assert told_inputs(extras) == {"dataset_inputs": [TRAIN], "model_inputs": [{"model_id": "m-1"}]}
-    assert told_outputs(extras) == {
+    run = server.ask("GET", "runs/get", {"run_id": "r1"})["run"]
+    assert run["inputs"] == {"dataset_inputs": [TRAIN], "model_inputs": [{"model_id": "m-1"}]}
+    assert run["outputs"] == {
         "model_outputs": [{"model_id": "m-2", "step": 3}, {"model_id": "m-3", "step": 4}],
     }
 

@@ -17,7 +17,7 @@ from holdfast.store.catalog import Catalog
 from holdfast.store.codec import BASE_ID_BYTES, base_of, needs_base
 from holdfast.store.cut import Cutting
 from holdfast.store.disk import place, refusing
-from holdfast.store.index import PACK, Place, Segment
+from holdfast.store.index import PACK, IndexFile, Place, Segment
 from holdfast.store.layout import CONFIG_NAME, Layout, archive_config, is_name
 from holdfast.store.pack import CHUNK, RECIPE, RECIPE_BYTES_MAX, RECORD_BYTES_MAX
 from holdfast.store.remote.refs import REF_BYTES_MAX, SnapshotRef, VersionRef, read_ref
@@ -126,6 +126,11 @@ class RemoteCatalog(Catalog):
                 **{one.key: one.size for one in self._transport.list("blobs/")},
             }
         super().look_for_segments()
+
+    def _look_for_segments_of(self, files: Iterable[IndexFile]) -> None:
+        """All of them: a remote is asked what it has in one go, and for nothing less."""
+        del files
+        self.look_for_segments()
 
     def stands(self, segment: Segment) -> bool:
         """Whether the remote lists the segment with the stated length."""

@@ -21,9 +21,15 @@ from holdfast.web.api.desk import Desk
 from holdfast.web.api.observed import REFUSED
 from holdfast.web.mlflow import (
     about,
+    aliases,
+    experiments,
     files,
     inputs,
     logged_models,
+    metrics,
+    model_versions,
+    registered_models,
+    runs,
 )
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import Endpoint, Found, Table
@@ -43,9 +49,15 @@ BODY_BYTES_MAX = 32 << 20
 
 _MODULES = (
     about,
-    files,
+    experiments,
+    runs,
+    metrics,
     inputs,
+    files,
     logged_models,
+    registered_models,
+    model_versions,
+    aliases,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(one for module in _MODULES for one in module.ENDPOINTS)

@@ -37,8 +37,8 @@ def missing(name: str) -> UsageError:
 def invalid(name: str, value: Json, why: str | None = None) -> UsageError:
     """The refusal for a field whose value cannot be."""
     shown = json.dumps(value, separators=(",", ":"), default=str)[:_VALUE_CHARACTERS_MAX]
-    because = f": {why}" if why else f". Hint: Value was of type '{type(value).__name__}'."
-    message = f"Invalid value {shown} for parameter '{name}' supplied{because}{_SEE}"
+    because = why or f" Hint: Value was of type '{type(value).__name__}'."
+    message = f"Invalid value {shown} for parameter '{name}' supplied: {because}{_SEE}"
     return UsageError(message, hint="Give another value.", parameter=name)
 
 

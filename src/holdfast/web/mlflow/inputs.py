@@ -5,14 +5,14 @@ import json
 from holdfast.access import Role
 from holdfast.canonical import Json, JsonObject
 from holdfast.errors import UsageError
-from holdfast.experiments.inputs import Dataset, DatasetSeen, RunExtras
+from holdfast.experiments.inputs import Dataset, DatasetSeen
 from holdfast.web.mlflow.asking import Asked, missing
 from holdfast.web.mlflow.endpoint import V2, Endpoint
 from holdfast.web.mlflow.logged_models import pairs
 from holdfast.web.mlflow.room import Here
 from holdfast.web.mlflow.telling import said
 
-__all__ = ["ENDPOINTS", "told_inputs", "told_outputs"]
+__all__ = ["ENDPOINTS"]
 
 _EXPERIMENTS_MAX = 20
 """Of one search of datasets, as MLflow has it."""
@@ -76,33 +76,6 @@ def search_datasets(asked: Asked, here: Here) -> JsonObject:
         for one in found
     ]
     return said(dataset_summaries=summaries or None)
-
-
-def told_inputs(extras: RunExtras) -> JsonObject:
-    """`inputs` of a run as MLflow's protocol tells it."""
-    datasets: Json = [_told_dataset(one) for one in extras.datasets]
-    models: Json = [{"model_id": model} for model in extras.models_read]
-    return said(dataset_inputs=datasets or None, model_inputs=models or None)
-
-
-def told_outputs(extras: RunExtras) -> JsonObject:
-    """`outputs` of a run as MLflow's protocol tells it."""
-    models: Json = [{"model_id": model, "step": step} for model, step in extras.models_made]
-    return said(model_outputs=models or None)
-
-
-def _told_dataset(seen: DatasetSeen) -> JsonObject:
-    tags: Json = [{"key": key, "value": value} for key, value in seen.tags]
-    one = seen.dataset
-    dataset = said(
-        name=one.name,
-        digest=one.digest,
-        source_type=one.source_type,
-        source=one.source,
-        schema=one.schema,
-        profile=one.profile,
-    )
-    return said(tags=tags or None, dataset=dataset)
 
 
 def _seen(asked: Asked) -> DatasetSeen:

@@ -1,0 +1,175 @@
+"""The limits of what MLflow's clients may send, and the refusals in MLflow's words, for scripts look for them."""
+
+import json
+import posixpath
+import re
+from collections.abc import Sequence
+
+from holdfast.canonical import Json
+from holdfast.errors import UsageError
+
+__all__ = [
+    "EXPERIMENT_NAME_CHARACTERS_MAX",
+    "KEY_CHARACTERS_MAX",
+    "METRICS_MAX",
+    "PAGE_MAX",
+    "PARAM_CHARACTERS_MAX",
+    "TAG_CHARACTERS_MAX",
+    "bad_value",
+    "check_batch",
+    "check_experiment_name",
+    "check_experiment_tag",
+    "check_key",
+    "check_length",
+    "check_page",
+    "check_param",
+    "check_run_id",
+    "check_tag",
+]
+
+# All of them are MLflow's own (its documentation, "REST API: Request Limits"), so that what works there works here.
+
+METRICS_MAX = 1000
+_PARAMS_MAX = 100
+_TAGS_MAX = 100
+_ALL_MAX = 1000
+"""Of one batch."""
+
+KEY_CHARACTERS_MAX = 250
+"""Names of metrics, params and tags: an entry of an index stays small."""
+
+PARAM_CHARACTERS_MAX = 6000
+TAG_CHARACTERS_MAX = 8000
+"""Of values; what is longer is cut, as MLflow's servers do it unless they are told otherwise."""
+
+EXPERIMENT_NAME_CHARACTERS_MAX = 500
+_EXPERIMENT_TAG_CHARACTERS_MAX = 20_000
+
+PAGE_MAX = 50_000
+"""Runs or experiments in one answer."""
+
+_SHOWN_CHARACTERS_MAX = 1000
+"""Of a wrong value in a refusal: enough to recognise it."""
+
+_KEY = re.compile(r"[/\w.\- :]*")
+_RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}")
+
+_CHARACTERS = (
+    "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) "
+    "and slashes (/)."
+)
+
+
+def bad_value(path: str, value: Json, why: str | None = None) -> UsageError:
+    """The refusal for a value that cannot be."""
+    shown = json.dumps(value, sort_keys=True, separators=(",", ":"))[:_SHOWN_CHARACTERS_MAX]
+    because = f": {why}" if why else "."
+    return UsageError(f"Invalid value {shown} for parameter '{path}' supplied{because}", hint="Give another value.")
+
+
+def check_key(key: str, path: str) -> None:
+    """Makes sure that this can be the name of a metric, a param or a tag.
+
+    Raises:
+        UsageError: it has other characters, or would be another name as a path of files.
+    """
+    if not _KEY.fullmatch(key):
+        raise bad_value(path, key, _CHARACTERS)
+    as_path = posixpath.normpath(key)
+    if as_path != key or as_path == "." or as_path.startswith(("..", "/")):
+        raise bad_value(
+            path,
+            key,
+            "Names may be treated as files in certain cases, and must not resolve to other names when treated as "
+            f"such. This name would resolve to {as_path!r}",
+        )
+
+
+def check_length(what: str, value: str, limit: int) -> None:
+    """Raises `UsageError` when the text is longer than the limit."""
+    if len(value) > limit:
+        raise UsageError(f"'{what}' exceeds the maximum length of {limit} characters", hint="Shorten it.")
+
+
+def check_param(key: str, value: str, path: str = "key") -> str:
+    """Makes sure that this can be a param; its value, cut where it is too long.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    check_key(key, path)
+    check_length("Param key", key, KEY_CHARACTERS_MAX)
+    return value[:PARAM_CHARACTERS_MAX]
+
+
+def check_tag(key: str, value: str, path: str = "key") -> str:
+    """Makes sure that this can be a tag of a run; its value, cut where it is too long.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    check_key(key, path)
+    check_length(path, key, KEY_CHARACTERS_MAX)
+    return value[:TAG_CHARACTERS_MAX]
+
+
+def check_experiment_tag(key: str, value: str) -> None:
+    """Raises `UsageError` where this cannot be a tag of an experiment."""
+    check_key(key, "key")
+    check_length("key", key, KEY_CHARACTERS_MAX)
+    check_length("value", value, _EXPERIMENT_TAG_CHARACTERS_MAX)
+
+
+def check_experiment_name(name: str) -> None:
+    """Raises `UsageError` where this cannot be the name of an experiment."""
+    if not name:
+        raise UsageError(f"Invalid experiment name: '{name}'", hint="Give it a name.")
+    check_length("name", name, EXPERIMENT_NAME_CHARACTERS_MAX)
+
+
+def check_run_id(run: str) -> None:
+    """Raises `UsageError` where this cannot be the id of a run."""
+    if not _RUN_ID.fullmatch(run):
+        raise bad_value("run_id", run)
+
+
+def check_page(size: int) -> None:
+    """Raises `UsageError` where so many cannot be asked for at once."""
+    if size < 1:
+        raise bad_value("max_results", size, "It must be a positive integer")
+    if size > PAGE_MAX:
+        raise bad_value("max_results", size, f"It must be at most {PAGE_MAX}")
+
+
+def check_batch(metrics: int, params: Sequence[str], tags: int) -> None:
+    """Makes sure that a batch is one that MLflow takes.
+
+    Args:
+        metrics: how many.
+        params: their names.
+        tags: how many.
+
+    Raises:
+        UsageError: it has too much, or a param twice.
+    """
+    counts = (
+        ("metrics", metrics, METRICS_MAX),
+        ("params", len(params), _PARAMS_MAX),
+        ("tags", tags, _TAGS_MAX),
+        ("metrics, params, and tags", metrics + len(params) + tags, _ALL_MAX),
+    )
+    for what, count, limit in counts:
+        if count > limit:
+            raise UsageError(
+                f"A batch logging request can contain at most {limit} {what}. Got {count} {what}. "
+                f"Please split up {what} across multiple requests and try again.",
+                hint="Send it in several requests.",
+            )
+    seen: set[str] = set()
+    twice = [key for key in params if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+    if twice:
+        raise UsageError(
+            f"Duplicate parameter keys have been submitted: {twice}. Please ensure the request contains only one "
+            "param value per param key.",
+            hint="Send each once.",
+        )
