@@ -23,6 +23,7 @@ _CHANGING = frozenset(
 _HEX = re.compile(r"\b(?:m-|tr-|s-)?[0-9a-f]{32}\b|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SET = re.compile(r"\{('[^{}]*')\}")
 _RETRIED = re.compile(r" with exception HTTPConnectionPool.*", re.DOTALL)
+_HERE = re.compile(r'("mlflow\.(?:user|source\.[a-z.]+)": ")[^"]*')
 _LONG = re.compile(r"\b\d{13,19}\b")
 
 
@@ -81,7 +82,7 @@ class Walk:
 
     def _words_of(self, text: str) -> str:
         text = text.replace(self.url, "<server>").replace(str(self.folder), "<folder>").partition(" Error: (sqlite3")[0]
-        text = _RETRIED.sub("...", text)
+        text = _HERE.sub(r"\1<here>", _RETRIED.sub("...", text))
         text = _SET.sub(lambda found: f"{{{', '.join(sorted(found[1].split(', ')))}}}", text)
         text = _HEX.sub(lambda found: self._words.setdefault(found[0], f"<id {len(self._words) + 1}>"), text)
         return _LONG.sub("<time>", text)
