@@ -62,6 +62,7 @@ story: setup ## Run the story alone: one test for each step, end to end
 
 goldens: setup ## Write the golden files again; read the difference before you commit it
 	$(RUN) pytest --update-goldens tests/goldens
+	$(RUN) pytest --update-goldens -p no:randomly tests/mlflow/test_scripts.py tests/mlflow/test_calls.py
 
 coverage: setup ## Run every test and print the branches that none of them takes
 	$(RUN) coverage run -m pytest $(T)

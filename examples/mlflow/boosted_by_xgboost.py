@@ -22,7 +22,10 @@ history = client.get_metric_history(run.info.run_id, "test-rmse")
 print("rounds:", [point.step for point in history])
 assert history[-1].value < history[0].value
 print("params:", {key: client.get_run(run.info.run_id).data.params[key] for key in ("eta", "max_depth")})
-print("data:", [(found.dataset.name, found.tags[0].value) for found in client.get_run(run.info.run_id).inputs.dataset_inputs])
+print(
+    "data:",
+    [(found.dataset.name, found.tags[0].value) for found in client.get_run(run.info.run_id).inputs.dataset_inputs],
+)
 model = mlflow.last_logged_model()
 again = mlflow.xgboost.load_model(model.model_uri)
 assert (again.predict(test) == booster.predict(test)).all()

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import mlflow
 import pandas
-from mlflow.models import infer_signature
-
 import words_to_numbers
+from mlflow.models import infer_signature
 
 
 class Reader(mlflow.pyfunc.PythonModel):
@@ -46,7 +45,10 @@ loaded = mlflow.pyfunc.load_model("models:/reader/1")
 print("minutes:", loaded.predict(texts), loaded.predict(texts, params={"factor": 2.0}))
 
 # The module comes with the model: a program elsewhere, which has no such file, can load it too.
-elsewhere = "import mlflow, pandas; m = mlflow.pyfunc.load_model('models:/reader/1'); print(m.predict(pandas.DataFrame({'text': ['a b c d']})))"
+elsewhere = """
+import mlflow, pandas
+print(mlflow.pyfunc.load_model("models:/reader/1").predict(pandas.DataFrame({"text": ["a b c d"]})))
+"""
 with tempfile.TemporaryDirectory() as folder:
     answer = subprocess.run([sys.executable, "-c", elsewhere], cwd=folder, capture_output=True, text=True, check=True)
 print("elsewhere:", answer.stdout.strip())

@@ -14,7 +14,9 @@ train_rows, test_rows, train_target, test_target = train_test_split(rows, target
 
 with mlflow.start_run():
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(train_rows, train_target)
-    mlflow.sklearn.log_model(model, name="linear", registered_model_name="tumour-linear", input_example=test_rows.head(2))
+    mlflow.sklearn.log_model(
+        model, name="linear", registered_model_name="tumour-linear", input_example=test_rows.head(2)
+    )
 
 with mlflow.start_run(run_name="evaluation") as run:
     result = mlflow.models.evaluate(

@@ -1,4 +1,4 @@
-"""A grid search over a pipeline, logged by autolog: one run for the search, one below it for each of the best candidates."""
+"""A grid search over a pipeline, logged by autolog: a run for the search, one below it for each of the best."""
 
 import mlflow
 from sklearn.datasets import load_breast_cancer
@@ -29,9 +29,7 @@ children = mlflow.search_runs(
 )
 print("children:", len(children))
 print("files:", sorted(file.path for file in mlflow.MlflowClient().list_artifacts(run.info.run_id)))
-models = mlflow.search_logged_models(
-    filter_string=f"source_run_id = '{run.info.run_id}'", output_format="list"
-)
+models = mlflow.search_logged_models(filter_string=f"source_run_id = '{run.info.run_id}'", output_format="list")
 print("models:", sorted({model.name for model in models}), {str(model.status) for model in models})
 best = mlflow.sklearn.load_model(next(model.model_uri for model in models if model.name == "best_estimator"))
 assert (best.predict(test_rows) == search.predict(test_rows)).all()

@@ -42,7 +42,10 @@ with mlflow.start_run(run_id=best.run_id):
     signature = infer_signature(train_rows, model.predict(train_rows))
     mlflow.sklearn.log_model(model, name="linear", signature=signature, registered_model_name="wine")
 
-parents = {run.data.tags["mlflow.parentRunId"] for run in mlflow.search_runs([experiment.experiment_id], below, output_format="list")}
+parents = {
+    run.data.tags["mlflow.parentRunId"]
+    for run in mlflow.search_runs([experiment.experiment_id], below, output_format="list")
+}
 assert parents == {parent.info.run_id}
 assert mlflow.get_parent_run(best.run_id).info.run_id == parent.info.run_id
 print("registered:", mlflow.MlflowClient().get_registered_model("wine").latest_versions[0].version)

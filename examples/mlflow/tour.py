@@ -1,4 +1,4 @@
-"""A tour of the client: experiments, runs, metrics, files, searches and registered models, as a script of one's own asks."""
+"""A tour of the client: experiments, runs, metrics, files, searches and registered models."""
 
 import tempfile
 import time
@@ -64,7 +64,11 @@ for words in (
     "run_name ILIKE 'SEC%'",
     f"run_id IN ('{run_id}', '{other}')",
 ):
-    print("search:", words.replace(run_id, "A").replace(other, "B"), [r.info.run_name for r in client.search_runs([experiment], words)])
+    print(
+        "search:",
+        words.replace(run_id, "A").replace(other, "B"),
+        [r.info.run_name for r in client.search_runs([experiment], words)],
+    )
 pages, token = [], None
 while True:
     page = client.search_runs([experiment], max_results=1, order_by=["metrics.accuracy DESC"], page_token=token)

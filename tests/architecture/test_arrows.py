@@ -29,8 +29,8 @@ LAYERS = (
 """From the edge to the ground. The root package stands above all of it: it only gives out names, lazily."""
 
 VERBS = (
-    "capture", "inventory", "snapshot", "bundle", "register", "register_logged", "shadow", "gate", "promote", "rollback",
-    "explain",
+    "capture", "inventory", "snapshot", "bundle", "register", "register_logged",
+    "shadow", "gate", "promote", "rollback", "explain",
 )  # fmt: skip
 
 ADAPTERS = {

@@ -57,7 +57,7 @@ DEFERRED_IN: dict[str, str] = {
     "flow/gate/threshold.py": "likewise",
     "flow/gate/training.py": "likewise",
     "mlflow_plugin/entry.py": "every `import mlflow` loads it, and most meet no server of ours",
-    "mlflow_plugin/session.py": "the code is looked at beside the script's work, and what keeps it is loaded when needed",
+    "mlflow_plugin/session.py": "the code is looked at beside the script, and what keeps it is loaded when needed",
     "wire/backup.py": "opens what is asked for: nobody else needs what reads and writes backups",
     "wire/people.py": "opens what is asked for: who works through a server waits for no database",
     "wire/service.py": "opens what is asked for: who gives nobody signed URLs does not wait for the client of buckets",

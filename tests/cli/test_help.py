@@ -20,6 +20,7 @@ GROUPS = {
     "remote": ["add", "list", "remove"],
     "backup": ["make", "list", "restore"],
     "export": ["image", "oci", "kserve"],
+    "import": ["mlflow"],
     "hold": ["add", "lift", "list"],
     "user": ["add", "list", "grant", "revoke", "disable"],
     "token": ["create", "list", "revoke"],

@@ -44,6 +44,7 @@ WITHOUT_A_PROJECT = {
     "export image": ["churn@1", "there"],
     "export kserve": ["churn@1"],
     "export oci": ["churn@1", "there"],
+    "import mlflow": ["mlruns"],
     "gc": [],
     "hold add": ["churn@1", "--reason", "an audit"],
     "hold lift": ["12", "--reason", "it is over"],

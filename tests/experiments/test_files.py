@@ -60,7 +60,7 @@ def test_folders_are_passed_over_wherever_a_page_ends(
     monkeypatch.setattr(module, "_ROWS", rows)
     put(files, *(f"r/{name}/{number}" for name in ("a", "b", "b.c") for number in range(4)), "r/a0", "r/b.d", "r/z")
     assert [one.name for one in files.listed("r")] == ["a", "a0", "b", "b.c", "b.d", "z"]
-    assert [one.path for one in files.digests()] == sorted(one.path for one in files.below(""))
+    assert [digest for _, digest in files.named()] == [one.digest for one in files.below("")]
 
 
 def test_all_files_below_a_folder_are_told_with_whole_paths(files: SqlFiles) -> None:

@@ -40,6 +40,7 @@ POINTS = [
     ImportedPoint("loss", 1, 1_001, 0.5),
     ImportedPoint("loss", 1, 1_001, 0.7),
     ImportedPoint("odd", 0, 1_000, math.nan),
+    ImportedPoint("odd", 0, 1_000, float("nan")),
 ]
 
 

@@ -78,7 +78,7 @@ def theirs(client: Client, folder: Path) -> Iterator[str]:
         process = subprocess.Popen(
             [str(client.folder / "bin" / command[0]), *command[1:], *kept],
             cwd=folder,
-            env=client.environment(folder),
+            env={**client.environment(folder), "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"},
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -108,4 +108,3 @@ def _end(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
     process.wait(60)
     if process.stdout is not None:
         process.stdout.close()
-

@@ -1,4 +1,4 @@
-"""Scripts as MLflow's users have them, unchanged, on the real client: ours must have them print what MLflow's server does.
+"""Scripts as MLflow's users have them, on the real client: they print what they print with MLflow's server.
 
 What that is stands in `printed/`; `--update-goldens` has MLflow's own server write it again.
 """

@@ -64,7 +64,15 @@ def client(name: str) -> Client:
         if not (folder / ".ready").exists():
             shutil.rmtree(folder, ignore_errors=True)
             _uv("venv", "--python", sys.executable, str(folder))
-            _uv("pip", "sync", "--python", str(folder / "bin/python"), "--require-hashes", "--compile-bytecode", str(lock))
+            _uv(
+                "pip",
+                "sync",
+                "--python",
+                str(folder / "bin/python"),
+                "--require-hashes",
+                "--compile-bytecode",
+                str(lock),
+            )
             (folder / ".ready").touch()
     return Client(name, folder)
 

@@ -6,19 +6,24 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
+from holdfast.database.engine import Database
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, Unavailable, UsageError
+from holdfast.experiments.files import SqlFiles
+from holdfast.experiments.tables import run_files
 from holdfast.flow.snapshot import snapshot
 from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry import Action, NewEvent, NewVerdict, NewVersion
 from holdfast.registry.ledger_pages import LedgerPage
+from holdfast.service.line import Line
 from holdfast.store.local import LocalStore
 from holdfast.tracking import NewRun, RunInput
 from holdfast.upkeep.check import check
 from holdfast.upkeep.gc import Collection, Collector
 from holdfast.upkeep.retention import Retention
-from holdfast.wire import Project, create_project, open_collector, open_project
+from holdfast.wire import Project, create_project, open_collector, open_named_files, open_project
 from tests.projects import add_version
 from tests.store.collecting import DAY, NOW, age
 from tests.store.spoiling import spoil
@@ -31,6 +36,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
         monkeypatch.delenv(name, raising=False)
     with open_project(create_project(tmp_path)) as opened:
         yield opened
+
+
+def database_of(project: Project) -> Database:
+    assert not isinstance(project.names, Line)
+    return project.names.database()
 
 
 def root(project: Project) -> Path:
@@ -77,6 +87,50 @@ def test_what_a_run_read_stays_and_what_nobody_read_goes(project: Project) -> No
     assert here(project) == set(read)
     assert not here(project) & set(dropped)
     assert [why for why, kept in found.plan.kept.items() if kept.blobs] == [f"run {started.id}"]
+
+
+def test_what_a_file_has_stays_as_long_as_it_has_its_name(project: Project) -> None:
+    files = SqlFiles(database_of(project), project.store)
+    paths = ["3/4f/artifacts/model/a", "3/models/m-1/artifacts/b", "3/traces/tr-1/artifacts/c", "d"]
+    kept = [files.put(path, [path.encode()]).digest for path in paths]
+    files.put(paths[0], [b"written over"])
+    found = run_twice(project)
+    assert here(project) == {*kept[1:], hash_bytes(b"written over")}
+    assert {why for why, some in found.plan.kept.items() if some.blobs} == {
+        *("run 4f", "logged model m-1", "trace tr-1", "files of d")
+    }
+    files.remove("3")
+    run(project, NOW + 2 * DAY)
+    run(project, NOW + 3 * DAY)
+    assert here(project) == {kept[3]}
+
+
+def test_a_file_that_comes_to_need_bytes_while_they_are_about_to_go_keeps_them(project: Project) -> None:
+    with project.store.writer() as writer:
+        digest = writer.add_bytes(b"nobody needs it").digest
+        writer.commit()
+    started = project.tracking.start_run(NewRun(), "ana")
+    project.tracking.log_inputs(started.id, [RunInput("train", "x", frozen(project, "x.csv", b"x")[0])])
+    age(root(project))
+    run(project)
+    collector = at(project, NOW + DAY)
+    found = collector.look()
+    with database_of(project).change() as connection:
+        row = {"path": "3/4f/artifacts/a", "digest": str(digest), "bytes": 15, "created_ms": 1}
+        connection.execute(insert(run_files), row)
+    with pytest.raises(Unavailable, match="a file or a hold was added"):
+        collector.apply(found)
+    assert digest in here(project)
+
+
+def test_a_damaged_file_is_named_by_check_with_its_run(project: Project) -> None:
+    files = open_named_files(project)
+    assert isinstance(files, SqlFiles)
+    files.put("3/4f/artifacts/a", [b"lost"])
+    assert isinstance(project.store, LocalStore)
+    spoil(project.store, hash_bytes(b"lost"), b"found")
+    found = check(project.store, project.registry, files=files)
+    assert [(one.digest, one.versions) for one in found.damaged] == [(hash_bytes(b"lost"), ("run 4f",))]
 
 
 def test_what_is_held_stays_until_it_is_lifted(project: Project) -> None:

@@ -49,6 +49,7 @@ COMMANDS: dict[str, str] = {
     "watch": "watch",
     "checkout": "data",
     "export": "export",
+    "import": "import_",
     "server": "server",
     "login": "people",
     "logout": "people",

@@ -146,6 +146,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "checkout": (*_OPENING, "already_exists", "archived"),
     "export image": (*_OPENING, "already_exists", "archived"),
     "export oci": (*_OPENING, "already_exists", "archived"),
+    "import mlflow": (*_OPENING, "too_large", "unauthenticated", "missing_extra"),
     "export kserve": (*_OPENING, "archived"),
     "remote add": (*_OPENING, "already_exists"),
     "remote list": _OPENING,

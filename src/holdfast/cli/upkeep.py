@@ -17,7 +17,7 @@ from holdfast.upkeep.check import check as check_everything
 from holdfast.upkeep.check import check_remote
 from holdfast.upkeep.doctor import Sign, examine_machine, examine_project
 from holdfast.upkeep.remotes import Remotes
-from holdfast.wire import open_exchange, utc_now
+from holdfast.wire import open_exchange, open_named_files, utc_now
 
 app = typer.Typer()
 
@@ -53,7 +53,12 @@ def check(
             else []
         )
         found = check_everything(
-            project.store, project.registry, progress, depth=depth, repair=repair, sources=sources, now=utc_now()
+            *(project.store, project.registry, progress),
+            depth=depth,
+            repair=repair,
+            sources=sources,
+            now=utc_now(),
+            files=open_named_files(project),
         )
     return _told(output, found.to_json(), None)
 

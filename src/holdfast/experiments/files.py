@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, select, text
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, text
 
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import NotFound, PermissionRefused, TooLarge, UsageError, WrongBytes
-from holdfast.experiments.paths import LAST, bounds, folders_of
+from holdfast.experiments.paths import LAST, bounds, folders_of, owner_of
 from holdfast.experiments.tables import frozen_files, run_files
 from holdfast.store.interface import Store
 
@@ -76,6 +76,8 @@ _NAME = text(
     "ON CONFLICT (path) DO UPDATE "
     "SET digest = excluded.digest, bytes = excluded.bytes, created_ms = excluded.created_ms"
 )
+
+_FINGERPRINT = select(func.count(), func.max(run_files.c.created_ms), func.sum(run_files.c.bytes))
 
 _REMOVE = delete(run_files).where(
     (run_files.c.path == bindparam("path"))
@@ -249,15 +251,21 @@ class SqlFiles:
         with self._database.read() as connection:
             return connection.execute(_WHY, {"paths": folders_of(path)}).one_or_none() is not None
 
-    def digests(self, after: str = "") -> Iterator[FileName]:
-        """Every file there is, by path, from the one after `after` on; a page of them is read at a time."""
+    def named(self) -> Iterator[tuple[str, Digest]]:
+        """The bytes of every file, each with what the file belongs to; a page of names is read at a time."""
+        after = ""
         while True:
             with self._database.read() as connection:
                 rows = connection.execute(_PAGE, {"low": after, "high": LAST, "rows": _ROWS}).all()
-            yield from map(_named, rows)
+            yield from ((owner_of(row.path), Digest.parse(row.digest)) for row in rows)
             if len(rows) < _ROWS:
                 return
             after = rows[-1].path
+
+    def fingerprint(self) -> object:
+        """Changes when a file comes to need bytes that none needed before."""
+        with self._database.read() as connection:
+            return tuple(connection.execute(_FINGERPRINT).one())
 
     def _is_folder(self, path: str) -> bool:
         low, high = bounds(path)

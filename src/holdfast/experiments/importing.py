@@ -26,6 +26,8 @@ from holdfast.experiments.tables import (
     logged_model_points,
     logged_model_tags,
     logged_models,
+    registered_models,
+    registered_versions,
     run_datasets,
     run_models,
 )
@@ -227,6 +229,19 @@ class SqlImports:
             if rows:
                 connection.execute(insert(logged_model_points), rows)
 
+    def date_model(self, model: str, created_ms: int, updated_ms: int) -> None:
+        """Gives a registered model the moments that it had elsewhere."""
+        with self._database.change() as connection:
+            this = update(registered_models).where(registered_models.c.model == model)
+            connection.execute(this.values(created_ms=created_ms, updated_ms=updated_ms))
+
+    def date_version(self, model: str, number: int, created_ms: int, updated_ms: int) -> None:
+        """Gives what is said of a version the moments that it had elsewhere."""
+        found = registered_versions.c
+        with self._database.change() as connection:
+            this = update(registered_versions).where((found.model == model) & (found.number == number))
+            connection.execute(this.values(created_ms=created_ms, updated_ms=updated_ms))
+
     def _row(self, experiment: int, given: ImportedRun) -> dict[str, Any]:
         return {
             "id": given.id,
@@ -277,17 +292,19 @@ def _points(connection: Connection, run: str, points: Iterable[ImportedPoint]) -
     """All points, each once, and beside them the last of each metric: by step, time and value, as MLflow has it."""
     given, count = iter(points), 0
     last: dict[str, ImportedPoint] = {}
-    seen: set[ImportedPoint] = set()
+    seen: set[tuple[object, ...]] = set()
     key = None
     while page := list(islice(given, _ROWS)):
         rows = []
         for point in page:
             if point.key != key:  # a source gives the points of one metric together
                 key, seen = point.key, set()
-            if point in seen:
+            row = _point(run, point)
+            same = (point.step, point.time_ms, row["value"])  # in a row NaN is equal to NaN
+            if same in seen:
                 continue
-            seen.add(point)
-            rows.append(_point(run, point))
+            seen.add(same)
+            rows.append(row)
             if point.key not in last or _rank(point) >= _rank(last[point.key]):
                 last[point.key] = point
         connection.execute(insert(run_points), rows)

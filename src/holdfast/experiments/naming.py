@@ -19,6 +19,7 @@ from holdfast.names import ModelName, StageName
 __all__ = [
     "PROMPT",
     "alias_name",
+    "meant_by",
     "model_name",
     "new_alias_name",
     "of_model",
@@ -157,6 +158,29 @@ def of_model(name: str) -> ModelName:
 def other_model(name: str) -> ModelName:
     """What it is called here where its own name cannot be, or is taken."""
     return ModelName(_slug(name, "model"))
+
+
+def meant_by(table: object, where: str) -> dict[str, StageName]:
+    """The aliases that settings give a stage: `aliases = { champion = "production" }`.
+
+    Args:
+        table: of the settings.
+        where: names it in errors.
+
+    Raises:
+        UsageError: it says something else.
+    """
+    known = table if isinstance(table, dict) else {"": None}
+    aliases = known.get("aliases", {})
+    if set(known) - {"aliases"} or not isinstance(aliases, dict):
+        raise UsageError(f"{where} is not valid", hint='It holds: aliases = { champion = "production" }')
+    found = {}
+    for alias, stage in aliases.items():
+        new_alias_name(alias)
+        if not isinstance(stage, str):
+            raise UsageError(f"{where} aliases gives {alias} no stage", hint='Write: champion = "production"')
+        found[alias] = StageName(stage)
+    return found
 
 
 def of_stage(alias: str, meant: Mapping[str, StageName]) -> StageName:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from holdfast.errors import UsageError
 from holdfast.names import RelativePath
 
-__all__ = ["bounds", "folders_of", "safe_path"]
+__all__ = ["LAST", "bounds", "folders_of", "owner_of", "safe_path"]
 
 _DECODINGS_MAX = 8
 """Clients decode what they are told until nothing changes; a name that is still another one by then is no name."""
@@ -33,13 +33,13 @@ def safe_path(text: str) -> str:
         UsageError: `Invalid path`: absolute, with `..`, `#`, a backslash or a control character, or one that becomes
             such a path for whoever decodes it once more; or longer than a path of a version may be.
     """
-    _refuse_unsafe(text)
-    path = found = "/".join(part for part in text.split("/") if part not in {"", "."})
+    path, found = _plain(text), text
     for _ in range(_DECODINGS_MAX):
+        _refuse_unsafe(found)
+        _refuse_unsafe(_plain(found))
         seen, found = found, unquote(found, errors="replace")
         if found == seen:
             break
-        _refuse_unsafe(found)
     else:
         raise _invalid(text)
     if path:
@@ -56,9 +56,21 @@ def folders_of(path: str) -> list[str]:
     return ["/".join(parts[:number]) for number in range(1, len(parts) + 1)]
 
 
+def owner_of(path: str) -> str:
+    """What a file belongs to, for people: `run <id>`, `logged model <id>`, or where it stands."""
+    first, kind, id_, *_ = [*path.split("/"), "", "", ""]
+    if not id_:
+        return f"files of {first}"
+    return {"models": f"logged model {id_}", "traces": f"trace {id_}"}.get(kind, f"run {kind}")
+
+
 def bounds(folder: str) -> tuple[str, str]:
     """Between these two stand all paths below a folder, and no other; everything is below the root."""
     return (f"{folder}/", f"{folder}0") if folder else ("", LAST)  # a nought follows the slash
+
+
+def _plain(text: str) -> str:
+    return "/".join(part for part in text.split("/") if part not in {"", "."})
 
 
 def _refuse_unsafe(path: str) -> None:

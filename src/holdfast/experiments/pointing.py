@@ -68,7 +68,9 @@ class SqlPointing:
         if known is not None:
             return known
         stage = of_stage(alias, self._meant)
-        return stage if spoken.get(str(stage), alias) == alias else other_stage(alias)
+        # Who set it by an alias of the settings has not taken its own name from it.
+        is_free = spoken.get(str(stage), alias) in {alias, *self._meant}
+        return stage if is_free else other_stage(alias)
 
     def holder(self, model: ModelName, stage: StageName) -> VersionNumber | None:
         """The version that holds a stage; None where nothing does, or there is no such stage."""

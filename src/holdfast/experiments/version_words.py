@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import Connection, delete, exists, select, text, update
 
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
@@ -16,7 +16,12 @@ from holdfast.experiments.names import known_row
 from holdfast.experiments.naming import model_name, registry_tag, tag_key
 from holdfast.experiments.registered import NewRegistered, RegisteredVersion
 from holdfast.experiments.registered_rows import held_by, load_versions, milliseconds, require_version
-from holdfast.experiments.tables import registered_models, registered_version_tags, registered_versions
+from holdfast.experiments.tables import (
+    frozen_files,
+    registered_models,
+    registered_version_tags,
+    registered_versions,
+)
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.recording import record
@@ -95,6 +100,12 @@ class SqlVersionWords:
 
         with self._database.write() as connection:
             return work(connection, self._clock())
+
+    def let_go(self, path: str) -> None:
+        """The files of a folder that no version was made of after all may change again."""
+        is_used = exists().where(registered_versions.c.path == frozen_files.c.path)
+        with self._database.change() as connection:
+            connection.execute(delete(frozen_files).where(frozen_files.c.path == path, ~is_used))
 
     def describe(self, name: str, number: int, description: str | None) -> RegisteredVersion:
         """Gives a version another description.

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlflow import pyfunc
 from mlflow.utils.autologging_utils import disable_autologging
 
 from holdfast.canonical import JsonObject, encode
@@ -21,6 +20,7 @@ from holdfast.runtime.loaders.mlflow import estimator_scores, rows_of, two_sided
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table, table_of, values_of, write_table
 from holdfast.runtime.smoke import write_outputs
+from mlflow import pyfunc
 
 __all__ = ["Asked", "answers_of"]
 
@@ -54,7 +54,7 @@ class Asked:
     snapshot: Digest | None = None
 
 
-def answers_of(folder: Path, known: Any, asked: Sequence[Asked | None]) -> dict[str, bytes]:
+def answers_of(folder: Path, known: Any, asked: Sequence[Asked]) -> dict[str, bytes]:
     """The files that say what the model answers to the first of `asked` that it takes; empty where it takes none.
 
     Args:
@@ -66,9 +66,8 @@ def answers_of(folder: Path, known: Any, asked: Sequence[Asked | None]) -> dict[
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if loader is None or size > _MODEL_BYTES_MAX:
         return {}
-    candidates = [one for one in asked if one is not None] if loader in _QUICK else []
     example = _example(folder, known)
-    candidates += [] if example is None else [example]
+    candidates = [*(asked if loader in _QUICK else ()), *(() if example is None else (example,))]
     if not candidates:
         return {}
     with disable_autologging():
@@ -94,7 +93,7 @@ def _tried(model: Any, asked: Asked) -> dict[str, bytes]:
 
 
 def _told(model: Any, asked: Asked) -> dict[str, bytes]:
-    rows = asked.rows
+    rows = _named(model, asked.rows)
     answer = _answer(model, rows.features)
     table, target = _table(rows)
     facts: JsonObject = {
@@ -108,6 +107,19 @@ def _told(model: Any, asked: Asked) -> dict[str, bytes]:
         "holdout_outputs.json": write_outputs(answer),
         "holdout.json": encode(facts),
     }
+
+
+def _named(model: Any, rows: Rows) -> Rows:
+    """The rows under the names that the model asks for: libraries of trees keep rows without the names of columns."""
+    schema = model.metadata.get_input_schema()
+    names = [] if schema is None or schema.is_tensor_spec() else schema.input_names()
+    if getattr(rows.features, "ndim", 0) != 2 or hasattr(rows.features, "columns"):  # noqa: PLR2004 - rows and columns
+        return rows
+    if len(names) != rows.features.shape[1] or not all(isinstance(name, str) for name in names):
+        return rows
+    import pandas as pd
+
+    return Rows(pd.DataFrame(rows.features, columns=names), rows.targets, rows.name)
 
 
 def _table(rows: Rows) -> tuple[Table, str | None]:

@@ -67,7 +67,8 @@ def _remember(key: tuple[str, str], rows: Rows) -> None:
     with _lock:
         before = _described.get(key)
         # A search describes its data again for its candidates, from where the answers are out of sight.
-        if before is not None and before.features is rows.features and rows.targets is None:
+        known = before is not None and before.targets is not None and before.features is rows.features
+        if known and rows.targets is None:
             return
         _described[key] = rows
         while len(_described) > _REMEMBERED_MAX:

@@ -3,6 +3,7 @@
 import logging
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from holdfast.mlflow_plugin.freezing import freeze_dataset, role_of, sample
 from holdfast.mlflow_plugin.quiet import quietly
 from holdfast.mlflow_plugin.server import Server
 from holdfast.parts.data_slice import HOLDOUT, TRAIN
+from holdfast.tracking.values import RunInput
 from holdfast.wire import Project, open_project
 from holdfast.wire.project import make_home
 
@@ -50,7 +52,7 @@ class Keeper:
         self._uri = server.uri
         self._live = live
         self._project = _project(server)
-        self._asked: dict[str, dict[str, Asked]] = {}
+        self._data: dict[str, dict[str, tuple[RunInput, Asked]]] = {}
 
     def freeze(self, run: str, logged: Any, rows: Rows) -> None:
         """Freeze a dataset that was logged to a run, and note it there by its digest.
@@ -60,12 +62,13 @@ class Keeper:
         """
         role = role_of(logged.tags)
         frozen = freeze_dataset(self._project.store, logged.dataset, rows, self._project.settings.project)
-        self._project.tracking.log_inputs(run, [to_run(data_input(frozen, role))])
+        found = to_run(data_input(frozen, role))
+        self._project.tracking.log_inputs(run, [found])
         if role in {TRAIN, HOLDOUT}:
-            kept = self._asked.setdefault(run, {})
-            kept[role] = Asked("eval" if role == HOLDOUT else "train", sample(rows), len(rows), frozen.digest)
-            while len(self._asked) > _RUNS_MAX:
-                del self._asked[next(iter(self._asked))]
+            asked = Asked("eval" if role == HOLDOUT else "train", sample(rows), len(rows), frozen.digest)
+            self._data.setdefault(run, {})[role] = (found, asked)
+            while len(self._data) > _RUNS_MAX:
+                del self._data[next(iter(self._data))]
 
     def end(self, run: str, files: str) -> None:
         """Keep what a run did, and send what people read of it to where its files go."""
@@ -74,22 +77,36 @@ class Keeper:
             _write(Path(name), _readable(capture))
             get_artifact_repository(files, tracking_uri=self._uri).log_artifacts(name, "holdfast")
 
-    def describe(self, model: Path, beside: Path) -> None:
+    def describe(self, model: Path, beside: Path, above: Mapping[str, str]) -> None:
         """Write what is known of a model into `beside`, after keeping what its run did so far.
 
         Args:
             model: the folder that MLflow wrote.
             beside: an empty folder.
+            above: for each run that is a part of another, that other.
         """
         known = Model.load(str(model))
         run = known.run_id
+        data = self._inherit(run, above) if run else {}
         capture = self._keep(run) if run else self._capture()
         _write(beside, {**_readable(capture), **self._card()})
-        asked = self._asked.get(run or "", {})
         # Rows that the model was not trained on say most; next those that it was, for they have answers; last examples.
         nothing: dict[str, bytes] = {}
-        best = [asked.get(role) for role in (HOLDOUT, TRAIN)]
+        best = [data[role][1] for role in (HOLDOUT, TRAIN) if role in data]
         _write(beside, quietly("the model's answers", lambda: answers_of(model, known, best), nothing))
+
+    def _inherit(self, run: str, above: Mapping[str, str]) -> dict[str, tuple[RunInput, Asked]]:
+        """The data of a run; of a run without any, that of the nearest one above it, which is then noted as its own.
+
+        A sweep logs its data once, at the top, and trains below.
+        """
+        place: str | None = run
+        while place is not None and place not in self._data:
+            place = above.get(place)
+        found = self._data.get(place or "", {})
+        if place != run and found:
+            self._project.tracking.log_inputs(run, [noted for noted, _ in found.values()])
+        return found
 
     def _keep(self, run: str) -> Capture:
         project = self._project

@@ -32,15 +32,24 @@ class Session:
         self._lock = threading.RLock()
         self._keeper: Keeper | None = None
         self._open: dict[str, str] = {}
+        self._above: dict[str, str] = {}
         self._surroundings: threading.Thread | None = None
         self._live: Any = None
         self.pid = os.getpid()
         _before_threads_end(self._end_all)
 
-    def begin(self, run: str, files: str) -> None:
-        """A run began; `files` is where its files go. The code is looked at now, beside the script's own work."""
+    def begin(self, run: str, files: str, above: str | None) -> None:
+        """A run began. The code is looked at now, beside the script's own work.
+
+        Args:
+            run: the run.
+            files: where its files go.
+            above: the run that it is a part of, if it is.
+        """
         with self._lock:
             self._open[run] = files
+            if above is not None:
+                self._above[run] = above
             if self._surroundings is None:
                 self._surroundings = threading.Thread(target=self._look_around, name="holdfast-mlflow", daemon=True)
                 self._surroundings.start()
@@ -60,12 +69,13 @@ class Session:
     def describe(self, model: Path, beside: Path) -> None:
         """A model's files are about to be sent: keep what its run did so far, and write what is known into `beside`."""
         with self._lock:
-            self._keeping().describe(model, beside)
+            self._keeping().describe(model, beside, self._above)
 
     def end(self, run: str) -> None:
         """A run ends: keep what it did. A second call does nothing."""
         with self._lock:
             files = self._open.pop(run, None)
+            self._above.pop(run, None)
             if files is not None:
                 self._keeping().end(run, files)
 

@@ -36,6 +36,7 @@ class _ListeningStore(RestStore):  # type: ignore[misc]  # MLflow ships no types
     def __init__(self, uri: str, watch: Watch) -> None:
         super().__init__(partial(get_default_host_creds, uri))
         self._uri, self._watch = uri, watch
+        self._trials: set[str] = set()
 
     @property
     def _session(self) -> Session | None:
@@ -45,8 +46,11 @@ class _ListeningStore(RestStore):  # type: ignore[misc]  # MLflow ships no types
 
     def create_run(self, *args: Any, **kwargs: Any) -> Any:
         run = super().create_run(*args, **kwargs)
-        if not _is_trial(run.data.tags):
-            self._tell("the beginning of the run", lambda heard: heard.begin(run.info.run_id, run.info.artifact_uri))
+        if _is_trial(run.data.tags):
+            self._trials.add(run.info.run_id)
+        else:
+            above = run.data.tags.get(MLFLOW_PARENT_RUN_ID)
+            self._tell("the run", lambda heard: heard.begin(run.info.run_id, run.info.artifact_uri, above))
         return run
 
     def update_run_info(self, run_id: str, run_status: Any, *args: Any, **kwargs: Any) -> Any:
@@ -54,12 +58,13 @@ class _ListeningStore(RestStore):  # type: ignore[misc]  # MLflow ships no types
             self._tell("what the run did", lambda heard: heard.end(run_id))
         info = super().update_run_info(run_id, run_status, *args, **kwargs)
         if run_status == RunStatus.RUNNING:
-            self._tell("the beginning of the run", lambda heard: heard.begin(run_id, info.artifact_uri))
+            self._tell("the run", lambda heard: heard.begin(run_id, info.artifact_uri, None))
         return info
 
     def log_inputs(self, run_id: str, datasets: Sequence[Any] | None = None, *args: Any, **kwargs: Any) -> Any:
         done = super().log_inputs(run_id, datasets, *args, **kwargs)
-        self._tell("the data of the run", lambda heard: heard.freeze(run_id, datasets or ()))
+        if run_id not in self._trials:
+            self._tell("the data of the run", lambda heard: heard.freeze(run_id, datasets or ()))
         return done
 
     def create_logged_model(self, *args: Any, **kwargs: Any) -> Any:

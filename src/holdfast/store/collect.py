@@ -313,7 +313,7 @@ def _refuse_what_changed(layout: Layout, plan: Plan, still_holds: Callable[[], b
     if new:
         raise _overtaken(f"somebody has begun to work with the tree sha256:{new[0]}")
     if not still_holds():
-        raise _overtaken("a version, a run or a hold was added")
+        raise _overtaken("a version, a run, a file or a hold was added")
 
 
 def _overtaken(what: str) -> Unavailable:

@@ -15,6 +15,7 @@ from holdfast.store.interface import EVERYTHING, Depth, Store, StoreCheck
 from holdfast.store.remote.probe import require_store
 from holdfast.store.remote.refs import REFS, VersionRef
 from holdfast.upkeep.indexing import index_versions
+from holdfast.upkeep.named_files import NamedFiles, NoFiles
 from holdfast.upkeep.retention import tree_needs, version_needs, version_record, whole_needs
 from holdfast.upkeep.share import Exchange
 
@@ -33,7 +34,8 @@ class Damaged:
 
     Attributes:
         digest: the blob's name.
-        versions: the versions whose bundle or data it is part of, such as `churn@4`, or `ledger of churn`.
+        versions: the versions whose bundle or data it is part of, such as `churn@4`, or
+            `ledger of churn`, or `run 4f…` for a file of a run.
         reason: what is wrong with it.
     """
 
@@ -114,8 +116,9 @@ def check(
     repair: bool = False,
     sources: Iterable[Source] = (),
     now: datetime | None = None,
+    files: NamedFiles | None = None,
 ) -> Checked:
-    """Re-hash what is stored, and look for every blob that a version or a page of the ledger needs.
+    """Re-hash what is stored, and look for every blob that a version, a file or a page of the ledger needs.
 
     Versions that have no facts get them.
 
@@ -127,6 +130,7 @@ def check(
         repair: first put right what can be put right from what is there, and fetch what is damaged from the sources.
         sources: other stores that may have what is damaged here.
         now: the moment, which tells the pages of the ledger that may be gone; None: none may.
+        files: the files of runs and logged models; None where there are none.
 
     Raises:
         PermissionRefused: something could not be opened.
@@ -144,6 +148,7 @@ def check(
                 yield digest, name, not is_away
         for tree in archives.keys() - {version.digest for version in registry.versions()}:
             yield tree, archives[tree].name, True
+        yield from ((digest, whose, True) for whose, digest in (files or NoFiles()).named())
         for page in ledger_pages(registry):
             yield from (
                 (digest, f"ledger of {page.model}", now is None or page.is_needed(now)) for digest in page.blobs

@@ -5,7 +5,7 @@ go of another registry's bytes, or of what is only not known because something i
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from holdfast.store.interface import Store
 from holdfast.tracking.interface import Tracking
 from holdfast.upkeep.elsewhere import Elsewhere, Lacking
 from holdfast.upkeep.keep_rules import Facts, KeepRules, keep
+from holdfast.upkeep.named_files import NamedFiles, NoFiles
 from holdfast.upkeep.retention import IN_USE, Retention, fingerprint
 
 __all__ = ["Collection", "Collector"]
@@ -40,6 +41,7 @@ class Collector:
         rules: which of its versions stay, archived or not.
         look_at: asks the remote of an archive what it lists now.
         clock: gives the moment, in UTC.
+        files: the files of its runs and logged models.
     """
 
     settings: Settings
@@ -50,6 +52,7 @@ class Collector:
     rules: KeepRules
     look_at: Callable[[Archive], Lacking]
     clock: Callable[[], datetime]
+    files: NamedFiles = field(default_factory=NoFiles)
 
     def look(self, age: timedelta = UNREFERENCED_AGE) -> "Collection":
         """What would go, what stays and why; nothing is changed.
@@ -61,7 +64,7 @@ class Collector:
             IntegrityError: the index is damaged.
             PermissionRefused: something could not be looked at.
         """
-        now, before = self.clock(), fingerprint(self.registry, self.tracking)
+        now, before = self.clock(), fingerprint(self.registry, self.tracking, self.files)
         retention = Retention(
             self.store,
             self.registry,
@@ -70,6 +73,7 @@ class Collector:
             keep(self.rules, Facts.of(self.registry, self.tracking), now),
             Elsewhere(self.look_at),
             now,
+            self.files,
         )
         plan = plan_collection(self.folder, retention.needs(), now, spare=retention.lets_go(), age=age)
         return Collection(plan, retention, before)

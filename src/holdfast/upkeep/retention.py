@@ -1,4 +1,4 @@
-"""What of the store is needed, and by whom: versions, runs, verdicts, holds, and data that somebody is about to name.
+"""What of the store is needed, and by whom: versions, runs, files, verdicts, holds, and data about to be named.
 
 A page of the decision ledger is needed until its time is over, which its event says.
 
@@ -28,6 +28,7 @@ from holdfast.store.tree import TREE_FORMAT, tree_rows
 from holdfast.tracking.interface import Tracking
 from holdfast.upkeep.elsewhere import Elsewhere
 from holdfast.upkeep.keep_rules import Kept, Which, which
+from holdfast.upkeep.named_files import NamedFiles, NoFiles
 
 __all__ = [
     "IN_USE",
@@ -164,10 +165,10 @@ def _files_of(tree: Digest, store: Store) -> Iterator[Digest]:
     return (Digest(row.hex) for row in tree_rows(store, tree))
 
 
-def fingerprint(registry: Registry, tracking: Tracking) -> object:
-    """Changes when a version, a run or a hold comes to need something more."""
+def fingerprint(registry: Registry, tracking: Tracking, files: NamedFiles) -> object:
+    """Changes when a version, a run, a file or a hold comes to need something more."""
     last = registry.log(limit=1)
-    return last[0].hash if last else None, tracking.digests()
+    return last[0].hash if last else None, tracking.digests(), files.fingerprint()
 
 
 @dataclass
@@ -182,6 +183,7 @@ class Retention:
         kept: the versions that a keep-rule keeps, archived or not.
         elsewhere: the remotes that hold what was archived.
         now: the moment, which tells the pages of the ledger whose time is over; None: the time of none is.
+        files: which files need theirs, whoever they belong to and whether or not that was deleted.
         unread: manifests and trees that could not be read; what they name is not known, and so may be anything.
     """
 
@@ -192,6 +194,7 @@ class Retention:
     kept: Mapping[Which, Kept] = field(default_factory=dict)
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
     now: datetime | None = None
+    files: NamedFiles = field(default_factory=NoFiles)
     unread: dict[Digest, str] = field(default_factory=dict)
     _walked: set[Digest] = field(default_factory=set)
     _may_go: list["_Archived"] = field(default_factory=list)
@@ -210,6 +213,7 @@ class Retention:
             # Whoever holds what is archived keeps what is here of it, and may restore the rest.
             yield from ((one, f"hold {hold.id}") for one in self._all_of(hold.digest, whole=hold.digest not in away))
         yield from self._run_needs(away)
+        yield from ((digest, why) for why, digest in self.files.named())
         yield from self._verdict_needs()
         yield from self._ledger_needs()
         claims = tuple(self.claimed)
@@ -227,8 +231,8 @@ class Retention:
             yield from ((digest, one.name) for digest in here(self.store, self._blobs_of(one, walked)))
 
     def fingerprint(self) -> object:
-        """Changes when a version, a run or a hold comes to need something more."""
-        return fingerprint(self.registry, self.tracking)
+        """Changes when a version, a run, a file or a hold comes to need something more."""
+        return fingerprint(self.registry, self.tracking, self.files)
 
     def _run_needs(self, away: set[Digest]) -> Iterator[tuple[Digest, str]]:
         by_run = self.tracking.digests()

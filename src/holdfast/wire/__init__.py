@@ -12,7 +12,7 @@ from holdfast.wire.backup import make_backup, put_back
 from holdfast.wire.project import Project, create_project, open_project, utc_now
 from holdfast.wire.remotes import open_remote, open_transport
 from holdfast.wire.service import Files, open_files
-from holdfast.wire.upkeep import open_archiver, open_collector, open_exchange
+from holdfast.wire.upkeep import open_archiver, open_collector, open_exchange, open_named_files
 
 __all__ = [
     "Files",
@@ -23,6 +23,7 @@ __all__ = [
     "open_collector",
     "open_exchange",
     "open_files",
+    "open_named_files",
     "open_project",
     "open_remote",
     "open_transport",

@@ -11,13 +11,62 @@ from holdfast.experiments.files import SqlFiles
 from holdfast.experiments.inputs import SqlInputs
 from holdfast.experiments.logged import SqlLoggedModels
 from holdfast.experiments.metrics import SqlMetrics
+from holdfast.experiments.name_search import SqlNameSearch
+from holdfast.experiments.names import SqlNames
+from holdfast.experiments.naming import meant_by
 from holdfast.experiments.places import SqlPlaces
+from holdfast.experiments.pointing import SqlPointing
 from holdfast.experiments.runs import SqlRuns
+from holdfast.experiments.version_words import SqlVersionWords
+from holdfast.flow.gate import Policy, Workbench
 from holdfast.service.line import Line
 from holdfast.store.interface import Store
 from holdfast.wire.project import Project, new_id, utc_now
 
-__all__ = ["Shelf", "open_shelf"]
+__all__ = ["Registered", "Shelf", "open_shelf"]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Registered models, as MLflow's clients know them.
+
+    Attributes:
+        names: of models.
+        words: what is said of versions.
+        pointing: aliases and stages.
+        found: searches.
+        policy: what the project's stages ask.
+        bench: where a gate judges, which opens bundles in processes of their own; None: nowhere.
+    """
+
+    names: SqlNames
+    words: SqlVersionWords
+    pointing: SqlPointing
+    found: SqlNameSearch
+    policy: Policy
+    bench: Workbench | None
+
+    @classmethod
+    def of(cls, database: Database, policy: Policy, bench: Workbench | None = None) -> "Registered":
+        """All of it on one database.
+
+        Args:
+            database: at the schema of this Holdfast.
+            policy: with the aliases that mean stages, in `[mlflow]`.
+            bench: where a gate judges.
+
+        Raises:
+            UsageError: `[mlflow]` is not valid.
+        """
+        meant = meant_by(policy.document.get("mlflow", {}), f"{policy.where} [mlflow]")
+        return cls(
+            names=SqlNames(database, utc_now, meant, policy.stages),
+            words=SqlVersionWords(database, utc_now, meant),
+            pointing=SqlPointing(database, utc_now, meant),
+            found=SqlNameSearch(database, meant),
+            policy=policy,
+            bench=bench,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +83,7 @@ class Shelf:
         places: where the files of runs, logged models and versions are.
         logged: logged models.
         inputs: what runs read and made.
+        registered: registered models and their versions.
     """
 
     database: Database
@@ -45,10 +95,15 @@ class Shelf:
     places: SqlPlaces
     logged: SqlLoggedModels
     inputs: SqlInputs
+    registered: Registered
 
     @classmethod
     def of(
-        cls, database: Database, store: Store, undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext
+        cls,
+        database: Database,
+        store: Store,
+        undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
+        registered: Registered | None = None,
     ) -> "Shelf":
         """All of it on one database and one store.
 
@@ -56,6 +111,7 @@ class Shelf:
             database: at the schema of this Holdfast.
             store: as a server gives it to others.
             undisturbed: nothing is deleted from the store while this lasts.
+            registered: registered models; without a policy by default.
         """
         experiments = SqlExperiments(database, utc_now)
         return cls(
@@ -68,6 +124,7 @@ class Shelf:
             places=SqlPlaces(database),
             logged=SqlLoggedModels(database, utc_now, new_id),
             inputs=SqlInputs(database, new_id),
+            registered=registered or Registered.of(database, Policy()),
         )
 
 
@@ -86,4 +143,5 @@ def open_shelf(
     """
     if isinstance(project.names, Line):
         raise UsageError("HOLDFAST_URL names a server, and a server gives away what is its own", hint="Unset it here.")
-    return Shelf.of(project.names.database(), store, undisturbed)
+    database = project.names.database()
+    return Shelf.of(database, store, undisturbed, Registered.of(database, project.policy, project.workbench))

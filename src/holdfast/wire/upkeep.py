@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
+from holdfast.service.line import Line
 from holdfast.store.local import LocalStore
 from holdfast.store.remote.direct import RemoteStore
 from holdfast.store.remote.incoming import Incoming
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from holdfast.upkeep.archive import Archiver
     from holdfast.upkeep.elsewhere import Lacking
     from holdfast.upkeep.gc import Collector
+    from holdfast.upkeep.named_files import NamedFiles
     from holdfast.upkeep.remotes import NamedRemote
     from holdfast.upkeep.share import Exchange
 
-__all__ = ["open_archiver", "open_collector", "open_exchange"]
+__all__ = ["open_archiver", "open_collector", "open_exchange", "open_named_files"]
 
 
 def open_exchange(project: Project, named: "NamedRemote") -> "Exchange":
@@ -106,4 +108,16 @@ def open_collector(project: Project) -> "Collector":
         rules=project.keep_rules,
         look_at=_looker(project),
         clock=utc_now,
+        files=open_named_files(project),
     )
+
+
+def open_named_files(project: Project) -> "NamedFiles":
+    """The files of the project's runs and logged models; none where a server keeps its names, and so its files."""
+    from holdfast.upkeep.named_files import NoFiles
+
+    if isinstance(project.names, Line):
+        return NoFiles()
+    from holdfast.experiments.files import SqlFiles
+
+    return SqlFiles(project.names.database(), project.store)

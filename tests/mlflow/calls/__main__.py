@@ -1,6 +1,7 @@
 """Walks over all calls in the one environment that has a real client, and writes each answer to a file of JSON.
 
-It runs in a process of its own, since the tests' own environment has no MLflow. MLFLOW_TRACKING_URI says which server, and the first argument which file.
+It runs in a process of its own, since the tests' own environment has no MLflow. MLFLOW_TRACKING_URI says which server,
+and the first argument which file.
 """
 
 import inspect
@@ -14,6 +15,7 @@ import matplotlib as mpl
 import mlflow
 
 from tests.mlflow.calls import elsewhere, files, models, runs, traces
+from tests.mlflow.calls.families import family_of
 from tests.mlflow.calls.walking import Walk
 
 mpl.use("Agg")
@@ -34,7 +36,7 @@ def main() -> None:
     """All calls, in an order in which later ones find what earlier ones have made."""
     calls = (*runs.CALLS, *files.CALLS, *models.CALLS, *traces.CALLS, *elsewhere.CALLS)
     names = [name for name, _ in calls]
-    missed = {name for name in public() - set(names) - elsewhere.HERE if elsewhere.family_of(name) is None}
+    missed = {name for name in public() - set(names) - elsewhere.HERE if family_of(name) is None}
     with tempfile.TemporaryDirectory() as folder:
         walk = Walk(os.environ["MLFLOW_TRACKING_URI"], Path(folder))
         answers = {name: walk.ask(asks) for name, asks in calls}

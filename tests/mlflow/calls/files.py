@@ -6,8 +6,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import mlflow
-import numpy
-import pandas
+import numpy as np
+import pandas as pd
 
 from tests.mlflow.calls.walking import Call, Walk
 
@@ -49,8 +49,8 @@ def _listed(walk: Walk, path: str | None = None) -> list[tuple[str, bool, int | 
     return [(file.path, file.is_dir, file.file_size) for file in walk.client.list_artifacts(walk.run, path)]
 
 
-_BLACK = numpy.zeros((2, 2, 3), dtype=numpy.uint8)
-_TABLE = pandas.DataFrame({"x": [1, 2]})
+_BLACK = np.zeros((2, 2, 3), dtype=np.uint8)
+_TABLE = pd.DataFrame({"x": [1, 2]})
 
 CALLS: tuple[Call, ...] = (
     ("client.log_artifact", lambda w: w.client.log_artifact(w.run, w.file("one.txt", "one"), "kept")),
@@ -83,10 +83,15 @@ CALLS: tuple[Call, ...] = (
     ("mlflow.log_table", _within(lambda w: mlflow.log_table({"y": [1]}, "y.json"))),
     ("mlflow.load_table", lambda w: mlflow.load_table("y.json", run_ids=[w.run])),
     ("mlflow.get_artifact_uri", _within(lambda w: mlflow.get_artifact_uri("t.txt"))),
-    ("mlflow.artifacts.list_artifacts", lambda w: [f.path for f in mlflow.artifacts.list_artifacts(run_id=w.run, artifact_path="g")]),
+    (
+        "mlflow.artifacts.list_artifacts",
+        lambda w: [f.path for f in mlflow.artifacts.list_artifacts(run_id=w.run, artifact_path="g")],
+    ),
     (
         "mlflow.artifacts.download_artifacts",
-        lambda w: Path(mlflow.artifacts.download_artifacts(f"runs:/{w.run}/d.yaml", dst_path=w.file("x", "")[:-2])).read_text(),
+        lambda w: Path(
+            mlflow.artifacts.download_artifacts(f"runs:/{w.run}/d.yaml", dst_path=w.file("x", "")[:-2])
+        ).read_text(),
     ),
     ("mlflow.artifacts.load_dict", lambda w: mlflow.artifacts.load_dict(f"runs:/{w.run}/settings/a.json")),
     ("mlflow.artifacts.load_text", lambda w: mlflow.artifacts.load_text(f"runs:/{w.run}/t.txt")),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import pandas
+import pandas as pd
 from mlflow.entities import LoggedModelInput, LoggedModelOutput
 from mlflow.models import infer_signature
 
@@ -12,10 +12,10 @@ from tests.mlflow.calls.walking import Call, Walk
 
 __all__ = ["CALLS"]
 
-_ROWS = pandas.DataFrame({"x": [1.0, 2.0]})
+_ROWS = pd.DataFrame({"x": [1.0, 2.0]})
 
 
-class Doubler(mlflow.pyfunc.PythonModel):
+class Doubler(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """The smallest model."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
@@ -27,7 +27,10 @@ def _logged(walk: Walk) -> Any:
     mlflow.set_experiment(experiment_id=walk.experiment)
     with mlflow.start_run(run_id=walk.run):
         info = mlflow.pyfunc.log_model(
-            name="doubler", python_model=Doubler(), pip_requirements=["mlflow"], signature=infer_signature(_ROWS, _ROWS["x"]),
+            name="doubler",
+            python_model=Doubler(),
+            pip_requirements=["mlflow"],
+            signature=infer_signature(_ROWS, _ROWS["x"]),
             params={"depth": "2"},
         )
         mlflow.log_metric("accuracy", 0.75, step=1, model_id=info.model_id)
@@ -40,7 +43,9 @@ def _found(walk: Walk, words: str) -> list[str]:
 
 
 def _predicted(uri: str) -> Any:
-    return lambda walk: list(mlflow.pyfunc.load_model(uri.format(doubler=getattr(walk, "doubler", ""), run=walk.run)).predict(_ROWS))
+    return lambda walk: list(
+        mlflow.pyfunc.load_model(uri.format(doubler=getattr(walk, "doubler", ""), run=walk.run)).predict(_ROWS)
+    )
 
 
 def _versions(words: str) -> Any:
@@ -62,13 +67,18 @@ def _overwritten(walk: Walk) -> None:
 LOGGED_MODEL_CALLS: tuple[Call, ...] = (
     (
         "client.create_logged_model",
-        lambda w: w.keep("logged", w.client.create_logged_model(
-            w.experiment, "by hand", w.run, {"k": "v"}, {"p": "1"}, "kind").model_id),
+        lambda w: w.keep(
+            "logged",
+            w.client.create_logged_model(w.experiment, "by hand", w.run, {"k": "v"}, {"p": "1"}, "kind").model_id,
+        ),
     ),
     ("client.get_logged_model", lambda w: w.client.get_logged_model(w.logged)),
     ("edge: no such logged model", lambda w: w.client.get_logged_model("m-" + "0" * 32)),
     ("client.log_model_artifact", lambda w: w.client.log_model_artifact(w.logged, w.file("one.txt", "one"))),
-    ("client.log_model_artifacts", lambda w: w.client.log_model_artifacts(w.logged, str(Path(w.file("two.txt", "two")).parent))),
+    (
+        "client.log_model_artifacts",
+        lambda w: w.client.log_model_artifacts(w.logged, str(Path(w.file("two.txt", "two")).parent)),
+    ),
     ("client.list_logged_model_artifacts", lambda w: [f.path for f in w.client.list_logged_model_artifacts(w.logged)]),
     ("client.log_model_params", lambda w: w.client.log_model_params(w.logged, {"late": "param"})),
     ("client.set_logged_model_tags", lambda w: w.client.set_logged_model_tags(w.logged, {"a": "b", "c": "d"})),
@@ -84,8 +94,14 @@ LOGGED_MODEL_CALLS: tuple[Call, ...] = (
     *(
         (f"edge: logged models where {words}", lambda w, words=words: _found(w, words))
         for words in (
-            "metrics.accuracy > 0.5", "params.depth = '2'", "tags.a = 'b'", "name LIKE 'dou%'", "status = 'READY'",
-            "model_type = 'kind'", "creation_timestamp > 0", "colour = 'x'",
+            "metrics.accuracy > 0.5",
+            "params.depth = '2'",
+            "tags.a = 'b'",
+            "name LIKE 'dou%'",
+            "status = 'READY'",
+            "model_type = 'kind'",
+            "creation_timestamp > 0",
+            "colour = 'x'",
         )
     ),
     ("mlflow.search_logged_models", lambda w: len(mlflow.search_logged_models([w.experiment]))),
@@ -111,16 +127,33 @@ CALLS: tuple[Call, ...] = (
     ("edge: a registered model's name is taken", lambda w: w.client.create_registered_model("walker")),
     ("edge: a registered model without a name", lambda w: w.client.create_registered_model("")),
     ("edge: a registered model with a slash", lambda w: w.client.create_registered_model("a/b")),
-    ("edge: a name as people write it", lambda w: w.client.create_registered_model("Churn Model (v2)", {"k": "v"}).name),
+    (
+        "edge: a name as people write it",
+        lambda w: w.client.create_registered_model("Churn Model (v2)", {"k": "v"}).name,
+    ),
     ("client.get_registered_model", lambda w: w.client.get_registered_model("walker")),
     ("edge: no such registered model", lambda w: w.client.get_registered_model("nobody")),
     ("client.update_registered_model", lambda w: w.client.update_registered_model("walker", "other words")),
     ("client.set_registered_model_tag", lambda w: w.client.set_registered_model_tag("walker", "k", "v")),
     ("client.delete_registered_model_tag", lambda w: w.client.delete_registered_model_tag("walker", "team")),
-    ("client.create_model_version", lambda w: w.client.create_model_version("walker", f"models:/{w.doubler}", w.run, {"kind": "a"}, model_id=w.doubler)),
-    ("edge: a version of no model", lambda w: w.client.create_model_version("nobody", f"models:/{w.doubler}", model_id=w.doubler)),
-    ("edge: a version from a path of the server's", lambda w: w.client.create_model_version("walker", "file:///etc/passwd")),
-    ("edge: a version from nowhere", lambda w: w.client.create_model_version("Churn Model (v2)", "s3://nowhere/x").version),
+    (
+        "client.create_model_version",
+        lambda w: w.client.create_model_version(
+            "walker", f"models:/{w.doubler}", w.run, {"kind": "a"}, model_id=w.doubler
+        ),
+    ),
+    (
+        "edge: a version of no model",
+        lambda w: w.client.create_model_version("nobody", f"models:/{w.doubler}", model_id=w.doubler),
+    ),
+    (
+        "edge: a version from a path of the server's",
+        lambda w: w.client.create_model_version("walker", "file:///etc/passwd"),
+    ),
+    (
+        "edge: a version from nowhere",
+        lambda w: w.client.create_model_version("Churn Model (v2)", "s3://nowhere/x").version,
+    ),
     ("mlflow.register_model", lambda w: mlflow.register_model(f"runs:/{w.run}/doubler", "walker").version),
     ("client.copy_model_version", lambda w: w.client.copy_model_version("models:/walker/1", "copied")),
     ("client.get_model_version", lambda w: w.client.get_model_version("walker", "1")),
@@ -136,22 +169,38 @@ CALLS: tuple[Call, ...] = (
     ("edge: an alias of no version", lambda w: w.client.set_registered_model_alias("walker", "challenger", "99")),
     ("edge: an alias like a version", lambda w: w.client.set_registered_model_alias("walker", "v1", "1")),
     ("edge: an alias named latest", lambda w: w.client.set_registered_model_alias("walker", "latest", "1")),
-    ("client.get_model_version_by_alias", lambda w: w.client.get_model_version_by_alias("walker", "challenger").version),
+    (
+        "client.get_model_version_by_alias",
+        lambda w: w.client.get_model_version_by_alias("walker", "challenger").version,
+    ),
     ("edge: no such alias", lambda w: w.client.get_model_version_by_alias("walker", "nobody")),
     ("edge: aliases of a model", lambda w: w.client.get_registered_model("walker").aliases),
     ("mlflow.pyfunc.load_model", _predicted("models:/walker@challenger")),
     ("edge: load a version", _predicted("models:/walker/1")),
     ("edge: load from a run", _predicted("runs:/{run}/doubler")),
-    ("mlflow.models.get_model_info", lambda w: mlflow.models.get_model_info("models:/walker/1").signature.inputs.to_dict()),
-    ("client.transition_model_version_stage", lambda w: w.client.transition_model_version_stage("walker", "1", "staging")),
+    (
+        "mlflow.models.get_model_info",
+        lambda w: mlflow.models.get_model_info("models:/walker/1").signature.inputs.to_dict(),
+    ),
+    (
+        "client.transition_model_version_stage",
+        lambda w: w.client.transition_model_version_stage("walker", "1", "staging"),
+    ),
     ("edge: a stage that there is not", lambda w: w.client.transition_model_version_stage("walker", "1", "Nirvana")),
     (
         "edge: another version into the stage",
-        lambda w: w.client.transition_model_version_stage("walker", "2", "Staging", archive_existing_versions=True).current_stage,
+        lambda w: (
+            w.client.transition_model_version_stage(
+                "walker", "2", "Staging", archive_existing_versions=True
+            ).current_stage
+        ),
     ),
     ("edge: stages then", _versions("name = 'walker'")),
     ("edge: load by stage", _predicted("models:/walker/Staging")),
-    ("client.get_latest_versions", lambda w: [(v.version, v.current_stage) for v in w.client.get_latest_versions("walker")]),
+    (
+        "client.get_latest_versions",
+        lambda w: [(v.version, v.current_stage) for v in w.client.get_latest_versions("walker")],
+    ),
     ("client.search_registered_models", lambda w: w.client.search_registered_models("name = 'walker'")),
     ("mlflow.search_registered_models", lambda w: [m.name for m in mlflow.search_registered_models()]),
     *(
@@ -159,11 +208,20 @@ CALLS: tuple[Call, ...] = (
         for words in ("name LIKE '%ed'", "name ILIKE 'WALK%'", "tags.k = 'v'", "name != 'walker'", "description = 'x'")
     ),
     ("edge: registered models in order", _models(None, order_by=["name DESC"], max_results=2)),
-    ("client.search_model_versions", lambda w: w.client.search_model_versions("name = 'walker' and version_number = 1")),
+    (
+        "client.search_model_versions",
+        lambda w: w.client.search_model_versions("name = 'walker' and version_number = 1"),
+    ),
     ("mlflow.search_model_versions", lambda w: len(mlflow.search_model_versions(filter_string="name = 'walker'"))),
     *(
         (f"edge: versions where {words}", _versions(words))
-        for words in ("tags.checked = 'yes'", "name LIKE 'cop%'", "version_number > 1", "source_path LIKE 'models:%'", "colour = 'x'")
+        for words in (
+            "tags.checked = 'yes'",
+            "name LIKE 'cop%'",
+            "version_number > 1",
+            "source_path LIKE 'models:%'",
+            "colour = 'x'",
+        )
     ),
     ("edge: versions of a run", lambda w: len(w.client.search_model_versions(f"run_id = '{w.run}'"))),
     ("edge: a version's file, written again", _overwritten),
@@ -173,9 +231,15 @@ CALLS: tuple[Call, ...] = (
     ("client.delete_registered_model_alias", lambda w: w.client.delete_registered_model_alias("walker", "challenger")),
     ("client.delete_model_version", lambda w: w.client.delete_model_version("walker", "2")),
     ("edge: a deleted version", lambda w: w.client.get_model_version("walker", "2")),
-    ("edge: the number after a deleted one", lambda w: w.client.create_model_version("walker", f"models:/{w.doubler}", model_id=w.doubler).version),
+    (
+        "edge: the number after a deleted one",
+        lambda w: w.client.create_model_version("walker", f"models:/{w.doubler}", model_id=w.doubler).version,
+    ),
     ("client.delete_registered_model", lambda w: w.client.delete_registered_model("copied, renamed")),
     ("edge: a deleted registered model", lambda w: w.client.get_registered_model("copied, renamed")),
-    ("edge: a deleted model's name, used again", lambda w: w.client.create_registered_model("copied, renamed").latest_versions),
+    (
+        "edge: a deleted model's name, used again",
+        lambda w: w.client.create_registered_model("copied, renamed").latest_versions,
+    ),
     ("edge: its versions", _versions("name = 'copied, renamed'")),
 )

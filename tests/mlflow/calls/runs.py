@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import mlflow
-import pandas
+import pandas as pd
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 
 from tests.mlflow.calls.walking import Call, Walk
@@ -15,12 +15,16 @@ __all__ = ["CALLS"]
 def _batch(walk: Walk) -> object:
     now = int(time.time() * 1000)
     points = [Metric("loss", 1 / (step + 1), now + step, step) for step in range(10)]
-    return walk.client.log_batch(walk.run, points, [Param("layers", "3"), Param("lr", "0.1")], [RunTag("speed", "fast")])
+    return walk.client.log_batch(
+        walk.run, points, [Param("layers", "3"), Param("lr", "0.1")], [RunTag("speed", "fast")]
+    )
 
 
 def _inputs(walk: Walk) -> object:
-    data = mlflow.data.from_pandas(pandas.DataFrame({"x": [1, 2], "y": [0, 1]}), source="s3://bucket/x", name="rows")
-    return walk.client.log_inputs(walk.run, [DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])])
+    data = mlflow.data.from_pandas(pd.DataFrame({"x": [1, 2], "y": [0, 1]}), source="s3://bucket/x", name="rows")
+    return walk.client.log_inputs(
+        walk.run, [DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])]
+    )
 
 
 def _fluent(walk: Walk) -> dict[str, Any]:
@@ -35,7 +39,9 @@ def _fluent(walk: Walk) -> dict[str, Any]:
         mlflow.set_tag("t", "u")
         mlflow.set_tags({"v": "w", "gone": "soon"})
         mlflow.delete_tag("gone")
-        mlflow.log_input(mlflow.data.from_pandas(pandas.DataFrame({"x": [1]}), name="one row"), context="eval", tags={"k": "v"})
+        mlflow.log_input(
+            mlflow.data.from_pandas(pd.DataFrame({"x": [1]}), name="one row"), context="eval", tags={"k": "v"}
+        )
         with mlflow.start_run(nested=True, run_name="child") as child:
             walk.keep("child", child.info.run_id)
     return {"run": mlflow.get_run(run.info.run_id), "last": mlflow.last_active_run().info.run_id}
@@ -89,7 +95,10 @@ SEARCHES = (
 ORDERS = ("metrics.loss DESC", "params.lr ASC", "tags.speed", "start_time", "loss DESC", "metrics.loss SIDEWAYS")
 
 CALLS: tuple[Call, ...] = (
-    ("client.create_experiment", lambda w: w.keep("experiment", w.client.create_experiment("walk", tags={"team": "a"}))),
+    (
+        "client.create_experiment",
+        lambda w: w.keep("experiment", w.client.create_experiment("walk", tags={"team": "a"})),
+    ),
     ("edge: an experiment's name is taken", lambda w: w.client.create_experiment("walk")),
     ("edge: an experiment without a name", lambda w: w.client.create_experiment("")),
     ("client.get_experiment", lambda w: w.client.get_experiment(w.experiment)),
@@ -102,7 +111,10 @@ CALLS: tuple[Call, ...] = (
     ("client.delete_experiment_tag", lambda w: w.client.delete_experiment_tag(w.experiment, "team")),
     ("edge: an experiment's tag that is not there", lambda w: w.client.delete_experiment_tag(w.experiment, "team")),
     ("client.search_experiments", lambda w: w.client.search_experiments(filter_string="tags.phase = 'one'")),
-    ("edge: experiments by name", lambda w: [e.name for e in w.client.search_experiments(filter_string="name ILIKE 'WA%'")]),
+    (
+        "edge: experiments by name",
+        lambda w: [e.name for e in w.client.search_experiments(filter_string="name ILIKE 'WA%'")],
+    ),
     ("edge: experiments in order", lambda w: [e.name for e in w.client.search_experiments(order_by=["name DESC"])]),
     ("edge: experiments by nonsense", lambda w: w.client.search_experiments(filter_string="colour = 'x'")),
     ("client.rename_experiment", lambda w: w.client.rename_experiment(w.experiment, "walked")),
@@ -122,7 +134,10 @@ CALLS: tuple[Call, ...] = (
     ("edge: a param without a name", lambda w: w.client.log_param(w.run, "", "x")),
     ("client.log_batch", _batch),
     ("edge: a batch with too many params", _many_params),
-    ("edge: a batch that repeats a param", lambda w: w.client.log_batch(w.run, params=[Param("q", "1"), Param("q", "2")])),
+    (
+        "edge: a batch that repeats a param",
+        lambda w: w.client.log_batch(w.run, params=[Param("q", "1"), Param("q", "2")]),
+    ),
     ("client.set_tag", lambda w: w.client.set_tag(w.run, "note", "naïve ☕")),
     ("edge: a tag that is too long", lambda w: w.client.set_tag(w.run, "long", "x" * 8001)),
     ("client.delete_tag", lambda w: (w.client.set_tag(w.run, "gone", "x"), w.client.delete_tag(w.run, "gone"))[1]),

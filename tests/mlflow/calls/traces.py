@@ -37,7 +37,7 @@ def _seen(trace: Any) -> dict[str, Any]:
 def _traced(walk: Walk) -> object:
     mlflow.set_experiment(experiment_id=walk.experiment)
 
-    @mlflow.trace
+    @mlflow.trace  # type: ignore[untyped-decorator]
     def double(number: int) -> int:
         mlflow.update_current_trace(tags={"topic": "cold"})
         return 2 * number
@@ -84,13 +84,19 @@ TRACES: tuple[Call, ...] = (
     ("mlflow.trace", _traced),
     ("mlflow.start_span", _spanned),
     ("client.set_trace_tag", lambda w: w.client.set_trace_tag(w.trace, "topic", "warm")),
-    ("client.delete_trace_tag", lambda w: (w.client.set_trace_tag(w.trace, "x", "y"), w.client.delete_trace_tag(w.trace, "x"))[1]),
+    (
+        "client.delete_trace_tag",
+        lambda w: (w.client.set_trace_tag(w.trace, "x", "y"), w.client.delete_trace_tag(w.trace, "x"))[1],
+    ),
     ("client.search_traces", lambda w: len(w.client.search_traces([w.experiment]))),
     *(
         (f"edge: traces where {words}", lambda w, words=words: len(w.client.search_traces([w.experiment], words)))
         for words in ("tags.topic = 'warm'", "status = 'OK'", "name = 'root'", "timestamp_ms > 0", "colour = 'x'")
     ),
-    ("edge: traces in order", lambda w: len(w.client.search_traces([w.experiment], order_by=["timestamp_ms ASC"], max_results=1))),
+    (
+        "edge: traces in order",
+        lambda w: len(w.client.search_traces([w.experiment], order_by=["timestamp_ms ASC"], max_results=1)),
+    ),
     ("mlflow.search_traces", lambda w: len(mlflow.search_traces(experiment_ids=[w.experiment]))),
     ("mlflow.get_trace", lambda w: _seen(mlflow.get_trace(w.trace))),
     ("mlflow.set_trace_tag", lambda w: mlflow.set_trace_tag(w.trace, "m", "n")),
@@ -98,20 +104,36 @@ TRACES: tuple[Call, ...] = (
     ("mlflow.start_span_no_context", lambda w: mlflow.start_span_no_context("free").end()),
     ("client.link_traces_to_run", lambda w: w.client.link_traces_to_run([w.trace], w.run)),
     ("mlflow.log_feedback", _feedback),
-    ("mlflow.log_expectation", lambda w: mlflow.log_expectation(trace_id=w.trace, name="right", value=4, source=_SOURCE).value),
-    ("mlflow.log_assessment", lambda w: mlflow.log_assessment(w.trace, Feedback(name="more", value=1, source=_SOURCE)).name),
+    (
+        "mlflow.log_expectation",
+        lambda w: mlflow.log_expectation(trace_id=w.trace, name="right", value=4, source=_SOURCE).value,
+    ),
+    (
+        "mlflow.log_assessment",
+        lambda w: mlflow.log_assessment(w.trace, Feedback(name="more", value=1, source=_SOURCE)).name,
+    ),
     ("mlflow.get_assessment", lambda w: mlflow.get_assessment(w.trace, w.feedback).value),
     ("mlflow.update_assessment", _updated),
-    ("mlflow.override_feedback", lambda w: mlflow.override_feedback(
-        trace_id=w.trace, assessment_id=w.feedback, value=True, source=_SOURCE).value),
+    (
+        "mlflow.override_feedback",
+        lambda w: (
+            mlflow.override_feedback(trace_id=w.trace, assessment_id=w.feedback, value=True, source=_SOURCE).value
+        ),
+    ),
     ("edge: what is said of a trace", lambda w: _seen(mlflow.get_trace(w.trace))["assessments"]),
     ("mlflow.delete_assessment", lambda w: mlflow.delete_assessment(w.trace, w.feedback)),
     ("mlflow.log_trace", lambda w: len(mlflow.log_trace("whole", request="a", response="b")) > 0),
     ("mlflow.add_trace", lambda w: mlflow.add_trace(mlflow.get_trace(w.trace))),
     ("mlflow.search_sessions", lambda w: len(mlflow.search_sessions(locations=[w.experiment]))),
-    ("mlflow.log_issue", lambda w: mlflow.log_issue(trace_id=w.trace, issue_id="i", issue_name="slow", run_id=w.run).name),
+    (
+        "mlflow.log_issue",
+        lambda w: mlflow.log_issue(trace_id=w.trace, issue_id="i", issue_name="slow", run_id=w.run).name,
+    ),
     ("client.delete_traces", lambda w: w.client.delete_traces(w.experiment, trace_ids=[w.trace])),
-    ("edge: all traces of a time", lambda w: w.client.delete_traces(w.experiment, max_timestamp_millis=int(time.time() * 1000) + 9)),
+    (
+        "edge: all traces of a time",
+        lambda w: w.client.delete_traces(w.experiment, max_timestamp_millis=int(time.time() * 1000) + 9),
+    ),
 )
 
 PROMPTS: tuple[Call, ...] = (
@@ -133,7 +155,10 @@ PROMPTS: tuple[Call, ...] = (
     ("client.link_prompt_version_to_run", lambda w: w.client.link_prompt_version_to_run(w.run, "prompts:/greeting/1")),
     ("client.list_logged_prompts", lambda w: [p.name for p in w.client.list_logged_prompts(w.run)]),
     ("client.detach_prompt_from_run", lambda w: w.client.detach_prompt_from_run(w.run, "prompts:/greeting/1")),
-    ("client.link_prompt_version_to_model", lambda w: w.client.link_prompt_version_to_model("greeting", "1", w.doubler)),
+    (
+        "client.link_prompt_version_to_model",
+        lambda w: w.client.link_prompt_version_to_model("greeting", "1", w.doubler),
+    ),
     ("client.link_prompt_versions_to_trace", lambda w: w.client.link_prompt_versions_to_trace([w.prompt], w.traced)),
     ("client.delete_prompt_alias", lambda w: w.client.delete_prompt_alias("greeting", "good")),
     ("client.delete_prompt_version", lambda w: w.client.delete_prompt_version("bare", "1")),
@@ -147,10 +172,16 @@ PROMPTS: tuple[Call, ...] = (
 
 WEBHOOKS: tuple[Call, ...] = (
     ("client.create_webhook", _hook),
-    ("edge: a webhook without TLS", lambda w: w.client.create_webhook("plain", "http://hooks.example.org", ["model_version.created"])),
+    (
+        "edge: a webhook without TLS",
+        lambda w: w.client.create_webhook("plain", "http://hooks.example.org", ["model_version.created"]),
+    ),
     ("client.get_webhook", lambda w: w.client.get_webhook(w.hook).name),
     ("client.list_webhooks", lambda w: [hook.name for hook in w.client.list_webhooks()]),
-    ("client.update_webhook", lambda w: w.client.update_webhook(w.hook, description="more", status="DISABLED").description),
+    (
+        "client.update_webhook",
+        lambda w: w.client.update_webhook(w.hook, description="more", status="DISABLED").description,
+    ),
     ("client.test_webhook", lambda w: w.client.test_webhook(w.hook).success),
     ("client.delete_webhook", lambda w: w.client.delete_webhook(w.hook)),
     ("edge: a deleted webhook", lambda w: w.client.get_webhook(w.hook)),

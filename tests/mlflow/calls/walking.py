@@ -1,4 +1,4 @@
-"""What the calls of the walk share: the client, what earlier calls have made, and answers without what changes by itself."""
+"""What the calls share: the client, what earlier ones have made, and answers without what changes by itself."""
 
 import json
 import math
@@ -17,7 +17,9 @@ Call = tuple[str, Callable[["Walk"], object]]
 """The name of a public call, or `edge: ` and what is asked, and what asks it."""
 
 _TIMES = re.compile(r"(time|timestamp|timestamp_ms|time_ms|time_ns|duration|duration_ms|_at)$")
-_CHANGING = frozenset({"mlflow.source.name", "mlflow.source.git.commit", "mlflow.user", "user_id", "mlflow.source.type"})
+_CHANGING = frozenset(
+    {"mlflow.source.name", "mlflow.source.git.commit", "mlflow.user", "user_id", "mlflow.source.type"}
+)
 _HEX = re.compile(r"\b(?:m-|tr-|s-)?[0-9a-f]{32}\b|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SET = re.compile(r"\{('[^{}]*')\}")
 _RETRIED = re.compile(r" with exception HTTPConnectionPool.*", re.DOTALL)
@@ -65,7 +67,9 @@ class Walk:
             return {
                 name: self._settled(inner, str(name))
                 for name, inner in sorted(value.items())
-                if name not in _CHANGING and not str(name).startswith("mlflow.source.git") and inner not in (None, {}, [])
+                if name not in _CHANGING
+                and not str(name).startswith("mlflow.source.git")
+                and inner not in (None, {}, [])
             }
         if isinstance(value, list):
             return [self._settled(inner, key) for inner in value]

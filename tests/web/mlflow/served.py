@@ -10,12 +10,13 @@ from typing import Any
 import httpx
 from sqlalchemy import insert
 
+from holdfast.database.engine import Database
 from holdfast.experiments.tables import experiments
 from holdfast.tracking.tables import runs
 from holdfast.web.api.app import api_app
 from holdfast.web.api.desk import Around
 from holdfast.wire import Project, create_project, open_project
-from holdfast.wire.mlflow import open_shelf
+from holdfast.wire.mlflow import Shelf, open_shelf
 
 MOMENT = "2026-03-01T09:00:00.000000Z"
 
@@ -27,6 +28,12 @@ class Served:
     client: httpx.AsyncClient
     loop: asyncio.Runner
     project: Project
+    shelf: Shelf
+
+    @property
+    def database(self) -> Database:
+        """Where everything is written."""
+        return self.shelf.database
 
     def ask(self, method: str, path: str, said: Any = None, *, status: int = 200) -> Any:
         """The answer, which has this status; `path` is below `/api/2.0/mlflow` unless it begins with a slash."""
@@ -46,14 +53,14 @@ class Served:
             "created_by": "ana",
             **moments,
         }
-        with self.project.names.database().change() as connection:
+        with self.database.change() as connection:
             connection.execute(insert(experiments), row)
         return str(number)
 
     def run(self, run: str, experiment: int = 7) -> str:
         """A run that is there."""
         row = {"id": run, "name": run, "status": "running", "started_at": MOMENT, "actor": "ana", "notes": ""}
-        with self.project.names.database().change() as connection:
+        with self.database.change() as connection:
             connection.execute(insert(runs), {**row, "experiment": experiment})
         return run
 
@@ -66,5 +73,5 @@ def served(folder: Path) -> Iterator[Served]:
         app = api_app(project.unwatched, project.tracking, None, Around(shelf=shelf))
         with asyncio.Runner() as loop:
             client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server")
-            yield Served(client, loop, project)
+            yield Served(client, loop, project, shelf)
             loop.run(client.aclose())

@@ -1,77 +1,71 @@
 """Files over MLflow's protocol: in, out, listed, taken away, and refused where they are frozen."""
 
-import shutil
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import insert
-from starlette.testclient import TestClient
 
-from holdfast.database.engine import Database
 from holdfast.errors import NoSpace
 from holdfast.experiments.files import SqlFiles
-from holdfast.experiments.tables import experiments, logged_models
-from holdfast.registry.sql import SqlRegistry
+from holdfast.experiments.tables import logged_models
 from holdfast.store.local import LocalStore
 from holdfast.store.local_writer import LocalWriter
-from holdfast.tracking.sql import SqlTracking
-from holdfast.tracking.tables import runs
-from holdfast.web.api.app import api_app
-from holdfast.web.api.desk import Around
-from holdfast.wire.mlflow import Shelf
+from holdfast.wire.mlflow import open_shelf
+from tests.web.mlflow.served import Served, served
 
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"
 RUN = f"{ROOT}/3/run/artifacts"
 LARGE = bytes(range(256)) * (20 << 10)  # five megabytes
 
 
-@pytest.fixture(scope="module")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "registry.db"
-    Database.open(f"sqlite:///{path}").close()
-    return path
+class Client:
+    """Asks in bytes."""
+
+    def __init__(self, behind: Served) -> None:
+        self._behind = behind
+
+    def request(self, method: str, path: str, **sent: Any) -> httpx.Response:
+        return self._behind.loop.run(self._behind.client.request(method, path, **sent))
+
+    def get(self, path: str, **sent: Any) -> httpx.Response:
+        return self.request("GET", path, **sent)
+
+    def put(self, path: str, **sent: Any) -> httpx.Response:
+        return self.request("PUT", path, **sent)
+
+    def post(self, path: str, **sent: Any) -> httpx.Response:
+        return self.request("POST", path, **sent)
+
+    def delete(self, path: str) -> httpx.Response:
+        return self.request("DELETE", path)
 
 
 @pytest.fixture
-def shelf(empty_file: Path, tmp_path: Path) -> Iterator[Shelf]:
-    database = Database.open(f"sqlite:///{shutil.copy(empty_file, tmp_path / 'registry.db')}")
-    moments = {"created_ms": 1, "updated_ms": 1}
-    with database.change() as connection:
-        connection.execute(
-            insert(experiments), {"id": 3, "name": "e", "place": "mlflow-artifacts:/3", "created_by": "ana", **moments}
-        )
-        row = {"id": "run", "name": "", "status": "running", "started_at": "", "actor": "ana", "notes": ""}
-        connection.execute(insert(runs), {**row, "experiment": 3})
+def behind(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path) as behind:
         place = "mlflow-artifacts:/3/models/m-1/artifacts"
+        behind.run("run", int(behind.experiment(3)))
         model = {"id": "m-1", "experiment": 3, "name": "m", "place": place, "type": "", "status": "PENDING"}
-        connection.execute(insert(logged_models), {**model, "created_by": "ana", **moments})
-    yield Shelf.of(database, LocalStore(tmp_path / "store"))
-    database.close()
+        with open_shelf(behind.project, behind.project.store).database.change() as connection:
+            connection.execute(insert(logged_models), {**model, "created_by": "ana", "created_ms": 1, "updated_ms": 1})
+        yield behind
 
 
 @pytest.fixture
-def files(shelf: Shelf) -> SqlFiles:
-    return shelf.files
+def client(behind: Served) -> Client:
+    return Client(behind)
 
 
 @pytest.fixture
-def client(shelf: Shelf) -> Iterator[TestClient]:
-    def clock() -> datetime:
-        return datetime.now(UTC)
-
-    app = api_app(
-        SqlRegistry(shelf.database, clock, lambda: "id"),
-        SqlTracking(shelf.database, clock, lambda: "id"),
-        around=Around(shelf=shelf),
-    )
-    with TestClient(app, raise_server_exceptions=False) as client:
-        yield client
+def files(behind: Served) -> SqlFiles:
+    return open_shelf(behind.project, behind.project.store).files
 
 
 @pytest.mark.parametrize("data", [b"", b"flavors: {}\n", LARGE])
-def test_what_was_put_comes_back_byte_for_byte(client: TestClient, data: bytes) -> None:
+def test_what_was_put_comes_back_byte_for_byte(client: Client, data: bytes) -> None:
     put = client.put(f"{RUN}/model/MLmodel", content=data)
     assert (put.status_code, put.content) == (200, b"")
     got = client.get(f"/ajax-api{RUN.removeprefix('/api')}/model/MLmodel")
@@ -81,14 +75,17 @@ def test_what_was_put_comes_back_byte_for_byte(client: TestClient, data: bytes) 
     assert got.headers["x-content-type-options"] == "nosniff"
     assert got.headers["content-length"] == str(len(data))
     assert client.get(f"{RUN}/model/MLmodel", headers={"if-none-match": got.headers["etag"]}).status_code == 304
-    head = client.head(f"{RUN}/model/MLmodel")
+    head = client.request("HEAD", f"{RUN}/model/MLmodel")
     assert (head.headers["etag"], head.headers["content-length"]) == (got.headers["etag"], str(len(data)))
     assert head.content == b""
 
 
-def test_a_body_of_no_stated_length_is_taken_in_pieces(client: TestClient) -> None:
-    pieces = (LARGE[at : at + 70_000] for at in range(0, len(LARGE), 70_000))
-    assert client.put(f"{RUN}/big.bin", content=pieces).status_code == 200
+def test_a_body_of_no_stated_length_is_taken_in_pieces(client: Client) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(LARGE), 70_000):
+            yield LARGE[at : at + 70_000]
+
+    assert client.put(f"{RUN}/big.bin", content=pieces()).status_code == 200
     assert client.get(f"{RUN}/big.bin").content == LARGE
 
 
@@ -97,7 +94,7 @@ def test_a_body_of_no_stated_length_is_taken_in_pieces(client: TestClient) -> No
     ("asked", "begin", "end"), [("bytes=5-7", 5, 8), ("bytes=9990-", 9990, None), ("bytes=-3", -3, None)]
 )
 def test_a_range_is_answered_with_its_place(
-    client: TestClient, data: bytes, asked: str, begin: int, end: int | None
+    client: Client, data: bytes, asked: str, begin: int, end: int | None
 ) -> None:
     client.put(f"{RUN}/a.bin", content=data)
     got = client.get(f"{RUN}/a.bin", headers={"range": asked})
@@ -107,7 +104,7 @@ def test_a_range_is_answered_with_its_place(
     assert got.headers["content-length"] == str(len(got.content))
 
 
-def test_a_range_past_the_end_is_refused_and_what_is_none_is_ignored(client: TestClient) -> None:
+def test_a_range_past_the_end_is_refused_and_what_is_none_is_ignored(client: Client) -> None:
     client.put(f"{RUN}/a.bin", content=b"0123456789")
     past = client.get(f"{RUN}/a.bin", headers={"range": "bytes=10-"})
     assert (past.status_code, past.headers["content-range"]) == (416, "bytes */10")
@@ -126,14 +123,14 @@ def test_a_range_past_the_end_is_refused_and_what_is_none_is_ignored(client: Tes
         ("日本", "attachment; filename=download; filename*=UTF-8''%E6%97%A5%E6%9C%AC"),
     ],
 )
-def test_any_name_is_told_in_a_header(client: TestClient, name: str, said: str) -> None:
+def test_any_name_is_told_in_a_header(client: Client, name: str, said: str) -> None:
     assert client.put(f"{RUN}/{name}", content=b"x").status_code == 200
     got = client.get(f"{RUN}/{name}")
     assert (got.content, got.headers["content-disposition"]) == (b"x", said)
     assert client.get(ROOT, params={"path": "3/run/artifacts"}).json()["files"][0]["path"] == name
 
 
-def test_a_folder_is_listed_relative_to_itself(client: TestClient) -> None:
+def test_a_folder_is_listed_relative_to_itself(client: Client) -> None:
     for name in ("MLmodel", "data/model.pkl", "data/more/x", "a.txt"):
         client.put(f"{RUN}/model/{name}", content=name.encode())
     assert client.get(ROOT, params={"path": "3/run/artifacts/model/"}).json() == {
@@ -149,7 +146,7 @@ def test_a_folder_is_listed_relative_to_itself(client: TestClient) -> None:
     assert client.get(ROOT, params={"path": "3/run/artifacts/model/MLmodel"}).json() == {}
 
 
-def test_files_are_reached_by_what_they_belong_to(client: TestClient) -> None:
+def test_files_are_reached_by_what_they_belong_to(client: Client) -> None:
     client.put(f"{RUN}/a.txt", content=b"of the run")
     client.put(f"{ROOT}/3/models/m-1/artifacts/MLmodel", content=b"of the model")
     assert client.get("/get-artifact", params={"run_uuid": "run", "path": "a.txt"}).content == b"of the run"
@@ -166,12 +163,16 @@ def test_files_are_reached_by_what_they_belong_to(client: TestClient) -> None:
     ("path", "params", "message"),
     [
         ("/get-artifact", {"run_id": "no", "path": "a"}, "Run with id=no not found"),
-        ("/model-versions/get-artifact", {"name": "m", "version": "1", "path": "a"}, "Model Version (name=m, version=1)"),
+        (
+            "/model-versions/get-artifact",
+            {"name": "m", "version": "1", "path": "a"},
+            "Model Version (name=m, version=1)",
+        ),
         (f"{RUN}/none", {}, "No such artifact: '3/run/artifacts/none'"),
     ],
 )
 def test_what_there_is_not_is_said_in_the_words_of_mlflow(
-    client: TestClient, path: str, params: dict[str, str], message: str
+    client: Client, path: str, params: dict[str, str], message: str
 ) -> None:
     got = client.get(path, params=params)
     assert (got.status_code, got.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
@@ -180,7 +181,7 @@ def test_what_there_is_not_is_said_in_the_words_of_mlflow(
 
 @pytest.mark.parametrize("path", ["..%2fx", "a/..%2f..%2fx", "%2fetc", "a%23b", "a%5cb", "%252e%252e/x", "a%00"])
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
-def test_a_path_that_leads_out_is_refused(client: TestClient, files: SqlFiles, method: str, path: str) -> None:
+def test_a_path_that_leads_out_is_refused(client: Client, files: SqlFiles, method: str, path: str) -> None:
     got = client.request(method, f"{ROOT}/{path}", content=b"x" if method == "PUT" else None)
     assert (got.status_code, got.json()["message"]) == (400, "Invalid path")
     assert files.below("") == []
@@ -190,7 +191,7 @@ def test_a_path_that_leads_out_is_refused(client: TestClient, files: SqlFiles, m
         assert client.get(where, params=asked).json()["message"] == "Invalid path"
 
 
-def test_a_file_of_a_registered_version_is_neither_swapped_nor_deleted(client: TestClient, files: SqlFiles) -> None:
+def test_a_file_of_a_registered_version_is_neither_swapped_nor_deleted(client: Client, files: SqlFiles) -> None:
     client.put(f"{RUN}/model/model.pkl", content=b"first")
     why = "The files of registered version churn v1 are immutable; log a new model instead."
     files.freeze("3/run/artifacts/model", why)
@@ -213,7 +214,7 @@ def test_a_file_of_a_registered_version_is_neither_swapped_nor_deleted(client: T
     assert client.get(f"{RUN}/model/model.pkl").content == b"first"
 
 
-def test_names_are_taken_away(client: TestClient, files: SqlFiles) -> None:
+def test_names_are_taken_away(client: Client, files: SqlFiles) -> None:
     for name in ("a", "d/b", "d/c"):
         client.put(f"{RUN}/{name}", content=b"x")
     assert client.delete(f"{RUN}/d").json() == client.delete(f"{RUN}/nothing").json() == {}
@@ -223,7 +224,7 @@ def test_names_are_taken_away(client: TestClient, files: SqlFiles) -> None:
     assert client.delete(f"{ROOT}/").status_code == 400
 
 
-def test_a_folder_cannot_be_put_or_got(client: TestClient) -> None:
+def test_a_folder_cannot_be_put_or_got(client: Client) -> None:
     client.put(f"{RUN}/d/a", content=b"x")
     got = client.get(f"{RUN}/d")
     assert (got.status_code, got.json()["message"]) == (
@@ -233,7 +234,7 @@ def test_a_folder_cannot_be_put_or_got(client: TestClient) -> None:
     assert "must include a filename" in client.put(f"{RUN}/e/", content=b"x").json()["message"]
 
 
-def test_parts_and_urls_past_the_server_are_not_offered_and_said_so_that_clients_go_on(client: TestClient) -> None:
+def test_parts_and_urls_past_the_server_are_not_offered_and_said_so_that_clients_go_on(client: Client) -> None:
     for verb in ("create", "complete", "abort"):
         got = client.post(
             f"/api/2.0/mlflow-artifacts/mpu/{verb}/3/run/artifacts", json={"path": "a", "num_parts": 2, "parts": []}
@@ -251,7 +252,7 @@ def test_parts_and_urls_past_the_server_are_not_offered_and_said_so_that_clients
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(
-    client: TestClient, files: SqlFiles, monkeypatch: pytest.MonkeyPatch
+    client: Client, files: SqlFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: LocalWriter) -> None:
         raise NoSpace("the disk is full", hint="Make room.")
@@ -262,11 +263,12 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     assert files.below("") == []
 
 
-def test_a_damaged_file_is_never_answered_whole(client: TestClient, shelf: Shelf, tmp_path: Path) -> None:
+def test_a_damaged_file_is_never_answered_whole(client: Client, behind: Served) -> None:
     client.put(f"{RUN}/small", content=b"x" * 1000)
-    for pack in (tmp_path / "store" / "packs").glob("*/*"):
+    store = behind.project.store
+    assert isinstance(store, LocalStore)
+    for pack in (store.root / "packs").glob("*/*"):
         pack.chmod(0o644)
         pack.write_bytes(bytes(byte ^ 1 for byte in pack.read_bytes()))
-    damaged = TestClient(client.app, raise_server_exceptions=False)
-    got = damaged.get(f"{RUN}/small")
+    got = client.get(f"{RUN}/small")
     assert (got.status_code, got.json()["error_code"]) == (500, "DATA_LOSS")

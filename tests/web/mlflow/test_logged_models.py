@@ -27,7 +27,7 @@ def create(server: Served, name: str = "model", **more: Any) -> dict[str, Any]:
 
 
 def measure(server: Served, *points: ModelPoint) -> None:
-    with server.project.names.database().change() as connection:
+    with server.database.change() as connection:
         add_points(connection, points[0].run, points)
 
 
@@ -56,7 +56,7 @@ def test_a_model_that_is_ready_keeps_its_files_and_params_and_still_takes_tags(s
     ready = server.ask("PATCH", one, {"status": "LOGGED_MODEL_READY"})["model"]
     assert ready["info"]["status"] == "LOGGED_MODEL_READY"
     assert server.ask("PATCH", one, {"status": 2})["model"] == ready
-    with server.project.names.database().read() as connection:
+    with server.database.read() as connection:
         frozen = connection.execute(select(frozen_files.c.path)).scalars().all()
     assert frozen == [ready["info"]["artifact_uri"].removeprefix("mlflow-artifacts:/")]
     refused = server.ask("POST", f"{one}/params", {"params": [{"key": "late", "value": "1"}]}, status=403)
@@ -75,7 +75,7 @@ def test_a_failed_upload_freezes_nothing(server: Served) -> None:
     one = f"logged-models/{create(server)['info']['model_id']}"
     failed = server.ask("PATCH", one, {"status": "LOGGED_MODEL_UPLOAD_FAILED"})
     assert failed["model"]["info"]["status"] == "LOGGED_MODEL_UPLOAD_FAILED"
-    with server.project.names.database().read() as connection:
+    with server.database.read() as connection:
         assert connection.execute(select(frozen_files)).all() == []
 
 

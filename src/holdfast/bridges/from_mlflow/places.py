@@ -9,7 +9,7 @@ from holdfast.bridges.from_mlflow.records import File
 from holdfast.errors import NotFound
 from holdfast.store.disk import refusing
 
-__all__ = ["PROXIED", "files_below", "folder_of"]
+__all__ = ["PROXIED", "files_below", "folder_of", "normal"]
 
 PROXIED = "mlflow-artifacts"
 """The scheme of places that a server keeps."""
@@ -40,6 +40,13 @@ def folder_of(place: str, files: Path | None) -> Path:
     raise NotFound(
         f"{place[:200]} is in a storage of its own", hint="Name the URL of the `mlflow server` that reads it."
     )
+
+
+def normal(place: str) -> str:
+    """One way to write a place: MLflow names one folder now as a path and now as a URI."""
+    parts = urlsplit(place)
+    path = unquote(parts.path).rstrip("/") if parts.scheme else place.rstrip("/")
+    return path if parts.scheme in {"", "file"} else f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def files_below(folder: Path) -> Iterator[File]:

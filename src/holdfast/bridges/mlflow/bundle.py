@@ -27,7 +27,7 @@ from holdfast.names import ModelName, RelativePath
 from holdfast.parts import DataSlice, Hyperparameters, Missing, Parts, PreprocessingCode
 from holdfast.parts.preprocessing_code import IDENTITY
 
-__all__ = ["bundle_of"]
+__all__ = ["bundle_of", "param_value"]
 
 _PATCH_BYTES_MAX = 16 << 20
 """A larger change is data or a model that was committed by mistake, and belongs into a snapshot."""
@@ -140,11 +140,11 @@ def _preprocessing(schema: FeatureSchema | Missing, laid: Laid, said: Said, why:
 
 
 def _hyperparameters(said: Said) -> Hyperparameters | Missing:
-    values = {name: _value(text) for name, text in {**said.params, **said.model_params}.items()}
+    values = {name: param_value(text) for name, text in {**said.params, **said.model_params}.items()}
     return with_estimator(known_hyperparameters(values, said.capture))
 
 
-def _value(text: str) -> Json:
+def param_value(text: str) -> Json:
     """A param as what it was before MLflow wrote it down as text, where that can be told without doubt."""
     if text in {"True", "False", "None"}:
         return {"True": True, "False": False, "None": None}[text]

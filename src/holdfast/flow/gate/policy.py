@@ -27,6 +27,9 @@
 
     [serve.watch]                   # how models are served; a replica reads it, and [model.churn.serve.watch]
 
+    [mlflow]                        # which stages the aliases of MLflow's clients mean; a server reads it
+    aliases = { champion = "production" }
+
 A key that is not known is an error: a policy that is misspelt protects nobody.
 """
 
@@ -85,8 +88,8 @@ class Policy:
 
     Attributes:
         stages: the stages that models of this project have.
-        document: the parsed file; its `[retention]` is taken apart by those who archive, `[access]` by a server,
-            `[serve]` by a replica.
+        document: the parsed file; its `[retention]` is taken apart by those who archive, `[access]` and `[mlflow]` by
+            a server, `[serve]` by a replica.
         where: its name.
     """
 
@@ -117,7 +120,7 @@ class Policy:
             raise _too_deep(where) from error
         except ValueError as error:  # no TOML, or a number with more digits than any number needs
             raise UsageError(f"{where} is not TOML: {error}", hint="Mend that line.") from error
-        require_known(document, {"stages", "gate", "model", "rules", "retention", "access", "serve"}, where)
+        require_known(document, {"stages", "gate", "model", "rules", "retention", "access", "serve", "mlflow"}, where)
         stages = _table(document.get("stages", {}), f"{where} [stages]")
         require_known(stages, {"names"}, f"{where} [stages]")
         policy = cls(_stages(stages.get("names", [str(name) for name in STAGES]), f"{where} [stages]"), document, where)
@@ -144,6 +147,11 @@ class Policy:
     def written(self, model: ModelName | None, stage: StageName) -> tuple[str, ...]:
         """The keys that the file writes for this model and stage, in its own table or in that of all models."""
         return tuple(self._tables(model, stage))
+
+    def protects(self, model: ModelName, stage: StageName) -> bool:
+        """Whether the file has a table for this stage, empty or not: of all models, or of this one."""
+        special = self.document.get("model", {}).get(str(model), {}).get("gate", {})
+        return str(stage) in self.document.get("gate", {}) or str(stage) in special
 
     def every_stage(self) -> Iterator[tuple[str, StageName, StagePolicy]]:
         """Each stage that the policy names or has: the name of its table, the stage, and what it asks.

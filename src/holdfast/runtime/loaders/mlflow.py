@@ -11,6 +11,7 @@ Nothing is asked of a tracking server. Three loaders differ in what they give as
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,6 @@ class MlflowLoader:
             BundleFailed: the model has no classes, and its rule needs them.
         """
         del format_name
-        os.environ.update(_QUIET)
         pyfunc = _pyfunc_here()
         folder = tempfile.TemporaryDirectory(prefix="holdfast-mlflow-")
         root = Path(folder.name)
@@ -85,13 +85,14 @@ class MlflowLoader:
 
 
 def _pyfunc_here() -> Any:
-    try:
-        from mlflow import pyfunc
-    except ImportError as error:
+    if find_spec("mlflow") is None:
         raise MissingExtra(
             "this version is a logged model of MLflow, which is not installed in its environment",
             hint="Pin mlflow in the requirements that are logged with the model, and log it again.",
-        ) from error
+        )
+    os.environ.update(_QUIET)  # read when it is imported
+    from mlflow import pyfunc
+
     return pyfunc
 
 

@@ -19,7 +19,18 @@ from holdfast.errors import HoldfastError, NotFound, TooLarge
 from holdfast.web.api.caller import NOBODY, caller_of
 from holdfast.web.api.desk import Desk
 from holdfast.web.api.observed import REFUSED
-from holdfast.web.mlflow import about, experiments, files, inputs, logged_models, metrics, runs
+from holdfast.web.mlflow import (
+    about,
+    aliases,
+    experiments,
+    files,
+    inputs,
+    logged_models,
+    metrics,
+    model_versions,
+    registered_models,
+    runs,
+)
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import Endpoint, Found, Table
 from holdfast.web.mlflow.paths import concerns
@@ -39,11 +50,14 @@ BODY_BYTES_MAX = 32 << 20
 _MODULES = (
     about,
     experiments,
-    files,
-    inputs,
-    logged_models,
-    metrics,
     runs,
+    metrics,
+    inputs,
+    files,
+    logged_models,
+    registered_models,
+    model_versions,
+    aliases,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(one for module in _MODULES for one in module.ENDPOINTS)

@@ -1,0 +1,93 @@
+"""Stage moves that MLflow's clients ask for: promotions of Holdfast, through a gate where one protects the stage.
+
+A stage is protected where the project's policy file has a table for it, or the registry has a policy in force. There an
+alias is set by `holdfast.flow.promote`, which takes as long as the gate does, and is not deleted at all: what stands
+there is replaced, or taken back. Any other stage moves at once, with its event.
+"""
+
+from collections.abc import Mapping
+
+from holdfast.access import Role
+from holdfast.canonical import Json
+from holdfast.errors import ApprovalRequired, GateRefused, PermissionRefused, Unavailable
+from holdfast.experiments.registered import RegisteredVersion
+from holdfast.flow.gate import GateRequest
+from holdfast.flow.promote import Promotion, promote
+from holdfast.names import ByNumber, ModelName, Reference, StageName
+from holdfast.web.mlflow.room import Here
+
+__all__ = ["clear_stage", "move_stage"]
+
+
+def move_stage(here: Here, version: RegisteredVersion, stage: StageName, *, alias: str | None = None) -> None:
+    """Has a version hold a stage; nothing happens where it does.
+
+    Args:
+        here: the surroundings of the request.
+        version: which one.
+        stage: which one.
+        alias: as the client wrote it; None: it moves a stage of MLflow's.
+
+    Raises:
+        PermissionRefused: the caller is no approver of the stage.
+        GateRefused, ApprovalRequired: the gate does not let it; the message has every finding that speaks against it.
+    """
+    here.caller.require(Role.APPROVER, version.model, stage)
+    pointing = here.shelf.registered.pointing
+    before = pointing.holder(version.model, stage)
+    if before == version.number or not _is_protected(here, version.model, stage):
+        pointing.point(version.name, version.number, stage, here.caller.name, alias=alias)
+    else:
+        pointing.define(version.model, stage, here.caller.name)
+        _promote(here, version, stage, alias)
+        pointing.moved(version.model, version.number, stage, before, alias=alias)
+    if before != version.number:
+        here.desk.meters.moved("stage:pointer:promote")
+
+
+def clear_stage(here: Here, name: str, model: ModelName, stage: StageName, *, alias: str | None = None) -> None:
+    """Empties a stage; nothing happens where it is empty.
+
+    Raises:
+        PermissionRefused: a gate protects the stage, or the caller is no approver of it.
+    """
+    pointing = here.shelf.registered.pointing
+    held = pointing.holder(model, stage)
+    if held is not None:
+        here.caller.require(Role.APPROVER, model, stage)
+        if _is_protected(here, model, stage):
+            raise PermissionRefused(
+                f"{stage} of {model} is protected by a gate, and is not emptied by an MLflow client",
+                hint=f"Have another version take its place, or take it back with: holdfast rollback {model} --stage "
+                f"{stage}; or empty it with: holdfast clear {model} --stage {stage}.",
+                stage=str(stage),
+                version=held,
+            )
+    pointing.clear(name, stage, here.caller.name, alias=alias)
+    if held is not None:
+        here.desk.meters.moved("stage:pointer:clear")
+
+
+def _is_protected(here: Here, model: ModelName, stage: StageName) -> bool:
+    return here.shelf.registered.policy.protects(model, stage) or here.desk.registry.policy(model) is not None
+
+
+def _promote(here: Here, version: RegisteredVersion, stage: StageName, alias: str | None) -> None:
+    registered = here.shelf.registered
+    if registered.bench is None:
+        raise Unavailable(f"no gate judges here, and {stage} is protected by one", hint="Ask the project's own server.")
+    asked = Reference(version.model, ByNumber(version.number))
+    reason = f"an MLflow client moved the alias {alias}" if alias else f"an MLflow client moved the stage {stage}"
+    request = GateRequest(asked, stage, here.caller.name, registered.policy)
+    try:
+        promote(Promotion(request, reason), registered.bench, here.desk.registry)
+    except (GateRefused, ApprovalRequired) as error:
+        raise type(error)(error.message, hint=_how(error.details, error.hint), **error.details) from error
+
+
+def _how(details: Mapping[str, Json], hint: str) -> str:
+    """What to do about each finding that speaks against a version, once each."""
+    findings = details.get("findings")
+    found = [one for one in findings if isinstance(one, dict)] if isinstance(findings, list) else []
+    said = [str(one.get("hint") or "") for one in found if one.get("outcome") != "pass"]
+    return " ".join(dict.fromkeys(one for one in (hint, *said) if one))

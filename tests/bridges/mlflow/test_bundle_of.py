@@ -1,0 +1,272 @@
+"""What is made of a logged model: stated where it is true, and missing, with its reason, where nobody said it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.bridges.mlflow import LoggedDataset, LoggedFiles, Prepared, Said, bundle_of
+from holdfast.bridges.mlflow.bundle import param_value
+from holdfast.digest import hash_bytes
+from holdfast.evidence import CodeState, Environment, FeatureSchema, Holdout, Metrics, RunReference
+from holdfast.flow.bundle.adding import how_to_supply
+from holdfast.manifest import Manifest
+from holdfast.names import ModelName, RelativePath
+from holdfast.parts import DataSlice, EvalThreshold, Hyperparameters, Missing, PreprocessingCode, Weights
+from holdfast.runtime.environment import AS_OF
+from holdfast.runtime.smoke import read_outputs
+from holdfast.tracking.values import RunInput
+from tests.bridges.mlflow.logged import MODELS, files_of, kept, recorded, skops
+
+CHURN = ModelName("churn")
+COMMIT = {"mlflow.source.git.commit": "9f2c" * 10}
+TRAIN = RunInput("train", "train.parquet", hash_bytes(b"the tree"), "train.parquet", 1, 100)
+
+
+def bundle(name: str, said: Said | None = None, more: Mapping[str, bytes] | None = None) -> Prepared:
+    return bundle_of(said or Said(), kept({**files_of(name), **(more or {})}), CHURN)
+
+
+def lacks(manifest: Manifest) -> set[str]:
+    return {missing.name for missing in manifest.missing()}
+
+
+def why(manifest: Manifest, name: str) -> str:
+    (found,) = (missing.why for missing in manifest.missing() if missing.name == name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "loader", "rule", "runs_code", "container"),
+    [
+        ("classifier", "mlflow-labels", "argmax", False, "pandas"),
+        ("regressor", "mlflow", "identity", False, "numpy"),
+        ("probabilities", "mlflow", None, True, "pandas"),
+        ("own_code", "mlflow", "cut_off", True, "pandas"),
+        ("without_signature", "mlflow-labels", "argmax", True, None),
+    ],
+)
+def test_each_kind_of_model_is_stated_as_what_it_is(
+    name: str, loader: str, rule: str | None, runs_code: bool, container: str | None
+) -> None:
+    manifest = bundle(name).manifest
+    weights, threshold, schema = manifest.parts.weights, manifest.parts.eval_threshold, manifest.evidence.schema
+    assert isinstance(weights, Weights)
+    assert (weights.loader, weights.executes_code) == (loader, runs_code)
+    assert (threshold.rule if isinstance(threshold, EvalThreshold) else None) == rule
+    assert (schema.container if isinstance(schema, FeatureSchema) else None) == container
+    assert Manifest.parse(manifest.encode()) == manifest
+
+
+def test_a_model_that_says_everything_and_whose_data_is_frozen_lacks_nothing() -> None:
+    prepared = bundle("classifier", Said(run_id="r1", params={"C": "1.0"}, inputs=(TRAIN,), tags=COMMIT), recorded())
+    evidence = prepared.manifest.evidence
+    assert lacks(prepared.manifest) == set()
+    assert isinstance(evidence.holdout, Holdout)
+    assert (evidence.holdout.count, evidence.holdout.target) == (4, "churned")
+    assert isinstance(evidence.metrics, Metrics)
+    assert evidence.metrics.values["accuracy"] == 0.75
+    # A vote for the class that it answers, whatever the probabilities are: this is what the bundle will say again.
+    answer = read_outputs(prepared.small[evidence.holdout.outputs])
+    assert (answer.predictions, answer.scores[1]) == ([0, 0, 1, 1], [1.0, 0.0])
+    assert {str(entry.path): entry.digest for entry in prepared.manifest.files if entry.path in prepared.small} == {
+        str(path): hash_bytes(data) for path, data in prepared.small.items()
+    }
+
+
+CUT = {"holdfast.threshold": "0.4"}
+
+
+@pytest.mark.parametrize("said", [Said(tags=CUT), Said(params=CUT), Said(model_tags=CUT)], ids=["tag", "param", "model"])
+def test_a_cut_that_a_script_said_is_one_of_probabilities(said: Said) -> None:
+    prepared = bundle("classifier", said, recorded())
+    threshold, weights = prepared.manifest.parts.eval_threshold, prepared.manifest.parts.weights
+    assert isinstance(threshold, EvalThreshold)
+    assert (threshold.rule, threshold.value, threshold.positive, threshold.negative) == ("cut_off", 0.4, 1, 0)
+    assert isinstance(weights, Weights)
+    assert weights.loader == "mlflow-scores"
+    holdout = prepared.manifest.evidence.holdout
+    assert isinstance(holdout, Holdout)
+    # The second row has 0.45: below a half, and above this cut.
+    assert read_outputs(prepared.small[holdout.outputs]).predictions == [0, 1, 1, 1]
+
+
+def test_the_labels_of_a_cut_are_those_that_are_named_and_never_guessed_for_texts() -> None:
+    tags = {"holdfast.threshold": "0.4", "holdfast.positive": "0"}
+    named = bundle("classifier", Said(tags=tags), recorded()).manifest.parts.eval_threshold
+    assert isinstance(named, EvalThreshold)
+    assert (named.positive, named.negative) == (0, 1)
+    texts = {**files_of("classifier"), **recorded()}
+    texts["MLmodel"] = texts["MLmodel"].replace(b'"dtype": "int64", "shape": [-1]', b'"dtype": "object", "shape": [-1]')
+    del texts["holdfast/holdout_outputs.json"]
+    found = bundle_of(Said(tags={"holdfast.threshold": "0.4"}), kept(texts), CHURN).manifest
+    assert "holdfast.positive" in why(found, "eval_threshold")
+
+
+def test_a_threshold_that_is_none_is_missing_and_not_passed_over() -> None:
+    found = bundle("classifier", Said(tags={"holdfast.threshold": "high"})).manifest
+    assert "'high'" in why(found, "eval_threshold")
+
+
+def test_a_param_called_threshold_is_the_estimators_own_where_that_answers_with_numbers() -> None:
+    found = bundle("regressor", Said(params={"threshold": "0.1"})).manifest.parts.eval_threshold
+    assert isinstance(found, EvalThreshold)
+    assert found.rule == "identity"
+
+
+def test_a_search_is_what_it_searched_for_and_not_what_that_is_made_of() -> None:
+    boosted = skops("sklearn.model_selection._search.GridSearchCV", "sklearn.ensemble._gb.GradientBoostingClassifier",
+                    "sklearn.tree._classes.DecisionTreeRegressor")  # fmt: skip
+    weights = bundle("classifier", more={"model.skops": boosted}).manifest.parts.weights
+    assert isinstance(weights, Weights)
+    assert (weights.loader, weights.model_class.rpartition(".")[2]) == ("mlflow-labels", "GridSearchCV")
+
+
+def test_a_dataset_without_bytes_is_a_pointer_and_no_data_slice() -> None:
+    dataset = LoggedDataset("train.csv", "d25cfbf8", "local", '{"uri": "data/train.csv"}', "training")
+    manifest = bundle("classifier", Said(run_id="r1", datasets=(dataset,))).manifest
+    told = why(manifest, "data_slice")
+    assert all(word in told for word in ("pointer", "train.csv", "d25cfbf8", "no bytes were frozen"))
+    frozen = bundle("classifier", Said(run_id="r1", datasets=(dataset,), inputs=(TRAIN,))).manifest.parts.data_slice
+    assert isinstance(frozen, DataSlice)
+
+
+def test_code_that_was_logged_belongs_to_the_preprocessing_and_stands_where_bundles_import_from() -> None:
+    manifest = bundle("own_code", Said(tags=COMMIT)).manifest
+    code, weights = manifest.parts.preprocessing_code, manifest.parts.weights
+    assert isinstance(code, PreprocessingCode)
+    assert isinstance(weights, Weights)
+    assert (code.kind, code.files, code.commit) == (
+        "identity", (RelativePath("code/mylib/__init__.py"),), COMMIT["mlflow.source.git.commit"]
+    )  # fmt: skip
+    assert not set(code.files) & set(weights.files)
+
+
+def test_a_commit_without_a_look_at_the_files_says_so() -> None:
+    blind = bundle("classifier", Said(tags=COMMIT)).manifest.evidence.code
+    seen = bundle("classifier", Said(tags={**COMMIT, "holdfast.git.dirty": "false"})).manifest.evidence.code
+    patched = bundle("classifier", Said(tags=COMMIT), {"holdfast/patch.diff": b"--- a\n+++ b\n"}).manifest.evidence.code
+    assert isinstance(blind, CodeState)
+    assert isinstance(seen, CodeState)
+    assert isinstance(patched, CodeState)
+    assert (blind.values.get("compared"), seen.values.get("compared")) == (False, None)
+    assert (patched.dirty, str(patched.patch)) == (True, "evidence/uncommitted.patch")
+
+
+def test_an_environment_is_what_was_pinned_and_says_what_was_not() -> None:
+    wanted = b"--extra-index-url https://user:secret@pypi.example/simple\nscikit-learn==1.7.0\npandas>=2\n"
+    prepared = bundle("classifier", more={"requirements.txt": wanted})
+    environment = prepared.manifest.evidence.environment
+    assert isinstance(environment, Environment)
+    assert prepared.small[environment.lock] == b"scikit-learn==1.7.0\n"
+    assert (environment.values["unpinned"], environment.values[AS_OF]) == (["pandas"], "2026-03-01T09:00:00Z")
+    assert b"secret" not in prepared.manifest.encode() + b"".join(prepared.small.values())
+    locked = bundle("classifier", more={"holdfast/requirements.lock": b"scipy==1.17.1\n"})
+    captured = locked.manifest.evidence.environment
+    assert isinstance(captured, Environment)
+    assert AS_OF not in captured.values
+    assert {b"scipy==1.17.1", b"mlflow==3.17.2"} <= set(locked.small[captured.lock].splitlines())
+
+
+def test_without_requirements_those_for_conda_are_read() -> None:
+    files = {path: data for path, data in files_of("classifier").items() if path != "requirements.txt"}
+    prepared = bundle_of(Said(), kept(files), CHURN)
+    environment = prepared.manifest.evidence.environment
+    assert isinstance(environment, Environment)
+    assert b"skops==0.16.0" in prepared.small[environment.lock]
+
+
+def test_what_grows_after_registration_is_no_part_of_the_version() -> None:
+    tags = {"team": "growth", "holdfast.capture": "sha256:1", "mlflow.log-model.history": "[]"}
+    run = bundle("classifier", Said(run_id="r1", run_name="try", metrics={"auc": 0.9}, tags=tags)).manifest.evidence.run
+    assert isinstance(run, RunReference)
+    assert (run.id, run.values["metrics"], run.values["tags"]) == ("r1", {"auc": 0.9}, {"team": "growth"})
+
+
+def test_rows_that_the_bundle_would_refuse_are_no_holdout() -> None:
+    damaged = recorded() | {
+        "holdfast/holdout_rows.json": recorded()["holdfast/holdout_rows.json"].replace(b'"age"', b'"old"')
+    }
+    found = bundle("classifier", more=damaged).manifest
+    assert "age" in why(found, "holdout")
+
+
+def test_a_folder_that_is_no_model_is_kept_and_said_to_be_none() -> None:
+    manifest = bundle_of(Said(), kept({"notes.txt": b"hello"}), CHURN).manifest
+    assert isinstance(manifest.parts.weights, Weights)
+    assert manifest.parts.weights.loader == "none"
+    assert "MLmodel" in why(manifest, "preprocessing_code")
+    assert isinstance(bundle_of(Said(), kept({}), CHURN).manifest.parts.weights, Missing)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"a: &a [1, 1]\n" + b"".join(b"%c: &%c [*%c, *%c]\n" % (i, i, i - 1, i - 1) for i in range(98, 122)),
+        b"{" * 3000,
+        b"a: " * 100,
+        b"flavors: [1, 2]\n",
+        b"flavors: {sklearn: !!python/object/apply:os.system [id]}\n",
+        b"date: 2026-99-99\n",
+        b"\xff\xfe\x00",
+        b"",
+    ],
+    ids=["aliases", "deep", "nonsense", "a list", "a call", "no date", "no text", "nothing"],
+)  # fmt: skip
+def test_a_document_that_cannot_be_believed_makes_a_version_that_cannot_be_opened(document: bytes) -> None:
+    manifest = bundle("classifier", more={"MLmodel": document}).manifest
+    weights = manifest.parts.weights
+    assert isinstance(weights, Weights)
+    assert weights.loader == "none"
+    assert {"preprocessing_code", "eval_threshold", "schema"} <= lacks(manifest)
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_whatever_the_documents_say_there_is_a_manifest(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(path.name for path in MODELS.iterdir())))
+    files = files_of(name) | recorded()
+    path = data.draw(st.sampled_from(sorted(files)))
+    begin = data.draw(st.integers(0, len(files[path])))
+    end = data.draw(st.integers(begin, min(len(files[path]), begin + 40)))
+    files[path] = files[path][:begin] + data.draw(st.binary(max_size=8)) + files[path][end:]
+    manifest = bundle_of(Said(), kept(files), CHURN).manifest
+    assert Manifest.parse(manifest.encode()) == manifest
+
+
+@given(
+    text=st.one_of(st.text(), st.floats().map(str), st.integers().map(str), st.sampled_from(["True", "None", "1e5"]))
+)
+def test_a_param_is_a_number_only_where_it_is_written_as_that_number_is(text: str) -> None:
+    found = param_value(text)
+    assert str(found) == text
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_what_is_missing_is_told_in_the_words_of_an_mlflow_script() -> None:
+    manifest = bundle("without_signature", Said(run_id="r1")).manifest
+    told = {missing.name: how_to_supply(missing, manifest) for missing in manifest.missing()}
+    assert set(told) == {"data_slice", "preprocessing_code", "hyperparameters", "schema", "metrics", "holdout"}
+    assert "signature=" in told["preprocessing_code"]
+    silent: Any = bundle("probabilities", Said(run_id="r1")).manifest.parts.eval_threshold
+    assert 'mlflow.set_tag("holdfast.threshold"' in how_to_supply(silent, manifest)
+
+
+def test_hyperparameters_are_those_of_run_and_model_with_the_seeds_among_them() -> None:
+    said = Said(params={"C": "0.5", "random_state": "7"}, model_params={"depth": "3"})
+    found = bundle("classifier", said).manifest.parts.hyperparameters
+    assert isinstance(found, Hyperparameters)
+    assert (dict(found.values), dict(found.seeds)) == ({"C": 0.5, "random_state": 7, "depth": 3}, {"random_state": 7})
+
+
+def test_a_files_bytes_are_only_read_up_to_a_limit() -> None:
+    files = kept({"MLmodel": b"x" * 100})
+
+    def refuse(*_: object) -> bytes:
+        raise AssertionError("a description of many gigabytes was read")
+
+    huge = LoggedFiles({RelativePath("MLmodel"): (files.files[RelativePath("MLmodel")][0], 1 << 40)}, refuse)
+    assert "MLmodel" in why(bundle_of(Said(), huge, CHURN).manifest, "preprocessing_code")

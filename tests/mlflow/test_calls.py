@@ -1,0 +1,133 @@
+"""Every public call of MLflow's client, asked of our server; right is what MLflow's own server answers.
+
+That stands in `answers.json`, one call a line. `--update-goldens` has MLflow's server write it again, and writes what
+ours answers into the table of `docs/mlflow.md`.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.mlflow.calls.families import FAMILIES, family_of
+from tests.mlflow.differences import DIFFERENCES
+from tests.mlflow.differences import FAMILIES as REASONS
+from tests.mlflow.rooms import ours
+from tests.mlflow.table import placed, table
+from tests.mlflow.venvs import ROOT, Client, client
+
+pytestmark = pytest.mark.slow
+
+GOLDEN = Path(__file__).with_name("answers.json")
+PAGE = ROOT / "docs/mlflow.md"
+
+Walked = dict[str, Any]
+
+
+def walk(client: Client, url: str, folder: Path) -> Walked:
+    """What a walk with one client over one server found."""
+    folder.mkdir(parents=True, exist_ok=True)
+    said = folder / "said.json"
+    more = {
+        "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        [str(client.python), "-W", "ignore", "-m", "tests.mlflow.calls", str(said)],
+        cwd=folder,
+        env={**client.environment(folder), "MLFLOW_TRACKING_URI": url, **more},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(said.read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def found(newest: Client, tmp_path_factory: pytest.TempPathFactory) -> Walked:
+    """The newest client on our server."""
+    with ours(tmp_path_factory.mktemp("walk")) as room:
+        return walk(newest, room.url, room.folder / "walk")
+
+
+@pytest.fixture(scope="module")
+def right(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What MLflow's own server answers."""
+    if request.config.getoption("--update-goldens"):
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("right")
+        answers = walk(request.getfixturevalue("newest"), request.getfixturevalue("mlflow_server"), folder)["answers"]
+        lines = (f"{json.dumps(name)}: {json.dumps(answer, ensure_ascii=False)}" for name, answer in answers.items())
+        GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    return dict(json.loads(GOLDEN.read_text(encoding="utf-8")))
+
+
+def test_no_public_call_is_left_out(found: Walked) -> None:
+    assert found["missed"] == []
+
+
+def test_calls_are_answered_as_mlflow_answers_them(found: Walked, right: dict[str, Any]) -> None:
+    answers = found["answers"]
+    assert list(answers) == list(right)
+    asked = {name for name in answers if family_of(name) is None}
+    otherwise = {
+        name: (answers[name], right[name]) for name in asked - set(DIFFERENCES) if answers[name] != right[name]
+    }
+    assert otherwise == {}
+
+
+def test_every_difference_is_one_and_is_of_its_kind(found: Walked, right: dict[str, Any]) -> None:
+    answers = found["answers"]
+    assert set(DIFFERENCES) <= set(answers)
+    assert [name for name in DIFFERENCES if answers[name] == right[name]] == []
+    for name, known in DIFFERENCES.items():
+        refused = "answer" not in answers[name]
+        assert refused == (known.kind != "works"), (name, answers[name])
+        assert (known.kind == "not offered") == (answers[name].get("refused") == "ENDPOINT_NOT_FOUND"), (
+            name,
+            answers[name],
+        )
+
+
+def test_families_that_are_not_offered_say_so(found: Walked) -> None:
+    assert set(REASONS) == set(FAMILIES)
+    for name, answer in found["answers"].items():
+        if family_of(name) is not None:
+            assert "answer" not in answer or answer["answer"] == "<server>", name
+            assert answer.get("refused") in {
+                "ENDPOINT_NOT_FOUND",
+                "INVALID_PARAMETER_VALUE",
+                "FEATURE_DISABLED",
+                None,
+            }, name
+
+
+def test_the_table_in_the_documentation_is_what_was_found(
+    found: Walked, right: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    written = placed(text, table(found["answers"]))
+    if request.config.getoption("--update-goldens"):
+        PAGE.write_text(written, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == written
+
+
+def test_the_older_client_gets_the_same_answers(tmp_path: Path, right: dict[str, Any]) -> None:
+    """Where it has the call at all; what it makes of an answer may be older too."""
+    with ours(tmp_path / "walk") as room:
+        answers = walk(client("old"), room.url, tmp_path / "older")["answers"]
+    lost = {
+        name: answer
+        for name, answer in answers.items()
+        if family_of(name) is None
+        and name in right
+        and name not in DIFFERENCES
+        and answer.get("failed") not in {"AttributeError", "TypeError"}
+        and ("answer" in right[name]) != ("answer" in answer)
+    }
+    assert lost == {}

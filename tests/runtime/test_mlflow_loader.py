@@ -1,0 +1,72 @@
+"""The loader of logged models, as far as it needs no MLflow: `tests/mlflow/` opens them with the real one."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from holdfast.errors import CannotPackage, MissingExtra
+from holdfast.runtime.loaders import loader_for, loader_named
+from holdfast.runtime.loaders.mlflow import estimator_scores, rows_of, two_sided
+
+
+@pytest.mark.parametrize("name", ["mlflow", "mlflow-labels", "mlflow-scores"])
+def test_where_mlflow_is_not_installed_it_says_what_to_pin(name: str) -> None:
+    with pytest.raises(MissingExtra, match="logged model of MLflow") as caught:
+        loader_named(name).load({"weights/MLmodel": b""}, "sklearn")
+    assert "requirements" in caught.value.hint
+
+
+def test_nothing_in_memory_is_taken_for_a_logged_model() -> None:
+    assert loader_for(LogisticRegression()).name == "sklearn"
+    with pytest.raises(CannotPackage):
+        loader_for(object())
+
+
+@pytest.mark.parametrize(
+    ("found", "rows"),
+    [
+        (np.array([1, 2]), [1, 2]),
+        (np.array(["no", "yes"]), ["no", "yes"]),
+        (np.array([[0.1, 0.9]]), [[0.1, 0.9]]),
+        (np.array([[3.5], [4.5]]), [3.5, 4.5]),
+        (pd.Series([1.5, 2.5]), [1.5, 2.5]),
+        (pd.DataFrame({"answer": [1, 2]}), [1, 2]),
+        (pd.DataFrame({"a": [1.0], "b": [2.0]}), [[1.0, 2.0]]),
+        ({"a": [1, 2], "b": [3, 4]}, [[1, 3], [2, 4]]),
+        ([np.float64(0.5), None, True], [0.5, None, True]),
+    ],
+)
+def test_however_a_model_holds_its_answers_there_is_one_value_a_row(found: Any, rows: list[Any]) -> None:
+    told = rows_of(found)
+    assert told == rows
+    assert [type(one) for one in told] == [type(one) for one in rows]
+
+
+def test_what_is_not_finite_stays_a_number_for_the_pipeline_to_refuse() -> None:
+    (plain,), (nested,) = rows_of(np.array([math.nan])), rows_of([[1.0, math.inf]])
+    assert math.isnan(plain)
+    assert nested == [1.0, math.inf]
+
+
+class Inside:
+    """As MLflow's model holds an estimator."""
+
+    def __init__(self, raw: Any) -> None:
+        self._model_impl = self
+        self.get_raw_model: Callable[[], Any] = lambda: raw
+
+
+def test_the_classes_are_those_of_the_estimator_inside_and_its_probabilities_score_them() -> None:
+    fitted = LogisticRegression().fit([[0.0], [1.0]], ["no", "yes"])
+    inside = estimator_scores(Inside(fitted))
+    assert inside is not None
+    classes, score = inside
+    assert classes == ["no", "yes"]
+    assert two_sided(rows_of(score([[1.0]])), classes) == fitted.predict_proba([[1.0]]).tolist()
+    assert estimator_scores(object()) is None
+    assert two_sided([0.3], classes) == [[-0.3, 0.3]]
