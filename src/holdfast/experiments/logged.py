@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text,
 
 from holdfast.database.engine import Database
 from holdfast.errors import NotFound, PermissionRefused, UsageError
+from holdfast.experiments.files import freeze_files
 from holdfast.experiments.logged_metrics import ModelPoint, no_model, points_of
 from holdfast.experiments.standing import active_experiment
 from holdfast.experiments.tables import logged_model_params, logged_model_tags, logged_models
@@ -47,10 +48,6 @@ _LOCKED = select(logged_models).where(logged_models.c.id == bindparam("model")).
 _SET_TAG = text(
     "INSERT INTO logged_model_tags (model, key, value) VALUES (:model, :key, :value) "
     "ON CONFLICT (model, key) DO UPDATE SET value = excluded.value"
-)
-
-_FREEZE = text(
-    "INSERT INTO frozen_files (path, why, created_ms) VALUES (:path, :why, :created_ms) ON CONFLICT (path) DO NOTHING"
 )
 
 
@@ -182,8 +179,7 @@ class SqlLoggedModels:
                 connection.execute(change.values(status=status.value, updated_ms=now))
             if status == ModelStatus.READY and row.place.startswith(FILES):
                 why = f"The files of logged model {model} are immutable since it is ready; log a new model instead."
-                path = row.place.removeprefix(FILES)
-                connection.execute(_FREEZE, {"path": path, "why": why, "created_ms": now})
+                freeze_files(connection, row.place.removeprefix(FILES), why, now)
             return models_of(connection, [model])[0]
 
     def delete(self, model: str) -> None:

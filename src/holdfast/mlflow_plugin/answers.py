@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlflow import pyfunc
 from mlflow.utils.autologging_utils import disable_autologging
 
 from holdfast.canonical import JsonObject, encode
@@ -20,7 +21,6 @@ from holdfast.runtime.loaders.mlflow import estimator_scores, rows_of, two_sided
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table, table_of, values_of, write_table
 from holdfast.runtime.smoke import write_outputs
-from mlflow import pyfunc
 
 __all__ = ["Asked", "answers_of"]
 

@@ -17,6 +17,7 @@ from holdfast.experiments.naming import meant_by
 from holdfast.experiments.places import SqlPlaces
 from holdfast.experiments.pointing import SqlPointing
 from holdfast.experiments.runs import SqlRuns
+from holdfast.experiments.traces import SqlTraces
 from holdfast.experiments.version_words import SqlVersionWords
 from holdfast.flow.gate import Policy, Workbench
 from holdfast.service.line import Line
@@ -84,6 +85,7 @@ class Shelf:
         logged: logged models.
         inputs: what runs read and made.
         registered: registered models and their versions.
+        traces: of calls of applications.
     """
 
     database: Database
@@ -96,6 +98,7 @@ class Shelf:
     logged: SqlLoggedModels
     inputs: SqlInputs
     registered: Registered
+    traces: SqlTraces
 
     @classmethod
     def of(
@@ -125,6 +128,7 @@ class Shelf:
             logged=SqlLoggedModels(database, utc_now, new_id),
             inputs=SqlInputs(database, new_id),
             registered=registered or Registered.of(database, Policy()),
+            traces=SqlTraces(database),
         )
 
 

@@ -80,7 +80,9 @@ def test_a_model_that_says_everything_and_whose_data_is_frozen_lacks_nothing() -
 CUT = {"holdfast.threshold": "0.4"}
 
 
-@pytest.mark.parametrize("said", [Said(tags=CUT), Said(params=CUT), Said(model_tags=CUT)], ids=["tag", "param", "model"])
+@pytest.mark.parametrize(
+    "said", [Said(tags=CUT), Said(params=CUT), Said(model_tags=CUT)], ids=["tag", "param", "model"]
+)
 def test_a_cut_that_a_script_said_is_one_of_probabilities(said: Said) -> None:
     prepared = bundle("classifier", said, recorded())
     threshold, weights = prepared.manifest.parts.eval_threshold, prepared.manifest.parts.weights

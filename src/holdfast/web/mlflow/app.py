@@ -22,6 +22,7 @@ from holdfast.web.api.observed import REFUSED
 from holdfast.web.mlflow import (
     about,
     aliases,
+    assessments,
     experiments,
     files,
     inputs,
@@ -30,6 +31,7 @@ from holdfast.web.mlflow import (
     model_versions,
     registered_models,
     runs,
+    traces,
 )
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import Endpoint, Found, Table
@@ -58,6 +60,8 @@ _MODULES = (
     registered_models,
     model_versions,
     aliases,
+    traces,
+    assessments,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(one for module in _MODULES for one in module.ENDPOINTS)
