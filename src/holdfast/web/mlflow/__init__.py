@@ -6,6 +6,7 @@
     telling.py    JSON as MLflow writes it
     refusing.py   our errors in MLflow's shape
     room.py       what endpoints work with
+    webhooks.py   webhooks
     files.py      files; uploads.py and downloads.py: their bytes on the way in and out
 
 The protocol is told by MLflow's `service.proto` and `model_registry.proto`, and by its documentation, "REST API".
