@@ -129,10 +129,10 @@ class Shelf:
             metrics=SqlMetrics(database),
             files=SqlFiles(database, store, undisturbed),
             places=SqlPlaces(database),
-            logged=SqlLoggedModels(database, utc_now, new_id),
+            logged=SqlLoggedModels(database, utc_now, new_id, experiments.require_default),
             inputs=SqlInputs(database, new_id),
             registered=registered or Registered.of(database, Policy()),
-            traces=SqlTraces(database),
+            traces=SqlTraces(database, experiments.require_default),
         )
 
 

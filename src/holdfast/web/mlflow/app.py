@@ -125,7 +125,7 @@ class Mlflow:
         asked = await _read(found, request)
         answers = endpoint.answers
         assert answers is not None  # noqa: S101 - an endpoint has the one or the other, for the type checker
-        return tell(await run_in_threadpool(answers, asked, here))
+        return await run_in_threadpool(lambda: tell(answers(asked, here)))
 
 
 async def _read(found: Found, request: Request) -> Asked:
