@@ -29,7 +29,7 @@ client.log_param(run_id, "seed", 7)
 client.set_tag(run_id, "note", "naïve café ☕")
 print("points:", len(client.get_metric_history(run_id, "loss")))
 found = client.get_run(run_id)
-print("last:", found.data.metrics["loss"], found.data.params, found.data.tags["note"])
+print("last:", found.data.metrics["loss"], sorted(found.data.params.items()), found.data.tags["note"])
 
 with tempfile.TemporaryDirectory() as folder:
     Path(folder, "notes.txt").write_text("read me")
@@ -105,6 +105,7 @@ print("models:", [m.name for m in client.search_registered_models("tags.team = '
 print("versions:", [v.version for v in client.search_model_versions("tags.kind = 'text'")])
 client.rename_registered_model("tour-model", "tour-model-2")
 print("renamed:", client.get_registered_model("tour-model-2").description)
+client.transition_model_version_stage("tour-model-2", "1", "Archived")
 client.delete_model_version("tour-model-2", "1")
 client.delete_registered_model("tour-model-2")
 print("models:", [m.name for m in client.search_registered_models("name LIKE 'tour%'")])

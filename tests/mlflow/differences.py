@@ -36,12 +36,30 @@ def _not_offered(reason: str) -> Difference:
     return Difference("not offered", reason)
 
 
+_READY = _refused("a model that is ready does not change: log it again")
+_MEANS_BYTES = _refused("a version is made of files that the server holds, so that nobody can change them elsewhere")
+
 DIFFERENCES: dict[str, Difference] = {
-    "mlflow.models.set_signature": _refused("a model that is ready does not change: log it again with its signature"),
+    "edge: a metric that is infinite": _works("infinity stays infinity; MLflow's server makes it the largest double"),
+    "edge: logged models where status = 'READY'": _works("finds models that are ready; MLflow's server finds none"),
+    "edge: logged models where colour = 'x'": _works("says which keys there are; MLflow's server fails"),
+    "mlflow.models.set_signature": _READY,
+    "edge: a file of a model that is ready, written again": _READY,
+    "edge: a version's file, written again": _READY,
+    "edge: a version from a path of the server's": _MEANS_BYTES,
+    "edge: a version from nowhere": _MEANS_BYTES,
+    "edge: the same model registered again": _works("is the version that it was: equal content is one version"),
+    "edge: a version that holds an alias, deleted": _refused(
+        "something may follow the alias: move it or take it away first"
+    ),
+    "client.search_registered_models": _works("versions come with their aliases, which MLflow's server leaves out"),
+    "client.search_model_versions": _works("versions come with their aliases, which MLflow's server leaves out"),
+    "mlflow.log_issue": _not_offered("traces carry feedback and expectations"),
 }
 
 FAMILIES = {
     "MCP servers": "no part of a model's version",
+    "prompts": "keep them beside the code that uses them, or on another server",
     "workspaces": "one project has one server; people and roles are per model",
     "evaluation datasets": "for evaluating prompts and agents; data of models are snapshots",
 }

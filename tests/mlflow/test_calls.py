@@ -24,6 +24,8 @@ GOLDEN = Path(__file__).with_name("answers.json")
 PAGE = ROOT / "docs/mlflow.md"
 
 Walked = dict[str, Any]
+_NOT_HERE = {"", "ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED", "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+"""How calls of families that are not offered end; some ask for what nobody could have made."""
 
 
 def walk(client: Client, url: str, folder: Path) -> Walked:
@@ -86,8 +88,9 @@ def test_every_difference_is_one_and_is_of_its_kind(found: Walked, right: dict[s
     assert set(DIFFERENCES) <= set(answers)
     assert [name for name in DIFFERENCES if answers[name] == right[name]] == []
     for name, known in DIFFERENCES.items():
-        refused = "answer" not in answers[name]
-        assert refused == (known.kind != "works"), (name, answers[name])
+        worse = "answer" in right[name] and "answer" not in answers[name]
+        assert known.kind != "works" or not worse, (name, answers[name])
+        assert known.kind == "works" or "answer" not in answers[name], (name, answers[name])
         assert (known.kind == "not offered") == (answers[name].get("refused") == "ENDPOINT_NOT_FOUND"), (
             name,
             answers[name],
@@ -98,13 +101,8 @@ def test_families_that_are_not_offered_say_so(found: Walked) -> None:
     assert set(REASONS) == set(FAMILIES)
     for name, answer in found["answers"].items():
         if family_of(name) is not None:
-            assert "answer" not in answer or answer["answer"] == "<server>", name
-            assert answer.get("refused") in {
-                "ENDPOINT_NOT_FOUND",
-                "INVALID_PARAMETER_VALUE",
-                "FEATURE_DISABLED",
-                None,
-            }, name
+            assert answer.get("answer") in (None, [], "<server>"), name
+            assert "failed" in answer or answer.get("refused", "") in _NOT_HERE, (name, answer)
 
 
 def test_the_table_in_the_documentation_is_what_was_found(

@@ -5,6 +5,7 @@ __all__ = ["FAMILIES", "family_of"]
 FAMILIES = {
     "MCP servers": ("mcp_",),
     "workspaces": ("workspace",),
+    "prompts": ("prompt",),
     "evaluation datasets": ("_dataset", "search_datasets"),
 }
 """Names of families and what is in their calls' names."""

@@ -38,6 +38,17 @@ def _logged(walk: Walk) -> Any:
     return mlflow.get_logged_model(info.model_id)
 
 
+def _second(walk: Walk) -> Any:
+    with mlflow.start_run(run_id=walk.run):
+        info = mlflow.pyfunc.log_model(name="second", python_model=Doubler(), pip_requirements=["mlflow"])
+    return mlflow.register_model(f"models:/{info.model_id}", "walker").version
+
+
+def _deleted_while_held(walk: Walk) -> None:
+    walk.client.set_registered_model_alias("walker", "held", "3")
+    walk.client.delete_model_version("walker", "3")
+
+
 def _found(walk: Walk, words: str) -> list[str]:
     return [model.name for model in walk.client.search_logged_models([walk.experiment], words)]
 
@@ -154,7 +165,7 @@ CALLS: tuple[Call, ...] = (
         "edge: a version from nowhere",
         lambda w: w.client.create_model_version("Churn Model (v2)", "s3://nowhere/x").version,
     ),
-    ("mlflow.register_model", lambda w: mlflow.register_model(f"runs:/{w.run}/doubler", "walker").version),
+    ("mlflow.register_model", _second),
     ("client.copy_model_version", lambda w: w.client.copy_model_version("models:/walker/1", "copied")),
     ("client.get_model_version", lambda w: w.client.get_model_version("walker", "1")),
     ("edge: no such version", lambda w: w.client.get_model_version("walker", "99")),
@@ -229,12 +240,18 @@ CALLS: tuple[Call, ...] = (
     ("edge: the old name", lambda w: w.client.get_registered_model("copied")),
     ("edge: versions under the new name", _versions("name = 'copied, renamed'")),
     ("client.delete_registered_model_alias", lambda w: w.client.delete_registered_model_alias("walker", "challenger")),
+    ("edge: a version out of its stage", lambda w: w.client.transition_model_version_stage("walker", "2", "Archived")),
     ("client.delete_model_version", lambda w: w.client.delete_model_version("walker", "2")),
     ("edge: a deleted version", lambda w: w.client.get_model_version("walker", "2")),
     (
         "edge: the number after a deleted one",
-        lambda w: w.client.create_model_version("walker", f"models:/{w.doubler}", model_id=w.doubler).version,
+        lambda w: w.client.create_model_version("walker", f"models:/{w.logged}", model_id=w.logged).version,
     ),
+    (
+        "edge: the same model registered again",
+        lambda w: w.client.create_model_version("walker", f"models:/{w.doubler}", w.run, model_id=w.doubler).version,
+    ),
+    ("edge: a version that holds an alias, deleted", _deleted_while_held),
     ("client.delete_registered_model", lambda w: w.client.delete_registered_model("copied, renamed")),
     ("edge: a deleted registered model", lambda w: w.client.get_registered_model("copied, renamed")),
     (

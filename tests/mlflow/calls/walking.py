@@ -21,8 +21,13 @@ _CHANGING = frozenset(
     {"mlflow.source.name", "mlflow.source.git.commit", "mlflow.user", "user_id", "mlflow.source.type"}
 )
 _HEX = re.compile(r"\b(?:m-|tr-|s-)?[0-9a-f]{32}\b|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TOO_EXACT = re.compile(
+    r" Error: .*| Valid keys are .*| with exception HTTPConnectionPool.*| Response text: .*",
+    re.DOTALL,
+)
+"""Ends of messages that speak of the server's own database, retries, or what else it could have understood."""
 _SET = re.compile(r"\{('[^{}]*')\}")
-_RETRIED = re.compile(r" with exception HTTPConnectionPool.*", re.DOTALL)
+_HERE = re.compile(r'("mlflow\.(?:user|source\.[a-z.]+)": ")[^"]*')
 _LONG = re.compile(r"\b\d{13,19}\b")
 
 
@@ -64,15 +69,17 @@ class Walk:
 
     def _settled(self, value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
+            told = {name: inner for name, inner in value.items() if not str(inner).startswith("Incomplete, without ")}
             return {
                 name: self._settled(inner, str(name))
-                for name, inner in sorted(value.items())
+                for name, inner in sorted(told.items())
                 if name not in _CHANGING
                 and not str(name).startswith("mlflow.source.git")
                 and inner not in (None, {}, [])
             }
         if isinstance(value, list):
-            return [self._settled(inner, key) for inner in value]
+            settled = [self._settled(inner, key) for inner in value]
+            return sorted(settled, key=str) if key == "metrics" else settled
         if isinstance(value, int | float) and not isinstance(value, bool) and value and _TIMES.search(key):
             return "<time>"
         if isinstance(value, str):
@@ -80,8 +87,9 @@ class Walk:
         return value
 
     def _words_of(self, text: str) -> str:
-        text = text.replace(self.url, "<server>").replace(str(self.folder), "<folder>").partition(" Error: (sqlite3")[0]
-        text = _RETRIED.sub("...", text)
+        text = text.replace(self.url, "<server>").replace(str(self.folder), "<folder>")
+        text = _TOO_EXACT.sub("...", text)
+        text = _HERE.sub(r"\1<here>", text)
         text = _SET.sub(lambda found: f"{{{', '.join(sorted(found[1].split(', ')))}}}", text)
         text = _HEX.sub(lambda found: self._words.setdefault(found[0], f"<id {len(self._words) + 1}>"), text)
         return _LONG.sub("<time>", text)

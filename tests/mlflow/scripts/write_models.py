@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
 
-import mlflow
 from holdfast.runtime.loaders.mlflow import estimator_scores, rows_of, two_sided
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import table_of, write_table
