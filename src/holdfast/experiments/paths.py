@@ -33,7 +33,8 @@ def safe_path(text: str) -> str:
         UsageError: `Invalid path`: absolute, with `..`, `#`, a backslash or a control character, or one that becomes
             such a path for whoever decodes it once more; or longer than a path of a version may be.
     """
-    path, found = _plain(text), text
+    _refuse_unsafe(text)
+    path = found = _plain(text)
     for _ in range(_DECODINGS_MAX):
         _refuse_unsafe(found)
         _refuse_unsafe(_plain(found))
