@@ -85,9 +85,7 @@ def register_source(wish: Wish, source: Source, model: ModelName, here: Here) ->
     shelf, words = here.shelf, here.shelf.registered.words
     was_frozen = shelf.files.is_frozen(source.path)
     # What is read from here on stays as it is: nothing else is written under these names.
-    shelf.files.freeze(
-        source.path, f"The files of a registered version of {wish.name} are immutable; log a new model instead."
-    )
+    shelf.files.freeze(source.path, f"A version of {wish.name} is being made of these files; log a new model instead.")
     try:
         version = _registered(wish, source, model, here)
         new = NewRegistered(
