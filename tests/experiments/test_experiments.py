@@ -114,7 +114,13 @@ def test_experiments_are_searched_and_sorted(made: SqlExperiments) -> None:
     assert _names(made, f"experiment_id IN ('{first}', '0')", "name") == ["Default", "alpha"]
     assert _names(made, "creation_time > 1772355600000") == []
     assert len(_names(made, "creation_time >= 1772355600000")) == 3
-    for wrong in ("experiment_id LIKE '1'", "creation_time > 1.5", "experiment_id = 'x'"):
+    assert _names(made, f"experiment_id IN ('{'9' * 30}')") == []
+    for wrong in (
+        "experiment_id LIKE '1'",
+        "creation_time > 1.5",
+        "creation_time > 9" + "9" * 30,
+        "experiment_id = 'x'",
+    ):
         with pytest.raises(UsageError):
             _names(made, wrong)
     with pytest.raises(UsageError, match="Invalid order_by entity: tag"):

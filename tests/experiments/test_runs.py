@@ -224,7 +224,7 @@ def test_runs_come_newest_first_and_by_id_among_equals(logged_runs: SqlRuns, exp
     logged_runs.delete(gone)
     for view, count in ((View.ACTIVE, 3), (View.DELETED, 1), (View.ALL, 4)):
         assert len(logged_runs.search([experiment], view)[0]) == count
-    assert logged_runs.search([])[0] == logged_runs.search(["12345"])[0] == []
+    assert logged_runs.search([])[0] == logged_runs.search(["12345", "9" * 30])[0] == []
 
 
 @pytest.mark.parametrize("order_by", [(), ("start_time DESC",), ("start_time",), ("metrics.m DESC",), ("run_name",)])
@@ -282,6 +282,8 @@ def test_what_is_not_there_comes_last_whichever_way_is_sorted(logged_runs: SqlRu
         ("start_time = 1.5", ""),
         ("start_time != 1.5", "ab"),
         ("start_time < 1e300 and start_time > -1e300", "ab"),
+        (f"start_time < {'9' * 400} and start_time > -{'9' * 30}", "ab"),
+        (f"metrics.m < {'9' * 400}", "a"),
         ("end_time > 0", "b"),
         ("status = 'FINISHED'", "b"),
         ("status LIKE 'RUN%'", "a"),
