@@ -62,9 +62,9 @@ def test_a_deleted_experiment_takes_its_runs_along_and_brings_them_back(
     run = logged_runs.create(id_, "ana", 5)["info"]["run_id"]
     made.delete(id_)
     assert made.get(id_)["lifecycle_stage"] == logged_runs.get(run)["info"]["lifecycle_stage"] == "deleted"
-    for refused in (lambda: made.delete(id_), lambda: made.restore("99")):
+    for change, other in ((made.delete, id_), (made.restore, "99")):
         with pytest.raises(NotFound, match="No Experiment with id="):
-            refused()
+            change(other)
     with pytest.raises(UsageError, match=f"The experiment {id_} must be in the 'active' state"):
         logged_runs.create(id_, "ana", 5)
     with pytest.raises(UsageError, match="must be in the 'active' state"):

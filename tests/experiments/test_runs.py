@@ -190,7 +190,7 @@ def test_a_batch_has_limits(logged_runs: SqlRuns, run: str) -> None:
         ),
     ):
         with pytest.raises(UsageError) as refused:
-            logged_runs.log(run, **wrong)  # type: ignore[arg-type]  # each has its kind
+            logged_runs.log(run, **wrong)
         assert message in refused.value.message
     with pytest.raises(UsageError, match="Invalid value \"no/pe\" for parameter 'run_id' supplied"):
         logged_runs.log("no/pe")

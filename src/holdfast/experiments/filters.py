@@ -250,10 +250,10 @@ def _number(found: re.Match[str], key: str, grammar: Grammar) -> int | float:
         written = found["text"][1:-1]
     try:
         if written is not None:
-            found = float(written)
+            number = float(written)
             # What no column holds is compared as a float, which no number in a column is beyond.
-            is_whole = not set(written) - set("-0123456789") and abs(found) < _WHOLE_MAX
-            return int(written) if is_whole else found
+            is_whole = not set(written) - set("-0123456789") and abs(number) < _WHOLE_MAX
+            return int(written) if is_whole else number
     except ValueError:
         pass
     raise _unreadable(f"Expected numeric value type for numeric attribute: {key}. Found {_shown(found)}")

@@ -273,7 +273,7 @@ class SqlRuns:
         place = read_token(page)
         if place.after is not None and not has_key(orders):
             raise UsageError("Invalid page token, it is of another search", hint="Begin again without one.")
-        numbers = sorted({found for said in experiments if abs(found := experiment_number(said)) <= ID_MAX})
+        numbers = sorted({one for one in map(experiment_number, experiments) if abs(one) <= ID_MAX})
         with self._database.view() as connection:
             found = statement(numbers, view, wanted, orders, connection.dialect.name)
             rows = connection.execute(beginning(found, place).limit(limit + 1)).all()
