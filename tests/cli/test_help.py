@@ -19,7 +19,7 @@ GROUPS = {
     "audit": ["verify", "key", "checkpoint", "proof", "export", "verifier", "accept"],
     "remote": ["add", "list", "remove"],
     "backup": ["make", "list", "restore"],
-    "export": ["image", "oci", "kserve"],
+    "export": ["image", "oci", "mlflow", "kserve"],
     "import": ["mlflow"],
     "hold": ["add", "lift", "list"],
     "user": ["add", "list", "grant", "revoke", "disable"],

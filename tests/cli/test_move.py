@@ -113,6 +113,7 @@ def test_a_stage_is_cleared_and_what_held_it_comes_back_by_a_rollback(cli: Cli, 
     assert cli.json("rollback", "churn")["to"] == held
 
 
+@pytest.mark.slow
 def test_a_worse_version_is_refused_for_being_worse(cli: Cli, moved: Path) -> None:
     spoken = cli("promote", "churn@4", "--reason", "fresh data")
     assert (spoken.code, spoken.out) == (EXIT_CODES["gate_refused"], "")

@@ -43,6 +43,7 @@ WITHOUT_A_PROJECT = {
     "lineage": ["churn@1"],
     "export image": ["churn@1", "there"],
     "export kserve": ["churn@1"],
+    "export mlflow": ["http://127.0.0.1:1"],
     "export oci": ["churn@1", "there"],
     "import mlflow": ["mlruns"],
     "gc": [],

@@ -3,13 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import func, select, update
 
+from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
-from holdfast.errors import NotFound, PermissionRefused, UsageError, WrongBytes
+from holdfast.errors import IntegrityError, NotFound, PermissionRefused, UsageError, WrongBytes
 from holdfast.experiments import files as module
 from holdfast.experiments.files import Listed, SqlFiles
+from holdfast.experiments.tables import waiting_files
+from holdfast.experiments.waiting import WAITING_BYTES_MAX
 from holdfast.store.local import LocalStore
 
+LARGE = WAITING_BYTES_MAX + 1
 MODEL = "3/models/m-1/artifacts"
 WHY = "The files of registered version churn v3 are immutable; log a new model instead."
 
@@ -27,10 +32,10 @@ def test_what_was_put_is_found_and_read(files: SqlFiles) -> None:
 
 
 def test_a_name_gets_other_bytes_and_the_bytes_that_it_had_stay(files: SqlFiles, store: LocalStore) -> None:
-    first = files.put("3/run/artifacts/a", [b"1"])
-    assert files.put("3/run/artifacts/a", [b"2"]).digest != first.digest
-    assert files.read("3/run/artifacts/a", bytes_max=9) == b"2"
-    assert store.read(first.digest, bytes_max=9) == b"1"
+    first = files.put("3/run/artifacts/a", [b"1" * LARGE])
+    assert files.put("3/run/artifacts/a", [b"2" * LARGE]).digest != first.digest
+    assert files.read("3/run/artifacts/a", bytes_max=LARGE) == b"2" * LARGE
+    assert store.read(first.digest, bytes_max=LARGE) == b"1" * LARGE
 
 
 def test_what_is_not_there_and_what_is_a_folder_are_told_apart(files: SqlFiles) -> None:
@@ -60,7 +65,8 @@ def test_folders_are_passed_over_wherever_a_page_ends(
     monkeypatch.setattr(module, "_ROWS", rows)
     put(files, *(f"r/{name}/{number}" for name in ("a", "b", "b.c") for number in range(4)), "r/a0", "r/b.d", "r/z")
     assert [one.name for one in files.listed("r")] == ["a", "a0", "b", "b.c", "b.d", "z"]
-    assert [digest for _, digest in files.named()] == [one.digest for one in files.below("")]
+    below = [one.digest for one in files.below("")]
+    assert [digest for _, digest in files.named()] == below
 
 
 def test_all_files_below_a_folder_are_told_with_whole_paths(files: SqlFiles) -> None:
@@ -112,10 +118,13 @@ def test_no_name_is_both_a_file_and_a_folder(files: SqlFiles) -> None:
         put(files, "3/a/b/c/d")
 
 
-@pytest.mark.parametrize("size", [0, 2, 4])
-def test_fewer_or_more_bytes_than_were_said_leave_nothing(files: SqlFiles, store: LocalStore, size: int) -> None:
-    with pytest.raises(WrongBytes, match=f"3 bytes of {size} came"):
-        files.put("3/a", [b"abc"], size)
+@pytest.mark.parametrize("size", [0, 2, LARGE + 1])
+@pytest.mark.parametrize("data", [b"abc", b"x" * LARGE])
+def test_fewer_or_more_bytes_than_were_said_leave_nothing(
+    files: SqlFiles, store: LocalStore, data: bytes, size: int
+) -> None:
+    with pytest.raises(WrongBytes, match=f"{len(data)} bytes of {size} came"):
+        files.put("3/a", [data], size)
     assert (files.below(""), list(store.digests())) == ([], [])
 
 
@@ -130,6 +139,46 @@ def test_bytes_that_break_off_leave_the_name_as_it_was(files: SqlFiles, store: L
     with pytest.raises(ConnectionError):
         files.put("3/a", broken())
     assert (files.below(""), list(store.digests())) == (before, kept)
+
+
+def waiting(database: Database) -> int:
+    with database.read() as connection:
+        return int(connection.scalar(select(func.count()).select_from(waiting_files)) or 0)
+
+
+def test_small_files_go_into_the_store_together_when_they_are_needed(
+    files: SqlFiles, store: LocalStore, database: Database
+) -> None:
+    put(files, f"{MODEL}/a", f"{MODEL}/b", f"{MODEL}/d/c", "3/run/artifacts/x")
+    assert (waiting(database), list(store.digests()), list(files.named())) == (4, [], [])
+    names = files.below(MODEL)
+    assert {one.digest for one in names} == set(store.digests()) == {digest for _, digest in files.named()}
+    assert waiting(database) == 1
+    assert len(list((store.root / "packs").glob("*/*"))) == 1
+    assert files.read(f"{MODEL}/a", bytes_max=99) == files.data(names[0], bytes_max=99) == f"{MODEL}/a".encode()
+    put(files, f"{MODEL}/a")
+    assert files.below(MODEL) == names
+
+
+def test_small_files_do_not_wait_for_ever(
+    files: SqlFiles, store: LocalStore, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SETTLED_AFTER", 3)
+    put(files, "a", "b")
+    files.remove("a")
+    later = SqlFiles(database, store, clock=lambda: module.now_ms() + 3_600_001)
+    put(later, "c", "d", "e")
+    assert waiting(database) == 0
+    assert set(store.digests()) == {hash_bytes(name.encode()) for name in "bcde"}
+
+
+def test_a_small_file_that_is_damaged_is_not_given_out_nor_kept_on(files: SqlFiles, database: Database) -> None:
+    put(files, "a")
+    with database.change() as connection:
+        connection.execute(update(waiting_files).values(data="Yg=="))
+    for act in (lambda: files.read("a", bytes_max=9), lambda: files.below("")):
+        with pytest.raises(IntegrityError, match="damaged in the database"):
+            act()
 
 
 def test_the_root_is_no_file(files: SqlFiles) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.bridges.from_mlflow import source_of
 from holdfast.config import HOME_NAME, Settings
 from holdfast.names import ByStage, ModelName, Reference, StageName
 from holdfast.registry.actions import Action
@@ -42,6 +43,27 @@ def moved_in(folder: Path, uri: str) -> dict[str, Any]:
     return dict(answer.value)
 
 
+def goes_back(folder: Path, uri: str) -> None:
+    """What came from a server is written to it once more, beside what it has, and the second time nothing is."""
+    first, second = (
+        holdfast("export", "mlflow", uri, "--json", folder=folder, environment=clean(os.environ, folder)).value
+        for _ in range(2)
+    )
+    counts = ("runs", "logged_models", "versions", "there")
+    assert [first[name] for name in counts] == [2, 3, 2, 0]
+    assert [second[name] for name in counts] == [0, 0, 0, 7]
+    assert [one["version"] for one in first["numbers"]] == ["4", "5"]
+    with source_of(uri) as source:
+        (experiment,) = (one for one in source.experiments() if one.name == "first")
+        copies = {run.tags["holdfast.id"]: run for run in source.runs(experiment.id) if "holdfast.id" in run.tags}
+        (child,) = (run for run in copies.values() if run.name == "child")
+        (parent,) = (run for run in copies.values() if run.name == "parent")
+        assert child.tags["mlflow.parentRunId"] == parent.id
+        assert [point.value for point in source.points(parent.id) if point.key == "loss"][-1] == pytest.approx(0.2)
+        fourth = next(one for one in source.versions("Iris Model") if one.number == 4)
+        assert {file.path for file in source.files(fourth.place)} >= {"MLmodel", "requirements.txt"}
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     folder = tmp_path / "project"
@@ -58,6 +80,8 @@ def test_all_of_it_is_here_afterwards_and_once(name: str, how: str, project: Pro
     with kept(client(name), how, tmp_path / "theirs") as uri:
         moved = moved_in(folder, uri)
         again = moved_in(folder, uri)
+        if how == "server":
+            goes_back(folder, uri)
     counts = {name: moved[name] for name in ("experiments", "runs", "logged_models", "models", "points", "left")}
     assert counts == {"experiments": 2, "runs": 3, "logged_models": 3, "models": 1, "points": 7, "left": []}
     assert [one["version"] for one in moved["versions"]] == [1, 3]

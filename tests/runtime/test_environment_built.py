@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from holdfast.errors import BundleFailed, HoldfastError
 from holdfast.evidence import Environment
 from holdfast.names import RelativePath
 from holdfast.runtime import building, environment, wheels
-from holdfast.runtime.environment import Interpreter, interpreter_for, pins, unsatisfied
+from holdfast.runtime.environment import AS_OF, Interpreter, interpreter_for, pins, unsatisfied
 from holdfast.runtime.limits import FILE_BYTES_MAX, Limits
 from holdfast.runtime.predictor import Predictor
 from tests.runtime.conftest import SOURCE, Bundles
@@ -123,6 +124,21 @@ def test_an_environment_is_built_once_for_a_lock_and_a_bundle_runs_in_it(
     assert interpreter_for(files, tmp_path / "cache") == interpreter
     assert interpreter.executable.parent.stat().st_mtime_ns == before
     assert not [path for path in (tmp_path / "cache" / "environments").iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.slow
+def test_a_lock_that_names_only_what_was_asked_for_is_completed_as_of_its_moment(
+    bundles: Bundles, tmp_path: Path, links: Path
+) -> None:
+    wheel(links, "holdfast_asked", "1.0", "", requires="holdfast_needed>=1")
+    wheel(links, "holdfast_needed", "1.0", "")
+    files = bundles(lock="holdfast_asked==1.0\n")
+    loose = Environment(PYTHON, RelativePath("requirements.lock"), {AS_OF: "2100-01-01T00:00:00Z"})
+    evidence = replace(files.manifest.evidence, environment=loose)
+    open_ended = replace(files, manifest=replace(files.manifest, evidence=evidence))
+    there = "from importlib.util import find_spec; print(find_spec('holdfast_needed') is not None)"
+    assert imported(interpreter_for(files, tmp_path / "cache"), there) == "False"
+    assert imported(interpreter_for(open_ended, tmp_path / "cache"), there) == "True"
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, Unavailable, UsageError
 from holdfast.experiments.files import SqlFiles
 from holdfast.experiments.tables import run_files
+from holdfast.experiments.waiting import WAITING_BYTES_MAX
 from holdfast.flow.snapshot import snapshot
 from holdfast.names import ModelName, Reference, StageName
 from holdfast.registry import Action, NewEvent, NewVerdict, NewVersion
@@ -27,6 +28,8 @@ from holdfast.wire import Project, create_project, open_collector, open_named_fi
 from tests.projects import add_version
 from tests.store.collecting import DAY, NOW, age
 from tests.store.spoiling import spoil
+
+LARGE = WAITING_BYTES_MAX + 1
 
 
 @pytest.fixture
@@ -92,8 +95,9 @@ def test_what_a_run_read_stays_and_what_nobody_read_goes(project: Project) -> No
 def test_what_a_file_has_stays_as_long_as_it_has_its_name(project: Project) -> None:
     files = SqlFiles(database_of(project), project.store)
     paths = ["3/4f/artifacts/model/a", "3/models/m-1/artifacts/b", "3/traces/tr-1/artifacts/c", "d"]
-    kept = [files.put(path, [path.encode()]).digest for path in paths]
+    kept = [files.put(path, [path.encode() * LARGE]).digest for path in paths]
     files.put(paths[0], [b"written over"])
+    files.below("")
     found = run_twice(project)
     assert here(project) == {*kept[1:], hash_bytes(b"written over")}
     assert {why for why, some in found.plan.kept.items() if some.blobs} == {
@@ -127,6 +131,7 @@ def test_a_damaged_file_is_named_by_check_with_its_run(project: Project) -> None
     files = open_named_files(project)
     assert isinstance(files, SqlFiles)
     files.put("3/4f/artifacts/a", [b"lost"])
+    files.below("")
     assert isinstance(project.store, LocalStore)
     spoil(project.store, hash_bytes(b"lost"), b"found")
     found = check(project.store, project.registry, files=files)

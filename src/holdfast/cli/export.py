@@ -1,6 +1,7 @@
 """`export`: a version for systems of others: a container image's recipe, an OCI layout, manifests for KServe."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,16 +9,18 @@ import typer
 
 from holdfast.bridges.images import recipe, write_layout
 from holdfast.bridges.kserve import Pinned, Wish, manifest
+from holdfast.bridges.to_mlflow import Receiver, write_back
 from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, StageOption, here
-from holdfast.cli.output import Output
+from holdfast.cli.output import Output, table
 from holdfast.config import VERSION
 from holdfast.errors import AlreadyExists
 from holdfast.names import ByNumber, Reference, StageName
 from holdfast.runtime.materialise import materialise
 from holdfast.store.disk import place, refusing
 from holdfast.wire import Project
+from holdfast.wire.moving import open_leaving
 
 app = typer.Typer()
 export = typer.Typer(help="Write a version in the formats of other systems.", no_args_is_help=True)
@@ -54,6 +57,20 @@ def oci(version: _VersionArgument, folder: _FolderArgument, as_json: AsJson = Fa
     pinned = _pinned(project, version, None)
     digest = write_layout(materialise(project.store, pinned.digest, project.settings.cache), pinned, folder)
     Output(as_json=as_json).result({**_said(pinned), "folder": str(folder), "image": digest}, [f"{digest} in {folder}"])
+
+
+@export.command("mlflow", epilog=epilog("export mlflow", "holdfast export mlflow http://127.0.0.1:5000"))
+def mlflow(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Of an MLflow server that keeps its files itself.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write experiments, runs, files and versions of MLflow's clients to a server; again, and only what is new goes."""
+    project, said = here(), Output(as_json=as_json)
+    with Receiver(url, os.environ.get("MLFLOW_TRACKING_TOKEN")) as there, said.progress("moving out") as progress:
+        written = write_back(open_leaving(project), there, progress)
+    line = f"wrote {written.runs} runs, {written.logged_models} logged models and {written.versions} versions"
+    rows = [(here_, number) for here_, number in written.numbers]
+    said.result(written.to_json(), [f"{line}; {written.there} were there", *table(("version", "there"), rows)])
 
 
 @export.command("kserve", epilog=epilog("export kserve", "holdfast export kserve churn@4 --image IMAGE@sha256:…"))

@@ -2,7 +2,13 @@
 
     files.py     names of files over the store, and which folders are frozen
     paths.py     which names a file can have
+    hooks.py     what clients say of webhooks, and what those are told
+    waiting.py   small files on their way into the store
     places.py    where the files of a run, a logged model or a version are
+    naming.py    names of registered models, aliases and tags: which can be, and what they are called here
+    names.py     registered models; version_words.py: what is said of versions; registered.py: both, as values
+    pointing.py  aliases, which are stages of the registry
+    name_search.py, registered_rows.py     finding both, and reading them
     tables.py    the tables; runs themselves are those of `holdfast.tracking`
 
 A run of an experiment is a run of Holdfast: its params, metrics and tags stand where those of every run stand, and

@@ -3,6 +3,8 @@
     name                     bytes
     3/<run>/.../MLmodel ──► sha256:…
 
+Small files wait in the database first (`waiting.py`), and go into the store together.
+
 Whoever writes under a name that is taken gives the name other bytes; the bytes that it had stay as they are under their
 digest, and so does every version that was made of them. What stands below a frozen folder keeps its name and bytes.
 """
@@ -10,17 +12,20 @@ digest, and so does every version that was made of them. What stands below a fro
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, text
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, select, text
 
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import NotFound, PermissionRefused, TooLarge, UsageError, WrongBytes
 from holdfast.experiments.paths import LAST, bounds, folders_of, owner_of
-from holdfast.experiments.tables import frozen_files, run_files
+from holdfast.experiments.tables import frozen_files, run_files, waiting_files
+from holdfast.experiments.waiting import WAITING_BYTES_MAX, Waiting, wait
 from holdfast.store.interface import Store
+from holdfast.store.naming import gathered
 
 __all__ = ["LISTED_MAX", "FileName", "Listed", "SqlFiles", "freeze_files", "now_ms"]
 
@@ -31,6 +36,9 @@ LISTED_MAX = 100_000
 
 _ROWS = 1_000
 """Names asked for at once when a folder is listed: a model's folder takes one question."""
+
+_SETTLED_AFTER = 256
+"""Small files that one process takes in before it has all that wait go into the store: sixteen megabytes at most."""
 
 _ROOT_PARTS = 3
 """`3/<run>/artifacts` and `3/models/<id>`: whoever writes below one of them takes turns with whoever freezes there."""
@@ -70,6 +78,8 @@ _BELOW: Select[*tuple[Any, ...]] = (
 )
 
 _PAGE = _BELOW.limit(bindparam("rows"))
+
+_PAGE_IN_STORE = _PAGE.where(~exists().where(waiting_files.c.digest == run_files.c.digest))
 
 _NAME = text(
     "INSERT INTO run_files (path, digest, bytes, created_ms) VALUES (:path, :digest, :bytes, :now) "
@@ -137,6 +147,8 @@ class SqlFiles:
         self._store = store
         self._undisturbed = undisturbed
         self._clock = clock
+        self._waiting = Waiting(database, store, undisturbed)
+        self._taken = 0
 
     def find(self, path: str) -> FileName:
         """The file of this name.
@@ -163,11 +175,24 @@ class SqlFiles:
             TooLarge: it has more than `bytes_max`.
             IntegrityError: its bytes are damaged.
         """
-        return self._store.read(self.find(path).digest, bytes_max=bytes_max)
+        return self.data(self.find(path), bytes_max=bytes_max)
+
+    def data(self, file: FileName, *, bytes_max: int) -> bytes:
+        """The bytes of a file that was found, verified.
+
+        Raises:
+            TooLarge, IntegrityError: as `read`.
+        """
+        if file.bytes <= min(WAITING_BYTES_MAX, bytes_max):
+            found = self._waiting.read(file.digest)
+            if found is not None:
+                return found
+        return self._store.read(file.digest, bytes_max=bytes_max)
 
     def below(self, folder: str) -> list[FileName]:
-        """All files below a folder, at any depth, by path; their paths are whole."""
+        """All files below a folder, at any depth, by path; their paths are whole, and their bytes in the store."""
         low, high = bounds(folder)
+        self._waiting.settle(low, high)
         with self._database.read() as connection:
             return [_named(row) for row in connection.execute(_BELOW, {"low": low, "high": high})]
 
@@ -208,16 +233,22 @@ class SqlFiles:
         """
         with self._database.view() as connection:
             _require_free(connection, path)
+        rest = gathered(pieces, WAITING_BYTES_MAX + 1)
+        head = next(rest, b"")
+        if len(head) <= WAITING_BYTES_MAX:
+            _require_size(path, len(head), size)
+            made = FileName(path, hash_bytes(head), len(head))
+            self._name(made, head)
+            self._settle_some()
+            return made
         with self._store.writer() as writer:
-            stored = writer.add_pieces(pieces)
-            if size is not None and stored.size != size:
-                raise WrongBytes(
-                    f"{stored.size} bytes of {size} came; nothing was kept", hint="Send it again.", path=path
-                )
+            stored = writer.add_pieces(chain([head], rest))
+            _require_size(path, stored.size, size)
+            made = FileName(path, stored.digest, stored.size)
             with self._undisturbed():
                 writer.commit()
-                self._name(path, stored.digest, stored.size)
-        return FileName(path, stored.digest, stored.size)
+                self._name(made, None)
+        return made
 
     def remove(self, path: str) -> int:
         """Take away the name of a file, or of all files below a folder; how many they were. The bytes stay for now.
@@ -252,11 +283,11 @@ class SqlFiles:
             return connection.execute(_WHY, {"paths": folders_of(path)}).one_or_none() is not None
 
     def named(self) -> Iterator[tuple[str, Digest]]:
-        """The bytes of every file, each with what the file belongs to; a page of names is read at a time."""
+        """What files need of the store, each with what the file belongs to; a page of names is read at a time."""
         after = ""
         while True:
             with self._database.read() as connection:
-                rows = connection.execute(_PAGE, {"low": after, "high": LAST, "rows": _ROWS}).all()
+                rows = connection.execute(_PAGE_IN_STORE, {"low": after, "high": LAST, "rows": _ROWS}).all()
             yield from ((owner_of(row.path), Digest.parse(row.digest)) for row in rows)
             if len(rows) < _ROWS:
                 return
@@ -272,15 +303,25 @@ class SqlFiles:
         with self._database.read() as connection:
             return connection.execute(_PAGE, {"low": low, "high": high, "rows": 1}).one_or_none() is not None
 
-    def _name(self, path: str, digest: Digest, size: int) -> None:
-        row = {"path": path, "digest": str(digest), "bytes": size, "now": self._clock()}
+    def _name(self, file: FileName, data: bytes | None) -> None:
+        """Give the name, and keep the bytes where the store has them not yet."""
+        now = self._clock()
 
         def work(connection: Connection) -> None:
-            _take_turns(connection, path)
-            _require_free(connection, path)
-            connection.execute(_NAME, row)
+            _take_turns(connection, file.path)
+            _require_free(connection, file.path)
+            if data is not None:
+                wait(connection, file.digest, data, now)
+            connection.execute(_NAME, {**file._asdict(), "digest": str(file.digest), "now": now})
 
         self._changed(work)
+
+    def _settle_some(self) -> None:
+        self._taken += 1
+        if self._taken >= _SETTLED_AFTER:
+            self._taken = 0
+            self._waiting.settle("", LAST)
+            self._waiting.forget(self._clock())
 
     def _changed(self, work: Callable[[Connection], _T]) -> _T:
         def once() -> _T:
@@ -324,6 +365,11 @@ def _require_free(connection: Connection, path: str) -> None:
     low, high = bounds(path)
     if connection.execute(_PAGE, {"low": low, "high": high, "rows": 1}).one_or_none() is not None:
         raise UsageError(f"Invalid path: {path!r} is a directory, not a file", hint="Take another name.")
+
+
+def _require_size(path: str, found: int, size: int | None) -> None:
+    if size is not None and found != size:
+        raise WrongBytes(f"{found} bytes of {size} came; nothing was kept", hint="Send it again.", path=path)
 
 
 def _refuse_root(path: str) -> None:

@@ -65,7 +65,7 @@ _LISTS = frozenset({"IN", "NOT IN"})
 _QUOTED = r"""'(?:''|\\'|[^'])*'|"(?:""|\\"|[^"])*\""""
 _NAME = r"""(?:`[^`]*`|"[^"]*"|[A-Za-z_]\w*)"""
 _FIELD = rf"""{_NAME}(?:\.(?:`[^`]*`|"[^"]*"|\w+))*"""
-_NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w)"
+_NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?!\w)"
 _LIST = r"""\((?:'[^']*'|"[^"]*"|[^()'"])*\)"""
 _VALUE = rf"(?P<number>{_NUMBER})|(?P<text>{_QUOTED})|(?P<list>{_LIST})|(?P<word>{_FIELD})"
 
@@ -78,7 +78,6 @@ _NO_FIELD = re.compile(rf"\s*(?P<found>{_QUOTED}|{_NUMBER})\s*[<>=!]+\s*(?:{_QUO
 _AND = re.compile(r"\s*AND\b", re.IGNORECASE)
 _PIECE = re.compile(rf"\s*(?P<piece>--[^\n]*|{_LIST}|{_QUOTED}|{_FIELD}|{_NUMBER}|[<>=!]+|\S)", re.DOTALL)
 _ORDER = re.compile(rf"\s*(?P<field>{_FIELD})(?:\s+(?P<way>\w+))?\s*", re.DOTALL)
-_STATEMENTS = re.compile(rf"(?:{_QUOTED}|[^;'\"])*;\s*\S", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +118,6 @@ def parse_filter(text: str, grammar: Grammar) -> tuple[Clause, ...]:
         raise _unreadable(f"Invalid filter: it has {len(text)} characters, and may have {_CHARACTERS_MAX}")
     if not text.strip():
         raise _unreadable(f"Invalid filter '{text}'. Could not be parsed.")
-    if _STATEMENTS.match(text):
-        raise _unreadable(f"Search filter contained multiple expression {text!r}. Provide AND-ed expression list.")
     found, invalid = _split(text)
     if invalid:
         said = ", ".join(f"'{piece}'" if grammar.quotes_invalid else piece for piece in invalid)
@@ -142,6 +139,10 @@ def _split(text: str) -> tuple[list[re.Match[str]], list[str]]:
         elif (other := _NO_FIELD.match(text, at, end)) is not None:
             raise _unreadable(f"Invalid comparison clause. Expected 'Identifier' found '{other['found']}'")
         elif (piece := _PIECE.match(text, at, end)) is not None:
+            if piece["piece"] == ";":
+                raise _unreadable(
+                    f"Search filter contained multiple expression {text!r}. Provide AND-ed expression list."
+                )
             invalid.append(piece["piece"])
             at = piece.end()
         else:

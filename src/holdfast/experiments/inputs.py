@@ -14,8 +14,10 @@ from sqlalchemy import Connection, bindparam, select, text
 from holdfast.database.engine import Database
 from holdfast.database.filters import SEARCHED_CHARACTERS_MAX
 from holdfast.errors import UsageError
+from holdfast.experiments.limits import check_length
+from holdfast.experiments.many import of_runs, rows_of
 from holdfast.experiments.standing import active_run
-from holdfast.experiments.tables import datasets, run_datasets, run_models
+from holdfast.experiments.tables import datasets, run_datasets
 from holdfast.tracking.tables import run_tags
 
 __all__ = ["CONTEXT", "Dataset", "DatasetSeen", "DatasetSummary", "RunExtras", "SqlInputs", "extras_of"]
@@ -41,9 +43,6 @@ _MODELS_MAX = 1000
 
 _SUMMARIES_MAX = 1000
 """Of one search: it offers names to choose from."""
-
-_RUNS_AT_A_TIME = 500
-"""Names in one statement: below every database's limit of parameters."""
 
 _ADD_DATASET = text(
     "INSERT INTO datasets (id, experiment, name, digest, source_type, source, schema, profile) "
@@ -79,18 +78,13 @@ _SUMMARIES = (
     .limit(_SUMMARIES_MAX)
 )
 
-_SEEN_OF = (
-    select(run_datasets.c.run, run_datasets.c.tags, datasets)
-    .join(datasets, datasets.c.id == run_datasets.c.dataset)
-    .where(run_datasets.c.run.in_(bindparam("runs", expanding=True)))
-    .order_by(run_datasets.c.run, datasets.c.name, datasets.c.digest)
+_SEEN_OF = of_runs(
+    "run, tags, name, digest, source_type, source, schema, profile",
+    "run_datasets JOIN datasets ON datasets.id = run_datasets.dataset",
+    "run, name, digest",
 )
 
-_MODELS_OF = (
-    select(run_models)
-    .where(run_models.c.run.in_(bindparam("runs", expanding=True)))
-    .order_by(run_models.c.run, run_models.c.step, run_models.c.model)
-)
+_MODELS_OF = of_runs("run, direction, model, step", "run_models", "run, step, model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,17 +219,14 @@ class SqlInputs:
 
 
 def extras_of(connection: Connection, runs: Sequence[str]) -> dict[str, RunExtras]:
-    """What these runs read and made, by run; none for a run that said nothing. Two statements for any 500 of them."""
+    """What these runs read and made, by run; none for a run that said nothing. Two statements for any of them."""
     seen: dict[str, list[DatasetSeen]] = {}
     models: dict[str, dict[str, list[tuple[str, int]]]] = {}
-    for begin in range(0, len(runs), _RUNS_AT_A_TIME):
-        some = list(runs[begin : begin + _RUNS_AT_A_TIME])
-        for row in connection.execute(_SEEN_OF, {"runs": some}):
-            dataset = Dataset(row.name, row.digest, row.source_type, row.source, row.schema, row.profile)
-            tags = tuple((key, value) for key, value in json.loads(row.tags).items())
-            seen.setdefault(row.run, []).append(DatasetSeen(dataset, tags))
-        for row in connection.execute(_MODELS_OF, {"runs": some}):
-            models.setdefault(row.run, {}).setdefault(row.direction, []).append((row.model, row.step))
+    for run, tags, *dataset in rows_of(connection, _SEEN_OF, runs):
+        words = tuple((key, value) for key, value in json.loads(tags).items())
+        seen.setdefault(run, []).append(DatasetSeen(Dataset(*dataset), words))
+    for run, direction, model, step in rows_of(connection, _MODELS_OF, runs):
+        models.setdefault(run, {}).setdefault(direction, []).append((model, step))
     found = {}
     for run in seen.keys() | models.keys():
         of_run = models.get(run, {})
@@ -267,15 +258,10 @@ def _list(written: str | None) -> list[Any]:
 
 def _check(seen: DatasetSeen) -> None:
     for name, limit in _LIMITS:
-        _check_length(name, getattr(seen.dataset, name) or "", limit)
+        check_length(name, getattr(seen.dataset, name) or "", limit)
     for key, value in seen.tags:
-        _check_length("key", key, _TAG_KEY_CHARACTERS_MAX)
-        _check_length("value", value, _TAG_VALUE_CHARACTERS_MAX)
-
-
-def _check_length(what: str, value: str, limit: int) -> None:
-    if len(value) > limit:
-        raise UsageError(f"'{what}' exceeds the maximum length of {limit} characters", hint="Shorten it.")
+        check_length("key", key, _TAG_KEY_CHARACTERS_MAX)
+        check_length("value", value, _TAG_VALUE_CHARACTERS_MAX)
 
 
 def _check_count(what: str, count: int, limit: int) -> None:

@@ -135,10 +135,12 @@ def check_run_id(run: str) -> None:
 
 def check_page(size: int) -> None:
     """Raises `UsageError` where so many cannot be asked for at once."""
-    if size < 1:
-        raise bad_value("max_results", size, "It must be a positive integer")
-    if size > PAGE_MAX:
-        raise bad_value("max_results", size, f"It must be at most {PAGE_MAX}")
+    wrong = "a positive integer" if size < 1 else f"at most {PAGE_MAX}" if size > PAGE_MAX else None
+    if wrong is not None:
+        raise UsageError(
+            f"Invalid value {size} for parameter 'max_results' supplied. It must be {wrong}",
+            hint=f"Ask for 1 to {PAGE_MAX}.",
+        )
 
 
 def check_batch(metrics: int, params: Sequence[str], tags: int) -> None:

@@ -15,7 +15,9 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text,
 from holdfast.database.engine import Database
 from holdfast.errors import NotFound, PermissionRefused, UsageError
 from holdfast.experiments.files import freeze_files
+from holdfast.experiments.limits import check_length
 from holdfast.experiments.logged_metrics import ModelPoint, no_model, points_of
+from holdfast.experiments.run_names import run_name
 from holdfast.experiments.standing import active_experiment
 from holdfast.experiments.tables import logged_model_params, logged_model_tags, logged_models
 
@@ -107,12 +109,20 @@ class SqlLoggedModels:
         database: at the schema of this Holdfast.
         clock: gives the moment, in UTC.
         new_id: gives 32 hexadecimal digits that nothing else has.
+        require_default: makes the experiment that is always there.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        require_default: Callable[[], None],
+    ) -> None:
         self._database = database
         self._clock = clock
         self._new_id = new_id
+        self._require_default = require_default
 
     def create(self, new: NewLoggedModel, actor: str) -> LoggedModel:
         """A model that waits for its files.
@@ -123,14 +133,14 @@ class SqlLoggedModels:
         """
         _check_name(new.name)
         params, tags = _words("params", new.params), _words("tags", new.tags)
-        digits = self._new_id()
-        id_, now = f"m-{digits}", self._now()
+        self._require_default()
+        id_, now = f"m-{self._new_id()}", self._now()
         with self._database.change() as connection:
             experiment, place = active_experiment(connection, new.experiment)
             row = {
                 "id": id_,
                 "experiment": experiment,
-                "name": new.name or f"model-{digits[:8]}",
+                "name": new.name or run_name(),
                 "place": f"{place}/models/{id_}/artifacts",
                 "type": new.type,
                 "status": ModelStatus.PENDING.value,
@@ -319,7 +329,7 @@ def _check_name(name: str) -> None:
             f"and cannot contain the following characters: {_BAD_CHARACTERS}",
             hint="Give another name.",
         )
-    _check_length("name", name, _NAME_CHARACTERS_MAX)
+    check_length("name", name, _NAME_CHARACTERS_MAX)
 
 
 def _words(kind: str, given: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -328,11 +338,6 @@ def _words(kind: str, given: Iterable[tuple[str, str]]) -> dict[str, str]:
     if len(words) > _WORDS_MAX:
         raise UsageError(f"A request can contain at most {_WORDS_MAX} {kind}. Got {len(words)}.", hint="Send parts.")
     for key, value in words.items():
-        _check_length("key", key, _KEY_CHARACTERS_MAX)
-        _check_length("value", value, _VALUE_CHARACTERS_MAX)
+        check_length("key", key, _KEY_CHARACTERS_MAX)
+        check_length("value", value, _VALUE_CHARACTERS_MAX)
     return words
-
-
-def _check_length(what: str, value: str, limit: int) -> None:
-    if len(value) > limit:
-        raise UsageError(f"'{what}' exceeds the maximum length of {limit} characters", hint="Shorten it.")

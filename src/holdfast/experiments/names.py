@@ -20,7 +20,7 @@ from holdfast.experiments.tables import aliases, registered_model_tags, register
 from holdfast.names import ModelName, StageName
 from holdfast.registry.actions import Action
 from holdfast.registry.events import Entry, append
-from holdfast.registry.tables import models
+from holdfast.registry.tables import models, versions
 from holdfast.registry.values import STAGES
 from holdfast.registry.versions import create_model
 
@@ -31,6 +31,12 @@ _T = TypeVar("_T")
 _SET_TAG = text(
     "INSERT INTO registered_model_tags (model, key, value) VALUES (:model, :key, :value) "
     "ON CONFLICT (model, key) DO UPDATE SET value = excluded.value"
+)
+
+
+_TAKE_IN_VERSIONS = text(
+    "INSERT INTO registered_versions (model, number, source, path, rest, created_by, created_ms, updated_ms) "
+    "VALUES (:model, :number, :source, '', 'None', :actor, :moment, :moment) ON CONFLICT DO NOTHING"
 )
 
 
@@ -282,13 +288,17 @@ def _of(model: ModelName) -> Any:
 
 def _withdraw_versions(connection: Connection, model: str, actor: str, moment: int) -> None:
     """Withdraws every version of a model, those of which nothing was said as well."""
-    ours = text(
-        "INSERT INTO registered_versions "
-        "(model, number, source, path, rest, created_by, created_ms, updated_ms) "
-        "SELECT v.model, v.number, 'holdfast:' || v.model || '@' || v.number, '', 'None', :actor, :moment, :moment "
-        "FROM versions AS v WHERE v.model = :model ON CONFLICT DO NOTHING"
+    unknown = select(versions.c.number, versions.c.created_at).where(
+        versions.c.model == model,
+        ~exists().where(registered_versions.c.model == model, registered_versions.c.number == versions.c.number),
     )
-    connection.execute(ours, {"model": model, "actor": actor, "moment": moment})
+    rows = [
+        {"model": model, "number": row.number, "source": f"holdfast:{model}@{row.number}", "actor": actor}
+        | {"moment": milliseconds(row.created_at)}
+        for row in connection.execute(unknown)
+    ]
+    if rows:
+        connection.execute(_TAKE_IN_VERSIONS, rows)
     of_model_ = (registered_versions.c.model == model) & registered_versions.c.deleted_ms.is_(None)
     connection.execute(update(registered_versions).where(of_model_).values(deleted_ms=moment, updated_ms=moment))
 

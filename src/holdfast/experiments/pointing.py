@@ -125,7 +125,7 @@ class SqlPointing:
         """
         with self._database.write() as connection:
             now = self._clock()
-            model = ModelName(known_version(connection, name, number, now).model)
+            model = ModelName(known_version(connection, name, number).model)
             there = self._stage(connection, model, stage, now, actor)
             if there.number != number:
                 asked = MoveStage(
@@ -179,7 +179,7 @@ class SqlPointing:
         """
         with self._database.change() as connection:
             now = self._clock()
-            row = known_version(connection, name, number, now)
+            row = known_version(connection, name, number)
             moment = milliseconds(now)
             _rest(connection, row.model, number, word, moment)
             touch_model(connection, ModelName(row.model), moment)

@@ -178,6 +178,17 @@ def load_versions(
         keys: model and number of each.
         meant: aliases that the settings give a stage.
     """
+    names = {model for model, _ in keys}
+    return _versions(connection, keys, held_by(connection, names), _spoken(connection, names), meant)
+
+
+def _versions(
+    connection: Connection,
+    keys: Sequence[tuple[str, int]],
+    held: Mapping[tuple[str, int], set[str]],
+    spoken: Mapping[str, Mapping[str, str]],
+    meant: Mapping[str, StageName],
+) -> tuple[RegisteredVersion, ...]:
     rows: dict[tuple[str, int], Row[Any]] = {}
     tags: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
     for some in _pieces(list(keys)):
@@ -186,8 +197,6 @@ def load_versions(
         of = tuple_(registered_version_tags.c.model, registered_version_tags.c.number)
         for tag in connection.execute(select(registered_version_tags).where(of.in_(some))):
             tags[tag.model, tag.number][tag.key] = tag.value
-    names = {model for model, _ in keys}
-    held, spoken = held_by(connection, names), _spoken(connection, names)
     return tuple(
         _version(rows[key], held.get(key, set()), spoken.get(key[0], {}), tags.get(key, {}), meant)
         for key in keys
@@ -242,7 +251,7 @@ def load_models(
             for alias in _called(stage, spoken.get(model, {}), meant):
                 called[model][alias] = VersionNumber(number)
     heads: dict[str, list[RegisteredVersion]] = defaultdict(list)
-    for version in load_versions(connection, _heads(connection, names, held), meant):
+    for version in _versions(connection, _heads(connection, names, held), held, spoken, meant):
         heads[str(version.model)].append(version)
     return tuple(
         _model(rows[name], tags.get(name, {}), called.get(name, {}), tuple(heads.get(name, ())))

@@ -14,7 +14,7 @@ from holdfast.canonical import JsonObject
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
 from holdfast.errors import NotFound, UsageError
-from holdfast.experiments.documents import ROW, documents, info, params_of
+from holdfast.experiments.documents import ROW, documents, info, params_of, texts
 from holdfast.experiments.experiments import experiment_number
 from holdfast.experiments.filters import RUNS, parse_filter
 from holdfast.experiments.limits import (
@@ -254,8 +254,8 @@ class SqlRuns:
         filter: str = "",  # noqa: A002 - the word of the protocol
         order_by: Sequence[str] = (),
         page: str | None = None,
-    ) -> tuple[list[JsonObject], str | None]:
-        """The runs that fit, as MLflow writes them, and the token of the next page.
+    ) -> tuple[list[str], str | None]:
+        """The runs that fit, each as the text of MLflow's JSON, and the token of the next page.
 
         Args:
             experiments: ids of those that are searched.
@@ -284,7 +284,7 @@ class SqlRuns:
                 after = token(
                     Place(after=(last.started_at, last.id)) if is_keyed else Place(offset=place.offset + limit)
                 )
-            return documents(connection, rows[:limit]), after
+            return texts(connection, rows[:limit]), after
 
     def params(self, run: str) -> dict[str, str]:
         """The params of a run, as texts."""

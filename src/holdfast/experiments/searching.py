@@ -14,6 +14,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    intersect,
     literal,
     not_,
     or_,
@@ -85,8 +86,18 @@ def statement(
         orders: what is sorted by.
         dialect: of the database.
     """
-    conditions = [_condition(clause, dialect) for clause in wanted]
-    found = ROW.where(runs.c.experiment.in_(numbers), shown(runs.c.deleted_ms, view), *conditions)
+    found = ROW.where(runs.c.experiment.in_(numbers), shown(runs.c.deleted_ms, view))
+    fitting = []
+    for clause in wanted:
+        if (ids := _fitting(clause, dialect)) is None:
+            found = found.where(_condition(clause, dialect))
+        else:
+            fitting.append(ids)
+    if len(fitting) > 1:
+        # What is in all lists is mostly little: it leads to the rows, rather than every row to the lists.
+        found = found.join(both := intersect(*fitting).subquery(), both.c.run == runs.c.id)
+    elif fitting:
+        found = found.where(runs.c.id.in_(fitting[0]))
     for sorting in orders:
         found = _sorted(found, sorting)
     if not any((sorting.kind, sorting.key) == ("attribute", "start_time") for sorting in orders):
@@ -109,17 +120,22 @@ def _condition(clause: Clause, dialect: str) -> ColumnElement[bool]:
         if clause.key in _TIMES:
             return _at(_TIMES[clause.key], clause)
         return compared(_TEXTS[clause.key], clause.operator, clause.value, dialect)
+    table = _TABLES[clause.kind]
+    there = exists().where(table.c.run == runs.c.id, table.c.key == clause.key)
+    return there if clause.operator == "IS NOT NULL" else ~there
+
+
+def _fitting(clause: Clause, dialect: str) -> Select[*tuple[Any, ...]] | None:
+    """The ids of all runs for which a clause holds, where it is about what they logged: one index answers it alone."""
+    if clause.kind == "attribute" or clause.operator in {"IS NULL", "IS NOT NULL"}:
+        return None
     if clause.kind == "dataset":
         column = run_datasets.c.context if clause.key == "context" else datasets.c[clause.key]
         found = select(run_datasets.c.run).join(datasets, datasets.c.id == run_datasets.c.dataset)
-        return runs.c.id.in_(found.where(compared(column, clause.operator, clause.value, dialect)))
+        return found.where(compared(column, clause.operator, clause.value, dialect))
     table = _TABLES[clause.kind]
-    if clause.operator in {"IS NULL", "IS NOT NULL"}:
-        there = exists().where(table.c.run == runs.c.id, table.c.key == clause.key)
-        return there if clause.operator == "IS NOT NULL" else ~there
     holds = _measured(clause, dialect) if clause.kind == "metric" else _written(clause, dialect)
-    # A list of ids rather than a look-up for each run: the index (key, value, run) answers it alone.
-    return runs.c.id.in_(select(table.c.run).where(table.c.key == clause.key, holds))
+    return select(table.c.run).where(table.c.key == clause.key, holds)
 
 
 def _measured(clause: Clause, dialect: str) -> ColumnElement[bool]:

@@ -30,6 +30,7 @@ __all__ = [
     "run_models",
     "trace_tags",
     "traces",
+    "waiting_files",
 ]
 
 TABLES = MetaData()
@@ -150,6 +151,9 @@ logged_model_points = Table(
 
 # The name of a file, from the server's root: `3/<run>/artifacts/model/MLmodel`; its bytes are in the store.
 run_files = Table("run_files", TABLES, _key("path"), _text("digest"), _number("bytes"), _number("created_ms"))
+
+# Small files that came in, in base64: they go into the store together, for one by one each would be a pack of its own.
+waiting_files = Table("waiting_files", TABLES, _key("digest"), _text("data"), _number("bytes"), _number("created_ms"))
 
 # What stands below such a path is never changed again; `why` is a sentence for whoever tries.
 frozen_files = Table("frozen_files", TABLES, _key("path"), _text("why"), _number("created_ms"))

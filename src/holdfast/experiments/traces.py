@@ -14,6 +14,7 @@ from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, select
 from holdfast.canonical import Json, JsonObject
 from holdfast.database.engine import Database
 from holdfast.errors import NotFound, TooLarge, UsageError
+from holdfast.experiments.limits import check_length
 from holdfast.experiments.standing import active_experiment, active_run
 from holdfast.experiments.tables import trace_tags, traces
 
@@ -157,10 +158,12 @@ class SqlTraces:
 
     Args:
         database: at the schema of this Holdfast.
+        require_default: makes the experiment that is always there.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, require_default: Callable[[], None]) -> None:
         self._database = database
+        self._require_default = require_default
 
     def start(self, new: NewTrace) -> Trace:
         """A trace in its client's words, over what its spans said; the same again changes nothing.
@@ -169,6 +172,7 @@ class SqlTraces:
             NotFound: there is no such experiment.
             UsageError: the experiment is deleted, or the words cannot be kept.
         """
+        self._require_default()
         with self._database.change() as connection:
             experiment, place = active_experiment(connection, new.experiment)
             row = _made(connection, new.id, experiment, new.began_ms, new.state)
@@ -200,6 +204,7 @@ class SqlTraces:
         grouped: dict[str, list[Span]] = {}
         for span in spans:
             grouped.setdefault(span.trace, []).append(span)
+        self._require_default()
         with self._database.change() as connection:
             number, place = active_experiment(connection, experiment)
             for trace in sorted(grouped):
@@ -386,9 +391,7 @@ def _merged(before: Sequence[JsonObject], given: Json) -> list[Json]:
 
 def _set_tags(connection: Connection, trace: str, tags: Mapping[str, str]) -> None:
     for key in tags:
-        if len(key) > _KEY_CHARACTERS_MAX:
-            message = f"'key' exceeds the maximum length of {_KEY_CHARACTERS_MAX} characters"
-            raise UsageError(message, hint="Shorten it.")
+        check_length("key", key, _KEY_CHARACTERS_MAX)
     rows = [{"trace": trace, "key": key, "value": value[:_VALUE_CHARACTERS_MAX]} for key, value in tags.items()]
     connection.execute(_SET_TAG, rows)
 

@@ -50,6 +50,12 @@ _TAKE_IN = text(
 )
 
 
+_FREEZE = text(
+    "INSERT INTO frozen_files (path, why, created_ms) VALUES (:path, :why, :moment) "
+    "ON CONFLICT (path) DO UPDATE SET why = excluded.why"
+)
+
+
 class SqlVersionWords:
     """What is said of versions, in a database; it keeps no state of its own.
 
@@ -77,7 +83,7 @@ class SqlVersionWords:
             return self._load(connection, require_version(connection, name, number))
 
     def keep(self, new: NewRegistered, actor: str) -> RegisteredVersion:
-        """Writes down what a client says of a version that was just registered.
+        """Writes down what a client says of a version that was just registered; its files stay as they are from now on.
 
         What is said of it already stays: the same content was registered before. One that was withdrawn comes back.
         """
@@ -96,7 +102,10 @@ class SqlVersionWords:
                 connection.execute(update(registered_versions).where(this).values(again))
             _say(connection, new.model, number, new.tags)
             touch_model(connection, new.model, moment)
-            return load_versions(connection, [(model, number)], self._meant)[0]
+            found_now = load_versions(connection, [(model, number)], self._meant)[0]
+            why = f"The files of version {number} of {found_now.name} are immutable; log a new model instead."
+            connection.execute(_FREEZE, {"path": new.path, "why": why, "moment": moment})
+            return found_now
 
         with self._database.write() as connection:
             return work(connection, self._clock())
@@ -115,7 +124,7 @@ class SqlVersionWords:
         """
 
         def work(connection: Connection, now: datetime) -> RegisteredVersion:
-            row = known_version(connection, name, number, now)
+            row = known_version(connection, name, number)
             values = {"description": description, "updated_ms": milliseconds(now)}
             connection.execute(_of(row).values(values))
             return self._load(connection, row)
@@ -132,8 +141,8 @@ class SqlVersionWords:
         model_name(name)
         registry_tag(key, value)
 
-        def work(connection: Connection, now: datetime) -> None:
-            row = known_version(connection, name, number, now)
+        def work(connection: Connection, _: datetime) -> None:
+            row = known_version(connection, name, number)
             _say(connection, ModelName(row.model), row.number, {key: value})
 
         self._changed(work)
@@ -165,7 +174,7 @@ class SqlVersionWords:
         model_name(name)
         with self._database.write() as connection:
             now = self._clock()
-            row = known_version(connection, name, number, now)
+            row = known_version(connection, name, number)
             held = sorted(held_by(connection, [row.model]).get((row.model, number), ()))
             if held:
                 raise PermissionRefused(
@@ -191,7 +200,7 @@ class SqlVersionWords:
         return insisted(once)
 
 
-def known_version(connection: Connection, name: str, number: int, now: datetime) -> Any:
+def known_version(connection: Connection, name: str, number: int) -> Any:
     """The row of a version, of which MLflow's clients have said something from here on.
 
     Raises:
@@ -201,7 +210,7 @@ def known_version(connection: Connection, name: str, number: int, now: datetime)
     row = require_version(connection, name, number)
     if row.source is None:
         known_row(connection, name)
-        given = {"model": row.model, "number": number, "moment": milliseconds(now)}
+        given = {"model": row.model, "number": number, "moment": milliseconds(row.created_at)}
         connection.execute(_TAKE_IN, given)
     return row
 

@@ -24,7 +24,7 @@ __all__ = ["NAME_TAG", "Measured", "add_metrics", "add_params", "set_tags", "to_
 NAME_TAG = "mlflow.runName"
 """The tag that holds the name of a run, as the run itself does."""
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 """A param that is a number to searches of ours; to MLflow's all params are texts."""
 
 _SET_TAG = text(

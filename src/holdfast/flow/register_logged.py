@@ -13,7 +13,7 @@ from holdfast.canonical import JsonObject
 from holdfast.errors import AlreadyExists, IntegrityError, NotFound
 from holdfast.flow.register import claim_named, new_version
 from holdfast.manifest import FileEntry, Manifest
-from holdfast.names import RelativePath, StageName, VersionNumber
+from holdfast.names import ByDigest, Reference, RelativePath, StageName, VersionNumber
 from holdfast.registry.actions import Action
 from holdfast.registry.interface import Registry
 from holdfast.registry.values import STAGES, Version
@@ -93,11 +93,9 @@ def register_logged(
             return registry.import_version(new, came.number, actor, reason, origin=came.origin)
         return registry.register(new, actor, reason, action=Action.VERSION_REGISTER)
     except AlreadyExists as error:
-        found = [version for version in registry.versions(manifest.model) if version.digest == manifest.digest]
-        if not found:
+        if error.details.get("digest") != str(manifest.digest):
             raise
-        del error
-        return found[0]
+        return registry.resolve(Reference(manifest.model, ByDigest(str(manifest.digest))))
 
 
 def _require(prepared: Prepared, store: Store) -> None:

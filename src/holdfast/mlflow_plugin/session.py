@@ -32,7 +32,7 @@ class Session:
         self._lock = threading.RLock()
         self._keeper: Keeper | None = None
         self._open: dict[str, str] = {}
-        self._above: dict[str, str] = {}
+        self._above: dict[str, str] = {}  # kept past the end: a run may be gone on with
         self._surroundings: threading.Thread | None = None
         self._live: Any = None
         self.pid = os.getpid()
@@ -75,7 +75,6 @@ class Session:
         """A run ends: keep what it did. A second call does nothing."""
         with self._lock:
             files = self._open.pop(run, None)
-            self._above.pop(run, None)
             if files is not None:
                 self._keeping().end(run, files)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from holdfast.bridges.mlflow.bundle import param_value
 from holdfast.digest import hash_bytes
 from holdfast.evidence import CodeState, Environment, FeatureSchema, Holdout, Metrics, RunReference
 from holdfast.flow.bundle.adding import how_to_supply
+from holdfast.flow.capture import Capture, Distribution
+from holdfast.flow.capture import CodeState as CapturedCode
 from holdfast.manifest import Manifest
 from holdfast.names import ModelName, RelativePath
 from holdfast.parts import DataSlice, EvalThreshold, Hyperparameters, Missing, PreprocessingCode, Weights
@@ -117,6 +120,45 @@ def test_a_param_called_threshold_is_the_estimators_own_where_that_answers_with_
     found = bundle("regressor", Said(params={"threshold": "0.1"})).manifest.parts.eval_threshold
     assert isinstance(found, EvalThreshold)
     assert found.rule == "identity"
+
+
+def test_a_booster_answers_as_its_objective_says_and_where_that_is_a_probability_nobody_knows() -> None:
+    booster = files_of("regressor")
+    booster["MLmodel"] = booster["MLmodel"].replace(b"sklearn", b"xgboost")
+    found = {
+        objective: bundle_of(Said(params={"objective": objective}), kept(booster), CHURN).manifest.parts.eval_threshold
+        for objective in ("reg:squarederror", "binary:logistic")
+    }
+    assert isinstance(found["reg:squarederror"], EvalThreshold)
+    assert isinstance(found["binary:logistic"], Missing)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ('{"uri": "data/train.csv"}', "from data/train.csv;"),
+        ('{"url": "https://ana:secret@example.org/train.csv"}', "from https://example.org/train.csv;"),
+        ('{"uri": "s3://rows/a@b.csv"}', "from s3://rows/a@b.csv;"),
+        ('{"tags": {"mlflow.source.name": "train.py"}}', "from train.py;"),
+        ("[]", "from a place that was not said;"),
+        ("not JSON", "from not JSON;"),
+    ],
+)
+def test_a_pointer_says_where_it_points_and_no_password(source: str, told: str) -> None:
+    dataset = LoggedDataset("rows", "d25cfbf8", "local", source)
+    manifest = bundle("classifier", Said(run_id="r1", datasets=(dataset,))).manifest
+    assert told in why(manifest, "data_slice")
+    assert b"secret" not in manifest.encode()
+
+
+@pytest.mark.parametrize(("trusted", "runs"), [("lightgbm.basic.Booster", False), ("os.system", True)])
+def test_what_skops_is_told_to_trust_decides_whether_it_can_run_code(trusted: str, runs: bool) -> None:
+    files = files_of("classifier")
+    said = files["MLmodel"].replace(b"skops_trusted_types: null", f"skops_trusted_types: [{trusted}]".encode())
+    files["MLmodel"] = said.replace(b"sklearn_version", b"lgb_version").replace(b"sklearn", b"lightgbm")
+    weights = bundle_of(Said(), kept(files), CHURN).manifest.parts.weights
+    assert isinstance(weights, Weights)
+    assert weights.executes_code is runs
 
 
 def test_a_search_is_what_it_searched_for_and_not_what_that_is_made_of() -> None:
@@ -272,3 +314,21 @@ def test_a_files_bytes_are_only_read_up_to_a_limit() -> None:
 
     huge = LoggedFiles({RelativePath("MLmodel"): (files.files[RelativePath("MLmodel")][0], 1 << 40)}, refuse)
     assert "MLmodel" in why(bundle_of(Said(), huge, CHURN).manifest, "preprocessing_code")
+
+
+def test_what_the_plugin_captured_goes_before_what_mlflow_wrote() -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    capture = Capture(
+        ("train.py", "--depth", "3"), "/project", now, now, 1.0,
+        CapturedCode("git", commit="ab" * 20, dirty=True, patch=b"--- a\n+++ b\n"),
+        interpreter={"version": "3.12.1"}, used=(Distribution("scipy", "1.17.1"),),
+    )  # fmt: skip
+    prepared = bundle("classifier", Said(run_id="r1", tags=COMMIT, capture=capture))
+    environment, code = prepared.manifest.evidence.environment, prepared.manifest.evidence.code
+    assert isinstance(environment, Environment)
+    assert isinstance(code, CodeState)
+    assert (environment.python, AS_OF in environment.values) == ("3.12.1", False)
+    assert {b"scipy==1.17.1", b"mlflow==3.17.2"} <= set(prepared.small[environment.lock].splitlines())
+    assert (code.commit, code.dirty, str(code.patch)) == ("ab" * 20, True, "evidence/uncommitted.patch")
+    assert isinstance(prepared.manifest.parts.hyperparameters, Hyperparameters)
+    assert prepared.manifest.parts.hyperparameters.values == {"depth": 3}

@@ -17,6 +17,7 @@ from holdfast.web.api.app import api_app
 from holdfast.web.api.desk import Around
 from holdfast.wire import Project, create_project, open_project
 from holdfast.wire.mlflow import Shelf, open_shelf
+from holdfast.wire.people import open_doors, open_guarded
 
 MOMENT = "2026-03-01T09:00:00.000000Z"
 
@@ -67,11 +68,18 @@ class Served:
 
 @contextmanager
 def served(folder: Path) -> Iterator[Served]:
-    """A server that asks nobody who they are."""
-    with open_project(create_project(folder)) as project:
-        shelf = open_shelf(project, project.store)
-        app = api_app(project.unwatched, project.tracking, None, Around(shelf=shelf))
-        with asyncio.Runner() as loop:
-            client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server")
-            yield Served(client, loop, project, shelf)
-            loop.run(client.aclose())
+    """A server of a new project that asks nobody who they are."""
+    with open_project(create_project(folder)) as project, serving(project) as found:
+        yield found
+
+
+@contextmanager
+def serving(project: Project, *, asks: bool = False) -> Iterator[Served]:
+    """A server of a project, which asks who they are or does not."""
+    shelf = open_shelf(project, project.store)
+    around = Around(shelf=shelf, access=open_doors(project) if asks else None)
+    app = api_app(open_guarded(project) if asks else project.unwatched, project.tracking, None, around)
+    with asyncio.Runner() as loop:
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server")
+        yield Served(client, loop, project, shelf)
+        loop.run(client.aclose())

@@ -258,13 +258,13 @@ def test_a_full_disk_is_told_and_leaves_nothing(
         raise NoSpace("the disk is full", hint="Make room.")
 
     monkeypatch.setattr(LocalWriter, "commit", full)
-    got = client.put(f"{RUN}/a", content=b"x")
+    got = client.put(f"{RUN}/a", content=b"x" * 100_000)
     assert (got.status_code, got.json()["message"]) == (500, "the disk is full. Make room.")
     assert files.below("") == []
 
 
 def test_a_damaged_file_is_never_answered_whole(client: Client, behind: Served) -> None:
-    client.put(f"{RUN}/small", content=b"x" * 1000)
+    client.put(f"{RUN}/small", content=b"x" * 100_000)
     store = behind.project.store
     assert isinstance(store, LocalStore)
     for pack in (store.root / "packs").glob("*/*"):

@@ -90,7 +90,7 @@ def test_what_cannot_be_said_is_refused_in_the_words_of_mlflow(
 
 
 def test_nothing_is_said_of_a_deleted_run(server: Served) -> None:
-    with server.project.names.database().change() as connection:
+    with server.database.change() as connection:
         connection.execute(update(runs).values(deleted_ms=1))
     refused = server.ask("POST", "runs/log-inputs", {"run_id": "r1", "datasets": [TRAIN]}, status=400)
     assert refused["message"] == "The run r1 must be in the 'active' state. Current state is deleted."
@@ -109,6 +109,6 @@ def test_older_clients_keep_a_history_of_models_in_a_tag(server: Served) -> None
     for _ in range(2):
         server.ask("POST", "runs/log-model", {"run_id": "r1", "model_json": json.dumps(model)})
     server.ask("POST", "runs/log-model", {"run_id": "r1", "model_json": json.dumps({**model, "artifact_path": "b"})})
-    with server.project.names.database().read() as connection:
+    with server.database.read() as connection:
         value = connection.execute(select(run_tags.c.value)).scalar_one()
     assert json.loads(value) == [kept, {**kept, "artifact_path": "b"}]

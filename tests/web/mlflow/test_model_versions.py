@@ -8,7 +8,9 @@ import pytest
 
 from holdfast.digest import hash_bytes
 from holdfast.names import ModelName
+from holdfast.parts import Missing
 from holdfast.registry import Action, NewVersion
+from holdfast.runtime.materialise import read_manifest
 from tests.web.mlflow.logging import FILES, logged, put, registered
 from tests.web.mlflow.served import Served, served
 
@@ -55,6 +57,17 @@ def test_a_logged_model_becomes_a_real_version_that_says_what_it_lacks(server: S
     assert version.run_id == "r1"
     uri = server.ask("GET", "model-versions/get-download-uri", {"name": "churn", "version": "1"})
     assert uri == {"artifact_uri": f"mlflow-artifacts:/7/models/{id_}/artifacts"}
+
+
+def test_what_a_versions_own_tags_say_goes_before_what_its_run_says(server: Served) -> None:
+    server.project.tracking.set_tags("r1", {"holdfast.threshold": "identity"})
+    id_ = logged(server, "r1")
+    for cut in ("high", "low"):
+        create(server, f"models:/{id_}", model_id=id_, tags=[{"key": "holdfast.threshold", "value": cut}])
+    for number, version in enumerate(server.project.registry.versions(CHURN)):
+        threshold = read_manifest(server.project.store, version.digest).parts.eval_threshold
+        assert isinstance(threshold, Missing)
+        assert repr(("high", "low")[number]) in threshold.why
 
 
 def test_the_files_of_a_version_are_never_swapped(server: Served) -> None:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from holdfast.bridges.from_mlflow.places import files_below, folder_of
+from holdfast.bridges.from_mlflow.places import files_below, folder_of, logged_model_of
 from holdfast.bridges.from_mlflow.records import (
     DatasetRecord,
     ExperimentRecord,
@@ -167,7 +167,7 @@ class DatabaseSource:
                 created_ms=row["creation_time"] or 0,
                 updated_ms=row["last_updated_time"] or 0,
                 run=row["run_id"] or None,
-                logged_model=source.removeprefix("models:/") if source.startswith("models:/m-") else None,
+                logged_model=logged_model_of(source),
                 run_link=row.get("run_link"),
                 description=row["description"],
                 user=row["user_id"] or "",

@@ -9,10 +9,13 @@ from holdfast.bridges.from_mlflow.records import File
 from holdfast.errors import NotFound
 from holdfast.store.disk import refusing
 
-__all__ = ["PROXIED", "files_below", "folder_of", "normal"]
+__all__ = ["PROXIED", "files_below", "folder_of", "logged_model_of", "normal"]
 
 PROXIED = "mlflow-artifacts"
 """The scheme of places that a server keeps."""
+
+_MODELS = "models:/"
+"""How the name of a logged model begins, and that of a version of a registered one."""
 
 _PIECE_BYTES = 4 << 20
 """Read at a time: large enough for a disk, small enough for a machine with little memory."""
@@ -40,6 +43,11 @@ def folder_of(place: str, files: Path | None) -> Path:
     raise NotFound(
         f"{place[:200]} is in a storage of its own", hint="Name the URL of the `mlflow server` that reads it."
     )
+
+
+def logged_model_of(source: str) -> str | None:
+    """The logged model that a version says it is."""
+    return source.removeprefix(_MODELS) if source.startswith(f"{_MODELS}m-") else None
 
 
 def normal(place: str) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 
-from holdfast.bridges.from_mlflow.places import PROXIED, files_below, folder_of
+from holdfast.bridges.from_mlflow.places import PROXIED, files_below, folder_of, logged_model_of
 from holdfast.bridges.from_mlflow.records import (
     DatasetRecord,
     ExperimentRecord,
@@ -153,17 +153,18 @@ class ServerSource:
         found = self._pages("model-versions/search", asked, "model_versions", by_query=True)
         for said in sorted(found, key=lambda one: int(one["version"])):
             number = str(said["version"])
+            source = said.get("source", "")
             where = self._get(f"{_API}/model-versions/get-download-uri", {"name": model, "version": number})
             yield VersionRecord(
                 model=model,
                 number=int(number),
-                place=where.get("artifact_uri") or said.get("source", ""),
-                source=said.get("source", ""),
+                place=where.get("artifact_uri") or source,
+                source=source,
                 stage=said.get("current_stage", "None"),
                 created_ms=int(said.get("creation_timestamp", 0)),
                 updated_ms=int(said.get("last_updated_timestamp", 0)),
                 run=said.get("run_id") or None,
-                logged_model=said.get("model_id") or None,
+                logged_model=said.get("model_id") or logged_model_of(source),
                 run_link=said.get("run_link") or None,
                 description=said.get("description") or None,
                 user=said.get("user_id", ""),

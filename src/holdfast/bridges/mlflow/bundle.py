@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from holdfast.bridges.mlflow.documents import text_in
+from holdfast.bridges.mlflow.documents import mapping_of, text_in
 from holdfast.bridges.mlflow.environment import environment_of
 from holdfast.bridges.mlflow.holdout import Recorded, measured, recorded
 from holdfast.bridges.mlflow.mlmodel import LoggedModel, read_mlmodel
@@ -12,7 +12,7 @@ from holdfast.bridges.mlflow.said import LoggedFiles, Said
 from holdfast.bridges.mlflow.signature import schema_of
 from holdfast.bridges.mlflow.threshold import threshold_of
 from holdfast.bridges.mlflow.weights import ADDED_FOLDER, Laid, estimator_in, lay_out, weights_part
-from holdfast.canonical import Json, JsonObject, plain
+from holdfast.canonical import Json, JsonObject, decode, plain
 from holdfast.digest import hash_bytes
 from holdfast.errors import HoldfastError
 from holdfast.evidence import Card, CodeState, Evidence, FeatureSchema, RunReference
@@ -36,6 +36,8 @@ _COMMIT = "mlflow.source.git.commit"
 
 _OWN_TAGS = ("holdfast.capture", "holdfast.patch", "mlflow.log-model.history", "mlflow.loggedArtifacts")
 """Tags of a run that name what is kept of it so far, which grows: they would make each registration unique."""
+
+_PLACE_CHARACTERS_MAX = 200
 
 _POINTERS_MAX = 5
 """Datasets that one sentence names."""
@@ -127,7 +129,21 @@ def _data_slice(said: Said) -> DataSlice | Missing:
 
 
 def _place(source: str) -> str:
-    return source[:200] or "a place that was not said"
+    """Where a dataset came from: the address in its source, or the script that had it in memory."""
+    try:
+        told = mapping_of(decode(source, what="the source"))
+    except HoldfastError:
+        return source[:_PLACE_CHARACTERS_MAX] or "a place that was not said"
+    tags = mapping_of(told.get("tags"))
+    found = [told.get(key) for key in ("uri", "url", "path", "table_name")] + [tags.get("mlflow.source.name")]
+    place = next((one for one in found if isinstance(one, str) and one), "a place that was not said")
+    return _without_password(place)[:_PLACE_CHARACTERS_MAX]
+
+
+def _without_password(place: str) -> str:
+    scheme, between, rest = place.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{between}{host.rpartition('@')[2]}{slash}{path}" if between else place
 
 
 def _preprocessing(schema: FeatureSchema | Missing, laid: Laid, said: Said, why: str) -> PreprocessingCode | Missing:
@@ -200,7 +216,7 @@ def _run(said: Said, logged: LoggedModel | None, seen: Recorded | Missing) -> Ru
             "version": "" if logged is None else logged.mlflow_version,
             "holdout_of": seen.of if isinstance(seen, Recorded) else None,
             "datasets": [
-                {"name": one.name, "digest": one.digest, "context": one.context, "source": one.source[:1000]}
+                {"name": one.name, "digest": one.digest, "context": one.context, "source": _place(one.source)}
                 for one in said.datasets
             ],
         },

@@ -86,7 +86,7 @@ class Said:
         model_id: of the logged model, such as `m-4c…`; None for a folder of files of a run.
         model_params: what the logged model itself says.
         model_metrics: what was logged of this very model.
-        model_tags: of the logged model; they go before those of the run.
+        model_tags: of the logged model, and of the version that is asked for; they go before those of the run.
     """
 
     run_id: str | None = None

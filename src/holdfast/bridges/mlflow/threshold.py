@@ -34,6 +34,21 @@ _NAME = "eval_threshold"
 
 _TWO = 2
 
+_OBJECTIVES = (
+    "reg:",
+    "count:",
+    "survival:",
+    "regression",
+    "poisson",
+    "quantile",
+    "tweedie",
+    "gamma",
+    "huber",
+    "fair",
+    "mape",
+)
+"""How the objectives of XGBoost and LightGBM begin whose answers are the numbers that were asked for."""
+
 
 def threshold_of(
     model: LoggedModel | None, estimator: Estimator, said: Said, classes: Sequence[Json] | None
@@ -58,7 +73,7 @@ def threshold_of(
                 return _as_said((rule, least), model, estimator, said, classes)
         elif key == _OWN:
             return Missing(_NAME, f"{_OWN} is {text[:40]!r}, which is no number, argmax or identity"), ANSWERS
-    return _untold(model, estimator)
+    return _untold(model, estimator, said)
 
 
 def _rule(text: str) -> tuple[str | None, float | None]:
@@ -127,13 +142,13 @@ def _label(text: str, answers: str) -> Json:
     return text if isinstance(found, dict | list) else found
 
 
-def _untold(model: LoggedModel, estimator: Estimator) -> tuple[EvalThreshold | Missing, str]:
+def _untold(model: LoggedModel, estimator: Estimator, said: Said) -> tuple[EvalThreshold | Missing, str]:
     answers = answers_of(model)
     if model.predict_fn != "predict":
         return Missing(
             _NAME, f"the model answers with {model.predict_fn}, and nothing says how that is decided"
         ), ANSWERS
-    if estimator.regresses:
+    if estimator.regresses or _fits_numbers(said):
         return EvalThreshold(IDENTITY), ANSWERS
     if estimator.scores and estimator.classifies:
         return EvalThreshold(ARGMAX), LABELS
@@ -141,3 +156,8 @@ def _untold(model: LoggedModel, estimator: Estimator) -> tuple[EvalThreshold | M
         # A label is no score: whatever was to be decided, the model's own code has decided.
         return EvalThreshold(IDENTITY), ANSWERS
     return Missing(_NAME, "nothing says how what the model answers becomes a decision"), ANSWERS
+
+
+def _fits_numbers(said: Said) -> bool:
+    """Whether a booster was trained to answer with a number, as autologging writes it among the params."""
+    return any(params.get("objective", "").startswith(_OBJECTIVES) for params in (said.params, said.model_params))

@@ -134,16 +134,22 @@ def weights_part(
 
 def _executes_code(laid: Laid, model: LoggedModel) -> bool:
     """Whether opening it can run code that is hidden in its bytes; False only of what is known to be numbers."""
-    own = model.loader_module != f"mlflow.{model.flavor}" or bool(laid.code)
+    if model.loader_module != f"mlflow.{model.flavor}" or laid.code or _has_pickles(laid) or _trusts_others(model):
+        return True
     match model.flavor:
         case "sklearn":
-            return (
-                own or model.said("serialization_format") != "skops" or bool(model.framework.get("skops_trusted_types"))
-            )
+            return model.said("serialization_format") != "skops"
         case "xgboost" | "lightgbm" | "catboost" | "onnx":
             named = model.said("model_class") or model.said("lgb_model_class") or model.flavor
-            return own or named.partition(".")[0] != model.flavor or _has_pickles(laid)
+            return named.partition(".")[0] != model.flavor
     return True
+
+
+def _trusts_others(model: LoggedModel) -> bool:
+    """Whether skops is told to make what is neither the framework's nor a plain container."""
+    trusted = model.framework.get("skops_trusted_types")
+    known = {model.flavor, "collections", "numpy", "scipy", "sklearn"}
+    return isinstance(trusted, list) and any(str(name).partition(".")[0] not in known for name in trusted)
 
 
 def _has_pickles(laid: Laid) -> bool:

@@ -32,6 +32,7 @@ from holdfast.web.mlflow import (
     registered_models,
     runs,
     traces,
+    webhooks,
 )
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import Endpoint, Found, Table
@@ -62,6 +63,7 @@ _MODULES = (
     aliases,
     traces,
     assessments,
+    webhooks,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(one for module in _MODULES for one in module.ENDPOINTS)
@@ -123,7 +125,7 @@ class Mlflow:
         asked = await _read(found, request)
         answers = endpoint.answers
         assert answers is not None  # noqa: S101 - an endpoint has the one or the other, for the type checker
-        return tell(await run_in_threadpool(answers, asked, here))
+        return await run_in_threadpool(lambda: tell(answers(asked, here)))
 
 
 async def _read(found: Found, request: Request) -> Asked:

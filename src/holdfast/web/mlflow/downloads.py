@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from holdfast.experiments.files import FileName
-from holdfast.store.interface import Store
+from holdfast.wire.mlflow import Shelf
 
 __all__ = ["answered", "content_type", "disposition"]
 
@@ -46,7 +46,7 @@ _CONDITIONAL = {"cache-control": "no-cache", "accept-ranges": "bytes", "x-conten
 """Never sniffed for what a browser could run; asked for again each time, which an unchanged file answers with 304."""
 
 
-async def answered(request: Request, store: Store, file: FileName) -> Response:
+async def answered(request: Request, shelf: Shelf, file: FileName) -> Response:
     """The answer to a GET or a HEAD of a file (RFC 9110, sections 13 and 14; of several ranges, the whole file)."""
     etag = f'"{file.digest}"'
     headers = _CONDITIONAL | {
@@ -67,12 +67,12 @@ async def answered(request: Request, store: Store, file: FileName) -> Response:
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
     if file.bytes <= _AT_ONCE_BYTES_MAX:
-        data = await run_in_threadpool(store.read, file.digest, bytes_max=_AT_ONCE_BYTES_MAX)
+        data = await run_in_threadpool(shelf.files.data, file, bytes_max=_AT_ONCE_BYTES_MAX)
         return Response(data[begin:end], status, headers)
     if end - begin < file.bytes:
-        pieces = _between(await run_in_threadpool(store.open, file.digest), begin, end)
+        pieces = _between(await run_in_threadpool(shelf.store.open, file.digest), begin, end)
     else:
-        pieces = _held_back(store.pieces(file.digest))
+        pieces = _held_back(shelf.store.pieces(file.digest))
     return StreamingResponse(iterate_in_threadpool(pieces), status, headers)
 
 

@@ -11,10 +11,11 @@ from holdfast.access import Role
 from holdfast.canonical import JsonObject
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.room import Here
+from holdfast.web.mlflow.telling import Written
 
 __all__ = ["V2", "V3", "Answers", "Endpoint", "Found", "Streams", "Table"]
 
-Answers = Callable[[Asked, Here], JsonObject]
+Answers = Callable[[Asked, Here], JsonObject | Written]
 """Answers a request in words. It is called in a thread, for it may wait for the database."""
 
 Streams = Callable[[Request, Here], Awaitable[Response]]

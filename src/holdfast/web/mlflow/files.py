@@ -184,7 +184,7 @@ def require(here: Here, role: Role, path: str) -> None:
 async def _given(request: Request, here: Here, path: str) -> Response:
     await run_in_threadpool(require, here, Role.VIEWER, path)
     file = await run_in_threadpool(here.shelf.files.find, path)
-    return await answered(request, here.shelf.store, file)
+    return await answered(request, here.shelf, file)
 
 
 def _list(here: Here, folder: str, relative: str) -> JsonObject:

@@ -8,7 +8,7 @@ from holdfast.errors import UsageError
 from holdfast.experiments.logged import LoggedModel, ModelStatus, NewLoggedModel
 from holdfast.experiments.logged_metrics import ModelPoint
 from holdfast.experiments.logged_search import FOUND_MAX, LoggedModelSearch, ModelOrder, search_models
-from holdfast.experiments.tokens import offset_of, search_of, token_of
+from holdfast.experiments.paging import Place, read_token, token
 from holdfast.web.mlflow.asking import Asked, invalid, missing
 from holdfast.web.mlflow.endpoint import V2, Endpoint
 from holdfast.web.mlflow.room import Here
@@ -89,8 +89,7 @@ def search(asked: Asked, here: Here) -> JsonObject:
         raise invalid("max_results", limit, f"It must be a positive integer, but got {limit}")
     if limit > FOUND_MAX:
         raise invalid("max_results", limit, f"It must be at most {FOUND_MAX}, but got value {limit}")
-    same = search_of(*(asked.fields.get(name) for name in ("experiment_ids", "filter", "datasets", "order_by")))
-    offset = offset_of(asked.maybe_text("page_token") or "", same)
+    offset = read_token(asked.maybe_text("page_token")).offset
     wanted = LoggedModelSearch(
         experiments=_experiments(asked),
         filter=asked.maybe_text("filter") or "",
@@ -100,7 +99,7 @@ def search(asked: Asked, here: Here) -> JsonObject:
         offset=offset,
     )
     found = search_models(here.shelf.database, wanted)
-    more = token_of(offset + limit, same) if len(found) > limit else None
+    more = token(Place(offset=offset + limit)) if len(found) > limit else None
     return said(models=[told(one) for one in found[:limit]] or None, next_page_token=more)
 
 

@@ -89,5 +89,7 @@ def _how(details: Mapping[str, Json], hint: str) -> str:
     """What to do about each finding that speaks against a version, once each."""
     findings = details.get("findings")
     found = [one for one in findings if isinstance(one, dict)] if isinstance(findings, list) else []
-    said = [str(one.get("hint") or "") for one in found if one.get("outcome") != "pass"]
+    # What could not be decided is most often so because of what failed.
+    lost = [one for one in found if one.get("outcome") == "fail"] or found
+    said = [str(one.get("hint") or "") for one in lost if one.get("outcome") != "pass"]
     return " ".join(dict.fromkeys(one for one in (hint, *said) if one))

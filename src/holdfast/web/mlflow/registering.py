@@ -85,9 +85,7 @@ def register_source(wish: Wish, source: Source, model: ModelName, here: Here) ->
     shelf, words = here.shelf, here.shelf.registered.words
     was_frozen = shelf.files.is_frozen(source.path)
     # What is read from here on stays as it is: nothing else is written under these names.
-    shelf.files.freeze(
-        source.path, f"The files of a registered version of {wish.name} are immutable; log a new model instead."
-    )
+    shelf.files.freeze(source.path, f"A version of {wish.name} is being made of these files; log a new model instead.")
     try:
         version = _registered(wish, source, model, here)
         new = NewRegistered(
@@ -119,7 +117,7 @@ def _registered(wish: Wish, source: Source, model: ModelName, here: Here) -> Ver
         )
     paths = {RelativePath(one.path[len(source.path) + 1 :]): (one.digest, one.bytes) for one in found}
     files = LoggedFiles(paths, lambda digest, bytes_max: shelf.store.read(digest, bytes_max=bytes_max))
-    prepared = bundle_of(_said(source, here), files, model)
+    prepared = bundle_of(_said(wish, source, here), files, model)
     return register_logged(
         prepared,
         shelf.store,
@@ -130,9 +128,9 @@ def _registered(wish: Wish, source: Source, model: ModelName, here: Here) -> Ver
     )
 
 
-def _said(source: Source, here: Here) -> Said:
-    """What the run and the logged model say."""
-    found = Said(run_id=source.run, model_id=source.logged_model)
+def _said(wish: Wish, source: Source, here: Here) -> Said:
+    """What the run and the logged model say; and the version's own tags, which go before theirs."""
+    found = Said(run_id=source.run, model_id=source.logged_model, model_tags=wish.tags)
     if source.run is not None:
         run = here.desk.tracking.run(source.run)
         seen = here.shelf.inputs.of_run(source.run).datasets
@@ -159,7 +157,8 @@ def _said(source: Source, here: Here) -> Said:
         )
     if source.logged_model is not None:
         model = here.shelf.logged.get(source.logged_model)
-        found = replace(found, model_params=model.params, model_metrics=_measured(model), model_tags=model.tags)
+        found = replace(found, model_params=model.params, model_metrics=_measured(model))
+        found = replace(found, model_tags={**model.tags, **wish.tags})
     return found
 
 

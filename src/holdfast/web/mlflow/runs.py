@@ -1,5 +1,6 @@
 """Runs: begun, logged to, ended, deleted, restored and searched."""
 
+import json
 from collections.abc import Mapping
 
 from holdfast.access import Role
@@ -11,7 +12,7 @@ from holdfast.web.mlflow.asking import Asked, invalid, missing, real, whole
 from holdfast.web.mlflow.endpoint import V2, Endpoint
 from holdfast.web.mlflow.experiments import tags_of, view_of
 from holdfast.web.mlflow.room import Here
-from holdfast.web.mlflow.telling import said
+from holdfast.web.mlflow.telling import Written
 
 __all__ = ["ENDPOINTS", "run_of"]
 
@@ -99,7 +100,7 @@ def log_batch(asked: Asked, here: Here) -> JsonObject:
     return {}
 
 
-def search(asked: Asked, here: Here) -> JsonObject:
+def search(asked: Asked, here: Here) -> Written:
     """The runs that fit."""
     limit = asked.maybe_integer("max_results")
     if limit is not None and limit > PAGE_MAX:
@@ -112,8 +113,9 @@ def search(asked: Asked, here: Here) -> JsonObject:
         order_by=_listed(asked, "order_by"),
         page=asked.maybe_text("page_token"),
     )
-    runs: Json = found or None
-    return said(runs=runs, next_page_token=after)
+    runs = [f'"runs":[{",".join(found)}]'] if found else []
+    token = [f'"next_page_token":{json.dumps(after)}'] if after else []
+    return Written(f"{{{','.join([*runs, *token])}}}")
 
 
 def _listed(asked: Asked, name: str) -> list[str]:

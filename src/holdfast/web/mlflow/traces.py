@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from holdfast.access import Role
 from holdfast.canonical import Json, JsonObject
 from holdfast.errors import NotFound, UsageError
-from holdfast.experiments.tokens import offset_of, search_of, token_of
+from holdfast.experiments.paging import Place, read_token, token
 from holdfast.experiments.trace_search import FOUND_MAX, TraceSearch, search_traces
 from holdfast.experiments.traces import SPANS_PLACE, NewTrace, Trace
 from holdfast.web.mlflow.asking import Asked, invalid, missing
@@ -117,8 +117,7 @@ def search(asked: Asked, here: Here) -> JsonObject:
     places = [one.part("mlflow_experiment") for one in asked.items("locations")]
     if not places:
         raise missing("locations")
-    same = search_of(*(asked.fields.get(name) for name in ("locations", "filter", "order_by")))
-    offset = offset_of(asked.maybe_text("page_token") or "", same)
+    offset = read_token(asked.maybe_text("page_token")).offset
     wanted = TraceSearch(
         experiments=[one.integer("experiment_id") for one in places[:_ASKED_MAX] if one is not None],
         filter=asked.maybe_text("filter") or "",
@@ -127,7 +126,7 @@ def search(asked: Asked, here: Here) -> JsonObject:
         offset=offset,
     )
     found = search_traces(here.shelf.database, wanted)
-    more = token_of(offset + limit, same) if len(found) > limit else None
+    more = token(Place(offset=offset + limit)) if len(found) > limit else None
     traces: Json = [told(one) for one in found[:limit]]
     return said(traces=traces or None, next_page_token=more)
 

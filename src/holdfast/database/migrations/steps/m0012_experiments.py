@@ -17,6 +17,9 @@ depends_on = None
 _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _INTEGER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 
+_STATUSES = "'running', 'finished', 'failed', 'killed'"
+"""As the first step writes them."""
+
 
 def _text(name: str, *, nullable: bool = False) -> Column[str]:
     return Column(name, _TEXT, nullable=nullable)
@@ -70,7 +73,25 @@ def _experiments() -> None:
     _words("experiment_tags", Column("experiment", _INTEGER, sa.ForeignKey("experiments.id"), primary_key=True))
 
 
+def _statuses() -> None:
+    """A run may be `scheduled` too: clients of MLflow's say so of what has not begun."""
+    connection = op.get_bind()
+    if connection.dialect.name == "postgresql":
+        op.drop_constraint("runs_status_check", "runs")
+        op.create_check_constraint("runs_status_check", "runs", f"status IN ({_STATUSES}, 'scheduled')")
+        return
+    # SQLite changes the words of a check where they stand: its manual, "ALTER TABLE", "Making Other Kinds Of Table
+    # Schema Changes". Making the table anew would undo the keys that point to it.
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    connection.exec_driver_sql(
+        "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE type = 'table' AND name = 'runs'",
+        (f"({_STATUSES})", f"({_STATUSES}, 'scheduled')"),
+    )
+    connection.exec_driver_sql("PRAGMA writable_schema = RESET")
+
+
 def _runs() -> None:
+    _statuses()
     # Held by the triggers of `runs`, since SQLite cannot add a key to a table that is there.
     op.add_column("runs", _number("experiment", nullable=True))
     op.add_column("runs", _number("deleted_ms", nullable=True))
@@ -141,6 +162,14 @@ def _files() -> None:
         _number("bytes"),
         _number("created_ms"),
         sa.CheckConstraint("bytes >= 0"),
+    )
+    op.create_index("run_files_by_digest", "run_files", ["digest"])
+    op.create_table(
+        "waiting_files",
+        Column("digest", _TEXT, primary_key=True),
+        _text("data"),
+        _number("bytes"),
+        _number("created_ms"),
     )
     op.create_table("frozen_files", Column("path", _TEXT, primary_key=True), _text("why"), _number("created_ms"))
 

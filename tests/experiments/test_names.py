@@ -1,0 +1,150 @@
+"""Registered models and their pointers on every kind of database; what is asked on the wire is tested there."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from holdfast.database.engine import Database
+from holdfast.digest import hash_bytes
+from holdfast.errors import AlreadyExists, NotFound, PermissionRefused, UsageError
+from holdfast.experiments.name_search import NameSearch, SqlNameSearch
+from holdfast.experiments.names import SqlNames
+from holdfast.experiments.pointing import SqlPointing
+from holdfast.experiments.registered import NewRegistered
+from holdfast.experiments.version_words import SqlVersionWords
+from holdfast.names import ModelName, StageName, VersionNumber
+from holdfast.registry import Action, MoveStage, NewVersion
+from holdfast.registry.sql import SqlRegistry
+
+CHURN = ModelName("churn")
+STAGING = StageName("staging")
+
+
+class Clock:
+    """Goes one second further each time it is read."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 9, 0, 0, 123_000, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+class Room:
+    """All of it on one database, on one clock."""
+
+    def __init__(self, database: Database) -> None:
+        clock = Clock()
+        self.registry = SqlRegistry(database, clock, lambda: "unused")
+        self.names = SqlNames(database, clock)
+        self.words = SqlVersionWords(database, clock)
+        self.pointing = SqlPointing(database, clock)
+        self.found = SqlNameSearch(database)
+
+    def version(self, content: str, model: ModelName = CHURN, *, said: bool = True) -> int:
+        """A version, of which an MLflow client has said something or nothing."""
+        number = self.registry.register(NewVersion(model, hash_bytes(content.encode()), complete=True), "ana").number
+        if said:
+            self.words.keep(NewRegistered(model, number, f"runs:/r{number}/model", f"1/r{number}", f"r{number}"), "ana")
+        return number
+
+    def numbers(self, filter_: str = "", *orders: str) -> list[int]:
+        return [one.number for one in self.found.versions(NameSearch(filter_, orders))]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def room(request: pytest.FixtureRequest, empty_file: Path, tmp_path: Path) -> Iterator[Room]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{shutil.copy(empty_file, tmp_path / 'registry.db')}"
+    else:
+        url = request.getfixturevalue("postgres_url")
+    database = Database.open(url)
+    yield Room(database)
+    database.close()
+
+
+def test_versions_of_which_nobody_spoke_stand_in_the_order_of_time_with_the_others(room: Room) -> None:
+    room.names.create("churn", "ana")
+    room.version("one", said=False)
+    room.version("two")
+    room.version("three", said=False)
+    assert room.numbers("", "creation_timestamp ASC") == [1, 2, 3]
+    assert room.numbers("", "last_updated_timestamp DESC") == [3, 2, 1]
+    room.words.describe("churn", 1, "spoken of")
+    assert room.numbers() == [1, 3, 2]
+    moments = [one.created_ms for one in room.found.versions(NameSearch("", ["version_number ASC"]))]
+    assert moments == sorted(moments)
+    assert {moment % 1000 for moment in moments} == {123}
+
+
+def test_texts_are_compared_as_mlflow_compares_them(room: Room) -> None:
+    for name in ("alpha", "Beta", "b%ta"):
+        room.names.create(name, "ana", tags={"team": "Risk"})
+    said = [one.name for one in room.found.models(NameSearch("name LIKE 'b%'"))]
+    assert said == ["b%ta"]
+    assert {one.name for one in room.found.models(NameSearch("name ILIKE 'B_TA'"))} == {"Beta", "b%ta"}
+    assert len(room.found.models(NameSearch("tags.team = 'Risk'"))) == 3
+    assert room.found.models(NameSearch("tags.team = 'risk'")) == ()
+    assert [one.name for one in room.found.models(NameSearch("", ["name DESC"], limit=1))] == ["b%ta"]
+
+
+def test_a_stage_moves_and_is_emptied_in_one_transaction_with_its_words(room: Room) -> None:
+    room.names.create("churn", "ana")
+    room.version("one")
+    room.version("two")
+    room.pointing.point("churn", 1, STAGING, "ana")
+    room.pointing.point("churn", 2, STAGING, "ana")
+    assert [room.words.get("churn", number).stage for number in (1, 2)] == ["Archived", "Staging"]
+    assert room.pointing.holder(CHURN, STAGING) == 2
+    room.pointing.point("churn", 2, StageName("champion"), "ana", alias="Champion")
+    assert room.words.get("churn", 2).aliases == ("Champion",)
+    assert room.names.get("churn").aliases == {"Champion": VersionNumber(2)}
+    room.pointing.clear("churn", StageName("champion"), "ana", alias="Champion")
+    with pytest.raises(UsageError, match="alias Champion not found"):
+        room.pointing.by_alias("churn", "Champion")
+    before = room.registry.log(limit=1)[0].index
+    room.pointing.clear("churn", StageName("champion"), "ana", alias="Champion")
+    room.pointing.point("churn", 2, STAGING, "ana")
+    assert room.registry.log(limit=1)[0].index == before
+    assert room.registry.audit_verify().ok
+
+
+def test_what_was_withdrawn_is_seen_again_where_a_stage_holds_it(room: Room) -> None:
+    room.names.create("churn", "ana")
+    room.version("one")
+    room.version("two", said=False)
+    room.words.withdraw("churn", 1, "ana")
+    room.names.withdraw("churn", "ana")
+    for call in (lambda: room.names.get("churn"), lambda: room.words.get("churn", 2)):
+        with pytest.raises(NotFound):
+            call()
+    assert room.numbers() == []
+    room.names.create("churn", "ana")
+    assert room.numbers() == []
+    # Somebody promotes it past MLflow's clients: what is served is always to be seen.
+    with pytest.raises(NotFound):
+        room.pointing.point("churn", 1, STAGING, "ana")
+    room.registry.move_stage(MoveStage(CHURN, STAGING, VersionNumber(1), None, Action.STAGE_PROMOTE), "ana")
+    assert (room.numbers(), room.words.get("churn", 1).stage) == ([1], "Staging")
+    with pytest.raises(PermissionRefused, match="holds staging"):
+        room.words.withdraw("churn", 1, "ana")
+    with pytest.raises(PermissionRefused, match="hold staging"):
+        room.names.withdraw("churn", "ana")
+    assert room.registry.audit_verify().ok
+
+
+def test_a_name_that_was_taken_by_another_model_gets_a_model_of_its_own(room: Room) -> None:
+    room.names.create("churn", "ana")
+    room.names.rename("churn", "leavers", "ana")
+    second = room.names.create("churn", "ana")
+    assert second.model != CHURN
+    assert room.names.model_of("leavers") == CHURN
+    assert room.names.model_of("churn") == second.model
+    with pytest.raises(AlreadyExists):
+        room.names.rename("leavers", "churn", "ana")
+    room.names.rename("leavers", "leavers", "ana")
+    assert [one.action for one in room.registry.log(CHURN)] == [Action.MODEL_RENAME, Action.MODEL_CREATE]

@@ -1,0 +1,121 @@
+"""Who may what with registered models: asked of a server that knows its people, by the model in the request."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.access import Grant, NewToken, NewUser, Pattern, Role
+from holdfast.names import ModelName, StageName
+from holdfast.wire import create_project, open_project
+from holdfast.wire.people import open_doors
+from tests.web.mlflow.logging import registered
+from tests.web.mlflow.served import Served, serving
+
+PEOPLE = {
+    "viewer": Grant(Role.VIEWER),
+    "contributor": Grant(Role.CONTRIBUTOR),
+    "approver": Grant(Role.APPROVER),
+    "of-trial": Grant(Role.APPROVER, Pattern("*"), (StageName("trial"),)),
+    "of-fraud": Grant(Role.APPROVER, Pattern("fraud*")),
+    "admin": Grant(Role.ADMIN),
+}
+
+
+class Asked:
+    """A server asked as one of them."""
+
+    def __init__(self, server: Served, secrets: dict[str, str]) -> None:
+        self.server = server
+        self._secrets = secrets
+
+    def by(self, who: str, method: str, path: str, said: Any = None, *, status: int = 200) -> Any:
+        self.server.client.headers["authorization"] = f"Bearer {self._secrets.get(who, 'nobody')}"
+        return self.server.ask(method, path, said, status=status)
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Iterator[Asked]:
+    with open_project(create_project(tmp_path)) as project:
+        doors = open_doors(project)
+        secrets = {}
+        for name, grant in PEOPLE.items():
+            doors.add_user(NewUser(name), "root")
+            doors.grant(name, grant, "root")
+            secrets[name] = doors.issue(NewToken(name, "test"), "root").secret
+        with serving(project, asks=True) as server:
+            found = Asked(server, secrets)
+            server.experiment()
+            server.client.headers["authorization"] = f"Bearer {secrets['contributor']}"
+            registered(server, "churn")
+            yield found
+
+
+READING = [
+    ("GET", "registered-models/get", {"name": "churn"}),
+    ("GET", "registered-models/get-latest-versions", {"name": "churn"}),
+    ("GET", "model-versions/get", {"name": "churn", "version": "1"}),
+    ("GET", "model-versions/get-download-uri", {"name": "churn", "version": "1"}),
+]
+
+WRITING = [
+    ("PATCH", "registered-models/update", {"name": "churn", "description": "new"}),
+    ("POST", "registered-models/set-tag", {"name": "churn", "key": "a", "value": "b"}),
+    ("DELETE", "registered-models/delete-tag", {"name": "churn", "key": "a"}),
+    ("PATCH", "model-versions/update", {"name": "churn", "version": "1", "description": "new"}),
+    ("POST", "model-versions/set-tag", {"name": "churn", "version": "1", "key": "a", "value": "b"}),
+    ("DELETE", "model-versions/delete-tag", {"name": "churn", "version": "1", "key": "a"}),
+    ("POST", "model-versions/transition-stage", {"name": "churn", "version": "1", "stage": "Archived"}),
+    ("POST", "registered-models/rename", {"name": "churn", "new_name": "churn"}),
+    ("DELETE", "model-versions/delete", {"name": "churn", "version": "1"}),
+    ("DELETE", "registered-models/delete", {"name": "churn"}),
+]
+
+ALIAS = {"name": "churn", "alias": "trial", "version": "1"}
+
+
+def test_who_reads_needs_to_be_a_viewer_of_the_model_and_who_writes_a_contributor(asked: Asked) -> None:
+    for method, path, said in READING:
+        asked.by("viewer", method, path, said)
+        assert asked.by("of-fraud", method, path, said, status=403)["error_code"] == "PERMISSION_DENIED"
+        assert asked.by("nobody", method, path, said, status=401)["error_code"] == "UNAUTHENTICATED"
+    for method, path, said in WRITING:
+        assert asked.by("viewer", method, path, said, status=403)["error_code"] == "PERMISSION_DENIED"
+        assert asked.by("of-fraud", method, path, said, status=403)["error_code"] == "PERMISSION_DENIED"
+        asked.by("contributor", method, path, said)
+
+
+def test_an_alias_is_moved_by_approvers_of_its_stage_and_the_event_has_their_name(asked: Asked) -> None:
+    for who in ("viewer", "contributor", "of-fraud"):
+        assert asked.by(who, "POST", "registered-models/alias", ALIAS, status=403)
+    asked.by("of-trial", "POST", "registered-models/alias", ALIAS)
+    other = {**ALIAS, "alias": "other"}
+    assert asked.by("of-trial", "POST", "registered-models/alias", other, status=403)
+    asked.by("approver", "POST", "registered-models/alias", other)
+    assert asked.by("contributor", "DELETE", "registered-models/alias", ALIAS, status=403)
+    asked.by("of-trial", "DELETE", "registered-models/alias", ALIAS)
+    log = asked.server.project.registry.log(ModelName("churn"))
+    assert [(one.actor, str(one.stage)) for one in log[:3]] == [
+        ("of-trial", "trial"),
+        ("approver", "other"),
+        ("approver", "other"),
+    ]
+
+
+def test_nobody_takes_a_name_or_a_version_that_is_none_of_theirs(asked: Asked) -> None:
+    asked.by("of-fraud", "POST", "registered-models/create", {"name": "churn-too"}, status=403)
+    asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
+    asked.by("of-fraud", "POST", "registered-models/rename", {"name": "fraud", "new_name": "churn-too"}, status=403)
+    said = {"name": "fraud", "source": "models:/churn/1"}
+    assert asked.by("of-fraud", "POST", "model-versions/create", said, status=403)
+
+
+def test_searches_and_unknown_names_tell_nothing_of_what_is_not_theirs(asked: Asked) -> None:
+    asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
+    found = asked.by("of-fraud", "GET", "registered-models/search")["registered_models"]
+    assert [one["name"] for one in found] == ["fraud"]
+    assert asked.by("of-fraud", "GET", "model-versions/search") == {}
+    for name in ("churn", "none"):
+        error = asked.by("of-fraud", "GET", "registered-models/get", {"name": name}, status=403)
+        assert f"viewer of {name}" in error["message"]
