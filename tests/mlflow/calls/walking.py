@@ -20,7 +20,7 @@ _TIMES = re.compile(r"(time|timestamp|timestamp_ms|time_ms|time_ns|duration|dura
 _CHANGING = frozenset(
     {"mlflow.source.name", "mlflow.source.git.commit", "mlflow.user", "user_id", "mlflow.source.type"}
 )
-_HEX = re.compile(r"\b(?:m-|tr-|s-)?[0-9a-f]{32}\b|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_HEX = re.compile(r"\b(?:m-|tr-|s-)?[0-9a-f]{32}\b|\bwh_[0-9a-f]{20}\b|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TOO_EXACT = re.compile(
     r" Error: .*| Valid keys are .*| with exception HTTPConnectionPool.*| Response text: .*",
     re.DOTALL,
