@@ -100,7 +100,7 @@ def _pyfunc_here() -> Any:
             "this version is a logged model of MLflow, which is not installed in its environment",
             hint="Pin mlflow in the requirements that are logged with the model, and log it again.",
         )
-    # Read when it is imported. What it would tell a tracking server goes to nobody, in a folder that ends with this one.
+    # Read when it is imported. What it would tell a tracking server goes into a folder that ends with this process.
     os.environ.update(_QUIET, MLFLOW_TRACKING_URI=(Path(tempfile.gettempdir()) / "mlruns").as_uri())
     from mlflow import pyfunc
 
