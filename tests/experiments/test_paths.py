@@ -21,7 +21,7 @@ PATHS = st.lists(PIECES, max_size=6).map("/".join) | st.text(max_size=30)
     [
         *("..", "a/../b", "a/..", "/etc/passwd", "//a", "a#b", "a\\b", "..\\a", "C:\\a", "C:/a", "file:///a", "file:a"),
         *("%2e%2e/a", "a/%2e%2e%2fb", "%252e%252e/a", "%2fetc", "a%23b", "a%5cb", "a%00b", "a\x00b", "a\nb", "a\x7fb"),
-        *("a\ufffdb", "%ff", "x" * 1025, "\ud800", "%" + "25" * 20 + "2e%2e"),
+        *("a\ufffdb", "x" * 1025, "\ud800", "%" + "25" * 20 + "2e%2e"),
     ],
 )
 def test_a_path_that_could_lead_elsewhere_is_refused_in_the_words_of_mlflow(path: str) -> None:
@@ -38,6 +38,7 @@ def test_a_path_that_could_lead_elsewhere_is_refused_in_the_words_of_mlflow(path
         ("", ""),
         (".", ""),
         ("100%.txt", "100%.txt"),
+        ("images/a%step%1%timestamp%179%ff", "images/a%step%1%timestamp%179%ff"),
         ("a b+c&d=é.txt", "a b+c&d=é.txt"),
         ("...", "..."),
         ("a..b", "a..b"),

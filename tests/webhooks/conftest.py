@@ -16,10 +16,11 @@ from holdfast.names import ModelName
 from holdfast.registry.sql import SqlRegistry
 from holdfast.registry.webhooks import NewWebhook, Wish
 from holdfast.registry.webhooks.sql import SqlOutbox
-from holdfast.webhooks.delivering import Deliverer, Patience
+from holdfast.webhooks.delivering import Deliverer, Patience, Words
 from holdfast.webhooks.office import Office
 from holdfast.webhooks.sealing import Seal
 from holdfast.webhooks.sending import Resolve, Sender
+from holdfast.webhooks.signing import our_words
 from tests.webhooks.receivers import Receiver, receiver
 
 KEY = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="
@@ -66,6 +67,7 @@ class Post:
         resolve: Resolve = here,
         seconds: float = 2.0,
         clock: Callable[[], datetime] = now,
+        words: Words = our_words,
     ) -> Deliverer:
         sender = Sender(["localhost"], resolve=resolve, seconds=seconds)
         return Deliverer(
@@ -77,6 +79,7 @@ class Post:
             holder=name,
             patience=patience,
             told=self.told.append,
+            words=words,
         )
 
 

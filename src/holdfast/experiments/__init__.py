@@ -2,6 +2,7 @@
 
     files.py     names of files over the store, and which folders are frozen
     paths.py     which names a file can have
+    hooks.py     what clients say of webhooks, and what those are told
     waiting.py   small files on their way into the store
     places.py    where the files of a run, a logged model or a version are
     naming.py    names of registered models, aliases and tags: which can be, and what they are called here

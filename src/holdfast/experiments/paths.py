@@ -22,6 +22,9 @@ LAST = "\U0010ffff"
 _CONTROL = re.compile(f"[\x00-\x1f\x7f\ufffd{LAST}]")
 """U+FFFD stands for bytes of a request that are no text: two such names would be one."""
 
+_UNSAFE = ("#", "\\", "\x00")
+"""What no name may hold, and none may come to hold by being decoded."""
+
 
 def safe_path(text: str) -> str:
     """The path that a client means, with a single slash between its parts; empty for the root.
@@ -30,9 +33,12 @@ def safe_path(text: str) -> str:
         text: decoded once, as it comes out of a URL or a query.
 
     Raises:
-        UsageError: `Invalid path`: absolute, with `..`, `#`, a backslash or a control character, or one that becomes
-            such a path for whoever decodes it once more; or longer than a path of a version may be.
+        UsageError: `Invalid path`: with a control character; absolute, with `..`, `#` or a backslash, or one that becomes
+            such a path for whoever decodes it once more; or longer than a path of a version may be. Other control
+            characters may come out of that: older clients name images so, and all write them with `%` again.
     """
+    if _CONTROL.search(text):
+        raise _invalid(text)
     path, found = _plain(text), text
     for _ in range(_DECODINGS_MAX):
         _refuse_unsafe(found)
@@ -75,7 +81,7 @@ def _plain(text: str) -> str:
 
 def _refuse_unsafe(path: str) -> None:
     is_elsewhere = path.startswith(("/", "file:")) or PureWindowsPath(path).is_absolute()
-    if is_elsewhere or "#" in path or "\\" in path or _CONTROL.search(path):
+    if is_elsewhere or any(mark in path for mark in _UNSAFE):
         raise _invalid(path)
     if ".." in path.split("/"):
         raise _invalid(path)

@@ -11,6 +11,7 @@ sending.py      one message to one address
 sealing.py      secrets as they rest
 delivering.py   who is told what next: the task of a server
 office.py       what administrators ask
+mlflow.py       webhooks of MLflow's clients: what they ask, and how they are told
 """
 
 from holdfast.webhooks.signing import verify

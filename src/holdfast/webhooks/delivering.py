@@ -20,9 +20,9 @@ from holdfast.registry.records import Event
 from holdfast.registry.webhooks import Claim, Due, Outbox
 from holdfast.webhooks.sealing import Seal
 from holdfast.webhooks.sending import SECONDS_MAX, Answer, Sender
-from holdfast.webhooks.signing import headers, message_of
+from holdfast.webhooks.signing import Sent, our_words
 
-__all__ = ["Deliverer", "Patience"]
+__all__ = ["Deliverer", "Patience", "Words"]
 
 _LOG = logging.getLogger("holdfast.webhooks")
 
@@ -43,6 +43,10 @@ _UNOPENED_SECONDS = 300.0
 
 _SPARE = timedelta(seconds=SECONDS_MAX + 5)
 """What must be left of a claim before a message is sent: as long as sending it may take, and some more."""
+
+
+Words = Callable[[str, Event, list[str], float], Sent | None]
+"""What is sent to a webhook of an event, signed with these secrets at a moment; None where it is not to hear of it."""
 
 
 class Log(Protocol):
@@ -91,6 +95,7 @@ class Deliverer:
         holder: a name that no other deliverer has.
         patience: with receivers.
         told: is told of every attempt: `delivered`, `failed` or `stopped`.
+        words: how a webhook is told of an event.
     """
 
     def __init__(
@@ -104,6 +109,7 @@ class Deliverer:
         holder: str,
         patience: Patience | None = None,
         told: Callable[[str], object] = lambda _: None,
+        words: Words = our_words,
     ) -> None:
         self._outbox = outbox
         self._log = log
@@ -113,6 +119,7 @@ class Deliverer:
         self._holder = holder
         self._patience = patience or Patience()
         self._told = told
+        self._words = words
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unopened: dict[str, float] = {}
         self._looked: dict[str, int] = {}
@@ -205,9 +212,11 @@ class Deliverer:
             self._unopened[claim.id] = time.monotonic() + _UNOPENED_SECONDS
             _LOG.error("%s", error.message)
             return None
-        message = message_of(claim.id, event)
-        said = headers(message, signers, self._clock().timestamp())
-        answer = await self._sender.send(claim.url, said, message.body)
+        seconds = self._clock().timestamp()
+        sent = await asyncio.to_thread(self._words, claim.id, event, signers, seconds)
+        if sent is None:
+            return await asyncio.to_thread(self._outbox.passed, claim, self._holder, event.index)
+        answer = await self._sender.send(claim.url, sent.headers, sent.body)
         if not answer.taken:
             await self._failed(claim, event.index, answer)
             return None

@@ -18,7 +18,17 @@ from holdfast.database.times import to_text
 from holdfast.errors import IntegrityError, UsageError
 from holdfast.registry.records import Event
 
-__all__ = ["TOLERANCE_SECONDS", "Message", "headers", "message_of", "new_secret", "test_message", "verify"]
+__all__ = [
+    "TOLERANCE_SECONDS",
+    "Message",
+    "Sent",
+    "headers",
+    "message_of",
+    "new_secret",
+    "our_words",
+    "test_message",
+    "verify",
+]
 
 TOLERANCE_SECONDS = 300.0
 """How far the moment of a message may lie from the receiver's clock: what is older may be somebody's replay."""
@@ -45,6 +55,25 @@ class Message:
 
     id: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message with all that goes with it.
+
+    Attributes:
+        headers: which sign it.
+        body: byte for byte what is signed.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def our_words(webhook: str, event: Event, signers: Sequence[str], seconds: float) -> Sent:
+    """How a webhook is told of an event at a moment, in seconds since 1970; each of the secrets signs."""
+    message = message_of(webhook, event)
+    return Sent(headers(message, signers, seconds), message.body)
 
 
 def message_of(webhook: str, event: Event) -> Message:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.database.engine import Database
 from holdfast.errors import UsageError
@@ -22,7 +22,9 @@ from holdfast.experiments.version_words import SqlVersionWords
 from holdfast.flow.gate import Policy, Workbench
 from holdfast.service.line import Line
 from holdfast.store.interface import Store
+from holdfast.webhooks.mlflow import HookOffice
 from holdfast.wire.project import Project, new_id, utc_now
+from holdfast.wire.webhooks import open_hooks
 
 __all__ = ["Registered", "Shelf", "open_shelf"]
 
@@ -86,6 +88,7 @@ class Shelf:
         inputs: what runs read and made.
         registered: registered models and their versions.
         traces: of calls of applications.
+        hooks: webhooks of MLflow's clients; None where there are none.
     """
 
     database: Database
@@ -99,6 +102,7 @@ class Shelf:
     inputs: SqlInputs
     registered: Registered
     traces: SqlTraces
+    hooks: HookOffice | None = None
 
     @classmethod
     def of(
@@ -148,4 +152,5 @@ def open_shelf(
     if isinstance(project.names, Line):
         raise UsageError("HOLDFAST_URL names a server, and a server gives away what is its own", hint="Unset it here.")
     database = project.names.database()
-    return Shelf.of(database, store, undisturbed, Registered.of(database, project.policy, project.workbench))
+    registered = Registered.of(database, project.policy, project.workbench)
+    return replace(Shelf.of(database, store, undisturbed, registered), hooks=open_hooks(project))

@@ -6,18 +6,20 @@ from uuid import uuid4
 from holdfast.config import Settings
 from holdfast.database.engine import Database
 from holdfast.errors import UsageError
+from holdfast.experiments.hooks import SqlHooks
 from holdfast.registry.census import Census, SqlCensus
 from holdfast.registry.webhooks import Webhooks
 from holdfast.registry.webhooks.http import HttpWebhooks
 from holdfast.registry.webhooks.sql import SqlOutbox
 from holdfast.service.line import Line
 from holdfast.webhooks.delivering import Deliverer
+from holdfast.webhooks.mlflow import HookOffice, Words
 from holdfast.webhooks.office import Office
 from holdfast.webhooks.sealing import Seal, key_in
 from holdfast.webhooks.sending import Sender
 from holdfast.wire.project import Project, utc_now
 
-__all__ = ["open_census", "open_deliverer", "open_webhooks"]
+__all__ = ["open_census", "open_deliverer", "open_hooks", "open_webhooks"]
 
 
 def open_webhooks(project: Project) -> Webhooks:
@@ -31,6 +33,17 @@ def open_webhooks(project: Project) -> Webhooks:
         return HttpWebhooks(project.names)
     sender = Sender(project.settings.webhook_hosts)
     return Office(_outbox(project), _seal(project.settings), sender, utc_now)
+
+
+def open_hooks(project: Project) -> HookOffice:
+    """The webhooks of MLflow's clients, at the server of a project.
+
+    Raises:
+        As `open_webhooks`.
+    """
+    settings = project.settings
+    hooks = SqlHooks(_database(project))
+    return HookOffice(_outbox(project), hooks, _seal(settings), Sender(settings.webhook_hosts), utc_now)
 
 
 def open_deliverer(project: Project, holder: str, told: Callable[[str], object]) -> Deliverer:
@@ -53,6 +66,7 @@ def open_deliverer(project: Project, holder: str, told: Callable[[str], object])
         clock=utc_now,
         holder=holder,
         told=told,
+        words=Words(SqlHooks(_database(project))),
     )
 
 

@@ -100,7 +100,7 @@ LOGGED_MODEL_CALLS: tuple[Call, ...] = (
     ("edge: a run's outputs", lambda w: w.client.get_run(w.run).outputs),
     ("edge: a logged model as an input", lambda w: w.client.log_inputs(w.run, models=[LoggedModelInput(w.logged)])),
     ("mlflow.pyfunc.log_model", _logged),
-    ("mlflow.get_logged_model", lambda w: mlflow.get_logged_model(w.doubler).metrics),
+    ("mlflow.get_logged_model", lambda w: {one.key: one.value for one in mlflow.get_logged_model(w.doubler).metrics}),
     ("client.search_logged_models", lambda w: w.client.search_logged_models([w.experiment], "name = 'by hand'")),
     *(
         (f"edge: logged models where {words}", lambda w, words=words: _found(w, words))

@@ -20,14 +20,14 @@ _TIMES = re.compile(r"(time|timestamp|timestamp_ms|time_ms|time_ns|duration|dura
 _CHANGING = frozenset(
     {"mlflow.source.name", "mlflow.source.git.commit", "mlflow.user", "user_id", "mlflow.source.type"}
 )
-_HEX = re.compile(r"\b(?:m-|tr-|s-)?[0-9a-f]{32}\b|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_HEX = re.compile(r"\b(?:m-|tr-|s-)?[0-9a-f]{32}\b|\bwh_[0-9a-f]{20}\b|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TOO_EXACT = re.compile(
     r" Error: .*| Valid keys are .*| with exception HTTPConnectionPool.*| Response text: .*",
     re.DOTALL,
 )
 """Ends of messages that speak of the server's own database, retries, or what else it could have understood."""
 _SET = re.compile(r"\{('[^{}]*')\}")
-_HERE = re.compile(r'("mlflow\.(?:user|source\.[a-z.]+)": ")[^"]*')
+_HERE = re.compile(r'^\{"tags": \{"mlflow\.user".*', re.DOTALL)
 _LONG = re.compile(r"\b\d{13,19}\b")
 
 
@@ -89,7 +89,7 @@ class Walk:
     def _words_of(self, text: str) -> str:
         text = text.replace(self.url, "<server>").replace(str(self.folder), "<folder>")
         text = _TOO_EXACT.sub("...", text)
-        text = _HERE.sub(r"\1<here>", text)
+        text = _HERE.sub("<this script>", text)
         text = _SET.sub(lambda found: f"{{{', '.join(sorted(found[1].split(', ')))}}}", text)
         text = _HEX.sub(lambda found: self._words.setdefault(found[0], f"<id {len(self._words) + 1}>"), text)
         return _LONG.sub("<time>", text)

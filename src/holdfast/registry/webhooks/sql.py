@@ -137,6 +137,22 @@ class SqlOutbox:
         with self._database.read() as connection:
             return self._claimed(_row(connection, webhook), self._clock())
 
+    def readdress(self, webhook: str, new: NewWebhook, actor: str) -> Webhook:
+        """Have another address told, or of other events; its place in the log stays.
+
+        Raises:
+            NotFound: no such webhook.
+        """
+        values = {
+            "url": new.url,
+            "actions": json.dumps(new.wish.actions),
+            "models": json.dumps(new.wish.models),
+        }
+        said = {"webhook": webhook, "url": new.url, "actions": new.wish.actions, "models": new.wish.models}
+        with self._database.write() as connection:
+            _row(connection, webhook, locked=True)
+            return self._changed(connection, webhook, values, Entry(Action.WEBHOOK_ADD, details=said), actor)
+
     def rotate(self, webhook: str, secret: str, overlap: timedelta, actor: str) -> Webhook:
         """Replaces the sealed secret; see `Webhooks.rotate`."""
         if not timedelta() <= overlap <= _OVERLAP_MAX:

@@ -9,6 +9,7 @@
     registered_models.py, model_versions.py, aliases.py     what is registered; named.py: what the three share
     registering.py   from what was logged to a version
     moving.py     stage moves, through a gate where one protects the stage
+    webhooks.py   webhooks
     files.py      files; uploads.py and downloads.py: their bytes on the way in and out
 
 The protocol is told by MLflow's `service.proto` and `model_registry.proto`, and by its documentation, "REST API".

@@ -32,6 +32,7 @@ from holdfast.web.mlflow import (
     registered_models,
     runs,
     traces,
+    webhooks,
 )
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import Endpoint, Found, Table
@@ -62,6 +63,7 @@ _MODULES = (
     aliases,
     traces,
     assessments,
+    webhooks,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(one for module in _MODULES for one in module.ENDPOINTS)
