@@ -206,7 +206,7 @@ def test_a_run_that_has_ended_is_never_changed(tracking: Tracking, status: RunSt
         lambda: tracking.log_metrics(run.id, {"x": 1}),
         lambda: tracking.set_tags(run.id, {"x": "1"}),
         lambda: tracking.log_inputs(run.id, [RunInput("train", "x")]),
-        lambda: tracking.finish_run(run.id, next(other for other in RunStatus if other not in {"running", status})),
+        lambda: tracking.finish_run(run.id, next(one for one in RunStatus if one not in {"running", "scheduled", status})),
         lambda: tracking.finish_run(run.id, status, notes="more"),
     ]
     for change in changes:

@@ -123,8 +123,8 @@ def test_each_search_refuses_what_is_of_another(grammar: Grammar, written: str, 
     assert refused.value.message.startswith(message)
 
 
-_KEYS = st.text(st.characters(codec="utf-8", exclude_characters="`", exclude_categories=("Cc", "Cs")), min_size=1)
-_TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="'\\\0", exclude_categories=("Cs",)))
+_KEYS = st.text(st.characters(codec="utf-8", exclude_characters="`", exclude_categories=["Cc", "Cs"]), min_size=1)
+_TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="'\\\0", exclude_categories=["Cs"]))
 _LISTED = st.text("abc-_. ")
 _CLAUSES = st.one_of(
     st.builds(

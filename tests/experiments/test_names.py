@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -134,6 +135,25 @@ def test_what_was_withdrawn_is_seen_again_where_a_stage_holds_it(room: Room) -> 
         room.words.withdraw("churn", 1, "ana")
     with pytest.raises(PermissionRefused, match="hold staging"):
         room.names.withdraw("churn", "ana")
+    assert room.registry.audit_verify().ok
+
+
+def test_of_many_that_move_one_alias_at_once_each_leaves_one_event_or_finds_nothing_to_do(room: Room) -> None:
+    room.names.create("churn", "ana")
+    for content in ("one", "two", "three"):
+        room.version(content)
+    champion = StageName("champion")
+
+    def move(turn: int) -> None:
+        room.pointing.point("churn", 1 + turn % 3, champion, f"script {turn}", alias="champion")
+
+    with ThreadPoolExecutor(4) as several:
+        list(several.map(move, range(24)))
+    moves = [one for one in reversed(room.registry.log(CHURN)) if one.action == Action.STAGE_PROMOTE]
+    held = [None, *(one.to_number for one in moves)]
+    assert [one.from_number for one in moves] == held[:-1]
+    assert all(one.from_number != one.to_number for one in moves)
+    assert room.pointing.by_alias("churn", "champion").number == held[-1]
     assert room.registry.audit_verify().ok
 
 

@@ -94,13 +94,21 @@ def test_a_gate_tells_whoever_logged_it_what_to_write_into_the_script(project: P
 
 
 def test_a_gate_walks_the_pickles_inside_and_knows_the_code_that_was_logged(project: Project) -> None:
-    own = b"cmylib\ndouble\n."
-    files = {**files_of("own_code"), "python_model.pkl": own, "more/other.pkl": b"cos\nsystem\n(S'id'\ntR."}
+    # One file is Python and a pickle as well, and nothing keeps an MLmodel file from naming it as the model.
+    own, both = b"cmylib\ndouble\n.", b"cos\nsystem\n0.5\n"
+    files = {
+        **files_of("own_code"),
+        "python_model.pkl": own,
+        "code/both.py": both,
+        "more/other.pkl": b"cos\nsystem\n(S'id'\ntR.",
+    }
     manifest = read_manifest(
         project.store, registered(project, bundle_of(Said(), kept(files, project.store), CHURN)).digest
     )
     found = listings_of(project.store, manifest, project.policy.for_stage(CHURN, StageName("staging")))
     assert found["code/mylib/__init__.py"].own
+    assert not found["code/both.py"].own
+    assert found["code/both.py"].standing is Standing.CODE
     assert found["weights/python_model.pkl"].standing is Standing.ALLOWED
     assert found["weights/more/other.pkl"].standing is Standing.CODE
     assert found["weights/MLmodel"].standing is Standing.DATA

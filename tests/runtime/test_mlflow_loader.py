@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from holdfast.errors import CannotPackage, MissingExtra
 from holdfast.runtime.loaders import loader_for, loader_named
-from holdfast.runtime.loaders.mlflow import estimator_scores, rows_of, two_sided
+from holdfast.runtime.loaders.mlflow import estimator_scores, leads_outside, rows_of, two_sided
 
 
 @pytest.mark.parametrize("name", ["mlflow", "mlflow-labels", "mlflow-scores"])
@@ -51,6 +51,23 @@ def test_what_is_not_finite_stays_a_number_for_the_pipeline_to_refuse() -> None:
     (plain,), (nested,) = rows_of(np.array([math.nan])), rows_of([[1.0, math.inf]])
     assert math.isnan(plain)
     assert nested == [1.0, math.inf]
+
+
+@pytest.mark.parametrize(
+    ("flavors", "outside"),
+    [
+        ({"sklearn": {"pickled_model": "model.pkl", "code": None}}, None),
+        ({"sklearn": {"pickled_model": "/srv/store/blobs/ab/ab12"}}, "/srv/store/blobs/ab/ab12"),
+        (
+            {"python_function": {"artifacts": {"rows": {"path": "artifacts/../../x", "uri": "/home/ana/x"}}}},
+            "artifacts/../../x",
+        ),
+        ({"python_function": {"artifacts": {"rows": {"path": "artifacts/x", "uri": "/home/ana/x"}}}}, None),
+        ({"torch": {"shards": ["one", "../two"]}}, "../two"),
+    ],
+)
+def test_a_description_may_name_files_of_the_models_own_folder_only(flavors: Any, outside: str | None) -> None:
+    assert leads_outside(flavors) == outside
 
 
 class Inside:

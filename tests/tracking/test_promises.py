@@ -61,3 +61,22 @@ def test_a_run_that_has_ended_is_never_changed_by_anybody(ended: sqlite3.Connect
     with pytest.raises(sqlite3.IntegrityError):
         ended.execute(statement)
     assert list(ended.iterdump()) == before
+
+
+def test_a_run_of_mlflows_clients_may_be_changed_after_its_end(
+    database: Database, database_path: Path, clock: Callable[[], datetime]
+) -> None:
+    connection = sqlite3.connect(database_path, isolation_level=None)
+    connection.execute(
+        "INSERT INTO experiments (id, name, place, created_by, created_ms, updated_ms) VALUES (1, 'e', '', 'ana', 0, 0)"
+    )
+    connection.execute(
+        "INSERT INTO runs (id, name, status, started_at, finished_at, actor, notes, experiment) VALUES "
+        "('r1', '', 'finished', '2026-03-01T09:00:00.000000Z', '2026-03-01T09:00:01.000000Z', 'ana', '', 1)"
+    )
+    connection.close()
+    tracking = SqlTracking(database, clock, lambda: "r2")
+    tracking.log_inputs("r1", [RunInput("holdout", "rows")])
+    tracking.set_tags("r1", {"b": "c"})
+    found = tracking.run("r1")
+    assert (found.status, [one.role for one in found.inputs], found.tags) == ("finished", ["holdout"], {"b": "c"})

@@ -19,12 +19,12 @@ from holdfast.experiments.tables import experiment_tags, experiments
 from holdfast.experiments.view import View, shown
 from holdfast.tracking.tables import runs
 
-__all__ = ["DEFAULT", "SqlExperiments", "experiment_number", "no_experiment"]
+__all__ = ["DEFAULT", "ID_MAX", "SqlExperiments", "experiment_number", "no_experiment"]
 
 DEFAULT = 0
 """The experiment that is always there: clients that name none mean it."""
 
-_ID_MAX = 2**63 - 1
+ID_MAX = 2**63 - 1
 """What the column of an id holds."""
 
 _PLACE = "mlflow-artifacts:/{id}"
@@ -158,7 +158,7 @@ class SqlExperiments:
         if number == DEFAULT:
             self.require_default()
         with self._database.view() as connection:
-            row = connection.execute(_ONE, {"id": number}).one_or_none() if abs(number) <= _ID_MAX else None
+            row = connection.execute(_ONE, {"id": number}).one_or_none() if abs(number) <= ID_MAX else None
             if row is None:
                 raise no_experiment(number)
             return _documents(connection, [row])[0]
@@ -260,7 +260,7 @@ class SqlExperiments:
         number = experiment_number(experiment)
         if number == DEFAULT:
             connection.execute(_ADD_DEFAULT, {"now": now_ms(self._clock)})
-        row = connection.execute(_ONE_LOCKED, {"id": number}).one_or_none() if abs(number) <= _ID_MAX else None
+        row = connection.execute(_ONE_LOCKED, {"id": number}).one_or_none() if abs(number) <= ID_MAX else None
         if row is None:
             raise no_experiment(number)
         return row
@@ -332,7 +332,10 @@ def _condition(clause: Clause, dialect: str) -> ColumnElement[bool]:
     if clause.key == "experiment_id":
         if clause.operator not in {"=", "!=", "IN", "NOT IN"}:
             raise UsageError(f"Invalid comparator for experiment_id: {clause.operator}", hint="Use = or IN.")
-        value = [experiment_number(one) for one in value] if isinstance(value, tuple) else experiment_number(value)
+        many = value if isinstance(value, tuple) else (value,)
+        # One that no column holds is none that is there.
+        numbers = [number if abs(number := experiment_number(one)) <= ID_MAX else -1 for one in many]
+        value = numbers if isinstance(value, tuple) else numbers[0]
     elif isinstance(value, float):
         raise UsageError(
             f"Invalid value for numeric attribute '{clause.key}': {str(value)!r}", hint="Give a whole number."

@@ -57,6 +57,9 @@ _CLAUSES_MAX = 64
 _LISTED_MAX = 10_000
 """In a list behind `IN`: each is a parameter of the statement, and every database has a limit of those."""
 
+_WHOLE_MAX = 2.0**63
+"""Beyond what a column of whole numbers holds."""
+
 _INVALID_MAX = 16
 """Of what cannot be read, as much is told: enough to see what was meant."""
 
@@ -247,7 +250,10 @@ def _number(found: re.Match[str], key: str, grammar: Grammar) -> int | float:
         written = found["text"][1:-1]
     try:
         if written is not None:
-            return float(written) if set(written) - set("-0123456789") else int(written)
+            number = float(written)
+            # What no column holds is compared as a float, which no number in a column is beyond.
+            is_whole = not set(written) - set("-0123456789") and abs(number) < _WHOLE_MAX
+            return int(written) if is_whole else number
     except ValueError:
         pass
     raise _unreadable(f"Expected numeric value type for numeric attribute: {key}. Found {_shown(found)}")

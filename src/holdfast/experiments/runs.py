@@ -15,7 +15,7 @@ from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
 from holdfast.errors import NotFound, UsageError
 from holdfast.experiments.documents import ROW, documents, info, params_of, texts
-from holdfast.experiments.experiments import experiment_number
+from holdfast.experiments.experiments import ID_MAX, experiment_number
 from holdfast.experiments.filters import RUNS, parse_filter
 from holdfast.experiments.limits import (
     KEY_CHARACTERS_MAX,
@@ -273,7 +273,7 @@ class SqlRuns:
         place = read_token(page)
         if place.after is not None and not has_key(orders):
             raise UsageError("Invalid page token, it is of another search", hint="Begin again without one.")
-        numbers = sorted({experiment_number(said) for said in experiments})
+        numbers = sorted({one for one in map(experiment_number, experiments) if abs(one) <= ID_MAX})
         with self._database.view() as connection:
             found = statement(numbers, view, wanted, orders, connection.dialect.name)
             rows = connection.execute(beginning(found, place).limit(limit + 1)).all()

@@ -15,7 +15,7 @@ from sqlalchemy import (
     false,
     func,
     intersect,
-    literal,
+    literal_column,
     not_,
     or_,
     select,
@@ -160,7 +160,7 @@ def _written(clause: Clause, dialect: str) -> ColumnElement[bool]:
     whole = (
         func.json_extract(table.c.value, "$")
         if dialect == "sqlite"
-        else cast(table.c.value, JSONB).op("#>>")(literal("{}"))
+        else cast(table.c.value, JSONB).op("#>>")(literal_column("'{}'::text[]"))
     )
     said = case((func.length(table.c.text) < SEARCHED_CHARACTERS_MAX, table.c.text), else_=whole)
     return compared(said, clause.operator, value, dialect)

@@ -12,7 +12,7 @@ from holdfast.errors import UsageError
 from holdfast.experiments.filters import Clause, Grammar, Sorting, parse_filter, parse_order
 from holdfast.experiments.likeness import compared
 from holdfast.experiments.tables import trace_tags, traces
-from holdfast.experiments.traces import Trace, traces_of
+from holdfast.experiments.trace_rows import Trace, traces_of
 
 __all__ = ["FOUND_MAX", "TRACES", "TraceSearch", "search_traces"]
 
@@ -24,7 +24,7 @@ _ORDERS_MAX = 16
 
 _NUMBERS = frozenset({"timestamp_ms", "execution_time_ms", "end_time_ms"})
 
-_TEXTS = frozenset({"request_id", "status", "name", "run_id", "client_request_id"})
+_TEXTS = frozenset({"request_id", "status", "name", "run_id", "client_request_id", "text"})
 
 TRACES = Grammar(
     families=MappingProxyType(
@@ -128,6 +128,7 @@ def _field(kind: str, key: str, dialect: str) -> Any:
         "status": traces.c.state,
         "run_id": traces.c.run,
         "experiment_id": traces.c.experiment,
+        "text": traces.c.spans,
     }
     if key in plain:
         return plain[key]

@@ -5,18 +5,18 @@ client says itself holds over what its spans let one guess.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, select, text, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from holdfast.canonical import Json, JsonObject
 from holdfast.database.engine import Database
 from holdfast.errors import NotFound, TooLarge, UsageError
-from holdfast.experiments.limits import check_length
 from holdfast.experiments.standing import active_experiment, active_run
 from holdfast.experiments.tables import trace_tags, traces
+from holdfast.experiments.trace_rows import Trace, locked, made, no_trace, set_tags, some, traces_of, written
 
 __all__ = [
     "HERE",
@@ -27,10 +27,6 @@ __all__ = [
     "NewTrace",
     "Span",
     "SqlTraces",
-    "Trace",
-    "changed_words",
-    "no_trace",
-    "traces_of",
 ]
 
 IN_PROGRESS = "IN_PROGRESS"
@@ -51,36 +47,7 @@ LINKED_MAX = 100
 _SPANS_MAX = 10_000
 """Of one trace: they are one value, and are told whole."""
 
-_KEY_CHARACTERS_MAX = 250
-
-_VALUE_CHARACTERS_MAX = 8_000
-"""Of a tag; MLflow cuts what is longer, and so is it here."""
-
-_TRACES_AT_A_TIME = 500
-"""Names in one statement: below every database's limit of parameters."""
-
 _SOURCE_RUN = "mlflow.sourceRun"
-
-_NUL = str.maketrans({"\0": "\ufffd"})
-"""No database can look into a document with a NUL."""
-
-_MAKE = text(
-    "INSERT INTO traces (id, experiment, began_ms, state, info) VALUES (:id, :experiment, :began_ms, :state, '{}') "
-    "ON CONFLICT (id) DO NOTHING"
-)
-
-_SET_TAG = text(
-    "INSERT INTO trace_tags (trace, key, value) VALUES (:trace, :key, :value) "
-    "ON CONFLICT (trace, key) DO UPDATE SET value = excluded.value"
-)
-
-_LOCKED = select(traces).where(traces.c.id == bindparam("trace")).with_for_update()
-
-_PLAIN = [column for column in traces.c if column.name != "spans"]
-
-_IDS: BindParameter[str] = bindparam("ids", expanding=True)
-
-_TAGS = select(trace_tags).where(trace_tags.c.trace.in_(_IDS)).order_by(trace_tags.c.trace, trace_tags.c.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,26 +100,6 @@ class Span:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """A trace as it stands; `spans` is empty where they were not asked for."""
-
-    id: str
-    experiment: int
-    run: str | None
-    began_ms: int
-    lasted_ms: int | None
-    state: str
-    words: JsonObject
-    tags: Mapping[str, str]
-    spans: Sequence[JsonObject] = ()
-
-
-def no_trace(trace: str) -> NotFound:
-    """The refusal for a trace that nobody sent."""
-    return NotFound(f"Trace with ID '{trace[:80]}' not found.", hint="Search the traces of its experiment.")
-
-
 class SqlTraces:
     """The traces of a database.
 
@@ -175,10 +122,10 @@ class SqlTraces:
         self._require_default()
         with self._database.change() as connection:
             experiment, place = active_experiment(connection, new.experiment)
-            row = _made(connection, new.id, experiment, new.began_ms, new.state)
+            row = made(connection, new.id, experiment, new.began_ms, new.state)
             before = json.loads(row.info)
             words = {**before, **new.words, "final": True}
-            words["trace_metadata"] = {**before.get("trace_metadata", {}), **_object(new.words, "trace_metadata")}
+            words["trace_metadata"] = {**before.get("trace_metadata", {}), **_said(new.words, "trace_metadata")}
             words["assessments"] = _merged(before.get("assessments", []), new.words.get("assessments"))
             run = words["trace_metadata"].get(_SOURCE_RUN) if row.run is None else row.run
             change = {
@@ -187,10 +134,10 @@ class SqlTraces:
                 "began_ms": new.began_ms,
                 "lasted_ms": new.lasted_ms,
                 "state": new.state,
-                "info": _written(words),
+                "info": written(words),
             }
             connection.execute(update(traces).where(traces.c.id == new.id).values(change))
-            _set_tags(connection, new.id, {**new.tags, PLACE: _place_of(place, new.id)})
+            set_tags(connection, new.id, {**new.tags, PLACE: _place_of(place, new.id)})
             return traces_of(connection, [new.id])[0]
 
     def add_spans(self, experiment: str, spans: Sequence[Span]) -> None:
@@ -235,8 +182,8 @@ class SqlTraces:
             UsageError: its name is too long.
         """
         with self._database.change() as connection:
-            _locked(connection, trace)
-            _set_tags(connection, trace, {key: value})
+            locked(connection, trace)
+            set_tags(connection, trace, {key: value})
 
     def delete_tag(self, trace: str, key: str) -> None:
         """Takes a tag away.
@@ -245,7 +192,7 @@ class SqlTraces:
             NotFound: nobody sent the trace, or it has no such tag.
         """
         with self._database.change() as connection:
-            _locked(connection, trace)
+            locked(connection, trace)
             gone = delete(trace_tags).where(trace_tags.c.trace == trace, trace_tags.c.key == key)
             if connection.execute(gone).rowcount == 0:
                 raise NotFound(f"No trace tag with key '{key}' for trace with ID '{trace}'", hint="Look at its tags.")
@@ -286,9 +233,9 @@ class SqlTraces:
         chosen = chosen.order_by(traces.c.began_ms, traces.c.id).limit(limit)
         with self._database.change() as connection:
             found = list(connection.scalars(chosen))
-            for some in _some(found):
-                connection.execute(delete(trace_tags).where(trace_tags.c.trace.in_(some)))
-                connection.execute(delete(traces).where(traces.c.id.in_(some)))
+            for part in some(found):
+                connection.execute(delete(trace_tags).where(trace_tags.c.trace.in_(part)))
+                connection.execute(delete(traces).where(traces.c.id.in_(part)))
         return len(found)
 
     def change_words(self, trace: str, change: Callable[[JsonObject], JsonObject]) -> JsonObject:
@@ -299,53 +246,14 @@ class SqlTraces:
             UsageError: the words cannot be kept.
         """
         with self._database.change() as connection:
-            return changed_words(connection, trace, change)
-
-
-def changed_words(connection: Connection, trace: str, change: Callable[[JsonObject], JsonObject]) -> JsonObject:
-    """As `SqlTraces.change_words`, within a change."""
-    words = change(json.loads(_locked(connection, trace).info))
-    connection.execute(update(traces).where(traces.c.id == trace).values(info=_written(words)))
-    return words
-
-
-def traces_of(connection: Connection, ids: Sequence[str], *, spans: bool = False) -> list[Trace]:
-    """These traces in this order, but for those that are not there: two statements for any 500 of them."""
-    rows: dict[str, Row[Any]] = {}
-    tags: dict[str, dict[str, str]] = {}
-    columns = list(traces.c) if spans else _PLAIN
-    for some in _some(ids):
-        asked = select(*columns).where(traces.c.id.in_(_IDS))
-        rows |= {row.id: row for row in connection.execute(asked, {"ids": some})}
-        for tag in connection.execute(_TAGS, {"ids": some}):
-            tags.setdefault(tag.trace, {})[tag.key] = tag.value
-    return [_trace(rows[id_], tags.get(id_, {}), spans=spans) for id_ in ids if id_ in rows]
-
-
-def _trace(row: Row[Any], tags: Mapping[str, str], *, spans: bool) -> Trace:
-    words = json.loads(row.info)
-    words.pop("final", None)
-    found = json.loads(row.spans) if spans and row.spans else []
-    return Trace(row.id, row.experiment, row.run, row.began_ms, row.lasted_ms, row.state, words, tags, found)
-
-
-def _made(connection: Connection, trace: str, experiment: int, began_ms: int, state: str) -> Row[Any]:
-    """The row of a trace, made where it was not there, and locked: whoever else tells of the trace waits."""
-    made = {"id": trace, "experiment": experiment, "began_ms": began_ms, "state": state}
-    connection.execute(_MAKE, made)
-    return _locked(connection, trace)
-
-
-def _locked(connection: Connection, trace: str) -> Row[Any]:
-    row = connection.execute(_LOCKED, {"trace": trace}).one_or_none()
-    if row is None:
-        raise no_trace(trace)
-    return row
+            words = change(json.loads(locked(connection, trace).info))
+            connection.execute(update(traces).where(traces.c.id == trace).values(info=written(words)))
+        return words
 
 
 def _add_spans(connection: Connection, trace: str, spans: Sequence[Span], experiment: int, place: str) -> None:
     began_ms = min(span.began_ns for span in spans) // 1_000_000
-    row = _made(connection, trace, experiment, began_ms, IN_PROGRESS)
+    row = made(connection, trace, experiment, began_ms, IN_PROGRESS)
     words = json.loads(row.info)
     there = {one["span_id"]: one for one in json.loads(row.spans or "[]")}
     there |= {str(span.written["span_id"]): span.written for span in spans}
@@ -355,13 +263,13 @@ def _add_spans(connection: Connection, trace: str, spans: Sequence[Span], experi
         )
     root = next((span for span in spans if span.parent is None), None)
     tags = {} if root is None else dict(root.tags)
-    change: dict[str, Any] = {"spans": _written(sorted(there.values(), key=_in_order))}
+    change: dict[str, Any] = {"spans": written(sorted(there.values(), key=_in_order))}
     if not words.get("final"):
         change |= _guessed(row, spans, root)
     if root is not None:
         words = {**root.words, **words}
-    connection.execute(update(traces).where(traces.c.id == trace).values(info=_written(words), **change))
-    _set_tags(connection, trace, {**tags, PLACE: _place_of(place, trace), SPANS_PLACE: HERE})
+    connection.execute(update(traces).where(traces.c.id == trace).values(info=written(words), **change))
+    set_tags(connection, trace, {**tags, PLACE: _place_of(place, trace), SPANS_PLACE: HERE})
 
 
 def _guessed(row: Row[Any], spans: Sequence[Span], root: Span | None) -> dict[str, Any]:
@@ -389,36 +297,10 @@ def _merged(before: Sequence[JsonObject], given: Json) -> list[Json]:
     return [*(one for one in before if one.get("assessment_id") not in ids), *found]
 
 
-def _set_tags(connection: Connection, trace: str, tags: Mapping[str, str]) -> None:
-    for key in tags:
-        check_length("key", key, _KEY_CHARACTERS_MAX)
-    rows = [{"trace": trace, "key": key, "value": value[:_VALUE_CHARACTERS_MAX]} for key, value in tags.items()]
-    connection.execute(_SET_TAG, rows)
-
-
-def _object(words: JsonObject, name: str) -> JsonObject:
+def _said(words: JsonObject, name: str) -> JsonObject:
     found = words.get(name)
     return found if isinstance(found, dict) else {}
 
 
-def _written(value: Any) -> str:
-    try:
-        return json.dumps(_clean(value), allow_nan=False, separators=(",", ":"))
-    except (ValueError, RecursionError) as error:
-        raise UsageError("What is said of the trace cannot be kept as JSON", hint="Leave NaN out.") from error
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.translate(_NUL) if "\0" in value else value
-    if isinstance(value, dict):
-        return {_clean(key): _clean(one) for key, one in value.items()}
-    return [_clean(one) for one in value] if isinstance(value, list) else value
-
-
 def _place_of(place: str, trace: str) -> str:
     return f"{place}/traces/{trace}/artifacts"
-
-
-def _some(ids: Sequence[str]) -> Iterable[list[str]]:
-    return (list(ids[begin : begin + _TRACES_AT_A_TIME]) for begin in range(0, len(ids), _TRACES_AT_A_TIME))

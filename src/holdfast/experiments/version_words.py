@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete, exists, select, text, update
+from sqlalchemy import Connection, delete, select, text, update
 
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
@@ -17,7 +17,6 @@ from holdfast.experiments.naming import model_name, registry_tag, tag_key
 from holdfast.experiments.registered import NewRegistered, RegisteredVersion
 from holdfast.experiments.registered_rows import held_by, load_versions, milliseconds, require_version
 from holdfast.experiments.tables import (
-    frozen_files,
     registered_models,
     registered_version_tags,
     registered_versions,
@@ -50,12 +49,6 @@ _TAKE_IN = text(
 )
 
 
-_FREEZE = text(
-    "INSERT INTO frozen_files (path, why, created_ms) VALUES (:path, :why, :moment) "
-    "ON CONFLICT (path) DO UPDATE SET why = excluded.why"
-)
-
-
 class SqlVersionWords:
     """What is said of versions, in a database; it keeps no state of its own.
 
@@ -83,7 +76,7 @@ class SqlVersionWords:
             return self._load(connection, require_version(connection, name, number))
 
     def keep(self, new: NewRegistered, actor: str) -> RegisteredVersion:
-        """Writes down what a client says of a version that was just registered; its files stay as they are from now on.
+        """Writes down what a client says of a version that was just registered.
 
         What is said of it already stays: the same content was registered before. One that was withdrawn comes back.
         """
@@ -102,19 +95,10 @@ class SqlVersionWords:
                 connection.execute(update(registered_versions).where(this).values(again))
             _say(connection, new.model, number, new.tags)
             touch_model(connection, new.model, moment)
-            found_now = load_versions(connection, [(model, number)], self._meant)[0]
-            why = f"The files of version {number} of {found_now.name} are immutable; log a new model instead."
-            connection.execute(_FREEZE, {"path": new.path, "why": why, "moment": moment})
-            return found_now
+            return load_versions(connection, [(model, number)], self._meant)[0]
 
         with self._database.write() as connection:
             return work(connection, self._clock())
-
-    def let_go(self, path: str) -> None:
-        """The files of a folder that no version was made of after all may change again."""
-        is_used = exists().where(registered_versions.c.path == frozen_files.c.path)
-        with self._database.change() as connection:
-            connection.execute(delete(frozen_files).where(frozen_files.c.path == path, ~is_used))
 
     def describe(self, name: str, number: int, description: str | None) -> RegisteredVersion:
         """Gives a version another description.

@@ -35,6 +35,7 @@ _STATUS = select(runs.c.status).where(runs.c.id == bindparam("run"))
 # The row of the run is locked first by whoever changes the run, so that whoever logs to it, or ends it, takes turns:
 # what is read behind the lock is as the one before left it. SQLite has one writer anyway, and no such words.
 _STATUS_LOCKED = _STATUS.with_for_update(key_share=True)
+_HELD_LOCKED = _STATUS.add_columns(runs.c.experiment).with_for_update(key_share=True)
 
 # Whoever begins a run on a server is alone with its id: the same request may be under way elsewhere.
 _ALONE = text("SELECT pg_advisory_xact_lock(:lock)")
@@ -92,7 +93,7 @@ class SqlTracking:
         """See `Tracking.log_params`."""
 
         def work(connection: Connection) -> None:
-            _require_running(connection, run)
+            _require_open(connection, run)
             _add_params(connection, run, params)
 
         self._changed(work)
@@ -111,7 +112,7 @@ class SqlTracking:
         fresh = [_point(point, now) for point in given]
 
         def work(connection: Connection) -> None:
-            _require_running(connection, run)
+            _require_open(connection, run)
             add_points(connection, run, fresh)
 
         self._changed(work)
@@ -128,7 +129,7 @@ class SqlTracking:
         """See `Tracking.set_tags`."""
 
         def work(connection: Connection) -> None:
-            _require_running(connection, run)
+            _require_open(connection, run)
             _set_tags(connection, run, tags)
 
         self._changed(work)
@@ -141,7 +142,7 @@ class SqlTracking:
             limits.check_input(one)
 
         def work(connection: Connection) -> None:
-            _require_running(connection, run)
+            _require_open(connection, run)
             _add_inputs(connection, run, given)
 
         self._changed(work)
@@ -224,7 +225,7 @@ def _finish(connection: Connection, run: str, change: Mapping[str, str]) -> Run:
         there = reading.one(connection, run)
         if there.notes == change.get("notes", there.notes):
             return there
-    _require_running(connection, run)
+    _require_open(connection, run)
     connection.execute(update(runs).where(runs.c.id == run).values(change))
     return reading.one(connection, run)
 
@@ -232,13 +233,21 @@ def _finish(connection: Connection, run: str, change: Mapping[str, str]) -> Run:
 def _require(connection: Connection, run: str, statement: Select[*tuple[Any, ...]] = _STATUS) -> str:
     status = connection.execute(statement, {"run": run}).scalar_one_or_none()
     if status is None:
-        raise NotFound(f"there is no run {run[:80]}", hint="Find it with: holdfast search --runs", run=run)
+        raise _unknown(run)
     return str(status)
 
 
-def _require_running(connection: Connection, run: str) -> None:
-    status = _require(connection, run, _STATUS_LOCKED)
-    if status != RunStatus.RUNNING:
+def _unknown(run: str) -> NotFound:
+    return NotFound(f"there is no run {run[:80]}", hint="Find it with: holdfast search --runs", run=run)
+
+
+def _require_open(connection: Connection, run: str) -> None:
+    """A run of ours is closed by its end; MLflow's clients, whose runs are in experiments, change them after it too."""
+    found = connection.execute(_HELD_LOCKED, {"run": run}).one_or_none()
+    if found is None:
+        raise _unknown(run)
+    status, experiment = found
+    if status != RunStatus.RUNNING and experiment is None:
         raise UsageError(
             f"the run {run} has ended as {status}, and is never changed again",
             hint="Start another run.",

@@ -8,7 +8,7 @@ import binascii
 
 from holdfast.errors import Unauthenticated
 
-__all__ = ["bearer", "unauthenticated"]
+__all__ = ["bearer", "named", "unauthenticated"]
 
 _HEADER_BYTES_MAX = 16_384
 """Longer than any token, and than what a provider of identities gives out."""
@@ -33,12 +33,23 @@ def bearer(headers: list[tuple[bytes, bytes]]) -> str:
     return token.strip()
 
 
+def named(authorization: str) -> str | None:
+    """The name that a request says beside its token, where it says one; it proves nothing."""
+    scheme, _, credentials = authorization.partition(" ")
+    return (_pair(credentials.strip())[0] or None) if scheme.lower() == "basic" else None
+
+
 def _secret(credentials: str) -> str:
     """Of a name and a password; empty where there is none."""
+    return _pair(credentials)[1]
+
+
+def _pair(credentials: str) -> tuple[str, str]:
     try:
-        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+        name, _, secret = base64.b64decode(credentials, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
-        return ""
+        return "", ""
+    return name, secret
 
 
 def unauthenticated(message: str) -> Unauthenticated:

@@ -11,6 +11,7 @@ import pytest
 from sklearn import datasets
 
 from holdfast.digest import hash_bytes
+from holdfast.evidence import RunReference
 from holdfast.flow.bundle.origin import INPUT, data_input
 from holdfast.flow.gate import tables
 from holdfast.flow.gate.case import Case
@@ -117,6 +118,16 @@ def test_planted_rows_fail_and_the_sentence_says_how_many(bench: Bench, name: st
     )
     assert "with the same answer" in finding.sentence
     assert "freeze the part that is trained on" in finding.hint
+
+
+def test_whoever_logged_the_model_with_mlflow_is_told_what_to_log_there(bench: Bench) -> None:
+    rows = customers(200)
+    asked = bench.asked(rows, bench.frozen(rows))
+    assert asked.manifest is not None
+    run = RunReference("r1", {"mlflow": {}})
+    logged = replace(asked.manifest, evidence=replace(asked.manifest.evidence, run=run))
+    finding = leakage(replace(asked, manifest=logged))
+    assert (finding.outcome, "mlflow.log_input(" in finding.hint) == (FAIL, True)
 
 
 def test_a_hundredth_of_the_holdout_among_many_rows_fails(bench: Bench) -> None:

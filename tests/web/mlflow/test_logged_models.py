@@ -71,6 +71,22 @@ def test_a_model_that_is_ready_keeps_its_files_and_params_and_still_takes_tags(s
     assert gone["message"].startswith("No tag with key 'c' found for model with ID 'm-")
 
 
+def test_files_of_a_model_are_listed_until_it_is_ready_and_after(server: Served) -> None:
+    info = create(server)["info"]
+    files = "/api/2.0/mlflow-artifacts/artifacts/" + info["artifact_uri"].removeprefix("mlflow-artifacts:/")
+    one = f"logged-models/{info['model_id']}"
+    put = server.loop.run(server.client.put(f"{files}/code/a.py", content=b"1"))
+    assert put.status_code == 200
+    server.ask("PATCH", one, {"status": "LOGGED_MODEL_READY"})
+    refused = server.loop.run(server.client.put(f"{files}/code/a.py", content=b"2"))
+    assert refused.status_code == 403
+    assert refused.json()["message"].startswith(f"The files of logged model {info['model_id']} are immutable")
+    assert server.ask("GET", f"{one}/artifacts/directories", {"artifact_directory_path": "code"}) == {
+        "files": [{"path": "code/a.py", "is_dir": False, "file_size": 1}],
+        "root_uri": info["artifact_uri"],
+    }
+
+
 def test_a_failed_upload_freezes_nothing(server: Served) -> None:
     one = f"logged-models/{create(server)['info']['model_id']}"
     failed = server.ask("PATCH", one, {"status": "LOGGED_MODEL_UPLOAD_FAILED"})

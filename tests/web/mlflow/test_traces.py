@@ -155,6 +155,8 @@ def test_traces_are_found_by_what_is_said_of_them(server: Served) -> None:
     assert found(f"request_metadata.`mlflow.sourceRun` = '{run}'") == ["tr-1"]
     assert found("name = 'answer'") == ["tr-2"]
     assert found("trace_id IN ('tr-1', 'tr-9')") == ["tr-1"]
+    send(server, spans())
+    assert found("trace.text LIKE '%span 2%'") == [ID]
 
 
 def test_pages_of_a_search_tell_each_trace_once(server: Served) -> None:

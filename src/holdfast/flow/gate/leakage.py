@@ -41,6 +41,11 @@ _SAY_WHAT = (
     "Freeze exactly what is trained on, such as run.snapshot(train), and give the holdout rows that are not among it."
 )
 
+_SAY_WHAT_IN_MLFLOW = (
+    "Log the rows that were kept back before the model: mlflow.log_input(mlflow.data.from_pandas(test, targets=…), "
+    "context='eval'), with Holdfast's plugin beside mlflow."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Share:
@@ -118,7 +123,7 @@ def leakage(case: Case) -> Finding:
             Outcome.FAIL,
             f"{'; '.join(f'{one.told()}, and {one.by_chance()}' for one in leaks[:_SHOWN_MAX])}: "
             "on rows that it was trained on, a model seems better than it is",
-            f"{_SAY_WHAT} If the table was cut only after it was frozen, freeze the part that is trained on.",
+            f"{_say_what(case)} If the table was cut only after it was frozen, freeze the part that is trained on.",
             values,
         )
     for one in inputs:
@@ -129,10 +134,14 @@ def leakage(case: Case) -> Finding:
         return _open(
             f"the run opened {whole.where.name}, which holds all {whole.alike.sought} rows of the holdout among its "
             f"{whole.alike.rows}, and nobody said which of them were trained on",
-            _SAY_WHAT,
+            _say_what(case),
             values,
         )
     return _not_shown(case, inputs, shares, values)
+
+
+def _say_what(case: Case) -> str:
+    return _SAY_WHAT_IN_MLFLOW if case.manifest is not None and case.manifest.logged_elsewhere else _SAY_WHAT
 
 
 def _is_holdout(one: Looked) -> bool:

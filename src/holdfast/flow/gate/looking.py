@@ -29,10 +29,12 @@ def listings_of(store: Store, manifest: Manifest, policy: StagePolicy) -> Mappin
         own={module: names for module, names in own.items() if module.partition(".")[0] not in sys.stdlib_module_names},
         policy=frozenset(policy.formats_allow),
     )
+    # MLflow opens what its own description names, which may be any file of the bundle.
+    may_load_any = manifest.logged_elsewhere
     found: dict[str, Listing] = {}
     for entry in manifest.files:
         path = str(entry.path)
-        if path in sources:
+        if path in sources and not (may_load_any and _is_pickle_too(store, entry)):
             found[path] = Listing("python", Standing.CODE, own=True)
         elif entry.size <= SCAN_BYTES_MAX:
             found[path] = scan(store.read(entry.digest, bytes_max=SCAN_BYTES_MAX), path, allowed=allowed)
@@ -60,6 +62,12 @@ def _sources(store: Store, manifest: Manifest) -> list[tuple[str, frozenset[str]
         kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
         found.append((path, frozenset(node.name for node in tree.body if isinstance(node, kinds))))
     return found
+
+
+def _is_pickle_too(store: Store, entry: FileEntry) -> bool:
+    """Whether an unpickler would import something that there could be before it gave up on this source."""
+    seen = scan(store.read(entry.digest, bytes_max=_SOURCE_BYTES_MAX), str(entry.path))
+    return any(one.name.replace(".", "").isidentifier() for one in seen.imports)
 
 
 def _may_be_source(entry: FileEntry) -> bool:

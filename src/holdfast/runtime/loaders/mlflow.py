@@ -10,9 +10,9 @@ Nothing is asked of a tracking server. Three loaders differ in what they give as
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from holdfast.canonical import Json, encode, plain
@@ -26,6 +26,7 @@ __all__ = [
     "WEIGHTS_FOLDER",
     "MlflowLoader",
     "estimator_scores",
+    "leads_outside",
     "rows_of",
     "two_sided",
 ]
@@ -42,6 +43,11 @@ _QUIET = {
     "MLFLOW_TRACKING_URI": "file:///nonexistent/holdfast-opens-bundles-offline",
 }
 """MLflow asks nobody, and opens what the gate's rule of formats let through."""
+
+_NO_FILES = {"uri", "model_config"}
+"""Fields of a flavor that may hold paths of other places: where a file came from, and what the model's own code reads."""
+
+_SHOWN_CHARACTERS_MAX = 80
 
 
 class MlflowLoader:
@@ -69,7 +75,7 @@ class MlflowLoader:
 
         Raises:
             MissingExtra: MLflow is not installed in the bundle's environment.
-            BundleFailed: the model has no classes, and its rule needs them.
+            BundleFailed: the model has no classes, and its rule needs them; or it names files of another place.
         """
         del format_name
         pyfunc = _pyfunc_here()
@@ -80,6 +86,11 @@ class MlflowLoader:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
         _make_read_only(root)
+        if outside := leads_outside(_flavors(root)):
+            raise BundleFailed(
+                f"its MLmodel file leads out of the bundle, to {outside[:_SHOWN_CHARACTERS_MAX]!r}",
+                hint="Log the model again: MLflow names files of a model by where they are in its folder.",
+            )
         model = pyfunc.load_model(str(root), suppress_warnings=True)
         return _Answers(model, folder) if self.name == ANSWERS else _of_estimator(model, folder, self.name)
 
@@ -94,6 +105,28 @@ def _pyfunc_here() -> Any:
     from mlflow import pyfunc
 
     return pyfunc
+
+
+def _flavors(root: Path) -> Any:
+    from mlflow.models import Model
+
+    return Model.load(str(root)).flavors
+
+
+def leads_outside(value: Any) -> str | None:
+    """A path among the values of an MLmodel file that is no path of the model's own folder; None where there is none.
+
+    What a gate has looked at is the bundle. A loader of MLflow's opens whatever file it is told, wherever that is.
+    """
+    if isinstance(value, str):
+        path = PurePosixPath(value)
+        return value if path.is_absolute() or ".." in path.parts else None
+    held: Iterable[Any] = ()
+    if isinstance(value, Mapping):
+        held = (one for name, one in value.items() if name not in _NO_FILES)
+    elif isinstance(value, list | tuple):
+        held = value
+    return next((found for one in held if (found := leads_outside(one)) is not None), None)
 
 
 def _make_read_only(root: Path) -> None:

@@ -10,7 +10,7 @@ from holdfast.errors import PermissionRefused
 from holdfast.names import ModelName, StageName
 from holdfast.service.line import ACTOR_HEADER
 from holdfast.web.auth import IDENTITY
-from holdfast.web.bearer import unauthenticated
+from holdfast.web.bearer import named, unauthenticated
 
 __all__ = ["NOBODY", "Caller", "caller_of"]
 
@@ -89,4 +89,5 @@ def caller_of(request: Request) -> Caller:
         return Caller(identity.user, identity)
     if request.app.state.desk.access is not None:
         raise unauthenticated("nobody has shown who they are")
-    return Caller(unquote(request.headers.get(ACTOR_HEADER, _ANONYMOUS)))
+    said = request.headers.get(ACTOR_HEADER)
+    return Caller(unquote(said) if said is not None else named(request.headers.get("authorization", "")) or _ANONYMOUS)

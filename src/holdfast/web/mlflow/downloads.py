@@ -4,15 +4,16 @@ A damaged file is never answered whole: small ones are hashed before they are se
 held back until all of it was.
 """
 
+import asyncio
 import mimetypes
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from posixpath import basename, splitext
 from typing import BinaryIO
 from urllib.parse import quote
 
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -73,7 +74,7 @@ async def answered(request: Request, shelf: Shelf, file: FileName) -> Response:
         pieces = _between(await run_in_threadpool(shelf.store.open, file.digest), begin, end)
     else:
         pieces = _held_back(shelf.store.pieces(file.digest))
-    return StreamingResponse(iterate_in_threadpool(pieces), status, headers)
+    return StreamingResponse(_ahead(pieces), status, headers)
 
 
 def content_type(path: str) -> str:
@@ -130,6 +131,21 @@ def _held_back(pieces: Iterator[bytes]) -> Iterator[bytes]:
         last = piece
     if last is not None:
         yield last
+
+
+async def _ahead(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, each read and verified in a thread while the one before it is sent."""
+
+    async def following() -> bytes | None:
+        return await run_in_threadpool(next, pieces, None)
+
+    coming = asyncio.ensure_future(following())
+    try:
+        while (piece := await coming) is not None:
+            coming = asyncio.ensure_future(following())
+            yield piece
+    finally:
+        coming.cancel()
 
 
 def _between(handle: BinaryIO, begin: int, end: int) -> Iterator[bytes]:

@@ -75,6 +75,13 @@ def listed_of_run(asked: Asked, here: Here) -> JsonObject:
     return {**_list(here, join(place.folder("this run"), relative).rstrip("/"), relative), "root_uri": place.uri}
 
 
+def listed_of_logged_model(asked: Asked, here: Here) -> JsonObject:
+    """What stands in a folder of a logged model; the names are relative to the model."""
+    place = here.shelf.places.of_logged_model(asked.text("model_id"))
+    relative = safe_path(asked.maybe_text("artifact_directory_path") or "")
+    return {**_list(here, join(place.folder("this model"), relative).rstrip("/"), relative), "root_uri": place.uri}
+
+
 async def of_run(request: Request, here: Here) -> Response:
     """Give out a file of a run."""
     asked = _query(request)
@@ -235,7 +242,7 @@ def _parts(verb: str) -> tuple[Endpoint, ...]:
 
 
 _FILE = f"{_FILES}/artifacts/{{path:path}}"
-_OF_LOGGED_MODEL = f"{V2}/logged-models/{{model_id}}/artifacts/files"
+_FILES_OF_LOGGED_MODEL = f"{V2}/logged-models/{{model_id}}/artifacts"
 
 ENDPOINTS = (
     Endpoint("GET", f"{_FILES}/artifacts", Role.VIEWER, answers=listed),
@@ -248,6 +255,7 @@ ENDPOINTS = (
     Endpoint("POST", f"{V2}/artifacts/presigned-upload-url", Role.CONTRIBUTOR, answers=signed_upload),
     Endpoint("POST", f"{V2}/artifacts/presigned-download-url", Role.VIEWER, answers=signed_download),
     Endpoint("GET", f"{V2}/artifacts/list", Role.VIEWER, answers=listed_of_run),
+    Endpoint("GET", f"{_FILES_OF_LOGGED_MODEL}/directories", Role.VIEWER, answers=listed_of_logged_model),
     Endpoint("POST", f"{V2}/upload-artifact", Role.CONTRIBUTOR, streams=upload),
     *(
         Endpoint(method, path, Role.VIEWER, streams=streams)
@@ -255,7 +263,7 @@ ENDPOINTS = (
         for path, streams in (
             ("/get-artifact", of_run),
             ("/model-versions/get-artifact", of_version),
-            (_OF_LOGGED_MODEL, of_logged_model),
+            (f"{_FILES_OF_LOGGED_MODEL}/files", of_logged_model),
         )
     ),
 )

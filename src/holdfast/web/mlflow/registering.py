@@ -13,7 +13,8 @@ from holdfast.access import Role
 from holdfast.bridges.mlflow import LoggedDataset, LoggedFiles, Said, bundle_of
 from holdfast.canonical import Json
 from holdfast.database.times import to_text
-from holdfast.errors import HoldfastError, NotFound, UsageError
+from holdfast.errors import NotFound, UsageError
+from holdfast.experiments.files import FileName
 from holdfast.experiments.inputs import CONTEXT
 from holdfast.experiments.logged import LoggedModel
 from holdfast.experiments.naming import version_number
@@ -82,33 +83,38 @@ def register_source(wish: Wish, source: Source, model: ModelName, here: Here) ->
         NotFound: the store lacks a file, or data that the version names.
         Archived: that data was archived, and is not here.
     """
-    shelf, words = here.shelf, here.shelf.registered.words
-    was_frozen = shelf.files.is_frozen(source.path)
-    # What is read from here on stays as it is: nothing else is written under these names.
-    shelf.files.freeze(source.path, f"A version of {wish.name} is being made of these files; log a new model instead.")
-    try:
-        version = _registered(wish, source, model, here)
-        new = NewRegistered(
-            model=model,
-            number=version.number,
-            source=source.said,
-            path=source.path,
-            run=source.run,
-            logged_model=source.logged_model,
-            run_link=wish.run_link,
-            description=wish.description,
-            tags=wish.tags,
-        )
-        return words.keep(new, here.caller.name)
-    except HoldfastError:
-        if not was_frozen:
-            words.let_go(source.path)
-        raise
+    version = _registered(wish, source, model, here)
+    new = NewRegistered(
+        model=model,
+        number=version.number,
+        source=source.said,
+        path=source.path,
+        run=source.run,
+        logged_model=source.logged_model,
+        run_link=wish.run_link,
+        description=wish.description,
+        tags=wish.tags,
+    )
+    return here.shelf.registered.words.keep(new, here.caller.name)
 
 
 def _registered(wish: Wish, source: Source, model: ModelName, here: Here) -> Version:
+    """The version of the files as they stand; from then on they stay so.
+
+    Whoever wrote one of them meanwhile has it registered as well: behind the freezing nobody does.
+    """
+    files = here.shelf.files
+    while True:
+        found = files.below(source.path)
+        version = _version_of(found, wish, source, model, here)
+        why = f"The files of version {version.number} of {wish.name} are immutable; log a new model instead."
+        files.freeze(source.path, why)
+        if files.below(source.path) == found:
+            return version
+
+
+def _version_of(found: list[FileName], wish: Wish, source: Source, model: ModelName, here: Here) -> Version:
     shelf = here.shelf
-    found = shelf.files.below(source.path)
     if not found:
         raise UsageError(
             f"Invalid model version source: '{wish.source}'. There are no files there.",

@@ -10,8 +10,9 @@ from holdfast.access import Role
 from holdfast.canonical import Json, JsonObject
 from holdfast.errors import NotFound, UsageError
 from holdfast.experiments.paging import Place, read_token, token
+from holdfast.experiments.trace_rows import Trace
 from holdfast.experiments.trace_search import FOUND_MAX, TraceSearch, search_traces
-from holdfast.experiments.traces import SPANS_PLACE, NewTrace, Trace
+from holdfast.experiments.traces import SPANS_PLACE, NewTrace
 from holdfast.web.mlflow.asking import Asked, invalid, missing
 from holdfast.web.mlflow.endpoint import V2, V3, Endpoint
 from holdfast.web.mlflow.room import Here

@@ -83,13 +83,18 @@ async def arriving(request: Request, size: int | None) -> AsyncIterator[bytes]:
 
 
 def _followed(pieces: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> Iterator[bytes]:
-    """The pieces for a thread: it waits for them, and the event loop does not."""
+    """The pieces for a thread: it waits for them, and the event loop does not. The next comes while one is written."""
 
     async def following() -> bytes | None:
         return await anext(pieces, None)
 
-    while (piece := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not None:
-        yield piece
+    coming = asyncio.run_coroutine_threadsafe(following(), loop)
+    try:
+        while (piece := coming.result()) is not None:
+            coming = asyncio.run_coroutine_threadsafe(following(), loop)
+            yield piece
+    finally:
+        coming.cancel()
 
 
 def _length(request: Request) -> int | None:

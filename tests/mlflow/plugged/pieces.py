@@ -1,0 +1,77 @@
+"""The pieces of the plugin that need MLflow's own classes, tried without a server; the last line says that all held."""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.entities import InputTag
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+from holdfast.mlflow_plugin.datasets import Rows, listen_to_datasets, remembered
+from holdfast.mlflow_plugin.freezing import ROWS_MAX, freeze_dataset, role_of, sample
+from holdfast.mlflow_plugin.server import find_server
+from holdfast.store.memory import MemoryStore
+
+# Roles: what people and autolog call the use of a dataset.
+for context, role in {
+    "train": "train",
+    "training": "train",
+    "TEST": "holdout",
+    "eval": "holdout",
+    "validation": "holdout",
+    "fine tuning/2": "fine-tuning-2",
+}.items():
+    assert role_of([InputTag(MLFLOW_DATASET_CONTEXT, context)]) == role, context
+assert role_of([]) == "input"
+
+# A sample goes over all the rows, in their order, and keeps answers beside their rows.
+many = Rows(pd.DataFrame({"x": range(10 * ROWS_MAX)}), pd.Series(range(10 * ROWS_MAX)))
+some = sample(many)
+assert len(some) == ROWS_MAX
+assert list(some.features["x"]) == list(some.targets) == list(range(0, 10 * ROWS_MAX, 10))
+few = Rows(np.arange(6).reshape(3, 2))
+assert sample(few).features.tolist() == few.features.tolist()
+assert sample(few).targets is None
+
+# What MLflow describes is found again, with the answers that only its caller knows.
+listen_to_datasets()
+listen_to_datasets()
+
+
+def described_by_autolog(rows: Any, y: Any) -> Any:
+    return mlflow.data.from_pandas(rows, name="rows")._to_mlflow_entity()
+
+
+frame, answers = pd.DataFrame({"x": [1.0, 2.0], "y": [0, 1]}), pd.Series([5, 6], name="sold", index=[7, 8])
+entity = described_by_autolog(frame, answers)
+found = remembered(entity)
+assert found is not None
+assert found.features is frame
+assert found.targets is answers
+assert found.name == "sold"
+again = mlflow.data.from_pandas(frame, name="rows")._to_mlflow_entity()
+assert remembered(again) is found, "described again, from where the answers are out of sight"
+own = remembered(mlflow.data.from_pandas(frame, name="own", targets="y")._to_mlflow_entity())
+assert own is not None
+assert list(own.features.columns) == ["x"]
+assert (own.name, list(own.targets)) == ("y", [0, 1])
+for number in range(20):
+    mlflow.data.from_numpy(np.full((2, 2), number), name=f"n{number}")._to_mlflow_entity()
+assert remembered(entity) is None, "a few at a time"
+
+# The same rows are the same snapshot, and one row more is another.
+store = MemoryStore()
+one = freeze_dataset(store, entity, found, Path.cwd())
+assert one.digest == freeze_dataset(store, entity, found, Path.cwd()).digest
+assert one.name == f"rows-{entity.digest}.parquet"
+longer = Rows(pd.concat([frame, frame]), pd.concat([answers, answers]), "sold")
+assert freeze_dataset(store, entity, longer, Path.cwd()).digest != one.digest
+arrays = freeze_dataset(store, entity, Rows(np.eye(3), np.arange(3)), Path.cwd())
+assert arrays.files == 2
+
+# Whatever is no address of HTTP is not asked, and what does not answer may be ours.
+assert find_server("sqlite:///mlflow.db").is_holdfast is False
+assert find_server("http://127.0.0.1:9").is_holdfast is None
+print("held")

@@ -1,0 +1,114 @@
+"""The plugin, beside real clients: what it adds where the server is ours, and that it stands aside where it is not."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.mlflow.rooms import Room
+from tests.mlflow.venvs import ROOT, Client
+
+pytestmark = pytest.mark.slow
+
+SCRIPTS = Path(__file__).with_name("plugged")
+
+
+@pytest.fixture(scope="session")
+def plugged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What has a client's environment hold Holdfast too: built and installed as users have it, its libraries ours."""
+    folder = tmp_path_factory.mktemp("plugged")
+    uv = str(Path(sys.executable).with_name("uv"))
+    built = ["--no-deps", "--no-build-isolation", "--python", sys.executable, "--target", str(folder)]
+    done = subprocess.run([uv, "pip", "install", "-q", *built, str(ROOT)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # At the end of the path, so that what the client brings is the client's.
+    text = f"import sys\nsys.path.append({sysconfig.get_path('purelib')!r})\n"
+    (folder / "sitecustomize.py").write_text(text, encoding="utf-8")
+    return {"PYTHONPATH": str(folder)}
+
+
+def shown(room: Room, version: str) -> dict[str, Any]:
+    value = room.holdfast("show", version)
+    assert isinstance(value, dict)
+    return value
+
+
+def test_an_unchanged_script_of_autolog_registers_a_complete_version(
+    real: Client, room: Room, empty: Path, plugged: dict[str, str]
+) -> None:
+    real.run(SCRIPTS / "autolog.py", room.url, empty, **plugged)
+    version = shown(room, "churn@1")
+    assert (version["complete"], version["missing"]) == (True, [])
+    (data,) = version["parts"]["data_slice"]["inputs"]
+    assert (data["role"], data["files"]) == ("train", 2)
+    assert version["evidence"]["holdout"]["count"] == 400
+    assert version["evidence"]["metrics"]["values"]["accuracy"] > 0.9
+    # It was measured on rows that it was trained on, and says so.
+    assert version["evidence"]["run"]["mlflow"]["holdout_of"] == "train"
+    assert list(empty.iterdir()) == [], "nothing is left beside the script"
+
+
+def test_files_and_changes_and_the_rows_of_a_test_become_part_of_the_version(
+    newest: Client, room: Room, empty: Path, plugged: dict[str, str]
+) -> None:
+    if room.folder.name != "ours-new0":
+        pytest.skip("one client is enough")
+    lines = [f"{number},{number % 7},{3 * number + number % 7}" for number in range(100)]
+    (empty / "rows.csv").write_text("\n".join(["width,depth,price", *lines, ""]), encoding="utf-8")
+    shutil.copy(SCRIPTS / "files_and_test_rows.py", empty / "train.py")
+    git = ["git", "-c", "user.name=ana", "-c", "user.email=ana@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "begin"]):
+        subprocess.run([*git, *words], cwd=empty, check=True, env={"PATH": os.environ["PATH"], "HOME": str(empty)})
+    with (empty / "train.py").open("a", encoding="utf-8") as script:
+        script.write("# not committed\n")
+    newest.run(empty / "train.py", room.url, empty, **plugged)
+
+    version = shown(room, "prices@1")
+    assert (version["complete"], version["missing"]) == (True, [])
+    inputs = {item["role"]: item for item in version["parts"]["data_slice"]["inputs"]}
+    assert inputs["input"]["source"] == "rows.csv"
+    assert inputs["train"]["name"].startswith("train-")
+    assert inputs["holdout"]["digest"] == version["evidence"]["holdout"]["snapshot"]
+    assert version["evidence"]["holdout"]["count"] == 20
+    assert version["evidence"]["code"]["dirty"] is True
+    assert version["evidence"]["code"]["patch"] is not None
+    assert version["evidence"]["run"]["mlflow"]["holdout_of"] == "eval"
+    assert version["parts"]["hyperparameters"]["seeds"]["random.seed"] == 11
+
+
+def test_it_stands_aside_where_the_server_is_mlflows(
+    newest: Client, mlflow_server: str, empty: Path, plugged: dict[str, str]
+) -> None:
+    said = json.loads(newest.run(SCRIPTS / "standing.py", mlflow_server, empty, **plugged).splitlines()[-1])
+    assert said["at_import"] == [
+        "holdfast",
+        "holdfast.config",
+        "holdfast.errors",
+        "holdfast.mlflow_plugin",
+        "holdfast.mlflow_plugin.entry",
+        "holdfast.mlflow_plugin.quiet",
+        "holdfast.mlflow_plugin.watch",
+    ], "what every import of MLflow pays for"
+    assert (said["store"], said["repository"]) == ("RestStore", "MlflowArtifactsRepository")
+    assert (said["hears_datasets"], said["files"]) == (False, ["a.json"])
+
+
+def test_it_stands_aside_where_runs_go_to_a_file_and_where_it_is_turned_off(
+    newest: Client, room: Room, empty: Path, plugged: dict[str, str]
+) -> None:
+    said = json.loads(newest.run(SCRIPTS / "standing.py", f"sqlite:///{empty}/m.db", empty, **plugged).splitlines()[-1])
+    assert (said["store"], said["hears_datasets"]) == ("SqlAlchemyStore", False)
+    off = {**plugged, "HOLDFAST_MLFLOW": "off"}
+    said = json.loads(newest.run(SCRIPTS / "standing.py", room.url, empty, **off).splitlines()[-1])
+    assert (said["store"], said["hears_datasets"], said["files"]) == ("RestStore", False, ["a.json"])
+
+
+def test_its_pieces_hold_on_each_client(real: Client, empty: Path, plugged: dict[str, str]) -> None:
+    said = real.run(SCRIPTS / "pieces.py", "http://127.0.0.1:9", empty, **plugged)
+    assert said.splitlines()[-1] == "held"
