@@ -33,13 +33,14 @@ def safe_path(text: str) -> str:
         text: decoded once, as it comes out of a URL or a query.
 
     Raises:
-        UsageError: `Invalid path`: with a control character; absolute, with `..`, `#` or a backslash, or one that becomes
-            such a path for whoever decodes it once more; or longer than a path of a version may be. Other control
-            characters may come out of that: older clients name images so, and all write them with `%` again.
+        UsageError: `Invalid path`: with a control character; absolute, with `..`, `#` or a backslash, or one that
+            becomes such a path for whoever decodes it once more; or longer than a path of a version may be. Other
+            control characters may come out of that: older clients name images so, and all write them with `%` again.
     """
     if _CONTROL.search(text):
         raise _invalid(text)
-    path, found = _plain(text), text
+    _refuse_unsafe(text)
+    path = found = _plain(text)
     for _ in range(_DECODINGS_MAX):
         _refuse_unsafe(found)
         _refuse_unsafe(_plain(found))
