@@ -40,14 +40,14 @@ class Room:
 
 
 @contextmanager
-def ours(folder: Path, settings: str = "") -> Iterator[Room]:
-    """A new project and `holdfast server`, while this lasts; `settings` go into its `holdfast.toml`."""
+def ours(folder: Path, policy: str | None = None) -> Iterator[Room]:
+    """A new project and `holdfast server`, while this lasts; `policy` is its `holdfast.toml` if that is given."""
     folder.mkdir(parents=True, exist_ok=True)
     environment = clean(os.environ, folder)
     begun = holdfast("init", folder=folder, environment=environment)
     assert begun.code == 0, begun
-    with (folder / "holdfast.toml").open("a", encoding="utf-8") as policy:
-        policy.write(settings)
+    if policy is not None:
+        (folder / "holdfast.toml").write_text(policy, encoding="utf-8")
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
             [str(PROGRAM), "server", "--port", "0", "--workers", "1", "--json"],

@@ -33,9 +33,9 @@ def safe_path(text: str) -> str:
         text: decoded once, as it comes out of a URL or a query.
 
     Raises:
-        UsageError: `Invalid path`: with a control character; absolute, with `..`, `#` or a backslash, or one that becomes
-            such a path for whoever decodes it once more; or longer than a path of a version may be. Other control
-            characters may come out of that: older clients name images so, and all write them with `%` again.
+        UsageError: `Invalid path`: with a control character; absolute, with `..`, `#` or a backslash, or one that
+            becomes such a path for whoever decodes it once more; or longer than a path of a version may be. Other
+            control characters may come out of that: older clients name images so, and all write them with `%` again.
     """
     if _CONTROL.search(text):
         raise _invalid(text)

@@ -81,7 +81,10 @@ def _calls() -> tuple[Call, ...]:
     return tuple(
         (f"client.{name}", lambda walk, name=name: _asked_blindly(getattr(walk.client, name))(walk))
         for name in dir(client)
-        if not name.startswith("_") and callable(getattr(client, name)) and family_of(f"client.{name}")
+        if not name.startswith("_")
+        and callable(getattr(client, name))
+        and family_of(f"client.{name}")
+        and f"client.{name}" not in HERE
     )
 
 

@@ -187,4 +187,4 @@ WEBHOOKS: tuple[Call, ...] = (
     ("edge: a deleted webhook", lambda w: w.client.get_webhook(w.hook)),
 )
 
-CALLS: tuple[Call, ...] = (*TRACES, *PROMPTS, *WEBHOOKS)
+CALLS: tuple[Call, ...] = (*TRACES, *WEBHOOKS, *PROMPTS)

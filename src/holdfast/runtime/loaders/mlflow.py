@@ -45,7 +45,7 @@ _QUIET = {
 """MLflow asks nobody, and opens what the gate's rule of formats let through."""
 
 _NO_FILES = {"uri", "model_config"}
-"""Fields of a flavor that may hold paths of other places: where a file came from, and what the model's own code reads."""
+"""Fields that may hold paths of other places: where a file came from, and what the model's own code reads."""
 
 _SHOWN_CHARACTERS_MAX = 80
 
