@@ -30,7 +30,8 @@ from _tables import bytes_text, seconds_text
 
 ROOT = Path(__file__).parents[1]
 RUNS = 10_000
-QUICK_RUNS = 300
+QUICK_RUNS = 100
+WARM_SECONDS = 0.5
 PORT = 8406
 CLIENT_CALLS = 9
 
@@ -79,7 +80,9 @@ def measured(found: list[Wire], seconds: float, rounds: int, wanted: str) -> lis
             continue
         rows: dict[str, list[dict[str, float]]] = {server.name: [] for server in found}
         for server in by_turns(found, rounds):
-            rows[server.name].append(asked(server.url, step.request(server), step.clients, seconds))
+            warm = min(seconds, WARM_SECONDS)
+            request = step.request(server)
+            rows[server.name].append(asked(server.url, request, step.clients, seconds, warm_seconds=warm))
         figures = {name: _medians(every) for name, every in rows.items()}
         steps.append({"step": step.name, "clients": step.clients, "target": step.target, "servers": figures})
         said = ", ".join(f"{name} {one['per_second']:.1f}/s" for name, one in figures.items())
@@ -123,7 +126,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=2, help="every second one in the reverse order")
     parser.add_argument("--scale", type=float, default=1.0, help="shrinks how many runs there are")
-    parser.add_argument("--quick", action="store_true", help="a few hundred runs, one short round")
+    parser.add_argument("--quick", action="store_true", help="a hundred runs, one short round")
     parser.add_argument("--only", default="holdfast,mlflow", help="servers, separated by commas")
     parser.add_argument("--step", default="", help="only steps whose name has this in it")
     parser.add_argument("--client", action="store_true", help="ask through MLflow's own client, too")

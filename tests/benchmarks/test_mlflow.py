@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from _mlflow_servers import MIXED, HoldfastWire, Peak, Wire, by_turns, ratio_text
+from _projects import free_port
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -59,7 +60,7 @@ def test_a_server_is_asked_in_mlflows_words_where_its_peer_is_missing(tmp_path: 
     found = tmp_path / "found.json"
     command = [sys.executable, str(BENCHMARKS / "mlflow_http.py"), "--quick", "--seconds", "0.1", "--json", str(found)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    asked = [*command, "--peers", str(tmp_path / "nowhere")]
+    asked = [*command, "--port", str(free_port()), "--peers", str(tmp_path / "nowhere")]
     done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     steps = json.loads(found.read_text())["steps"]

@@ -201,12 +201,13 @@ def test_params_of_any_python_value_become_json(tracking: Tracking) -> None:
 def test_a_run_that_has_ended_is_never_changed(tracking: Tracking, status: RunStatus) -> None:
     run = start(tracking, params={"lr": 0.1})
     ended = tracking.finish_run(run.id, status)
+    other = next(one for one in RunStatus if one not in {RunStatus.RUNNING, RunStatus.SCHEDULED, status})
     changes: list[Callable[[], object]] = [
         lambda: tracking.log_params(run.id, {"x": 1}),
         lambda: tracking.log_metrics(run.id, {"x": 1}),
         lambda: tracking.set_tags(run.id, {"x": "1"}),
         lambda: tracking.log_inputs(run.id, [RunInput("train", "x")]),
-        lambda: tracking.finish_run(run.id, next(one for one in RunStatus if one not in {"running", "scheduled", status})),
+        lambda: tracking.finish_run(run.id, other),
         lambda: tracking.finish_run(run.id, status, notes="more"),
     ]
     for change in changes:

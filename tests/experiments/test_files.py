@@ -1,6 +1,8 @@
 """Names of files over the store: who gives a name other bytes, what is frozen, what a folder has."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
@@ -17,6 +19,17 @@ from holdfast.store.local import LocalStore
 LARGE = WAITING_BYTES_MAX + 1
 MODEL = "3/models/m-1/artifacts"
 WHY = "The files of registered version churn v3 are immutable; log a new model instead."
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def database(request: pytest.FixtureRequest, empty_file: Path, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+    else:
+        url = f"sqlite:///{shutil.copy(empty_file, tmp_path / 'registry.db')}"
+    database = Database.open(url)
+    yield database
+    database.close()
 
 
 def put(files: SqlFiles, *paths: str) -> None:

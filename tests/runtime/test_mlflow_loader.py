@@ -59,10 +59,10 @@ def test_what_is_not_finite_stays_a_number_for_the_pipeline_to_refuse() -> None:
         ({"sklearn": {"pickled_model": "model.pkl", "code": None}}, None),
         ({"sklearn": {"pickled_model": "/srv/store/blobs/ab/ab12"}}, "/srv/store/blobs/ab/ab12"),
         (
-            {"python_function": {"artifacts": {"rows": {"path": "artifacts/../../x", "uri": "/home/ana/x"}}}},
+            {"python_function": {"artifacts": {"rows": {"path": "artifacts/../../x", "uri": "/data/x"}}}},
             "artifacts/../../x",
         ),
-        ({"python_function": {"artifacts": {"rows": {"path": "artifacts/x", "uri": "/home/ana/x"}}}}, None),
+        ({"python_function": {"artifacts": {"rows": {"path": "artifacts/x", "uri": "/data/x"}}}}, None),
         ({"torch": {"shards": ["one", "../two"]}}, "../two"),
     ],
 )

@@ -1,5 +1,8 @@
 """What MLflow's clients keep beyond what Holdfast has: experiments, logged models, files, words beside versions.
 
+    runs.py      runs, which writing.py logs to and documents.py reads; experiments.py: what they are grouped by
+    filters.py   MLflow's filters and orders, in the grammars.py of its searches; searching.py: those of runs as SQL
+    metrics.py   histories of metrics
     files.py     names of files over the store, and which folders are frozen
     paths.py     which names a file can have
     hooks.py     what clients say of webhooks, and what those are told

@@ -4,6 +4,7 @@ import json
 import posixpath
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from holdfast.canonical import Json
 from holdfast.errors import UsageError
@@ -73,16 +74,23 @@ def check_key(key: str, path: str) -> None:
     Raises:
         UsageError: it has other characters, or would be another name as a path of files.
     """
+    wrong = _wrong_in(key) if len(key) <= KEY_CHARACTERS_MAX else _wrong_in.__wrapped__(key)
+    if wrong is not None:
+        raise bad_value(path, key, wrong)
+
+
+@lru_cache(maxsize=4_096)
+def _wrong_in(key: str) -> str | None:
+    """Why this cannot be a name. A batch has a thousand values of a few names, and so has the next."""
     if not _KEY.fullmatch(key):
-        raise bad_value(path, key, _CHARACTERS)
+        return _CHARACTERS
     as_path = posixpath.normpath(key)
     if as_path != key or as_path == "." or as_path.startswith(("..", "/")):
-        raise bad_value(
-            path,
-            key,
+        return (
             "Names may be treated as files in certain cases, and must not resolve to other names when treated as "
-            f"such. This name would resolve to {as_path!r}",
+            f"such. This name would resolve to {as_path!r}"
         )
+    return None
 
 
 def check_length(what: str, value: str, limit: int) -> None:

@@ -14,7 +14,7 @@ from holdfast.canonical import JsonObject
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
 from holdfast.errors import NotFound, UsageError
-from holdfast.experiments.documents import ROW, documents, info, params_of, texts
+from holdfast.experiments.documents import ROW, documents, info, texts
 from holdfast.experiments.experiments import ID_MAX, experiment_number
 from holdfast.experiments.filters import RUNS, parse_filter
 from holdfast.experiments.limits import (
@@ -285,11 +285,6 @@ class SqlRuns:
                     Place(after=(last.started_at, last.id)) if is_keyed else Place(offset=place.offset + limit)
                 )
             return texts(connection, rows[:limit]), after
-
-    def params(self, run: str) -> dict[str, str]:
-        """The params of a run, as texts."""
-        with self._database.read() as connection:
-            return params_of(connection, run)
 
     def _changed(self, work: Callable[[Connection], _T]) -> _T:
         """What the work gives, which is done again when the answer to its commit was lost: twice is as good as once."""

@@ -47,6 +47,9 @@ LINKED_MAX = 100
 _SPANS_MAX = 10_000
 """Of one trace: they are one value, and are told whole."""
 
+_SPANS_CHARACTERS_MAX = 64 << 20
+"""Of all spans of one trace together: twice what one request brings."""
+
 _SOURCE_RUN = "mlflow.sourceRun"
 
 
@@ -146,7 +149,7 @@ class SqlTraces:
         Raises:
             NotFound: there is no such experiment.
             UsageError: it is deleted.
-            TooLarge: a trace would have more spans than it may.
+            TooLarge: a trace would have more spans than it may, or longer ones.
         """
         grouped: dict[str, list[Span]] = {}
         for span in spans:
@@ -263,7 +266,7 @@ def _add_spans(connection: Connection, trace: str, spans: Sequence[Span], experi
         )
     root = next((span for span in spans if span.parent is None), None)
     tags = {} if root is None else dict(root.tags)
-    change: dict[str, Any] = {"spans": written(sorted(there.values(), key=_in_order))}
+    change: dict[str, Any] = {"spans": written(sorted(there.values(), key=_in_order), _SPANS_CHARACTERS_MAX)}
     if not words.get("final"):
         change |= _guessed(row, spans, root)
     if root is not None:

@@ -37,32 +37,38 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
     """
     from mlflow.tracking._tracking_service import utils
 
-    if watch is not None:
-        from holdfast.mlflow_plugin.store import listening_store
-
-        found = quietly("this training", lambda: listening_store(store_uri, watch), None)
-        if found is not None:
-            return found
-    return utils._get_rest_store(store_uri, artifact_uri=artifact_uri)  # noqa: SLF001 - what it would have called
+    found = quietly("this training", lambda: _listening_store(store_uri), None)
+    return found or utils._get_rest_store(store_uri, artifact_uri=artifact_uri)  # noqa: SLF001 - what it would have called
 
 
-def artifact_repository(artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> Any:
+def artifact_repository(artifact_uri: str, *args: Any, **kwargs: Any) -> Any:
     """MLflow's repository for files behind a server: one that listens, where the server is Holdfast; else its own.
 
     Args:
         artifact_uri: where the files are, `mlflow-artifacts:/…`.
-        tracking_uri: the address of the server.
-        registry_uri: MLflow's.
+        args: the address of the server, and whatever else this MLflow hands on.
+        kwargs: the same by name.
     """
     from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
 
-    if watch is not None:
-        from holdfast.mlflow_plugin.repository import listening_repository
+    found = quietly("this model", lambda: _listening_repository(artifact_uri, *args, **kwargs), None)
+    return found or MlflowArtifactsRepository(artifact_uri, *args, **kwargs)
 
-        found = quietly("this model", lambda: listening_repository(artifact_uri, tracking_uri, registry_uri), None)
-        if found is not None:
-            return found
-    return MlflowArtifactsRepository(artifact_uri, tracking_uri=tracking_uri, registry_uri=registry_uri)
+
+def _listening_store(store_uri: str) -> Any:
+    if watch is None:
+        return None
+    from holdfast.mlflow_plugin.store import listening_store
+
+    return listening_store(store_uri, watch)
+
+
+def _listening_repository(artifact_uri: str, *args: Any, **kwargs: Any) -> Any:
+    if watch is None:
+        return None
+    from holdfast.mlflow_plugin.repository import listening_repository
+
+    return listening_repository(artifact_uri, *args, **kwargs)
 
 
 class RunContext:

@@ -27,22 +27,24 @@ _AT_ONCE = 4
 """Files under way at the same time: two cores send while two wait for the server."""
 
 
-def listening_repository(
-    artifact_uri: str, tracking_uri: str | None, registry_uri: str | None
-) -> MlflowArtifactsRepository | None:
-    """The repository for `artifact_uri`; None where its server is not Holdfast."""
-    uri = tracking_uri or get_tracking_uri()
-    if not find_server(uri).is_holdfast:
-        return None
-    return _ListeningRepository(artifact_uri, uri, registry_uri)
+def listening_repository(artifact_uri: str, *args: Any, **kwargs: Any) -> MlflowArtifactsRepository | None:
+    """The repository for `artifact_uri`; None where its server is not Holdfast.
+
+    Args:
+        artifact_uri: where the files are.
+        args: the tracking server's address, where it comes by place; older releases hand on no more.
+        kwargs: the same by name.
+    """
+    uri = (args[0] if args else kwargs.get("tracking_uri")) or get_tracking_uri()
+    return _ListeningRepository(uri, artifact_uri, *args, **kwargs) if find_server(uri).is_holdfast else None
 
 
 class _ListeningRepository(MlflowArtifactsRepository):  # type: ignore[misc]  # MLflow ships no types
     """A `MlflowArtifactsRepository` that sends several files at once, and with a model what is known of it."""
 
-    def __init__(self, artifact_uri: str, tracking_uri: str, registry_uri: str | None) -> None:
-        super().__init__(artifact_uri, tracking_uri=tracking_uri, registry_uri=registry_uri)
-        self._uri = tracking_uri
+    def __init__(self, server: str, artifact_uri: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(artifact_uri, *args, **kwargs)
+        self._uri = server
 
     def log_artifacts(self, local_dir: Any, artifact_path: str | None = None) -> None:
         folder = Path(local_dir).absolute()

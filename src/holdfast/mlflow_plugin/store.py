@@ -18,10 +18,8 @@ from holdfast.mlflow_plugin.watch import Watch
 __all__ = ["listening_store"]
 
 
-def listening_store(uri: str, watch: Watch | None) -> RestStore | None:
+def listening_store(uri: str, watch: Watch) -> RestStore | None:
     """The store for the server at `uri`; None where that is not Holdfast, and then nothing is watched any longer."""
-    if watch is None:
-        return None
     if find_server(uri).is_holdfast is False:
         watch.stop()
         return None

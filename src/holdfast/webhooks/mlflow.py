@@ -23,7 +23,7 @@ from holdfast.errors import NotFound, UsageError
 from holdfast.experiments.hooks import Hook, HookEvent, HookStatus, SqlHooks
 from holdfast.registry.records import Event
 from holdfast.registry.webhooks import Claim, NewWebhook, Webhook, Wish
-from holdfast.registry.webhooks.sql import SqlOutbox
+from holdfast.registry.webhooks.interface import Ledger
 from holdfast.webhooks.sealing import Seal
 from holdfast.webhooks.sending import Sender
 from holdfast.webhooks.signing import Sent, our_words
@@ -104,7 +104,7 @@ class HookOffice:
     """What MLflow's clients ask of webhooks.
 
     Args:
-        outbox: where all webhooks are.
+        ledger: where all webhooks are.
         hooks: what clients say of theirs.
         seal: for their secrets.
         sender: knows which addresses may be told, and tells one.
@@ -112,9 +112,9 @@ class HookOffice:
     """
 
     def __init__(
-        self, outbox: SqlOutbox, hooks: SqlHooks, seal: Seal, sender: Sender, clock: Callable[[], datetime]
+        self, ledger: Ledger, hooks: SqlHooks, seal: Seal, sender: Sender, clock: Callable[[], datetime]
     ) -> None:
-        self._outbox = outbox
+        self._ledger = ledger
         self._hooks = hooks
         self._seal = seal
         self._sender = sender
@@ -128,16 +128,16 @@ class HookOffice:
             TooLarge: there are as many webhooks as there can be.
         """
         self._sender.target(url)
-        id_, now = self._outbox.new_id(), self._now_ms()
+        id_, now = self._ledger.new_id(), self._now_ms()
         hook = Hook(id_, name, asked.description or None, events, asked.status or HookStatus.ACTIVE, now, now)
         # First what is said of it: a webhook of which nothing is said would be told in our own words.
         self._hooks.add(hook)
         sealed = self._seal.seal(asked.secret or "", id_)
-        return Held(hook, self._outbox.add(id_, _new(url, hook), sealed, actor))
+        return Held(hook, self._ledger.add(id_, _new(url, hook), sealed, actor))
 
     def all(self) -> list[Held]:
         """The webhooks of clients, the newest first."""
-        known = {one.id: one for one in self._outbox.webhooks()}
+        known = {one.id: one for one in self._ledger.webhooks()}
         return [Held(hook, known[hook.id]) for hook in self._hooks.all() if hook.id in known]
 
     def find(self, id_: str) -> Held:
@@ -147,7 +147,7 @@ class HookOffice:
             NotFound: there is none such.
         """
         hook = self._hooks.find(id_)
-        webhook = next((one for one in self._outbox.webhooks() if one.id == id_), None)
+        webhook = next((one for one in self._ledger.webhooks() if one.id == id_), None)
         if webhook is None:
             raise NotFound(f"Webhook with ID {id_} not found.", hint="List the webhooks.")
         return Held(hook, webhook)
@@ -169,10 +169,10 @@ class HookOffice:
         }
         hook = replace(held.hook, **said)
         if asked.secret is not None:
-            self._outbox.rotate(id_, self._seal.seal(asked.secret, id_), overlap=_NO_TIME, actor=actor)
+            self._ledger.rotate(id_, self._seal.seal(asked.secret, id_), overlap=_NO_TIME, actor=actor)
         webhook = held.webhook
         if (url, hook.actions()) != (webhook.url, webhook.wish.actions):
-            webhook = self._outbox.readdress(id_, _new(url, hook), actor)
+            webhook = self._ledger.readdress(id_, _new(url, hook), actor)
         return Held(self._hooks.change(hook, self._now_ms()), webhook)
 
     def remove(self, id_: str, actor: str) -> None:
@@ -182,7 +182,7 @@ class HookOffice:
             NotFound: there is none such.
         """
         self.find(id_)
-        self._outbox.remove(id_, actor)
+        self._ledger.remove(id_, actor)
         self._hooks.remove(id_)
 
     def test(self, id_: str, event: HookEvent | None = None) -> JsonObject:
@@ -190,9 +190,9 @@ class HookOffice:
 
         What the receiver answered beside its status is not told: it may come from where nobody should look.
         """
-        held, claim, now = self.find(id_), self._outbox.find(id_), self._clock()
+        held, claim, now = self.find(id_), self._ledger.find(id_), self._clock()
         event = event or held.hook.events[0]
-        sent = _sent(event, _EXAMPLES[event], now, (self._outbox.new_id(), self._opened(claim), now.timestamp()))
+        sent = _sent(event, _EXAMPLES[event], now, (self._ledger.new_id(), self._opened(claim), now.timestamp()))
         answer = asyncio.run(self._sender.send(claim.url, sent.headers, sent.body))
         result: JsonObject = {"success": answer.taken}
         if answer.status is not None:

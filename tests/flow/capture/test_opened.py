@@ -194,6 +194,8 @@ def test_a_users_file_is_data(path: str) -> None:
         "/srv/ana/churn/train.py",
         "/srv/ana/churn/__pycache__/x.bin",
         "/srv/ana/churn/.git/HEAD",
+        "/srv/ana/churn/.git",
+        "/srv/ana/churn/libraries/churn-2.0.dist-info/METADATA",
         "/srv/ana/churn/.holdfast/registry.db",
         "/opt/env/lib/python3.12/site-packages/sklearn/datasets/data/iris.csv",
         "/etc/passwd",

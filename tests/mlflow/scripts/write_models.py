@@ -16,6 +16,8 @@ from holdfast.runtime.rows import table_of, write_table
 from holdfast.runtime.smoke import write_outputs
 
 OUT = Path(sys.argv[1])
+PINNED = [f"mlflow=={mlflow.__version__}"]
+"""Said, so that MLflow need not open each model in a process of its own to find it out."""
 
 
 class OwnCode(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -23,7 +25,7 @@ class OwnCode(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
         """Half of the age, as the module has it."""
-        from ages import half
+        from ages import half  # type: ignore[import-not-found]  # made below
 
         return half(model_input["age"])
 
@@ -47,13 +49,20 @@ def main() -> None:
     rows = pd.DataFrame({"age": np.linspace(18.0, 80.0, 40), "calls": np.arange(40) % 7})
     left = np.where(rows.age + 5 * rows.calls > 60, "yes", "no")
     classifier = LogisticRegression(max_iter=500).fit(rows, left)
-    mlflow.sklearn.save_model(classifier, OUT / "classifier", signature=infer_signature(rows, classifier.predict(rows)))
+    signature = infer_signature(rows, classifier.predict(rows))
+    mlflow.sklearn.save_model(classifier, OUT / "classifier", signature=signature, pip_requirements=PINNED)
     describe("classifier", rows)
     module = OUT / "ages.py"
     module.write_text("def half(ages):\n    return ages / 2\n", encoding="utf-8")
     sys.path.insert(0, str(OUT))
     signature = infer_signature(rows[["age"]], rows["age"])
-    mlflow.pyfunc.save_model(OUT / "own_code", python_model=OwnCode(), code_paths=[str(module)], signature=signature)
+    mlflow.pyfunc.save_model(
+        OUT / "own_code",
+        python_model=OwnCode(),
+        code_paths=[str(module)],
+        signature=signature,
+        pip_requirements=PINNED,
+    )
     describe("own_code", rows[["age"]])
 
 

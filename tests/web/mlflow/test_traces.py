@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -229,3 +230,14 @@ def test_traces_are_deleted_for_good(server: Served) -> None:
 def test_a_trace_that_cannot_be_is_refused(server: Served, more: dict[str, Any], message: str) -> None:
     refused = server.ask("POST", V3, {"trace": {"trace_info": {**info(), **more}}}, status=400)
     assert refused["message"].startswith(message)
+
+
+def test_without_what_reads_spans_clients_are_told_to_upload_them(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.proto.collector.trace.v1.trace_service_pb2", None)
+    refused = send(server, spans(), status=501)
+    assert refused["error_code"] == "NOT_IMPLEMENTED"
+    assert refused["message"].startswith("REST OTLP span logging is not supported by this server")
+    assert "pip install 'holdfast[tracing]'" in refused["message"]
+    assert "mlflow.trace.spansLocation" not in start(server)["tags"]

@@ -137,10 +137,10 @@ def _place(source: str) -> str:
     tags = mapping_of(told.get("tags"))
     found = [told.get(key) for key in ("uri", "url", "path", "table_name")] + [tags.get("mlflow.source.name")]
     place = next((one for one in found if isinstance(one, str) and one), "a place that was not said")
-    return _without_password(place)[:_PLACE_CHARACTERS_MAX]
+    return _without_secrets(place)[:_PLACE_CHARACTERS_MAX]
 
 
-def _without_password(place: str) -> str:
+def _without_secrets(place: str) -> str:
     scheme, between, rest = place.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{between}{host.rpartition('@')[2]}{slash}{path}" if between else place

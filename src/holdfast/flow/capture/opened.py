@@ -52,7 +52,8 @@ _NEVER_FOLDER = (
     "/__pycache__/",
     "/site-packages/",
     "/dist-packages/",
-    "/.dist-info/",
+    ".dist-info/",
+    ".egg-info/",
     "/.config/",
     "/.ipython/",
     "/.jupyter/",
@@ -66,7 +67,7 @@ _NEVER_FOLDER = (
 )
 """Tools' own folders, and folders where secrets live: a key that a script reads is not training data."""
 
-_NEVER_NAME = {"holdfast.toml", ".holdfastignore"}
+_NEVER_NAME = {"holdfast.toml", ".holdfastignore", ".git"}  # the last is a file where a working tree is one of several
 _NEVER_NAME |= {".env", ".netrc", "_netrc", ".pgpass", ".pypirc", "pip.conf", "credentials", "id_rsa", "id_ed25519"}
 
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/run/", "/usr/lib/", "/usr/lib64/", "/usr/share/", "/usr/include/")

@@ -80,6 +80,13 @@ class Ledger(Protocol):
             NotFound: no such webhook.
         """
 
+    def readdress(self, webhook: str, new: NewWebhook, actor: str) -> Webhook:
+        """Have another address told, or of other events, from where it is in the log; its secret stays.
+
+        Raises:
+            NotFound: no such webhook.
+        """
+
     def rotate(self, webhook: str, secret: str, overlap: timedelta, actor: str) -> Webhook:
         """See `Webhooks.rotate`."""
 

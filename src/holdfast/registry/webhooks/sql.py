@@ -138,11 +138,7 @@ class SqlOutbox:
             return self._claimed(_row(connection, webhook), self._clock())
 
     def readdress(self, webhook: str, new: NewWebhook, actor: str) -> Webhook:
-        """Have another address told, or of other events; its place in the log stays.
-
-        Raises:
-            NotFound: no such webhook.
-        """
+        """See `Ledger.readdress`."""
         values = {
             "url": new.url,
             "actions": json.dumps(new.wish.actions),

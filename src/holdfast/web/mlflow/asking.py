@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from holdfast.canonical import Json
+from holdfast.canonical import Json, JsonObject
 from holdfast.errors import UsageError
 
 __all__ = ["Asked", "invalid", "missing"]
@@ -205,11 +205,21 @@ class Asked:
         Raises:
             UsageError: it is something else.
         """
+        return [Asked(one) for one in self.plain_items(name)]
+
+    def plain_items(self, name: str) -> list[JsonObject]:
+        """The same as plain fields, where there are so many that each is looked at only once.
+
+        Raises:
+            UsageError: it is something else.
+        """
         value = self.fields.get(name)
-        found = [] if value is None else value
-        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-            raise invalid(name, value)
-        return [Asked(one) for one in found]
+        found: list[JsonObject] = []
+        for one in [] if value is None else value if isinstance(value, list) else [None]:
+            if not isinstance(one, dict):
+                raise invalid(name, value)
+            found.append(one)
+        return found
 
     def part(self, name: str) -> "Asked | None":
         """An object; None where it is absent.
