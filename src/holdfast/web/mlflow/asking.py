@@ -205,9 +205,9 @@ class Asked:
         Raises:
             UsageError: it is something else.
         """
-        return [Asked(one) for one in self.plain_items(name)]
+        return [Asked(one) for one in self.mappings(name)]
 
-    def plain_items(self, name: str) -> list[JsonObject]:
+    def mappings(self, name: str) -> list[JsonObject]:
         """The same as plain fields, where there are so many that each is looked at only once.
 
         Raises:
