@@ -325,4 +325,4 @@ def _said(words: JsonObject, name: str) -> JsonObject:
 
 
 def _place_of(place: str, trace: str) -> str:
-    return f"{place}/traces/{trace}/artifacts"
+    return f"{place.rstrip('/')}/traces/{trace}/artifacts"
