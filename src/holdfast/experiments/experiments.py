@@ -14,6 +14,7 @@ from holdfast.experiments.likeness import compared
 from holdfast.experiments.limits import check_experiment_name, check_experiment_tag, check_page
 from holdfast.experiments.moments import now_ms
 from holdfast.experiments.paging import Place, read_token, token
+from holdfast.experiments.places import served
 from holdfast.experiments.standing import deleted
 from holdfast.experiments.tables import experiment_tags, experiments
 from holdfast.experiments.view import View, shown
@@ -367,6 +368,7 @@ def _check_place(place: str) -> None:
             f"{_PLACE_CHARACTERS_MAX}",
             hint="Shorten it.",
         )
+    served(place)
 
 
 def _taken(name: str) -> AlreadyExists:

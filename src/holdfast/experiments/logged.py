@@ -17,6 +17,7 @@ from holdfast.errors import NotFound, PermissionRefused, UsageError
 from holdfast.experiments.files import freeze_files
 from holdfast.experiments.limits import check_length
 from holdfast.experiments.logged_metrics import ModelPoint, no_model, points_of
+from holdfast.experiments.places import served
 from holdfast.experiments.run_names import run_name
 from holdfast.experiments.standing import active_experiment
 from holdfast.experiments.tables import logged_model_params, logged_model_tags, logged_models
@@ -141,7 +142,7 @@ class SqlLoggedModels:
                 "id": id_,
                 "experiment": experiment,
                 "name": new.name or run_name(),
-                "place": f"{place}/models/{id_}/artifacts",
+                "place": f"{place.rstrip('/')}/models/{id_}/artifacts",
                 "type": new.type,
                 "status": ModelStatus.PENDING.value,
                 "run": new.run,
@@ -187,9 +188,10 @@ class SqlLoggedModels:
             if row.status != status:
                 change = update(logged_models).where(logged_models.c.id == model)
                 connection.execute(change.values(status=status.value, updated_ms=now))
-            if status == ModelStatus.READY and row.place.startswith(FILES):
+            path = served(row.place) if status == ModelStatus.READY else None
+            if path:
                 why = f"The files of logged model {model} are immutable since it is ready; log a new model instead."
-                freeze_files(connection, row.place.removeprefix(FILES), why, now)
+                freeze_files(connection, path, why, now)
             return models_of(connection, [model])[0]
 
     def delete(self, model: str) -> None:

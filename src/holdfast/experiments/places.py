@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select
 
 from holdfast.database.engine import Database
 from holdfast.errors import NotFound, UsageError
-from holdfast.experiments.paths import folders_of, safe_path
+from holdfast.experiments.paths import bounds, folders_of, safe_path
 from holdfast.experiments.tables import experiments, logged_models, registered_models, registered_versions
 from holdfast.names import ModelName
 from holdfast.tracking.tables import runs
@@ -39,11 +39,17 @@ _VERSION = (
     .where(registered_models.c.deleted_ms.is_(None), registered_versions.c.deleted_ms.is_(None))
 )
 
-_MODEL_OF_RUN = select(runs.c.model).where(runs.c.id == bindparam("run"), runs.c.model.is_not(None))
+_MODEL_OF_RUN = select(runs.c.model).where(runs.c.id.in_(bindparam("runs", expanding=True)), runs.c.model.is_not(None))
 
 _MODELS_OF_PATH = (
     select(registered_versions.c.model)
     .where(registered_versions.c.path.in_(bindparam("paths", expanding=True)))
+    .distinct()
+)
+
+_MODELS_BELOW = (
+    select(registered_versions.c.model)
+    .where(registered_versions.c.path > bindparam("low"), registered_versions.c.path < bindparam("high"))
     .distinct()
 )
 
@@ -81,7 +87,10 @@ def served(uri: str) -> str | None:
     """
     if ":" not in uri.partition("/")[0]:
         return safe_path(uri)
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise UsageError("Invalid path", hint="Write a URI, or a path with plain names.", path=uri[:200]) from error
     return safe_path(parts.path.lstrip("/")) if parts.scheme == SCHEME else None
 
 
@@ -136,8 +145,14 @@ class SqlPlaces:
         """The models that a path concerns: that of its run, and those that were registered from it; by name."""
         if not path:
             return []
-        run = path.partition("/")[2].partition("/")[0]
         with self._database.view() as connection:
             found = set(connection.scalars(_MODELS_OF_PATH, {"paths": folders_of(path)}))
-            found |= set(connection.scalars(_MODEL_OF_RUN, {"run": run}))
+            found |= set(connection.scalars(_MODEL_OF_RUN, {"runs": path.split("/")}))
+        return [ModelName(str(one)) for one in sorted(found)]
+
+    def models_below(self, path: str) -> list[ModelName]:
+        """The models that were registered from folders inside of this one; by name."""
+        low, high = bounds(path)
+        with self._database.read() as connection:
+            found = connection.scalars(_MODELS_BELOW, {"low": low, "high": high}).all()
         return [ModelName(str(one)) for one in sorted(found)]

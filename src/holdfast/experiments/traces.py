@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, select, update
 
 from holdfast.canonical import Json, JsonObject
 from holdfast.database.engine import Database
 from holdfast.errors import NotFound, TooLarge, UsageError
+from holdfast.experiments.logged import FILES
+from holdfast.experiments.paths import bounds
 from holdfast.experiments.standing import active_experiment, active_run
-from holdfast.experiments.tables import trace_tags, traces
+from holdfast.experiments.tables import experiments, frozen_files, run_files, trace_tags, traces
 from holdfast.experiments.trace_rows import Trace, locked, made, no_trace, set_tags, some, traces_of, written
 
 __all__ = [
@@ -51,6 +53,14 @@ _SPANS_CHARACTERS_MAX = 64 << 20
 """Of all spans of one trace together: twice what one request brings."""
 
 _SOURCE_RUN = "mlflow.sourceRun"
+
+
+# What a version was made of stays, wherever its client said that it is.
+_REMOVE_FILES = delete(run_files).where(
+    run_files.c.path > bindparam("low"),
+    run_files.c.path < bindparam("high"),
+    ~exists().where(frozen_files.c.path > bindparam("low"), frozen_files.c.path < bindparam("high")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +249,7 @@ class SqlTraces:
             for part in some(found):
                 connection.execute(delete(trace_tags).where(trace_tags.c.trace.in_(part)))
                 connection.execute(delete(traces).where(traces.c.id.in_(part)))
+            _forget_files(connection, experiment, found)
         return len(found)
 
     def change_words(self, trace: str, change: Callable[[JsonObject], JsonObject]) -> JsonObject:
@@ -275,6 +286,14 @@ def _add_spans(connection: Connection, trace: str, spans: Sequence[Span], experi
     set_tags(connection, trace, {**tags, PLACE: _place_of(place, trace), SPANS_PLACE: HERE})
 
 
+def _forget_files(connection: Connection, experiment: int, ids: Sequence[str]) -> None:
+    """Takes away the names of files with the spans of these traces; their bytes go when space is freed."""
+    place = connection.execute(select(experiments.c.place).where(experiments.c.id == experiment)).scalar_one_or_none()
+    if ids and place is not None and place.startswith(FILES):
+        folders = [bounds(_place_of(place, id_).removeprefix(FILES)) for id_ in ids]
+        connection.execute(_REMOVE_FILES, [{"low": low, "high": high} for low, high in folders])
+
+
 def _guessed(row: Row[Any], spans: Sequence[Span], root: Span | None) -> dict[str, Any]:
     """When a trace began, how long it took and how it ended, as far as its spans tell."""
     began_ms = min(row.began_ms, *(span.began_ns // 1_000_000 for span in spans))
@@ -306,4 +325,4 @@ def _said(words: JsonObject, name: str) -> JsonObject:
 
 
 def _place_of(place: str, trace: str) -> str:
-    return f"{place}/traces/{trace}/artifacts"
+    return f"{place.rstrip('/')}/traces/{trace}/artifacts"

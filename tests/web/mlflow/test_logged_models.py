@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from holdfast.experiments.logged_metrics import ModelPoint, add_points
 from holdfast.experiments.tables import frozen_files
+from tests.web.mlflow.logging import put
 from tests.web.mlflow.served import Served, served
 
 
@@ -201,3 +202,25 @@ def test_pages_of_a_search_tell_each_model_once(server: Served) -> None:
             break
         page = server.ask("POST", "logged-models/search", {**asked, "page_token": page["next_page_token"]})
     assert found == wanted
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["mlflow-artifacts:/5", "mlflow-artifacts://elsewhere/5", "mlflow-artifacts:///5//", "mlflow-artifacts:/./5", "5"],
+)
+def test_files_of_a_ready_model_stay_however_the_place_of_its_experiment_is_written(server: Served, place: str) -> None:
+    said = {"name": "elsewhere", "artifact_location": place}
+    experiment = server.ask("POST", "experiments/create", said)["experiment_id"]
+    id_ = server.ask("POST", "logged-models", {"experiment_id": experiment, "name": "m"})["model"]["info"]["model_id"]
+    server.ask("PATCH", f"logged-models/{id_}", {"status": "LOGGED_MODEL_READY"})
+    path = server.shelf.places.of_logged_model(id_).folder("it")
+    assert path == f"5/models/{id_}/artifacts"
+    put(server, f"{path}/MLmodel", b"other", status=403)
+
+
+@pytest.mark.parametrize(
+    "place", ["mlflow-artifacts:/5/../7", "mlflow-artifacts:/a%2e%2e/%2e%2e/b", "mlflow-artifacts://["]
+)
+def test_an_experiment_has_no_place_that_is_no_path(server: Served, place: str) -> None:
+    said = {"name": "elsewhere", "artifact_location": place}
+    assert "Invalid path" in server.ask("POST", "experiments/create", said, status=400)["message"]

@@ -8,9 +8,10 @@ import pytest
 
 from holdfast.access import Grant, NewToken, NewUser, Pattern, Role
 from holdfast.names import ModelName, StageName
+from holdfast.tracking import NewRun
 from holdfast.wire import create_project, open_project
 from holdfast.wire.people import open_doors
-from tests.web.mlflow.logging import registered
+from tests.web.mlflow.logging import FILES, logged, put, registered
 from tests.web.mlflow.served import Served, serving
 
 PEOPLE = {
@@ -29,6 +30,9 @@ class Asked:
     def __init__(self, server: Served, secrets: dict[str, str]) -> None:
         self.server = server
         self._secrets = secrets
+
+    def secret(self, who: str) -> str:
+        return self._secrets[who]
 
     def by(self, who: str, method: str, path: str, said: Any = None, *, status: int = 200) -> Any:
         self.server.client.headers["authorization"] = f"Bearer {self._secrets.get(who, 'nobody')}"
@@ -119,3 +123,44 @@ def test_searches_and_unknown_names_tell_nothing_of_what_is_not_theirs(asked: As
     for name in ("churn", "none"):
         error = asked.by("of-fraud", "GET", "registered-models/get", {"name": name}, status=403)
         assert f"viewer of {name}" in error["message"]
+
+
+def test_nobody_reads_the_files_of_another_model_by_registering_them_as_their_own(asked: Asked) -> None:
+    asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
+    id_ = asked.by("contributor", "GET", "model-versions/get", {"name": "churn", "version": "1"})["model_version"]
+    id_ = id_["model_id"]
+    for source in (
+        f"models:/{id_}",
+        f"mlflow-artifacts:/7/models/{id_}/artifacts",
+        f"mlflow-artifacts:/7/models/{id_}/artifacts/.//",
+        f"mlflow-artifacts://elsewhere/7/models/{id_}/artifacts",
+    ):
+        said = {"name": "fraud", "source": source}
+        error = asked.by("of-fraud", "POST", "model-versions/create", said, status=403)
+        assert "no viewer of churn" in error["message"]
+
+
+def test_nobody_reads_the_files_of_another_model_by_registering_the_folder_around_them(asked: Asked) -> None:
+    asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
+    run = asked.server.run("run")
+    asked.server.client.headers["authorization"] = f"Bearer {asked.secret('contributor')}"
+    for name, data in FILES.items():
+        put(asked.server, f"7/{run}/artifacts/model/{name}", data)
+    asked.by("contributor", "POST", "registered-models/create", {"name": "hidden"})
+    said = {"name": "hidden", "source": f"runs:/{run}/model"}
+    asked.by("contributor", "POST", "model-versions/create", said)
+    for source in (f"runs:/{run}/model", f"runs:/{run}", f"mlflow-artifacts:/7/{run}/artifacts"):
+        said = {"name": "fraud", "source": source}
+        error = asked.by("of-fraud", "POST", "model-versions/create", said, status=403)
+        assert "no viewer of hidden" in error["message"]
+
+
+def test_a_logged_model_tells_nothing_of_a_run_of_a_model_that_is_not_its_clients(asked: Asked) -> None:
+    new = NewRun(name="secret", model=ModelName("churn"))
+    run = asked.server.project.tracking.start_run(new, actor="ana")
+    asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
+    asked.server.client.headers["authorization"] = f"Bearer {asked.secret('of-fraud')}"
+    id_ = logged(asked.server, str(run.id))
+    said = {"name": "fraud", "source": f"models:/{id_}"}
+    error = asked.by("of-fraud", "POST", "model-versions/create", said, status=403)
+    assert "no viewer of churn" in error["message"]

@@ -24,6 +24,7 @@ from holdfast.flow.bundle.origin import kept_capture
 from holdfast.flow.register_logged import register_logged
 from holdfast.names import ModelName, RelativePath
 from holdfast.registry import Version
+from holdfast.web.mlflow.files import require as require_files
 from holdfast.web.mlflow.named import require
 from holdfast.web.mlflow.room import Here
 
@@ -139,6 +140,8 @@ def _said(wish: Wish, source: Source, here: Here) -> Said:
     found = Said(run_id=source.run, model_id=source.logged_model, model_tags=wish.tags)
     if source.run is not None:
         run = here.desk.tracking.run(source.run)
+        if run.model is not None:  # a logged model names any run that its client likes
+            here.caller.require(Role.VIEWER, run.model)
         seen = here.shelf.inputs.of_run(source.run).datasets
         found = replace(
             found,
@@ -184,9 +187,21 @@ def source_of(wish: Wish, here: Here) -> Source:
     Raises:
         UsageError: it leads elsewhere, or the run or the logged model that the client names has nothing to do with it.
         NotFound: there is no such run, logged model or version.
-        PermissionRefused: it is a version of a model that the caller may not see.
+        PermissionRefused: files of it are of a model that the caller may not see: they would be read through the new
+            version.
     """
-    parts = urlsplit(wish.source)
+    found = _meant(wish, here)
+    require_files(here, Role.VIEWER, found.path)
+    for model in here.shelf.places.models_below(found.path):
+        here.caller.require(Role.VIEWER, model)
+    return found
+
+
+def _meant(wish: Wish, here: Here) -> Source:
+    try:
+        parts = urlsplit(wish.source)
+    except ValueError as error:
+        raise UsageError(f"Invalid model version source: '{wish.source}'.", hint="Write a URI.") from error
     path = parts.path.lstrip("/")
     if parts.scheme == "models" and not parts.netloc:
         return _of_logged_model(wish, path, here) if _LOGGED_MODEL.match(path) else _copied(wish, path, here)
