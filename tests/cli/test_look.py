@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.bridges.mlflow import Said, bundle_of
+from holdfast.config import Settings
 from holdfast.digest import Digest
+from holdfast.flow.register_logged import register_logged
+from holdfast.names import ModelName
+from holdfast.wire import open_project
+from tests.bridges.mlflow.logged import files_of, kept, recorded
 from tests.commands import Cli
 from tests.store.spoiling import alone
 
@@ -84,3 +90,16 @@ def test_a_version_whose_manifest_is_damaged_is_not_shown(cli: Cli, incomplete: 
     blob.chmod(0o644)
     blob.write_bytes(data)
     cli.fails("integrity", "show", "churn@1")
+
+
+def test_a_model_that_mlflow_logged_is_shown_with_what_to_write_into_its_script(cli: Cli, project: Path) -> None:
+    commit = {"mlflow.source.git.commit": "9f2c" * 10}
+    with open_project(Settings.find(project)) as opened:
+        files = {**files_of("probabilities"), **recorded()}
+        prepared = bundle_of(Said(run_id="r1", tags=commit), kept(files, opened.store), ModelName("churn"))
+        register_logged(prepared, opened.store, opened.registry, actor="ana")
+    shown = cli.ok("show", "churn@1").out
+    assert 'mlflow.set_tag("holdfast.threshold", "0.4")' in shown
+    assert "pip install holdfast beside mlflow" in shown
+    assert "--threshold" not in shown
+    assert "whether the files differed from it is not known" in shown

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert
 
 from holdfast.database.engine import Database
-from holdfast.errors import NotFound, PermissionRefused, UsageError
+from holdfast.errors import NotFound, PermissionRefused, TooLarge, UsageError
 from holdfast.experiments.inputs import CONTEXT, Dataset, DatasetSeen, SqlInputs
 from holdfast.experiments.logged import LoggedModel, ModelStatus, NewLoggedModel, SqlLoggedModels
 from holdfast.experiments.logged_metrics import ModelPoint, add_points
@@ -131,6 +131,10 @@ def test_traces_are_told_by_words_and_spans_and_searched_by_both(room: Room) -> 
     assert (told.began_ms, told.lasted_ms, told.state, told.run) == (6, None, "OK", "r1")
     assert (told.words["request_preview"], told.tags[SPANS_PLACE]) == ("q", HERE)
     room.traces.start(NewTrace("tr-2", "7", 8, 1, "OK", {}, {}))
+    with pytest.raises(TooLarge, match="and may have 1048576"):
+        room.traces.start(NewTrace("tr-2", "7", 8, 1, "OK", {"response_preview": "x" * (1 << 20)}, {}))
+    with pytest.raises(UsageError, match="cannot be kept as JSON"):
+        room.traces.start(NewTrace("tr-2", "7", 8, 1, "OK", {"assessments": [{"value": math.nan}]}, {}))
 
     def found(filter_: str, *orders: str) -> list[str]:
         return [one.id for one in search_traces(room.database, TraceSearch([7], filter_, orders))]
@@ -140,6 +144,8 @@ def test_traces_are_told_by_words_and_spans_and_searched_by_both(room: Room) -> 
     assert found("run_id = 'r1'") == ["tr-1"]
     assert found("metadata.none IS NULL and tags.topic IS NULL") == ["tr-2"]
     assert found("text LIKE '%naïve%'") == ["tr-1"]
+    with pytest.raises(UsageError, match="A pattern of LIKE has at most 10000 characters"):
+        found(f"text LIKE '{'%' * 10_001}'")
     assert found("", "execution_time_ms ASC", "request_id DESC") == ["tr-2", "tr-1"]
     assert room.traces.delete(7, [], 6, None) == 1
     assert found("") == ["tr-2"]

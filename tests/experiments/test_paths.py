@@ -19,7 +19,22 @@ PATHS = st.lists(PIECES, max_size=6).map("/".join) | st.text(max_size=30)
 @pytest.mark.parametrize(
     "path",
     [
-        *("..", "a/../b", "a/..", "/etc/passwd", "//a", "a#b", "a\\b", "..\\a", "C:\\a", "C:/a", "file:///a", "file:a"),
+        *(
+            "..",
+            "a/../b",
+            "a/..",
+            "/etc/passwd",
+            "//a",
+            "a#b",
+            "a\\b",
+            "..\\a",
+            "C:\\a",
+            "C:/a",
+            "file:///a",
+            "file:a",
+            "./%2f",
+            "./file:a",
+        ),
         *("%2e%2e/a", "a/%2e%2e%2fb", "%252e%252e/a", "%2fetc", "a%23b", "a%5cb", "a%00b", "a\x00b", "a\nb", "a\x7fb"),
         *("a\ufffdb", "x" * 1025, "\ud800", "%" + "25" * 20 + "2e%2e"),
     ],

@@ -78,7 +78,7 @@ def theirs(client: Client, folder: Path) -> Iterator[str]:
         process = subprocess.Popen(
             [str(client.folder / "bin" / command[0]), *command[1:], *kept],
             cwd=folder,
-            env={**client.environment(folder), "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"},
+            env={**client.environment(), "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"},
             stdout=log,
             stderr=log,
             start_new_session=True,

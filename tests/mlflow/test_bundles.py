@@ -45,7 +45,7 @@ def written(real: Client, carried: Path, tmp_path: Path) -> Path:
     folder.mkdir()
     done = subprocess.run(
         [str(real.python), "-W", "ignore", str(SCRIPT), str(folder)],
-        env={**real.environment(tmp_path), "PYTHONPATH": str(carried)},
+        env={**real.environment(), "PYTHONPATH": str(carried)},
         cwd=tmp_path,
         capture_output=True,
         text=True,

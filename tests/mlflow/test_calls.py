@@ -40,7 +40,7 @@ def walk(client: Client, url: str, folder: Path) -> Walked:
     done = subprocess.run(
         [str(client.python), "-W", "ignore", "-m", "tests.mlflow.calls", str(said)],
         cwd=folder,
-        env={**client.environment(folder), "MLFLOW_TRACKING_URI": url, **more},
+        env={**client.environment(), "MLFLOW_TRACKING_URI": url, **more},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -62,7 +62,7 @@ def served(client: Client, url: str, folder: Path) -> Iterator[str]:
         process = subprocess.Popen(
             [str(client.folder / "bin" / command[0]), *command[1:]],
             cwd=folder,
-            env={**client.environment(folder), "MLFLOW_TRACKING_URI": url},
+            env={**client.environment(), "MLFLOW_TRACKING_URI": url},
             stdout=log,
             stderr=log,
         )

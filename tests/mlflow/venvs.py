@@ -32,7 +32,7 @@ class Client:
         done = subprocess.run(
             [str(self.python), "-W", "ignore", str(script)],
             cwd=folder,
-            env={**self.environment(folder), "MLFLOW_TRACKING_URI": url, **more},
+            env={**self.environment(), "MLFLOW_TRACKING_URI": url, **more},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -42,8 +42,10 @@ class Client:
         assert done.returncode == 0, f"{script.name} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def environment(self, home: Path) -> dict[str, str]:
-        """That of a user who has this environment active, and a home of their own; nobody is told of its use."""
+    def environment(self) -> dict[str, str]:
+        """That of a user who has this environment active, and whose home keeps what libraries remember there."""
+        home = self.folder / "home"
+        home.mkdir(exist_ok=True)
         kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
         return {
             **kept,

@@ -5,8 +5,10 @@ A run here is what the protocol calls `Run`: its info, its data, its inputs and 
 
 import json
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import groupby
+from json.encoder import encode_basestring as quoted
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -37,7 +39,7 @@ _NO_EXTRAS = '"inputs":{},"outputs":{}'
 
 _WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
-_quoted = _WRITER.encode
+_RUN = itemgetter(0)
 
 _QUOTE, _SLASH = '"', "/"
 
@@ -46,7 +48,7 @@ class _Quoted(dict[str, str]):
     """The JSON of texts that come again and again."""
 
     def __missing__(self, text: str) -> str:
-        found = self[text] = _quoted(text)
+        found = self[text] = quoted(text)
         return found
 
 
@@ -76,26 +78,48 @@ def texts(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> list
     if not ids:
         return []
     keys = _Quoted()
-    metrics: dict[str, list[str]] = defaultdict(list)
-    for run, key, value, time, step in rows_of(connection, _METRICS, ids):
-        point = f'{{"key":{keys[key]},"value":{_number(value)},"timestamp":{to_ms(time)},"step":{step}}}'
-        metrics[run].append(point)
-    params: dict[str, list[str]] = defaultdict(list)
-    for run, key, value in rows_of(connection, _PARAMS, ids):
-        params[run].append(f'{{"key":{keys[key]},"value":{value if value[0] == _QUOTE else _quoted(value)}}}')
-    tags: dict[str, list[str]] = defaultdict(list)
-    for run, key, value in rows_of(connection, _TAGS, ids):
-        tags[run].append(f'{{"key":{keys[key]},"value":{_quoted(value)}}}')
+    data = (
+        (
+            "metrics",
+            {
+                run: ",".join(
+                    [
+                        f'{{"key":{keys[key]},"value":{_number(value)},"timestamp":{to_ms(time)},"step":{step}}}'
+                        for _, key, value, time, step in of_run
+                    ]
+                )
+                for run, of_run in groupby(rows_of(connection, _METRICS, ids), _RUN)
+            },
+        ),
+        (
+            "params",
+            {
+                run: ",".join(
+                    [
+                        f'{{"key":{keys[key]},"value":{value if value[0] == _QUOTE else quoted(value)}}}'
+                        for _, key, value in of_run
+                    ]
+                )
+                for run, of_run in groupby(rows_of(connection, _PARAMS, ids), _RUN)
+            },
+        ),
+        (
+            "tags",
+            {
+                run: ",".join([f'{{"key":{keys[key]},"value":{quoted(value)}}}' for _, key, value in of_run])
+                for run, of_run in groupby(rows_of(connection, _TAGS, ids), _RUN)
+            },
+        ),
+    )
     extras = extras_of(connection, ids)
-    data = (("metrics", metrics), ("params", params), ("tags", tags))
     return [
         f'{{"info":{one},"data":{{{_lists(id_, data)}}},{_extras(extras[id_]) if id_ in extras else _NO_EXTRAS}}}'
         for id_, one in infos.items()
     ]
 
 
-def _lists(run: str, data: Iterable[tuple[str, Mapping[str, list[str]]]]) -> str:
-    return ",".join(f'"{name}":[{",".join(of_runs[run])}]' for name, of_runs in data if run in of_runs)
+def _lists(run: str, data: Iterable[tuple[str, Mapping[str, str]]]) -> str:
+    return ",".join([f'"{name}":[{of_runs[run]}]' for name, of_runs in data if run in of_runs])
 
 
 def info(row: Row[*tuple[Any, ...]]) -> JsonObject:
@@ -106,12 +130,12 @@ def info(row: Row[*tuple[Any, ...]]) -> JsonObject:
 
 def _info(row: Row[*tuple[Any, ...]]) -> str:
     id_, name, status, started_at, finished_at, actor, experiment, deleted_ms, place = row
-    run = _quoted(id_)
+    run = quoted(id_)
     ended = "" if finished_at is None else f'"end_time":{to_ms(finished_at)},'
     return (
-        f'{{"run_uuid":{run},"experiment_id":"{experiment}","run_name":{_quoted(name)},"user_id":{_quoted(actor)},'
-        f'"status":{_quoted(status.upper())},"start_time":{to_ms(started_at)},{ended}'
-        f'"artifact_uri":{_quoted(f"{place.rstrip(_SLASH)}/{id_}/artifacts")},'
+        f'{{"run_uuid":{run},"experiment_id":"{experiment}","run_name":{quoted(name)},"user_id":{quoted(actor)},'
+        f'"status":{quoted(status.upper())},"start_time":{to_ms(started_at)},{ended}'
+        f'"artifact_uri":{quoted(f"{place.rstrip(_SLASH)}/{id_}/artifacts")},'
         f'"lifecycle_stage":"{"active" if deleted_ms is None else "deleted"}","run_id":{run}}}'
     )
 
@@ -126,8 +150,7 @@ def number(value: float | None) -> float | str:
 
 
 def _number(value: float | None) -> str:
-    found = number(value)
-    return f'"{found}"' if isinstance(found, str) else repr(found)
+    return repr(value) if value is not None and math.isfinite(value) else f'"{number(value)}"'
 
 
 def params_of(connection: Connection, run: str) -> dict[str, str]:

@@ -158,8 +158,10 @@ class SqlInputs:
         with self._database.change() as connection:
             experiment = active_run(connection, run)
             if seen:
-                connection.execute(_ADD_DATASET, [self._dataset_row(experiment, one.dataset) for one in seen])
-                connection.execute(_ADD_SEEN, [_seen_row(run, experiment, one) for one in seen])
+                # In one order for all: two runs that read the same datasets at once wait for each other in turn.
+                ordered = sorted(seen, key=lambda one: (one.dataset.name, one.dataset.digest))
+                connection.execute(_ADD_DATASET, [self._dataset_row(experiment, one.dataset) for one in ordered])
+                connection.execute(_ADD_SEEN, [_seen_row(run, experiment, one) for one in ordered])
             if models:
                 rows = [{"run": run, "direction": "input", "model": model, "step": 0} for model in models]
                 connection.execute(_ADD_MODEL, rows)

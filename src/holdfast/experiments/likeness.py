@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
+from holdfast.errors import UsageError
+
 __all__ = ["compared"]
 
 _COMPARE: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = MappingProxyType(
@@ -25,6 +27,11 @@ _COMPARE: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = MappingProxy
     }
 )
 
+_PATTERNS = frozenset({"LIKE", "ILIKE"})
+
+_PATTERN_CHARACTERS_MAX = 10_000
+"""A fifth of what SQLite takes, for each character may become three; nobody looks for a longer piece of a text."""
+
 _GLOB = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 """A pattern of `LIKE` as `GLOB` writes it."""
 
@@ -37,7 +44,15 @@ def compared(column: Any, sign: str, value: Any, dialect: str) -> ColumnElement[
         sign: as `holdfast.experiments.filters` reads it; `LIKE` tells capitals from small letters.
         value: of the kind that the column holds.
         dialect: of the database. SQLite's own LIKE takes capitals for small letters, and its GLOB does not.
+
+    Raises:
+        UsageError: a pattern is longer than it may be.
     """
+    if sign in _PATTERNS and len(value) > _PATTERN_CHARACTERS_MAX:
+        raise UsageError(
+            f"A pattern of {sign} has at most {_PATTERN_CHARACTERS_MAX} characters. Got {len(value)}.",
+            hint="Look for a shorter piece.",
+        )
     if sign == "LIKE" and dialect == "sqlite":
         found: ColumnElement[bool] = column.op("GLOB", is_comparison=True)(value.translate(_GLOB))
         return found

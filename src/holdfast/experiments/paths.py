@@ -39,7 +39,8 @@ def safe_path(text: str) -> str:
     """
     if _CONTROL.search(text):
         raise _invalid(text)
-    path, found = _plain(text), text
+    _refuse_unsafe(text)
+    path = found = _plain(text)
     for _ in range(_DECODINGS_MAX):
         _refuse_unsafe(found)
         _refuse_unsafe(_plain(found))

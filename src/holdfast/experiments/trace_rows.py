@@ -8,11 +8,14 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Row, bindparam, select, text
 
 from holdfast.canonical import JsonObject
-from holdfast.errors import NotFound, UsageError
+from holdfast.errors import NotFound, TooLarge, UsageError
 from holdfast.experiments.limits import check_length
 from holdfast.experiments.tables import trace_tags, traces
 
-__all__ = ["Trace", "locked", "made", "no_trace", "set_tags", "some", "traces_of", "written"]
+__all__ = ["WORDS_CHARACTERS_MAX", "Trace", "locked", "made", "no_trace", "set_tags", "some", "traces_of", "written"]
+
+WORDS_CHARACTERS_MAX = 1 << 20
+"""Beside the spans: a search tells the words of hundreds of traces at once."""
 
 _KEY_CHARACTERS_MAX = 250
 
@@ -115,16 +118,20 @@ def set_tags(connection: Connection, trace: str, tags: Mapping[str, str]) -> Non
     connection.execute(_SET_TAG, rows)
 
 
-def written(value: Any) -> str:
+def written(value: Any, limit: int = WORDS_CHARACTERS_MAX) -> str:
     """What is said of a trace, as its column holds it.
 
     Raises:
         UsageError: it holds NaN, or is deeper than can be read again.
+        TooLarge: it has more characters than `limit`.
     """
     try:
         found = json.dumps(_clean(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except (ValueError, RecursionError) as error:
         raise UsageError("What is said of the trace cannot be kept as JSON", hint="Leave NaN out.") from error
+    if len(found) > limit:
+        message = f"What is said of the trace has {len(found)} characters, and may have {limit}"
+        raise TooLarge(message, hint="Say less of it, or trace smaller pieces.", limit=limit)
     # Half of a pair of UTF-16, as JSON may hold it, is no text that a database takes.
     return found.encode(errors="replace").decode()
 

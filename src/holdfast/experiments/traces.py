@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, select, update
 
 from holdfast.canonical import Json, JsonObject
 from holdfast.database.engine import Database
 from holdfast.errors import NotFound, TooLarge, UsageError
+from holdfast.experiments.logged import FILES
+from holdfast.experiments.paths import bounds
 from holdfast.experiments.standing import active_experiment, active_run
-from holdfast.experiments.tables import trace_tags, traces
+from holdfast.experiments.tables import experiments, frozen_files, run_files, trace_tags, traces
 from holdfast.experiments.trace_rows import Trace, locked, made, no_trace, set_tags, some, traces_of, written
 
 __all__ = [
@@ -47,7 +49,18 @@ LINKED_MAX = 100
 _SPANS_MAX = 10_000
 """Of one trace: they are one value, and are told whole."""
 
+_SPANS_CHARACTERS_MAX = 64 << 20
+"""Of all spans of one trace together: twice what one request brings."""
+
 _SOURCE_RUN = "mlflow.sourceRun"
+
+
+# What a version was made of stays, wherever its client said that it is.
+_REMOVE_FILES = delete(run_files).where(
+    run_files.c.path > bindparam("low"),
+    run_files.c.path < bindparam("high"),
+    ~exists().where(frozen_files.c.path > bindparam("low"), frozen_files.c.path < bindparam("high")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +159,7 @@ class SqlTraces:
         Raises:
             NotFound: there is no such experiment.
             UsageError: it is deleted.
-            TooLarge: a trace would have more spans than it may.
+            TooLarge: a trace would have more spans than it may, or longer ones.
         """
         grouped: dict[str, list[Span]] = {}
         for span in spans:
@@ -236,6 +249,7 @@ class SqlTraces:
             for part in some(found):
                 connection.execute(delete(trace_tags).where(trace_tags.c.trace.in_(part)))
                 connection.execute(delete(traces).where(traces.c.id.in_(part)))
+            _forget_files(connection, experiment, found)
         return len(found)
 
     def change_words(self, trace: str, change: Callable[[JsonObject], JsonObject]) -> JsonObject:
@@ -263,13 +277,21 @@ def _add_spans(connection: Connection, trace: str, spans: Sequence[Span], experi
         )
     root = next((span for span in spans if span.parent is None), None)
     tags = {} if root is None else dict(root.tags)
-    change: dict[str, Any] = {"spans": written(sorted(there.values(), key=_in_order))}
+    change: dict[str, Any] = {"spans": written(sorted(there.values(), key=_in_order), _SPANS_CHARACTERS_MAX)}
     if not words.get("final"):
         change |= _guessed(row, spans, root)
     if root is not None:
         words = {**root.words, **words}
     connection.execute(update(traces).where(traces.c.id == trace).values(info=written(words), **change))
     set_tags(connection, trace, {**tags, PLACE: _place_of(place, trace), SPANS_PLACE: HERE})
+
+
+def _forget_files(connection: Connection, experiment: int, ids: Sequence[str]) -> None:
+    """Takes away the names of files with the spans of these traces; their bytes go when space is freed."""
+    place = connection.execute(select(experiments.c.place).where(experiments.c.id == experiment)).scalar_one_or_none()
+    if ids and place is not None and place.startswith(FILES):
+        folders = [bounds(_place_of(place, id_).removeprefix(FILES)) for id_ in ids]
+        connection.execute(_REMOVE_FILES, [{"low": low, "high": high} for low, high in folders])
 
 
 def _guessed(row: Row[Any], spans: Sequence[Span], root: Span | None) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from typing import Any
 
 from mlflow.data.dataset import Dataset
 
-__all__ = ["TARGET", "Rows", "listen_to_datasets", "remembered"]
+__all__ = ["TARGET", "Rows", "forget", "listen_to_datasets", "remembered"]
 
 TARGET = "target"
 """The column of the true answers, where they have no name of their own."""
 
-_REMEMBERED_MAX = 8
-"""Datasets described and not yet logged: a training has two or three, and each may be as large as memory allows."""
+_REMEMBERED_MAX = 4
+"""Datasets described and not yet frozen: a training has two or three, and each may be as large as memory allows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +79,12 @@ def remembered(entity: Any) -> Rows | None:
     """The rows of a dataset by its description; None where they are not in memory, or not of a kind that is known."""
     with _lock:
         return _described.get((entity.name, entity.digest))
+
+
+def forget(entity: Any) -> None:
+    """Let go of the rows of a dataset, so that they do not outlive the script's own use of them."""
+    with _lock:
+        _described.pop((entity.name, entity.digest), None)
 
 
 def _rows_of(dataset: Any, beside: Mapping[str, Any]) -> Rows | None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.mlflow_plugin.datasets import remembered
+from holdfast.mlflow_plugin.datasets import forget, remembered
 from holdfast.mlflow_plugin.quiet import quietly
 from holdfast.mlflow_plugin.server import Server
 from holdfast.mlflow_plugin.watch import Watch
@@ -29,7 +29,7 @@ class Session:
 
     def __init__(self, server: Server, watch: Watch) -> None:
         self._server, self._watch = server, watch
-        self._lock = threading.RLock()
+        self._lock, self._beginning = threading.RLock(), threading.Lock()
         self._keeper: Keeper | None = None
         self._open: dict[str, str] = {}
         self._above: dict[str, str] = {}  # kept past the end: a run may be gone on with
@@ -46,7 +46,7 @@ class Session:
             files: where its files go.
             above: the run that it is a part of, if it is.
         """
-        with self._lock:
+        with self._beginning:  # and not the other lock, behind which data may be on its way for minutes
             self._open[run] = files
             if above is not None:
                 self._above[run] = above
@@ -63,8 +63,11 @@ class Session:
         for one in inputs:
             rows = remembered(one.dataset)
             if rows is not None:
-                with self._lock:
-                    self._keeping().freeze(run, one, rows)
+                try:
+                    with self._lock:
+                        self._keeping().freeze(run, one, rows)
+                finally:
+                    forget(one.dataset)
 
     def describe(self, model: Path, beside: Path) -> None:
         """A model's files are about to be sent: keep what its run did so far, and write what is known into `beside`."""
@@ -79,6 +82,8 @@ class Session:
                 self._keeping().end(run, files)
 
     def _end_all(self) -> None:
+        if self.pid != os.getpid():  # a forked child, whose runs these are not
+            return
         for run in list(self._open):
             quietly("what the run did", lambda run=run: self.end(run), None)  # type: ignore[misc]  # one run each
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from threading import BoundedSemaphore
 
 from holdfast.database.engine import Database
 from holdfast.errors import UsageError
@@ -29,6 +30,10 @@ from holdfast.wire.webhooks import open_hooks
 __all__ = ["Registered", "Shelf", "open_shelf"]
 
 
+_JUDGING_MAX = 2
+"""Gates at once in one process: each has a worker that reads a whole bundle, and holds a thread for as long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Registered:
     """Registered models, as MLflow's clients know them.
@@ -40,6 +45,7 @@ class Registered:
         found: searches.
         policy: what the project's stages ask.
         bench: where a gate judges, which opens bundles in processes of their own; None: nowhere.
+        judging: lets in as many as may judge at once.
     """
 
     names: SqlNames
@@ -48,6 +54,7 @@ class Registered:
     found: SqlNameSearch
     policy: Policy
     bench: Workbench | None
+    judging: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_JUDGING_MAX))
 
     @classmethod
     def of(cls, database: Database, policy: Policy, bench: Workbench | None = None) -> "Registered":

@@ -9,7 +9,7 @@ import pandas as pd
 from mlflow.entities import InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from holdfast.mlflow_plugin.datasets import Rows, listen_to_datasets, remembered
+from holdfast.mlflow_plugin.datasets import Rows, forget, listen_to_datasets, remembered
 from holdfast.mlflow_plugin.freezing import ROWS_MAX, freeze_dataset, role_of, sample
 from holdfast.mlflow_plugin.server import find_server
 from holdfast.store.memory import MemoryStore
@@ -54,6 +54,9 @@ assert found.name == "sold"
 again = mlflow.data.from_pandas(frame, name="rows")._to_mlflow_entity()
 assert remembered(again) is found, "described again, from where the answers are out of sight"
 own = remembered(mlflow.data.from_pandas(frame, name="own", targets="y")._to_mlflow_entity())
+forget(again)
+assert remembered(again) is None
+entity = described_by_autolog(frame, answers)
 assert own is not None
 assert list(own.features.columns) == ["x"]
 assert (own.name, list(own.targets)) == ("y", [0, 1])

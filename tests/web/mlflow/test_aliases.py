@@ -183,6 +183,16 @@ def test_a_protected_stage_is_moved_by_its_gate_alone_and_the_refusal_says_why(g
     assert named(gated, "trial")["version"] == "1"
 
 
+def test_more_gates_at_once_than_there_is_room_for_are_asked_for_again(gated: Served) -> None:
+    judging = gated.shelf.registered.judging
+    while judging.acquire(blocking=False):
+        pass
+    assert point(gated, 1, "production", status=503)["error_code"] == "TEMPORARILY_UNAVAILABLE"
+    point(gated, 1, "trial")
+    judging.release()
+    point(gated, 1, "production", status=403)
+
+
 def test_a_protected_stage_is_not_emptied(gated: Served) -> None:
     adopted = MoveStage(CHURN, StageName("production"), VersionNumber(1), None, Action.STAGE_ADOPT, "served before")
     gated.project.registry.move_stage(adopted, "ana")

@@ -208,8 +208,13 @@ def test_what_is_thought_of_a_trace_is_kept_with_it(server: Served) -> None:
 def test_traces_are_deleted_for_good(server: Served) -> None:
     for number in range(4):
         start(server, id_=f"tr-{number}", request_time=f"2026-03-01T09:00:0{number}Z")
+    files = "/api/2.0/mlflow-artifacts/artifacts/7/traces/tr-{}/artifacts/traces.json"
+    for number in (0, 2):
+        assert server.loop.run(server.client.put(files.format(number), content=b"{}")).status_code == 200
     deleted = f"{V3}/delete-traces"
     assert server.ask("POST", deleted, {"experiment_id": "7", "request_ids": ["tr-0"]}) == {"traces_deleted": 1}
+    assert server.loop.run(server.client.get(files.format(0))).status_code == 404
+    assert server.loop.run(server.client.get(files.format(2))).content == b"{}"
     before = {"experiment_id": "7", "max_timestamp_millis": 1_772_355_602_000, "max_traces": 1}
     assert server.ask("POST", deleted, before) == {"traces_deleted": 1}
     assert server.ask("GET", f"{V3}/tr-1", status=404)["message"] == "Trace with ID 'tr-1' not found."

@@ -40,7 +40,6 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true",
-    "MLFLOW_TRACKING_URI": "file:///nonexistent/holdfast-opens-bundles-offline",
 }
 """MLflow asks nobody, and opens what the gate's rule of formats let through."""
 
@@ -101,7 +100,8 @@ def _pyfunc_here() -> Any:
             "this version is a logged model of MLflow, which is not installed in its environment",
             hint="Pin mlflow in the requirements that are logged with the model, and log it again.",
         )
-    os.environ.update(_QUIET)  # read when it is imported
+    # Read when it is imported. What it would tell a tracking server goes into a folder that ends with this process.
+    os.environ.update(_QUIET, MLFLOW_TRACKING_URI=(Path(tempfile.gettempdir()) / "mlruns").as_uri())
     from mlflow import pyfunc
 
     return pyfunc

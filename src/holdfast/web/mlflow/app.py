@@ -29,6 +29,7 @@ from holdfast.web.mlflow import (
     logged_models,
     metrics,
     model_versions,
+    older_traces,
     registered_models,
     runs,
     traces,
@@ -62,6 +63,7 @@ _MODULES = (
     model_versions,
     aliases,
     traces,
+    older_traces,
     assessments,
     webhooks,
 )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from holdfast.access import Role
 from holdfast.canonical import Json
-from holdfast.errors import ApprovalRequired, GateRefused, PermissionRefused, Unavailable
+from holdfast.errors import ApprovalRequired, Busy, GateRefused, PermissionRefused, Unavailable
 from holdfast.experiments.registered import RegisteredVersion
 from holdfast.flow.gate import GateRequest
 from holdfast.flow.promote import Promotion, promote
@@ -31,6 +31,7 @@ def move_stage(here: Here, version: RegisteredVersion, stage: StageName, *, alia
     Raises:
         PermissionRefused: the caller is no approver of the stage.
         GateRefused, ApprovalRequired: the gate does not let it; the message has every finding that speaks against it.
+        Busy: as many are judged as can be; MLflow's clients ask again by themselves.
     """
     here.caller.require(Role.APPROVER, version.model, stage)
     pointing = here.shelf.registered.pointing
@@ -83,10 +84,14 @@ def _promote(here: Here, version: RegisteredVersion, stage: StageName, alias: st
     asked = Reference(version.model, ByNumber(version.number))
     reason = f"an MLflow client moved the alias {alias}" if alias else f"an MLflow client moved the stage {stage}"
     request = GateRequest(asked, stage, here.caller.name, registered.policy)
+    if not registered.judging.acquire(blocking=False):
+        raise Busy(f"other versions are being judged, and {stage} is protected by a gate", hint="Ask again in a while.")
     try:
         promote(Promotion(request, reason), registered.bench, here.desk.registry)
     except (GateRefused, ApprovalRequired) as error:
         raise type(error)(error.message, hint=_how(error.details, error.hint), **error.details) from error
+    finally:
+        registered.judging.release()
 
 
 def _how(details: Mapping[str, Json], hint: str) -> str:

@@ -19,7 +19,7 @@ from holdfast.web.mlflow.room import Here
 from holdfast.web.mlflow.spans import take_spans
 from holdfast.web.mlflow.telling import said
 
-__all__ = ["ENDPOINTS", "told"]
+__all__ = ["ENDPOINTS", "found_traces", "state_of", "told"]
 
 _ROOT = f"{V3}/traces"
 _ONE = f"{_ROOT}/{{trace_id}}"
@@ -70,7 +70,7 @@ def start(asked: Asked, here: Here) -> JsonObject:
         experiment=experiment.text("experiment_id"),
         began_ms=_moment(info.text("request_time")),
         lasted_ms=_duration(info.maybe_text("execution_duration")),
-        state=_state(info.fields.get("state")),
+        state=state_of(info.fields.get("state")),
         words=words,
         tags=_texts(info, "tags"),
     )
@@ -110,17 +110,30 @@ def get_infos(asked: Asked, here: Here) -> JsonObject:
 
 def search(asked: Asked, here: Here) -> JsonObject:
     """The traces of some experiments, without their spans."""
+    places = [one.part("mlflow_experiment") for one in asked.items("locations")]
+    if not places:
+        raise missing("locations")
+    found, more = found_traces(asked, here, [one.integer("experiment_id") for one in places if one is not None])
+    traces: Json = [told(one) for one in found]
+    return said(traces=traces or None, next_page_token=more)
+
+
+def found_traces(asked: Asked, here: Here, experiments: Sequence[int]) -> tuple[list[Trace], str | None]:
+    """One page of what a search finds, and the token of the next one.
+
+    Raises:
+        UsageError: the search cannot be read.
+    """
     limit = asked.integer("max_results", _FOUND)
     if limit < 1:
         raise invalid("max_results", limit, f"It must be a positive integer, but got {limit}")
     if limit > FOUND_MAX:
         raise invalid("max_results", limit, f"It must be at most {FOUND_MAX}, but got value {limit}")
-    places = [one.part("mlflow_experiment") for one in asked.items("locations")]
-    if not places:
-        raise missing("locations")
+    if len(experiments) > _ASKED_MAX:
+        raise invalid("experiment_ids", len(experiments), f"At most {_ASKED_MAX} can be searched at once")
     offset = read_token(asked.maybe_text("page_token")).offset
     wanted = TraceSearch(
-        experiments=[one.integer("experiment_id") for one in places[:_ASKED_MAX] if one is not None],
+        experiments=experiments,
         filter=asked.maybe_text("filter") or "",
         orders=asked.texts("order_by"),
         limit=limit + 1,
@@ -128,8 +141,7 @@ def search(asked: Asked, here: Here) -> JsonObject:
     )
     found = search_traces(here.shelf.database, wanted)
     more = token(Place(offset=offset + limit)) if len(found) > limit else None
-    traces: Json = [told(one) for one in found[:limit]]
-    return said(traces=traces or None, next_page_token=more)
+    return found[:limit], more
 
 
 def delete(asked: Asked, here: Here) -> JsonObject:
@@ -239,7 +251,12 @@ def _texts(asked: Asked, name: str) -> Mapping[str, str]:
     return found
 
 
-def _state(value: Json) -> str:
+def state_of(value: Json) -> str:
+    """The state that a client names, or its number.
+
+    Raises:
+        UsageError: there is no such state.
+    """
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(_STATES):
         return _STATES[value]
     if value is None or value in _STATES:
