@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.errors import IntegrityError, NotFound, PermissionRefused, UsageError, WrongBytes
 from holdfast.experiments import files as module
-from holdfast.experiments.files import Listed, SqlFiles
+from holdfast.experiments.files import Listed, SqlFiles, freeze_files
 from holdfast.experiments.tables import waiting_files
 from holdfast.experiments.waiting import WAITING_BYTES_MAX
 from holdfast.store.local import LocalStore
@@ -198,3 +199,19 @@ def test_the_root_is_no_file(files: SqlFiles) -> None:
     for act in (lambda: files.put("", [b""]), lambda: files.remove(""), lambda: files.freeze("", WHY)):
         with pytest.raises(UsageError, match="must include a filename"):
             act()
+
+
+@pytest.mark.parametrize("folder", ["3/run/artifacts/model", "3/run"])
+@pytest.mark.parametrize("removed", ["3", "3/run", "3/run/artifacts/model/MLmodel"])
+def test_whoever_removes_a_file_waits_for_who_is_freezing_a_folder_around_it(
+    files: SqlFiles, database: Database, folder: str, removed: str
+) -> None:
+    put(files, "3/run/artifacts/model/MLmodel")
+    with ThreadPoolExecutor(1) as pool:
+        with database.change() as connection:
+            freeze_files(connection, folder, WHY, 1)
+            removing = pool.submit(files.remove, removed)
+            wait([removing], timeout=0.5)  # long enough for what would not wait
+        with pytest.raises(PermissionRefused, match="immutable"):
+            removing.result(60)
+    assert files.find("3/run/artifacts/model/MLmodel")

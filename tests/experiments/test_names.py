@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
-from holdfast.errors import AlreadyExists, NotFound, PermissionRefused, UsageError
+from holdfast.errors import AlreadyExists, NotFound, PermissionRefused, StageMoved, UsageError
 from holdfast.experiments.name_search import NameSearch, SqlNameSearch
 from holdfast.experiments.names import SqlNames
 from holdfast.experiments.pointing import SqlPointing
@@ -104,14 +104,34 @@ def test_a_stage_moves_and_is_emptied_in_one_transaction_with_its_words(room: Ro
     room.pointing.point("churn", 2, StageName("champion"), "ana", alias="Champion")
     assert room.words.get("churn", 2).aliases == ("Champion",)
     assert room.names.get("churn").aliases == {"Champion": VersionNumber(2)}
-    room.pointing.clear("churn", StageName("champion"), "ana", alias="Champion")
+    room.pointing.clear("churn", StageName("champion"), "ana", held=VersionNumber(2), alias="Champion")
     with pytest.raises(UsageError, match="alias Champion not found"):
         room.pointing.by_alias("churn", "Champion")
     before = room.registry.log(limit=1)[0].index
-    room.pointing.clear("churn", StageName("champion"), "ana", alias="Champion")
+    room.pointing.clear("churn", StageName("champion"), "ana", held=None, alias="Champion")
     room.pointing.point("churn", 2, STAGING, "ana")
     assert room.registry.log(limit=1)[0].index == before
     assert room.registry.audit_verify().ok
+
+
+def test_a_stage_that_moved_after_it_was_looked_at_is_not_emptied(room: Room) -> None:
+    room.names.create("churn", "ana")
+    for content in ("one", "two"):
+        room.version(content)
+    for number in (1, 2):
+        seen = room.pointing.holder(CHURN, STAGING)
+        room.pointing.point("churn", number, STAGING, "ana")
+        with pytest.raises(StageMoved, match=f"version {number}"):
+            room.pointing.clear("churn", STAGING, "ben", held=seen)
+    assert room.pointing.holder(CHURN, STAGING) == 2
+
+
+def test_a_name_that_two_models_have_means_the_one_that_was_called_so(room: Room) -> None:
+    room.names.create("risk", "ana")
+    room.names.rename("risk", "churn", "ana")
+    room.registry.ensure_model(CHURN, "ana")
+    assert str(room.names.model_of("churn")) == "risk"
+    assert str(room.names.get("churn").model) == "risk"
 
 
 def test_what_was_withdrawn_is_seen_again_where_a_stage_holds_it(room: Room) -> None:

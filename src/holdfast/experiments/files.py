@@ -41,13 +41,15 @@ _SETTLED_AFTER = 256
 """Small files that one process takes in before it has all that wait go into the store: sixteen megabytes at most."""
 
 _ROOT_PARTS = 3
-"""`3/<run>/artifacts` and `3/models/<id>`: whoever writes below one of them takes turns with whoever freezes there."""
+"""`3/<run>/artifacts` and `3/models/<id>`: whoever writes below one of them takes turns with whoever freezes there.
+Whoever removes or freezes what has fewer parts, and so holds several of them, takes turns with everybody."""
 
 _LOCK_CHARACTERS = 15
 """Of a digest, as many as fit into the 64 bits of a lock with its sign."""
 
 # A file has one writer anyway, and no such words.
-_ALONE = text("SELECT pg_advisory_xact_lock(:lock)")
+_ALONE = text("SELECT pg_advisory_xact_lock_shared(:all), pg_advisory_xact_lock(:lock)")
+_ALONE_WITH_ALL = text("SELECT pg_advisory_xact_lock(:all)")
 
 _WHY = (
     select(frozen_files.c.path, frozen_files.c.why)
@@ -349,9 +351,13 @@ def _named(row: Row[*tuple[Any, ...]]) -> FileName:
 def _take_turns(connection: Connection, path: str) -> None:
     """On a server, whoever writes below one root is alone with it: what is frozen there stays so until the commit."""
     if connection.dialect.name == "postgresql":
-        root = "/".join(path.split("/")[:_ROOT_PARTS])
-        lock = int(hash_bytes(f"holdfast files\n{root}".encode()).hex[:_LOCK_CHARACTERS], 16)
-        connection.execute(_ALONE, {"lock": lock})
+        parts = path.split("/")[:_ROOT_PARTS]
+        asked = _ALONE if len(parts) == _ROOT_PARTS else _ALONE_WITH_ALL
+        connection.execute(asked, {"all": _lock_of(""), "lock": _lock_of("/".join(parts))})
+
+
+def _lock_of(root: str) -> int:
+    return int(hash_bytes(f"holdfast files\n{root}".encode()).hex[:_LOCK_CHARACTERS], 16)
 
 
 def _require_free(connection: Connection, path: str) -> None:

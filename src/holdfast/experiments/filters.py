@@ -266,7 +266,7 @@ def _shown(found: re.Match[str]) -> str:
 def _listed(written: str) -> tuple[str, ...]:
     try:
         said = ast.literal_eval(written)
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+    except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError) as error:
         raise _unreadable(
             "While parsing a list in the query, expected a non-empty list of string values, but got ill-formed list."
         ) from error

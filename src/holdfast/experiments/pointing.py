@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, select, text, update
 
 from holdfast.canonical import JsonObject
 from holdfast.database.engine import Database
-from holdfast.errors import UsageError
+from holdfast.errors import StageMoved, UsageError
 from holdfast.experiments.names import known_row
 from holdfast.experiments.naming import alias_name, model_name, of_stage, other_stage
 from holdfast.experiments.registered import ARCHIVED, NONE, STAGES, RegisteredVersion
@@ -156,17 +156,34 @@ class SqlPointing:
             now = self._clock()
             self._write_down(connection, model, number, stage, now, alias=alias, before=before)
 
-    def clear(self, name: str, stage: StageName, actor: str, *, alias: str | None = None) -> None:
+    def clear(
+        self, name: str, stage: StageName, actor: str, *, held: VersionNumber | None, alias: str | None = None
+    ) -> None:
         """Empties a stage, with its event, where something holds it; and forgets how the alias was written.
+
+        Args:
+            name: of the model.
+            stage: which one.
+            actor: who asks.
+            held: the version that holds it, of which the caller has found out that they may take it from there.
+            alias: as for `point`.
 
         Raises:
             NotFound: there is no such model.
+            StageMoved: another version has come to hold it.
         """
         with self._database.write() as connection:
             now = self._clock()
             model = known_row(connection, name)
             there = look_up(connection, model, stage)
             if there is not None and there.number is not None:
+                if there.number != held:
+                    raise StageMoved(
+                        f"{stage} of {model} has moved to version {there.number} meanwhile",
+                        hint="Look at what holds it now, and ask again.",
+                        stage=str(stage),
+                        version=there.number,
+                    )
                 reason = f"{_reason(alias, stage)}, to nothing"
                 clear(connection, ClearStage(model, stage, there.number, reason, details=_details(alias)), now, actor)
             connection.execute(delete(aliases).where(aliases.c.model == str(model), aliases.c.stage == str(stage)))

@@ -93,7 +93,7 @@ _BY_NAME = _MODELS.where(
         registered_models.c.name == bindparam("name"),
         and_(registered_models.c.model.is_(None), models.c.name == bindparam("name")),
     )
-)
+).order_by(registered_models.c.model.is_(None))
 
 _VERSIONS = select(
     versions.c.model,
@@ -118,8 +118,8 @@ def milliseconds(moment: datetime | str) -> int:
 
 
 def find_row(connection: Connection, name: str) -> Row[Any] | None:
-    """The model of a name, withdrawn or not."""
-    return connection.execute(_BY_NAME, {"name": name}).one_or_none()
+    """The model of a name, withdrawn or not; one that was called so goes before one that Holdfast itself named so."""
+    return connection.execute(_BY_NAME, {"name": name}).first()
 
 
 def require_row(connection: Connection, name: str) -> Row[Any]:

@@ -53,13 +53,18 @@ _TIMES = {"start_time": runs.c.started_at, "end_time": runs.c.finished_at}
 _NATURAL = (Sorting("attribute", "start_time", ascending=False),)
 """The order of runs when nobody asks for another: the newest first, and among equals by id."""
 
+_ORDERS_MAX = 16
+"""What one search sorts by: each metric, param or tag is one more table of the statement."""
+
 
 def parse_orders(order_by: Sequence[str]) -> tuple[Sorting, ...]:
     """What the texts sort by, the first first.
 
     Raises:
-        UsageError: one cannot be read, or two are of one thing.
+        UsageError: one cannot be read, two are of one thing, or they are too many.
     """
+    if len(order_by) > _ORDERS_MAX:
+        raise UsageError(f"`order_by` has {len(order_by)} fields, and may have {_ORDERS_MAX}", hint="Sort by fewer.")
     found = tuple(parse_order(written, RUNS) for written in order_by)
     for sorting in found:
         if sorting.kind == "dataset":

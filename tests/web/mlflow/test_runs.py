@@ -1,5 +1,6 @@
 """Runs and the histories of their metrics, asked as MLflow's clients ask."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,11 @@ def test_a_refusal_has_the_words_of_mlflow(
 ) -> None:
     refused = server.ask(method, path, said, status=404 if "not found" in message else 400)
     assert refused["message"].startswith(message)
+
+
+def test_what_no_search_means_is_refused_in_words_and_not_by_a_breakdown(server: Served) -> None:
+    many = [f"metrics.m{number}" for number in range(100)]
+    for said in ({"order_by": many}, {"filter": "attributes.run_id in ({[]:1})"}, {"filter": "\ud800"}):
+        body, headers = json.dumps({"experiment_ids": ["0"], **said}), {"content-type": "application/json"}
+        answer = server.loop.run(server.client.post("/api/2.0/mlflow/runs/search", content=body, headers=headers))
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")

@@ -246,3 +246,23 @@ def test_without_what_reads_spans_clients_are_told_to_upload_them(
     assert refused["message"].startswith("REST OTLP span logging is not supported by this server")
     assert "pip install 'holdfast[tracing]'" in refused["message"]
     assert "mlflow.trace.spansLocation" not in start(server)["tags"]
+
+
+def test_a_trace_with_an_endless_number_of_spans_is_told_as_any_other(server: Served) -> None:
+    start(server, trace_metadata={"mlflow.trace.sizeStats": '{"num_spans": 1e999}'})
+    server.loop.run(server.client.post("/v1/traces", content=spans((ROOT,)), headers=HEADERS))
+    assert len(server.ask("GET", f"{V3}/get", {"trace_id": ID})["trace"]["spans"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("span", "status"),
+    [({"traceId": 5}, 400), ({"spanId": ["ab"]}, 400), ({"attributes": [{"value": {"stringValue": "x"}}]}, 200)],
+)
+def test_spans_that_are_written_strangely_are_refused_or_kept(
+    server: Served, span: dict[str, Any], status: int
+) -> None:
+    whole = {"traceId": "ab" * 16, "spanId": "cd" * 8, "startTimeUnixNano": "1", **span}
+    said = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [whole]}]}]})
+    headers = {**HEADERS, "content-type": "application/json"}
+    answer = server.loop.run(server.client.post("/v1/traces", content=said, headers=headers))
+    assert answer.status_code == status, answer.text

@@ -36,6 +36,7 @@ from holdfast.experiments.importing import (
     ImportedPoint,
     ImportedRun,
 )
+from holdfast.experiments.limits import check_run_id
 from holdfast.experiments.paths import safe_path
 from holdfast.experiments.registered import STAGES, NewRegistered, RegisteredModel
 from holdfast.flow.promote import adopt_stage
@@ -123,6 +124,8 @@ def _experiment(work: _Bringing, given: ExperimentRecord, wanted: frozenset[str 
     work.more(experiments=1)
     for run in work.source.runs(given.id):
         work.total += 1
+        if not _is_id(work, f"run {run.id[:80]}", run.id):
+            continue
         folder = f"{id_}/{run.id}/artifacts"
         work.places[normal(run.place)] = folder
         if run.id in wanted:
@@ -135,6 +138,8 @@ def _experiment(work: _Bringing, given: ExperimentRecord, wanted: frozenset[str 
         work.step()
     for model in work.source.logged_models(given.id):
         work.total += 1
+        if not _is_id(work, f"logged model {model.id[:80]}", model.id):
+            continue
         folder = f"{id_}/models/{model.id}/artifacts"
         work.places[normal(model.place)] = folder
         if model.id in wanted:
@@ -150,6 +155,17 @@ def _experiment(work: _Bringing, given: ExperimentRecord, wanted: frozenset[str 
                 )
             work.more(logged_models=1)
         work.step()
+
+
+def _is_id(work: _Bringing, what: str, id_: str) -> bool:
+    """Whether an id can be one; it becomes a part of a path, so that another one would lead into other folders."""
+    try:
+        check_run_id(id_)
+    except UsageError as error:
+        work.leave(what, error)
+        work.step()
+        return False
+    return True
 
 
 def _run(work: _Bringing, experiment: int, run: RunRecord) -> None:

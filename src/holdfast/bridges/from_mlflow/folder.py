@@ -6,6 +6,7 @@ models/<name>/meta.yaml tags/ aliases/ version-3/meta.yaml tags/
 .trash/<experiment>                    deleted experiments
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -30,10 +31,14 @@ from holdfast.store.disk import refusing
 __all__ = ["FolderSource"]
 
 _META = "meta.yaml"
+_VERSION = re.compile(r"version-([0-9]{1,9})")
 _TRASH = ".trash"
 _MODELS = "models"
 _META_BYTES_MAX = 4 << 20
 """A description of a dataset with ten thousand columns has one megabyte."""
+
+_WORD_BYTES_MAX = 256 << 20
+"""A metric with some millions of points; params and tags are far shorter."""
 
 _RUN_STATUSES = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
 _MODEL_STATUSES = {1: "PENDING", 2: "READY", 3: "UPLOAD_FAILED"}
@@ -153,8 +158,10 @@ class FolderSource:
     def versions(self, model: str) -> Iterator[VersionRecord]:
         """See `Source.versions`."""
         folders = (self._root / _MODELS / model).glob("version-*")
-        numbered = sorted((int(one.name.removeprefix("version-")), one) for one in folders if (one / _META).is_file())
+        numbered = sorted((int(found[1]), one) for one in folders if (found := _VERSION.fullmatch(one.name)))
         for number, folder in numbered:
+            if not (folder / _META).is_file():
+                continue
             said = _meta(folder)
             if said.get("current_stage") == _DELETED_VERSION:
                 continue
@@ -178,7 +185,15 @@ class FolderSource:
     def files(self, place: str) -> Iterator[File]:
         """See `Source.files`."""
         folder = folder_of(place, self._files)
-        return files_below(folder if folder.is_dir() else self._moved(folder))
+        found = folder if folder.is_dir() else self._moved(folder)
+        real = found.resolve()
+        if found.is_dir() and not any(real.is_relative_to(own.resolve()) for own in (self._root, self._files) if own):
+            # A folder of others would have any file of this machine brought by naming its folder, or by a link to it.
+            raise NotFound(
+                f"{place[:200]} leads out of {self._root}",
+                hint="Name the folder of its files with --files, or copy it in.",
+            )
+        return files_below(found)
 
     def _moved(self, folder: Path) -> Path:
         """The same folder below this root: the whole of `mlruns` may have been carried elsewhere since."""
@@ -212,11 +227,14 @@ def _meta(folder: Path) -> dict[str, Any]:
     import yaml
 
     path = folder / _META
-    with refusing(path):
-        data = path.read_bytes()
+    with refusing(path), path.open("rb") as file:
+        data = file.read(_META_BYTES_MAX + 1)
     if len(data) > _META_BYTES_MAX:
         raise IntegrityError(f"{path} is longer than any such file", hint="Is it MLflow's?")
     try:
+        if b"*" in data and any(isinstance(one, yaml.AliasEvent) for one in yaml.parse(data)):
+            # MLflow writes none, and a few of them are a text without an end.
+            raise IntegrityError(f"{path} has aliases, which MLflow does not write", hint="Is it MLflow's?")
         said = yaml.safe_load(data)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise IntegrityError(f"{path} cannot be read", hint="Mend it, or move its folder away.") from error
@@ -231,10 +249,18 @@ def _words(folder: Path) -> dict[str, str]:
         return {}
     with refusing(folder):
         return {
-            path.relative_to(folder).as_posix(): path.read_text("utf-8", "replace")
+            path.relative_to(folder).as_posix(): _text(path)
             for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            if path.is_file() and not path.is_symlink()
         }
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        data = file.read(_WORD_BYTES_MAX + 1)
+    if len(data) > _WORD_BYTES_MAX:
+        raise IntegrityError(f"{path} is longer than any such file", hint="Is it MLflow's?")
+    return data.decode("utf-8", "replace")
 
 
 def _points(folder: Path) -> Iterator[ModelPointRecord]:

@@ -40,6 +40,9 @@ _POINTS_PAGE = 25_000
 _DEPTH_MAX = 64
 """Folders within folders: deeper than any model's, and an end for a server that goes round in circles."""
 
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Hosts whose folders are those of this machine."""
+
 _REFUSED = {401: Unauthenticated, 403: PermissionRefused, 404: NotFound}
 
 
@@ -175,6 +178,12 @@ class ServerSource:
         """See `Source.files`."""
         parts = urlsplit(place)
         if parts.scheme != PROXIED:
+            if self._line.base_url.host not in _HERE:
+                # A server of others would have any file of this machine brought by naming its folder.
+                raise NotFound(
+                    f"{place[:200]} is a place that only the server's own machine reads",
+                    hint="Bring it there, or have that server serve its files: mlflow server --serve-artifacts",
+                )
             yield from files_below(folder_of(place, None))
             return
         yield from self._below(unquote(parts.path).strip("/"), "", 0)
@@ -208,9 +217,11 @@ class ServerSource:
             body = {**asked, **({} if token is None else {"page_token": token})}
             said = self._get(f"{_API}/{path}", body) if by_query else self._post(f"{_API}/{path}", body)
             yield from said.get(name, ())
-            token = said.get("next_page_token") or None
+            before, token = token, said.get("next_page_token") or None
             if token is None:
                 return
+            if token == before:
+                raise IntegrityError(f"{path} answers one page without an end", hint="Is it an MLflow server?")
 
     def _get(self, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
         with self._answering(path):

@@ -36,8 +36,11 @@ def move_stage(here: Here, version: RegisteredVersion, stage: StageName, *, alia
     here.caller.require(Role.APPROVER, version.model, stage)
     pointing = here.shelf.registered.pointing
     before = pointing.holder(version.model, stage)
-    if before == version.number or not _is_protected(here, version.model, stage):
+    if not _is_protected(here, version.model, stage):
         pointing.point(version.name, version.number, stage, here.caller.name, alias=alias)
+    elif before == version.number:
+        # It moves nothing, even where somebody has moved the stage since: that is for a gate to judge.
+        pointing.moved(version.model, version.number, stage, before, alias=alias)
     else:
         pointing.define(version.model, stage, here.caller.name)
         _promote(here, version, stage, alias)
@@ -51,6 +54,7 @@ def clear_stage(here: Here, name: str, model: ModelName, stage: StageName, *, al
 
     Raises:
         PermissionRefused: a gate protects the stage, or the caller is no approver of it.
+        StageMoved: another version has come to hold it meanwhile.
     """
     pointing = here.shelf.registered.pointing
     held = pointing.holder(model, stage)
@@ -64,7 +68,7 @@ def clear_stage(here: Here, name: str, model: ModelName, stage: StageName, *, al
                 stage=str(stage),
                 version=held,
             )
-    pointing.clear(name, stage, here.caller.name, alias=alias)
+    pointing.clear(name, stage, here.caller.name, held=held, alias=alias)
     if held is not None:
         here.desk.meters.moved("stage:pointer:clear")
 

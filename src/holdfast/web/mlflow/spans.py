@@ -101,7 +101,7 @@ def read_spans(body: bytes, *, is_json: bool) -> list[Span]:
             for scope in resource.scope_spans
             for span in scope.spans
         ]
-    except (DecodeError, ParseError, ValueError, RecursionError, AttributeError) as error:
+    except (DecodeError, ParseError, ValueError, RecursionError, AttributeError, TypeError) as error:
         raise _invalid("Invalid OpenTelemetry format") from error
     if not found:
         raise _invalid("Invalid OpenTelemetry format - no spans found")
@@ -128,7 +128,7 @@ def _span(span: Any, written: JsonObject) -> Span:
             if name in one:
                 one[name] = int(one[name])
     root = not span.parent_span_id
-    attributes = {one["key"]: _plain(one.get("value", {})) for one in written.get("attributes", [])} if root else {}
+    attributes = _named(written.get("attributes", [])) if root else {}
     return Span(
         trace=f"tr-{span.trace_id.hex()}",
         id=span.span_id.hex(),
@@ -168,10 +168,15 @@ def _plain(value: JsonObject) -> Any:
     if "array_value" in value:
         return [_plain(one) for one in value["array_value"].get("values", [])]
     if "kvlist_value" in value:
-        return {one["key"]: _plain(one.get("value", {})) for one in value["kvlist_value"].get("values", [])}
+        return _named(value["kvlist_value"].get("values", []))
     if "int_value" in value:
         return int(value["int_value"])
     return next(iter(value.values()), None)
+
+
+def _named(attributes: Iterable[JsonObject]) -> JsonObject:
+    """Attributes by their keys; an empty key is not written at all."""
+    return {one.get("key", ""): _plain(one.get("value", {})) for one in attributes}
 
 
 async def _body(request: Request) -> bytes:

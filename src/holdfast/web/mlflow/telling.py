@@ -41,4 +41,5 @@ def tell(value: JsonObject | Written, status: int = 200, headers: Mapping[str, s
         text = value.text
     else:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(text.encode(), status, headers, media_type="application/json")
+    # Half of a surrogate pair, which a refusal may quote, is told by its escape, as JSON writes it.
+    return Response(text.encode("utf-8", "backslashreplace"), status, headers, media_type="application/json")

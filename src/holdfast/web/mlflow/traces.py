@@ -217,7 +217,7 @@ def _is_whole(trace: Trace) -> bool:
     try:
         stats = json.loads(trace.words.get("trace_metadata", {}).get(_SIZE, "{}"))
         wanted = int(stats.get("num_spans", 1))
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         wanted = 1
     return SPANS_PLACE in trace.tags and len(trace.spans) >= max(wanted, 1)
 
