@@ -22,7 +22,7 @@ from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table, table_of, values_of, write_table
 from holdfast.runtime.smoke import write_outputs
 
-__all__ = ["Asked", "answers_of"]
+__all__ = ["Asked", "answers_of", "best_first", "replaces"]
 
 _LOG = logging.getLogger("holdfast")
 
@@ -52,6 +52,29 @@ class Asked:
     rows: Rows
     count: int
     snapshot: Digest | None = None
+
+
+def replaces(new: Asked, old: Asked | None) -> bool:
+    """Whether a model is better asked about `new` than about `old`, which was logged before it for the same use.
+
+    Autolog logs whatever a model is asked to predict as `eval`, and MLflow asks it about its input example by itself.
+    Such rows have no answers, and do not take the place of those that have, whether beside them or in a column.
+    """
+    return old is None or new.rows.told >= old.rows.told
+
+
+def best_first(held_back: Asked | None, trained_on: Asked | None) -> tuple[Asked, ...]:
+    """What a model is asked about: rows that it was not trained on say most, if anybody knows their answers.
+
+    Args:
+        held_back: rows that it was not trained on.
+        trained_on: rows that it was.
+    """
+    both = tuple(one for one in (held_back, trained_on) if one is not None)
+    if held_back is None or trained_on is None:
+        return both
+    (known, columns), (known_too, columns_too) = held_back.rows.told, trained_on.rows.told
+    return both if known or not known_too or columns > columns_too else both[::-1]
 
 
 def answers_of(folder: Path, known: Any, asked: Sequence[Asked]) -> dict[str, bytes]:

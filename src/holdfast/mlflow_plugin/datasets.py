@@ -41,6 +41,12 @@ class Rows:
         first = next(iter(self.features.values())) if isinstance(self.features, Mapping) else self.features
         return len(first)
 
+    @property
+    def told(self) -> tuple[bool, int]:
+        """How much they tell, to be compared: whether the true answers are known, and how many columns there are."""
+        shape = getattr(self.features, "shape", ())
+        return self.targets is not None, shape[-1] if len(shape) > 1 else 1
+
 
 _lock = Lock()
 _described: OrderedDict[tuple[str, str], Rows] = OrderedDict()

@@ -16,7 +16,7 @@ from holdfast.errors import NoProject
 from holdfast.flow.bundle.card import read_card
 from holdfast.flow.bundle.origin import data_input, keep_capture, to_run
 from holdfast.flow.capture import Capture, LiveCapture, requirements_lock
-from holdfast.mlflow_plugin.answers import Asked, answers_of
+from holdfast.mlflow_plugin.answers import Asked, answers_of, best_first, replaces
 from holdfast.mlflow_plugin.datasets import Rows
 from holdfast.mlflow_plugin.freezing import freeze_dataset, role_of, sample
 from holdfast.mlflow_plugin.quiet import quietly
@@ -66,7 +66,9 @@ class Keeper:
         self._project.tracking.log_inputs(run, [found])
         if role in {TRAIN, HOLDOUT}:
             asked = Asked("eval" if role == HOLDOUT else "train", sample(rows), len(rows), frozen.digest)
-            self._data.setdefault(run, {})[role] = (found, asked)
+            data = self._data.setdefault(run, {})
+            if replaces(asked, data[role][1] if role in data else None):
+                data[role] = (found, asked)
             while len(self._data) > _RUNS_MAX:
                 del self._data[next(iter(self._data))]
 
@@ -90,9 +92,9 @@ class Keeper:
         data = self._inherit(run, above) if run else {}
         capture = self._keep(run) if run else self._capture()
         _write(beside, {**_readable(capture), **self._card()})
-        # Rows that the model was not trained on say most; next those that it was, for they have answers; last examples.
+        held_back, trained_on = (data[role][1] if role in data else None for role in (HOLDOUT, TRAIN))
         nothing: dict[str, bytes] = {}
-        best = [data[role][1] for role in (HOLDOUT, TRAIN) if role in data]
+        best = best_first(held_back, trained_on)
         _write(beside, quietly("the model's answers", lambda: answers_of(model, known, best), nothing))
 
     def _inherit(self, run: str, above: Mapping[str, str]) -> dict[str, tuple[RunInput, Asked]]:

@@ -9,6 +9,7 @@ import pandas as pd
 from mlflow.entities import InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
+from holdfast.mlflow_plugin.answers import Asked, best_first, replaces
 from holdfast.mlflow_plugin.datasets import Rows, forget, listen_to_datasets, remembered
 from holdfast.mlflow_plugin.freezing import ROWS_MAX, freeze_dataset, role_of, sample
 from holdfast.mlflow_plugin.server import find_server
@@ -34,6 +35,22 @@ assert list(some.features["x"]) == list(some.targets) == list(range(0, 10 * ROWS
 few = Rows(np.arange(6).reshape(3, 2))
 assert sample(few).features.tolist() == few.features.tolist()
 assert sample(few).targets is None
+
+# A model is asked about rows whose answers are known before others, and then about those that it was not trained on.
+blind = Asked("eval", Rows(pd.DataFrame({"x": [1.0], "z": [2.0]})), 1)
+inside = Asked("eval", Rows(pd.DataFrame({"x": [1.0], "z": [2.0], "sold": [3]})), 1)
+seen = Asked("eval", Rows(blind.rows.features, pd.Series([3])), 1)
+trained = Asked("train", Rows(np.ones((9, 2)), np.ones(9)), 9)
+assert replaces(blind, None)
+assert replaces(blind, blind)
+assert replaces(seen, blind)
+assert not replaces(blind, seen), "what a model is asked to predict later has no answers"
+assert not replaces(blind, inside), "the answers may be a column of the rows"
+assert best_first(seen, trained) == (seen, trained)
+assert best_first(inside, trained) == (inside, trained)
+assert best_first(blind, trained) == (trained, blind)
+assert best_first(blind, None) == (blind,)
+assert best_first(None, trained) == (trained,)
 
 # What MLflow describes is found again, with the answers that only its caller knows.
 listen_to_datasets()
