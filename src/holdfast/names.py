@@ -10,6 +10,7 @@
 Law: `Reference.parse(str(reference)) == reference`.
 """
 
+import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -27,10 +28,17 @@ __all__ = [
     "RelativePath",
     "StageName",
     "VersionNumber",
+    "looks_like",
 ]
 
 _NAME_CHARACTERS_MAX = 128
 """Long enough for team, model and variant joined by dots; short enough for every database index and file system."""
+
+_SLUG_CHARACTERS_MAX = 100
+"""Leaves room for the digits behind it in a name of ours."""
+
+_SLUG_DIGITS = 6
+"""Of the name's SHA-256: a million names before two that are written alike are likely to meet."""
 
 _SEGMENT_BYTES_MAX = 255
 """The longest name of one file on the usual file systems of every platform."""
@@ -41,6 +49,7 @@ _PATH_BYTES_MAX = 1024
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
 _SEMVER = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}\Z")
+_STRANGE = re.compile(r"[^a-z0-9._-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z")
 _WINDOWS = re.compile(r'[<>:"|?*]')
@@ -54,13 +63,25 @@ VersionNumber = NewType("VersionNumber", int)
 """1, 2, 3 … inside one model; allocated by the database, never by code."""
 
 
+def looks_like(name: str, otherwise: str) -> str:
+    """A name of ours that looks like another system's, which ours cannot be: `Churn EU` gives `churn-eu-7d1b8e`.
+
+    Args:
+        name: the other one.
+        otherwise: what it begins with where nothing of the other one is left.
+    """
+    digits = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_SLUG_DIGITS]
+    word = _STRANGE.sub("-", name.lower()).strip("._-")[:_SLUG_CHARACTERS_MAX].rstrip("._-")
+    return f"{word or otherwise}-{digits}"
+
+
 def _checked(kind: str, text: str) -> str:
     if len(text) > _NAME_CHARACTERS_MAX or not _NAME.match(text) or text in _NEVER or text.isdigit():
         reason = f"{text!r} is never a name: a stage must say what it promises" if text in _NEVER else ""
-        raise UsageError(
-            reason or f"{text[:_NAME_CHARACTERS_MAX]!r} cannot be the name of a {kind}",
-            hint=f"Use 1 to {_NAME_CHARACTERS_MAX} of a-z 0-9 . _ - and begin with a letter or digit; not only digits.",
-        )
+        hint = f"Use 1 to {_NAME_CHARACTERS_MAX} of a-z 0-9 . _ - and begin with a letter or digit; not only digits."
+        if kind == "model" and not reason and text.strip():
+            hint += f" What an MLflow client named so is called {looks_like(text, kind)} here."
+        raise UsageError(reason or f"{text[:_NAME_CHARACTERS_MAX]!r} cannot be the name of a {kind}", hint=hint)
     return text
 
 

@@ -85,6 +85,18 @@ def test_a_person_reads_a_table(cli: Cli, moved: Path) -> None:
     assert len(rest) == 2
 
 
+def test_the_log_of_all_models_names_each_and_what_it_is_called_elsewhere(cli: Cli, moved: Path) -> None:
+    churn = ModelName("churn")
+    with open_project(Settings.find(moved)) as project:
+        project.registry.create_model(ModelName("churn-eu-7d1b8e"), "ana", description="called 'Churn EU' elsewhere")
+    head, first, *_ = cli.ok("log").out.splitlines()
+    assert head.split()[4] == "model"
+    assert "model:line:create" in first
+    assert first.split()[5] == "churn-eu-7d1b8e"
+    assert "called 'Churn EU' elsewhere" in first
+    assert "model" not in cli.ok("log", str(churn)).out.splitlines()[0].split()
+
+
 def test_a_rollout_is_told_with_how_it_stands(cli: Cli, moved: Path) -> None:
     churn, production, one = ModelName("churn"), StageName("production"), VersionNumber(1)
     with open_project(Settings.find(moved)) as project:

@@ -93,6 +93,15 @@ def test_texts_are_compared_as_mlflow_compares_them(room: Room) -> None:
     assert [one.name for one in room.found.models(NameSearch("", ["name DESC"], limit=1))] == ["b%ta"]
 
 
+def test_a_model_that_is_called_otherwise_here_says_so_where_it_is_looked_for(room: Room) -> None:
+    model = room.names.create("Churn EU", "ana").model
+    (begun,) = room.registry.log(model)
+    assert "'Churn EU'" in str(begun.details["description"])
+    with pytest.raises(UsageError) as caught:
+        ModelName("Churn EU")
+    assert str(model) in (caught.value.hint or "")
+
+
 def test_a_stage_moves_and_is_emptied_in_one_transaction_with_its_words(room: Room) -> None:
     room.names.create("churn", "ana")
     room.version("one")

@@ -104,8 +104,16 @@ def _waived(waivers: Sequence[object]) -> str:
 
 
 def _why(event: Event) -> str:
-    """How a rollout stands, the reason of an event, and the waivers that it rests on."""
-    return "; ".join(said for said in (_stands(event), event.reason, _waived(event.waived)) if said)
+    """How a rollout stands, what a model is called, the reason of an event, and the waivers that it rests on."""
+    return "; ".join(said for said in (_stands(event), _called(event), event.reason, _waived(event.waived)) if said)
+
+
+def _called(event: Event) -> str:
+    """What an event says of the name or the purpose of a model; empty for any other."""
+    said = event.details
+    if event.action == Action.MODEL_RENAME:
+        return f"MLflow's clients call it {said.get('to')!r}, and no longer {said.get('from')!r}"
+    return str(said.get("description") or "") if event.action == Action.MODEL_CREATE else ""
 
 
 def _stands(event: Event) -> str:
@@ -188,7 +196,7 @@ def log(
     if follow:
         _follow(registry, name, found, Output(as_json=as_json))
     events = [event.to_json() for event in found]
-    Output(as_json=as_json).result({"events": events}, _events(found))
+    Output(as_json=as_json).result({"events": events}, _events(found, of_one=name is not None))
 
 
 def _follow(registry: Registry, model: ModelName | None, last: Sequence[Event], output: Output) -> None:
@@ -205,15 +213,17 @@ def _follow(registry: Registry, model: ModelName | None, last: Sequence[Event], 
             return
 
 
-def _events(events: Sequence[Event]) -> Iterator[str]:
+def _events(events: Sequence[Event], *, of_one: bool) -> Iterator[str]:
+    names = () if of_one else ("model",)
     yield from table(
-        ("event", "time", "actor", "action", "stage", "from", "to", "reason", "hash"),
+        ("event", "time", "actor", "action", *names, "stage", "from", "to", "reason", "hash"),
         (
             (
                 event.index,
                 to_text(event.time)[:19].replace("T", " "),
                 event.actor,
                 event.action,
+                *([] if of_one else [event.model]),
                 event.stage,
                 event.from_number,
                 event.to_number,

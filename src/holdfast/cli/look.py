@@ -134,7 +134,8 @@ def _part(part: Part | Missing) -> str:
             return f"{shown}{more}{seeds}"
         case EvalThreshold():
             cut = "" if part.value is None else f" at {part.value:g}"
-            chosen = f", chosen by {part.metric} on {part.slice}" if part.metric else ""
+            on = f" on {part.slice}" if part.slice else ""
+            chosen = f", chosen by {part.metric}{on}" if part.metric else ""
             return f"{part.rule}{cut}{chosen}"
 
 

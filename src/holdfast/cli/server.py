@@ -109,7 +109,12 @@ def server(
     urls = [address_of(one, tls) for one in sockets]
     value: JsonObject = {"url": urls[0], "pid": os.getpid(), "workers": workers, "metrics": f"{urls[-1]}/metrics"}
     value["auth"] = asks
-    lines = [f"serving {settings.home} at {urls[0]}", f"use it: export HOLDFAST_URL={urls[0]}"]
+    variables = f"HOLDFAST_URL={urls[0]}", f"MLFLOW_TRACKING_URI={urls[0]}"
+    lines = [
+        f"serving {settings.home} at {urls[0]}",
+        f"use it: export {variables[0]}",
+        f"MLflow's clients: export {variables[1]}",
+    ]
     Output(as_json=as_json).result(value, lines)
     own = None if metrics_port is None else sockets[-1].getsockname()[1]
     with _counting(settings) as folder:

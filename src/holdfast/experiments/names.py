@@ -103,7 +103,9 @@ class SqlNames:
                 raise _taken(name, said.get(PROMPT) == "true", _is_prompt(connection, found.model))
             if found is None:
                 model = _free(connection, name)
-                create_model(connection, model, now, actor, description="", names=self._stages)
+                # Who reads the log, or the list of versions, knows it by the other name.
+                about = "" if str(model) == name else f"MLflow's clients call it {name!r}"
+                create_model(connection, model, now, actor, description=about, names=self._stages)
                 moment = milliseconds(now)
                 row = {"model": str(model), "name": name, "description": description, "created_by": actor}
                 connection.execute(insert(registered_models), {**row, "created_ms": moment, "updated_ms": moment})

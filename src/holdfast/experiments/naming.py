@@ -7,14 +7,13 @@ and six digits of its SHA-256, so that two names never mean one thing by chance.
     of_model("Churn EU")     churn-eu-7d1b8e
 """
 
-import hashlib
 import json
 import posixpath
 import re
 from collections.abc import Mapping
 
 from holdfast.errors import UsageError
-from holdfast.names import ModelName, StageName
+from holdfast.names import ModelName, StageName, looks_like
 
 __all__ = [
     "PROMPT",
@@ -46,19 +45,12 @@ _ALIAS_CHARACTERS_MAX = 255
 _NAME_CHARACTERS_MAX = 256
 """Of a model, as MLflow's databases have it."""
 
-_SLUG_CHARACTERS_MAX = 100
-"""Leaves room for the digits behind it in a name of ours."""
-
-_SLUG_DIGITS = 6
-"""Of the name's SHA-256: a million names before two that are written alike are likely to meet."""
-
 _VERSION_MAX = 999_999_999
 """The largest number of a version."""
 
 _ALIAS = re.compile(r"[\w-]*\Z")
 _LIKE_A_VERSION = re.compile(r"[vV]\d+\Z")
 _KEY = re.compile(r"[/\w.\- :]*\Z")
-_STRANGE = re.compile(r"[^a-z0-9._-]+")
 
 
 def model_name(text: str) -> str:
@@ -157,7 +149,7 @@ def of_model(name: str) -> ModelName:
 
 def other_model(name: str) -> ModelName:
     """What it is called here where its own name cannot be, or is taken."""
-    return ModelName(_slug(name, "model"))
+    return ModelName(looks_like(name, "model"))
 
 
 def meant_by(table: object, where: str) -> dict[str, StageName]:
@@ -200,13 +192,7 @@ def of_stage(alias: str, meant: Mapping[str, StageName]) -> StageName:
 
 def other_stage(alias: str) -> StageName:
     """The stage that an alias moves where its own name cannot be one, or is another alias's."""
-    return StageName(_slug(alias, "alias"))
-
-
-def _slug(name: str, otherwise: str) -> str:
-    digits = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_SLUG_DIGITS]
-    word = _STRANGE.sub("-", name.lower()).strip("._-")[:_SLUG_CHARACTERS_MAX].rstrip("._-")
-    return f"{word or otherwise}-{digits}"
+    return StageName(looks_like(alias, "alias"))
 
 
 def _require_own_path(what: str, text: str) -> None:

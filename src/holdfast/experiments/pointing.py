@@ -52,6 +52,11 @@ class SqlPointing:
         self._clock = clock
         self._meant = meant or {}
 
+    @property
+    def meant(self) -> Mapping[str, StageName]:
+        """Aliases that the settings give a stage."""
+        return self._meant
+
     def stage_of(self, model: ModelName, alias: str) -> StageName:
         """The stage that an alias of a model moves.
 

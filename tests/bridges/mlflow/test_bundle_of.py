@@ -295,6 +295,7 @@ def test_what_is_missing_is_told_in_the_words_of_an_mlflow_script() -> None:
     told = {missing.name: how_to_supply(missing, manifest) for missing in manifest.missing()}
     assert set(told) == {"data_slice", "preprocessing_code", "hyperparameters", "schema", "metrics", "holdout"}
     assert "signature=" in told["preprocessing_code"]
+    assert told["metrics"] == told["holdout"], "without rows there is no column to name"
     silent: Any = bundle("probabilities", Said(run_id="r1")).manifest.parts.eval_threshold
     assert 'mlflow.set_tag("holdfast.threshold"' in how_to_supply(silent, manifest)
 

@@ -202,6 +202,18 @@ def test_a_protected_stage_is_not_emptied(gated: Served) -> None:
     assert named(gated, "production")["version"] == "1"
 
 
+@pytest.mark.parametrize(("there", "other"), [("production", "Production"), ("Production", "production")])
+def test_no_spelling_of_a_protected_stage_is_a_way_around_its_gate(gated: Served, there: str, other: str) -> None:
+    adopted = MoveStage(CHURN, StageName("production"), VersionNumber(1), None, Action.STAGE_ADOPT, "in service")
+    gated.project.registry.move_stage(adopted, "ana")
+    point(gated, 1, there)
+    error = point(gated, 2, other, status=400)
+    assert error["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert f"'{other}'" in error["message"]
+    assert "letters' case" in error["message"]
+    assert [str(one.name) for one in gated.project.registry.stages(CHURN) if one.number] == ["production"]
+
+
 def test_where_the_registry_has_a_policy_every_stage_is_protected(server: Served) -> None:
     server.project.registry.set_policy(NewPolicy("[gate.staging]\nmargin = 0.1\n", None, "from now on"), "ana")
     assert "may not have trial" in point(server, 1, "trial", status=403)["message"]

@@ -36,5 +36,7 @@ _IN_MLFLOW = {
 def how_to_supply(missing: Missing, manifest: Manifest) -> str:
     """What a person does to supply a part, or a piece of evidence, that this version lacks."""
     if manifest.logged_elsewhere:
-        return _IN_MLFLOW[missing.name]
+        # Without rows there is nothing to name a column of, and who has the rows may have the answers too.
+        no_rows = missing.name == "metrics" and isinstance(manifest.evidence.holdout, Missing)
+        return _IN_MLFLOW["holdout" if no_rows else missing.name]
     return how_to_add(missing.name) if missing.name in PART_NAMES else how_to_add_evidence(missing.name)

@@ -7,7 +7,7 @@ from holdfast.experiments.naming import alias_name, new_alias_name
 from holdfast.experiments.registered import RegisteredVersion
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import V2, Endpoint
-from holdfast.web.mlflow.moving import clear_stage, move_stage
+from holdfast.web.mlflow.moving import clear_stage, move_stage, require_no_way_around
 from holdfast.web.mlflow.named import require, told_version, version_of
 from holdfast.web.mlflow.room import Here
 
@@ -28,7 +28,9 @@ def set_alias(asked: Asked, here: Here) -> JsonObject:
     """Has an alias name a version."""
     alias = new_alias_name(asked.text("alias"))
     version = version_of(here, asked, Role.CONTRIBUTOR)
-    move_stage(here, version, here.shelf.registered.pointing.stage_of(version.model, alias), alias=alias)
+    stage = here.shelf.registered.pointing.stage_of(version.model, alias)
+    require_no_way_around(here, version.model, stage, alias)
+    move_stage(here, version, stage, alias=alias)
     return {}
 
 

@@ -9,14 +9,39 @@ from collections.abc import Mapping
 
 from holdfast.access import Role
 from holdfast.canonical import Json
-from holdfast.errors import ApprovalRequired, Busy, GateRefused, PermissionRefused, Unavailable
+from holdfast.errors import ApprovalRequired, Busy, GateRefused, PermissionRefused, Unavailable, UsageError
+from holdfast.experiments.naming import of_stage
 from holdfast.experiments.registered import RegisteredVersion
 from holdfast.flow.gate import GateRequest
 from holdfast.flow.promote import Promotion, promote
 from holdfast.names import ByNumber, ModelName, Reference, StageName
 from holdfast.web.mlflow.room import Here
 
-__all__ = ["clear_stage", "move_stage"]
+__all__ = ["clear_stage", "move_stage", "require_no_way_around"]
+
+
+def require_no_way_around(here: Here, model: ModelName, stage: StageName, alias: str) -> None:
+    """An alias that is written like a protected stage is no way around its gate.
+
+    Where `production` is an alias of the model, `Production` would be a stage of its own, which nothing protects, and
+    whoever follows it would think that it was judged.
+
+    Args:
+        here: the surroundings of the request.
+        model: whose alias.
+        stage: the one that the alias moves.
+        alias: as the client wrote it.
+
+    Raises:
+        UsageError: it is written like another stage, which a gate protects.
+    """
+    looks = of_stage(alias, here.shelf.registered.pointing.meant)
+    if looks != stage and _is_protected(here, model, looks):
+        raise UsageError(
+            f"Invalid alias name: '{alias}'. It differs only by its letters' case from the alias that moves {looks} of "
+            f"{model}, which a gate protects.",
+            hint=f"Use the alias that is there, or another word.",
+        )
 
 
 def move_stage(here: Here, version: RegisteredVersion, stage: StageName, *, alias: str | None = None) -> None:
