@@ -11,8 +11,9 @@ import pytest
 from sklearn import datasets
 
 from holdfast.digest import hash_bytes
-from holdfast.evidence import RunReference
+from holdfast.evidence import Holdout, RunReference
 from holdfast.flow.bundle.origin import INPUT, data_input
+from holdfast.flow.bundle.places import OUTPUTS, ROWS
 from holdfast.flow.gate import tables
 from holdfast.flow.gate.case import Case
 from holdfast.flow.gate.finding import Finding, Outcome
@@ -128,6 +129,27 @@ def test_whoever_logged_the_model_with_mlflow_is_told_what_to_log_there(bench: B
     logged = replace(asked.manifest, evidence=replace(asked.manifest.evidence, run=run))
     finding = leakage(replace(asked, manifest=logged))
     assert (finding.outcome, "mlflow.log_input(" in finding.hint) == (FAIL, True)
+
+
+def test_a_holdout_that_is_the_training_data_fails_where_no_table_can_show_it(bench: Bench) -> None:
+    folder = bench.folder / "arrays"
+    folder.mkdir()
+    for name in ("features", "targets"):
+        np.save(folder / f"{name}.npy", np.arange(8.0))
+    rows = customers(8)
+    arrays = bench.frozen_path(folder, TRAIN)
+    asked = bench.asked(rows, arrays)
+    assert asked.manifest is not None
+
+    def judged(snapshot_of: DataInput) -> Finding:
+        holdout = Holdout(ROWS, OUTPUTS, len(rows), TARGET, (), snapshot_of.digest)
+        evidence = replace(asked.manifest.evidence, holdout=holdout)
+        return leakage(replace(asked, manifest=replace(asked.manifest, evidence=evidence)))
+
+    finding = judged(arrays)
+    assert finding.outcome is FAIL
+    assert finding.sentence.startswith("the holdout was taken from arrays, which the model was trained on")
+    assert judged(bench.frozen(customers(8, seed=2), name="others")).outcome is PASS
 
 
 def test_a_hundredth_of_the_holdout_among_many_rows_fails(bench: Bench) -> None:

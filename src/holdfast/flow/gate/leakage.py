@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.canonical import Json
+from holdfast.evidence import Holdout
 from holdfast.flow.gate.case import Case
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.stage_policy import STRICT
@@ -114,6 +115,16 @@ def leakage(case: Case) -> Finding:
         "share_max": case.policy.leakage_share_max,
         "looked_at": [_input_json(one, [share for share in shares if share.where is one]) for one in inputs],
     }
+    same = _the_same(case, inputs)
+    if same is not None:
+        return Finding(
+            _RULE,
+            Outcome.FAIL,
+            f"the holdout was taken from {same.name}, which the model was trained on: on rows that it was trained on, a "
+            "model seems better than it is",
+            _say_what(case),
+            values,
+        )
     leaks = [one for one in shares if one.is_leak(case.policy.alpha, case.policy.leakage_share_max)]
     unclear = [one for one in leaks if one.where.role != TRAIN and one.alike.found == one.alike.sought]
     leaks = [one for one in leaks if one not in unclear and not _is_near_of(one, leaks)]
@@ -142,6 +153,14 @@ def leakage(case: Case) -> Finding:
 
 def _say_what(case: Case) -> str:
     return _SAY_WHAT_IN_MLFLOW if case.manifest is not None and case.manifest.logged_elsewhere else _SAY_WHAT
+
+
+def _the_same(case: Case, inputs: tuple[Looked, ...]) -> Looked | None:
+    """The training data that the holdout itself was taken from, which arrays of few files are too few to show."""
+    holdout = None if case.manifest is None else case.manifest.evidence.holdout
+    if not isinstance(holdout, Holdout) or holdout.snapshot is None:
+        return None
+    return next((one for one in inputs if one.role == TRAIN and one.digest == holdout.snapshot), None)
 
 
 def _is_holdout(one: Looked) -> bool:
