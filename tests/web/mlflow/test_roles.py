@@ -83,7 +83,10 @@ def test_who_reads_needs_to_be_a_viewer_of_the_model_and_who_writes_a_contributo
     for method, path, said in READING:
         asked.by("viewer", method, path, said)
         assert asked.by("of-fraud", method, path, said, status=403)["error_code"] == "PERMISSION_DENIED"
-        assert asked.by("nobody", method, path, said, status=401)["error_code"] == "UNAUTHENTICATED"
+        unknown = asked.by("nobody", method, path, said, status=401)
+        assert unknown["error_code"] == "UNAUTHENTICATED"
+        assert "MLFLOW_TRACKING_TOKEN" in unknown["message"]
+        assert "HOLDFAST_TOKEN" not in unknown["message"]
     for method, path, said in WRITING:
         assert asked.by("viewer", method, path, said, status=403)["error_code"] == "PERMISSION_DENIED"
         assert asked.by("of-fraud", method, path, said, status=403)["error_code"] == "PERMISSION_DENIED"

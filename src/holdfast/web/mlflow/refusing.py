@@ -74,6 +74,10 @@ _CLASSES = MappingProxyType(
 """What MLflow 3.18 says beside its codes; beside the others it says nothing."""
 
 
+_SIGN_IN = "Set MLFLOW_TRACKING_TOKEN to a token of this server; holdfast token create makes one."
+"""An MLflow client reads neither HOLDFAST_TOKEN nor what `holdfast login` keeps, of which our own hint speaks."""
+
+
 def refusal(error: HoldfastError) -> tuple[int, JsonObject]:
     """The status and the body of an error.
 
@@ -81,7 +85,9 @@ def refusal(error: HoldfastError) -> tuple[int, JsonObject]:
     """
     code = str(error.details.get("mlflow", CODES.get(error.code, "INTERNAL_ERROR")))
     message = error.message
-    if error.code not in {"not_found", "already_exists", "usage", "too_large"} and error.hint:
+    if error.code == "unauthenticated":
+        message = f"{message}. {_SIGN_IN}"
+    elif error.code not in {"not_found", "already_exists", "usage", "too_large"} and error.hint:
         message = f"{message}. {error.hint}"
     body: JsonObject = {"error_code": code, "message": message}
     if code in _CLASSES:
