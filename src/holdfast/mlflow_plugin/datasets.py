@@ -44,7 +44,7 @@ class Rows:
     @property
     def told(self) -> tuple[bool, int]:
         """How much they tell, to be compared: whether the true answers are known, and how many columns there are."""
-        shape = getattr(self.features, "shape", ())
+        shape: tuple[int, ...] = getattr(self.features, "shape", ())
         return self.targets is not None, shape[-1] if len(shape) > 1 else 1
 
 

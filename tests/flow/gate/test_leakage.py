@@ -139,12 +139,13 @@ def test_a_holdout_that_is_the_training_data_fails_where_no_table_can_show_it(be
     rows = customers(8)
     arrays = bench.frozen_path(folder, TRAIN)
     asked = bench.asked(rows, arrays)
-    assert asked.manifest is not None
+    known = asked.manifest
+    assert known is not None
 
     def judged(snapshot_of: DataInput) -> Finding:
         holdout = Holdout(ROWS, OUTPUTS, len(rows), TARGET, (), snapshot_of.digest)
-        evidence = replace(asked.manifest.evidence, holdout=holdout)
-        return leakage(replace(asked, manifest=replace(asked.manifest, evidence=evidence)))
+        changed = replace(known, evidence=replace(known.evidence, holdout=holdout))
+        return leakage(replace(asked, manifest=changed))
 
     finding = judged(arrays)
     assert finding.outcome is FAIL

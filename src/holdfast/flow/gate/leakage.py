@@ -120,8 +120,8 @@ def leakage(case: Case) -> Finding:
         return Finding(
             _RULE,
             Outcome.FAIL,
-            f"the holdout was taken from {same.name}, which the model was trained on: on rows that it was trained on, a "
-            "model seems better than it is",
+            f"the holdout was taken from {same.name}, which the model was trained on: on rows that it was trained "
+            "on, a model seems better than it is",
             _say_what(case),
             values,
         )

@@ -40,7 +40,7 @@ def require_no_way_around(here: Here, model: ModelName, stage: StageName, alias:
         raise UsageError(
             f"Invalid alias name: '{alias}'. It differs only by its letters' case from the alias that moves {looks} of "
             f"{model}, which a gate protects.",
-            hint=f"Use the alias that is there, or another word.",
+            hint="Use the alias that is there, or another word.",
         )
 
 
