@@ -161,6 +161,19 @@ def test_what_skops_is_told_to_trust_decides_whether_it_can_run_code(trusted: st
     assert weights.executes_code is runs
 
 
+@pytest.mark.parametrize("folder", [".", "./", "env/..", "elsewhere"])
+def test_a_model_that_names_a_folder_of_code_can_run_code_whatever_is_in_the_folder(folder: str) -> None:
+    files = files_of("classifier")
+    assert b"    loader_module:" in files["MLmodel"]
+    files["MLmodel"] = files["MLmodel"].replace(
+        b"    loader_module:", f"    code: {folder}\n    loader_module:".encode()
+    )
+    files["numpy.py"] = b"import this"
+    weights = bundle_of(Said(), kept(files), CHURN).manifest.parts.weights
+    assert isinstance(weights, Weights)
+    assert weights.executes_code
+
+
 def test_a_search_is_what_it_searched_for_and_not_what_that_is_made_of() -> None:
     boosted = skops("sklearn.model_selection._search.GridSearchCV", "sklearn.ensemble._gb.GradientBoostingClassifier",
                     "sklearn.tree._classes.DecisionTreeRegressor")  # fmt: skip

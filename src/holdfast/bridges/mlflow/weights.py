@@ -134,7 +134,12 @@ def weights_part(
 
 def _executes_code(laid: Laid, model: LoggedModel) -> bool:
     """Whether opening it can run code that is hidden in its bytes; False only of what is known to be numbers."""
-    if model.loader_module != f"mlflow.{model.flavor}" or laid.code or _has_pickles(laid) or _trusts_others(model):
+    if (
+        model.loader_module != f"mlflow.{model.flavor}"
+        or model.code is not None
+        or _has_pickles(laid)
+        or _trusts_others(model)
+    ):
         return True
     match model.flavor:
         case "sklearn":
