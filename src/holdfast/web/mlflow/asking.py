@@ -205,15 +205,9 @@ class Asked:
         Raises:
             UsageError: it is something else.
         """
-<<<<<<< HEAD
-        return [Asked(one) for one in self.plain_items(name)]
-
-    def plain_items(self, name: str) -> list[JsonObject]:
-=======
         return [Asked(one) for one in self.mappings(name)]
 
     def mappings(self, name: str) -> list[JsonObject]:
->>>>>>> main
         """The same as plain fields, where there are so many that each is looked at only once.
 
         Raises:

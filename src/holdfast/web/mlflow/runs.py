@@ -95,11 +95,7 @@ def delete_tag(asked: Asked, here: Here) -> JsonObject:
 def log_batch(asked: Asked, here: Here) -> JsonObject:
     """Logs metrics, params and tags together."""
     run = asked.text("run_id")
-<<<<<<< HEAD
-    metrics = [_measured(one, f"metrics[{place}].") for place, one in enumerate(asked.plain_items("metrics"))]
-=======
     metrics = [_measured(one, f"metrics[{place}].") for place, one in enumerate(asked.mappings("metrics"))]
->>>>>>> main
     here.shelf.runs.log(run, metrics, _pairs(asked, "params"), _pairs(asked, "tags"))
     return {}
 
