@@ -65,9 +65,9 @@ def test_files_and_changes_and_the_rows_of_a_test_become_part_of_the_version(
     lines = [f"{number},{number % 7},{3 * number + number % 7}" for number in range(100)]
     (empty / "rows.csv").write_text("\n".join(["width,depth,price", *lines, ""]), encoding="utf-8")
     shutil.copy(SCRIPTS / "files_and_test_rows.py", empty / "train.py")
-    git = ["git", "-c", "user.name=ana", "-c", "user.email=ana@example.org"]
-    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "begin"]):
-        subprocess.run([*git, *words], cwd=empty, check=True, env={"PATH": os.environ["PATH"], "HOME": str(empty)})
+    known = (["config", "user.name", "ana"], ["config", "user.email", "ana@example.org"])
+    for words in (["init", "-q"], *known, ["add", "."], ["commit", "-qm", "begin"]):
+        subprocess.run(["git", *words], cwd=empty, check=True, env={"PATH": os.environ["PATH"], "HOME": str(empty)})
     with (empty / "train.py").open("a", encoding="utf-8") as script:
         script.write("# not committed\n")
     real.run(empty / "train.py", room.url, empty, **plugged)
@@ -83,6 +83,7 @@ def test_files_and_changes_and_the_rows_of_a_test_become_part_of_the_version(
     assert version["evidence"]["code"]["patch"] is not None
     assert version["evidence"]["run"]["mlflow"]["holdout_of"] == "eval"
     assert version["parts"]["hyperparameters"]["seeds"]["random.seed"] == 11
+    assert version["created_by"] == "ana <ana@example.org>"
 
 
 def test_it_stands_aside_where_the_server_is_mlflows(

@@ -4,12 +4,16 @@ Heavy modules, MLflow's own included, are imported when a tracking server is met
 """
 
 import os
+import sys
+from functools import cache
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from holdfast.mlflow_plugin.quiet import quietly, turned_off
 from holdfast.mlflow_plugin.watch import Watch
 
-__all__ = ["RunContext", "artifact_repository", "tracking_store", "watch"]
+__all__ = ["RequestHeaders", "RunContext", "artifact_repository", "tracking_store", "watch"]
 
 watch: Watch | None = None
 """What is watched in this process; None where the plugin is turned off or could not begin."""
@@ -83,6 +87,40 @@ class RunContext:
     def tags(self) -> dict[str, str]:
         """None."""
         return {}
+
+
+class RequestHeaders:
+    """Says who asks, as Holdfast's own commands do, to a server of Holdfast's and to no other.
+
+    MLflow's client has no word for that but a name and a password. A server that asks for tokens believes those alone.
+    """
+
+    def in_context(self) -> bool:
+        """Whether everything goes to one server, which is known to be Holdfast."""
+        return watch is not None and bool(quietly("who asks", _asks_holdfast, False))
+
+    def request_headers(self) -> dict[str, str]:
+        """The one header."""
+        return quietly("who asks", _actor_header, {})
+
+
+def _asks_holdfast() -> bool:
+    met = sys.modules.get("holdfast.mlflow_plugin.server")  # no server was asked before it was there
+    if met is None:
+        return False
+    import mlflow
+
+    uri = mlflow.get_tracking_uri()
+    known = met.known_server(uri)
+    return known is not None and bool(known.is_holdfast) and mlflow.get_registry_uri() == uri
+
+
+@cache
+def _actor_header() -> dict[str, str]:
+    from holdfast.service.line import ACTOR_HEADER
+    from holdfast.wire.project import actor_of
+
+    return {ACTOR_HEADER: quote(actor_of(Path.cwd()))}
 
 
 def _look_away_from_files() -> None:

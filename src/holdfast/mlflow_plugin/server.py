@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-__all__ = ["Server", "find_server"]
+__all__ = ["Server", "find_server", "known_server"]
 
 _INFO = "/api/3.0/mlflow/server-info"
 
@@ -51,6 +51,11 @@ def find_server(uri: str) -> Server:
     if known is None or (known.is_holdfast is None and time.monotonic() - known.asked > _SILENCE_SECONDS):
         known = _known[uri] = _ask(uri)
     return known
+
+
+def known_server(uri: str) -> Server | None:
+    """What is known of the server at `uri` without asking it."""
+    return _known.get(uri)
 
 
 def _ask(uri: str) -> Server:

@@ -161,6 +161,59 @@ def test_what_skops_is_told_to_trust_decides_whether_it_can_run_code(trusted: st
     assert weights.executes_code is runs
 
 
+@pytest.mark.parametrize("folder", [".", "./", "env/..", "elsewhere"])
+def test_a_model_that_names_a_folder_of_code_can_run_code_whatever_is_in_the_folder(folder: str) -> None:
+    files = files_of("classifier")
+    assert b"    loader_module:" in files["MLmodel"]
+    files["MLmodel"] = files["MLmodel"].replace(
+        b"    loader_module:", f"    code: {folder}\n    loader_module:".encode()
+    )
+    files["numpy.py"] = b"import this"
+    weights = bundle_of(Said(), kept(files), CHURN).manifest.parts.weights
+    assert isinstance(weights, Weights)
+    assert weights.executes_code
+
+
+@pytest.mark.parametrize(
+    ("change", "more"),
+    [
+        ((b"    serialization_format: skops\n", b""), b"    serialization_format: skops\n"),
+        ((b"", b""), b"    data: below/model.skops\n"),
+        ((b"", b""), b"    data: below\n"),
+        ((b"serialization_format: skops", b"serialization_format: [skops]"), b""),
+    ],
+)
+def test_a_model_that_mlflow_would_unpickle_can_run_code_whatever_else_it_says(
+    change: tuple[bytes, bytes], more: bytes
+) -> None:
+    files = files_of("classifier")
+    said = files["MLmodel"].replace(*change) if change[0] else files["MLmodel"]
+    files["MLmodel"] = said.replace(b"    loader_module:", more + b"    loader_module:")
+    files["below/model.skops"] = b"a pickle"
+    assert files["MLmodel"] != files_of("classifier")["MLmodel"]
+    weights = bundle_of(Said(), kept(files), CHURN).manifest.parts.weights
+    assert isinstance(weights, Weights)
+    assert weights.executes_code
+
+
+@pytest.mark.parametrize(
+    ("model_class", "written", "runs"),
+    [
+        ("lightgbm.basic.Booster", "none", False),
+        ("lightgbm.sklearn.LGBMClassifier", "skops", False),
+        ("lightgbm.sklearn.LGBMClassifier", "none", True),
+    ],
+)
+def test_a_class_of_lightgbm_runs_code_unless_skops_wrote_it(model_class: str, written: str, runs: bool) -> None:
+    files = files_of("classifier")
+    said = files["MLmodel"].replace(b"sklearn_version", b"lgb_version").replace(b"sklearn", b"lightgbm")
+    how = f"serialization_format: {written}\n    model_class: {model_class}".encode()
+    files["MLmodel"] = said.replace(b"serialization_format: skops", how)
+    weights = bundle_of(Said(), kept(files), CHURN).manifest.parts.weights
+    assert isinstance(weights, Weights)
+    assert weights.executes_code is runs
+
+
 def test_a_search_is_what_it_searched_for_and_not_what_that_is_made_of() -> None:
     boosted = skops("sklearn.model_selection._search.GridSearchCV", "sklearn.ensemble._gb.GradientBoostingClassifier",
                     "sklearn.tree._classes.DecisionTreeRegressor")  # fmt: skip

@@ -52,6 +52,9 @@ _REGRESSORS = (
 )  # fmt: skip
 """Likewise of those that answer with a number."""
 
+_BOOSTER = "lightgbm.basic.Booster"
+"""What a file of LightGBM's own holds; its other classes are kept as scikit-learn's are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Laid:
@@ -133,16 +136,33 @@ def weights_part(
 
 
 def _executes_code(laid: Laid, model: LoggedModel) -> bool:
-    """Whether opening it can run code that is hidden in its bytes; False only of what is known to be numbers."""
-    if model.loader_module != f"mlflow.{model.flavor}" or laid.code or _has_pickles(laid) or _trusts_others(model):
+    """Whether opening it can run code that is hidden in its bytes; False only of what is known to be numbers.
+
+    MLflow asks the flavor of the framework how to read a file, and never that of `python_function`.
+    """
+    if model.loader_module != f"mlflow.{model.flavor}" or model.code is not None or _is_elsewhere(laid, model):
         return True
+    if _has_pickles(laid) or _trusts_others(model):
+        return True
+    is_skops = model.framework.get("serialization_format") == "skops"
     match model.flavor:
         case "sklearn":
-            return model.said("serialization_format") != "skops"
-        case "xgboost" | "lightgbm" | "catboost" | "onnx":
-            named = model.said("model_class") or model.said("lgb_model_class") or model.flavor
-            return named.partition(".")[0] != model.flavor
+            return not is_skops
+        case "lightgbm":
+            return model.framework.get("model_class", _BOOSTER) != _BOOSTER and not is_skops
+        case "xgboost" | "catboost" | "onnx":
+            return str(model.framework.get("model_class", model.flavor)).partition(".")[0] != model.flavor
     return True
+
+
+def _is_elsewhere(laid: Laid, model: LoggedModel) -> bool:
+    """Whether MLflow looks for another MLmodel file than this one: it takes that beside the file that `data` names."""
+    data = (model.pyfunc or {}).get("data")
+    return data is not None and ("/" in str(data) or f"{WEIGHTS_FOLDER}/{data}" not in map(_path, laid.weights))
+
+
+def _path(entry: FileEntry) -> str:
+    return str(entry.path)
 
 
 def _trusts_others(model: LoggedModel) -> bool:

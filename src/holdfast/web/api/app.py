@@ -47,6 +47,7 @@ from holdfast.web.api.needs import admit
 from holdfast.web.api.observed import REFUSED, REQUEST, Observed
 from holdfast.web.auth import CHALLENGE, Known
 from holdfast.web.mlflow.app import Mlflow
+from holdfast.web.mlflow.paths import concerns
 from holdfast.web.problems import UNEXPECTED, problem, status_of
 from holdfast.webhooks.delivering import Deliverer
 
@@ -171,6 +172,10 @@ async def _unrouted(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     # It is answered outside of every layer, so that the id is put on it here.
     headers = {REQUEST_HEADER: request.scope[REQUEST]} if REQUEST in request.scope else None
+    if concerns(request.url.path):
+        incident = _silent(request, "unexpected", error)["error"]
+        said = {"error_code": "INTERNAL_ERROR", "message": f"{incident['message']}. {incident['hint']}"}
+        return answer(said, UNEXPECTED, headers)
     return _told(request, _silent(request, "unexpected", error), UNEXPECTED, headers)
 
 
