@@ -52,7 +52,7 @@ def goes_back(folder: Path, uri: str) -> None:
     counts = ("runs", "logged_models", "versions", "there")
     assert [first[name] for name in counts] == [2, 3, 2, 0]
     assert [second[name] for name in counts] == [0, 0, 0, 7]
-    assert [one["version"] for one in first["numbers"]] == ["4", "5"]
+    assert [one["number"] for one in first["numbers"]] == ["4", "5"]
     with source_of(uri) as source:
         (experiment,) = (one for one in source.experiments() if one.name == "first")
         copies = {run.tags["holdfast.id"]: run for run in source.runs(experiment.id) if "holdfast.id" in run.tags}

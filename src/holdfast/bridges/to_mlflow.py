@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
-
-import httpx
 
 from holdfast.canonical import JsonObject
 from holdfast.errors import HoldfastError, IntegrityError, PermissionRefused, Unauthenticated, Unavailable, UsageError
@@ -23,6 +21,9 @@ from holdfast.experiments.files import SqlFiles
 from holdfast.experiments.importing import ImportedData, ImportedModel, ImportedPoint, ImportedRun
 from holdfast.experiments.registered import RegisteredModel, RegisteredVersion
 from holdfast.store.interface import Store
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["Leaving", "Receiver", "Written", "write_back"]
 
@@ -97,6 +98,8 @@ class Receiver:
             raise UsageError(
                 f"{url[:200]} is no server", hint="Start `mlflow server` over what you have, and name its URL."
             )
+        import httpx
+
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
         self._line = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=_SECONDS_MAX)
 
@@ -132,7 +135,9 @@ class Receiver:
         whole = quote(f"{parts.path.strip('/')}/{path}")
         _read(self._sent("PUT", f"{_FILES}/{whole}", content=pieces))
 
-    def _sent(self, method: str, path: str, **more: Any) -> httpx.Response:
+    def _sent(self, method: str, path: str, **more: Any) -> "httpx.Response":
+        import httpx
+
         try:
             return self._line.request(method, path, **more)
         except httpx.HTTPError as error:
@@ -141,7 +146,7 @@ class Receiver:
             ) from error
 
 
-def _read(answer: httpx.Response) -> dict[str, Any]:
+def _read(answer: "httpx.Response") -> dict[str, Any]:
     if answer.is_error:
         raise _refusal(answer)
     if not answer.content:
@@ -153,7 +158,7 @@ def _read(answer: httpx.Response) -> dict[str, Any]:
     return dict(said)
 
 
-def _refusal(answer: httpx.Response) -> HoldfastError:
+def _refusal(answer: "httpx.Response") -> HoldfastError:
     try:
         message = str(answer.json()["message"])[:300]
     except (ValueError, KeyError, TypeError):

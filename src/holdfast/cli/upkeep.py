@@ -1,6 +1,6 @@
 """`check` and `doctor`: is everything still what it says it is?"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +13,11 @@ from holdfast.cli.output import Output, bytes_text
 from holdfast.config import Settings
 from holdfast.errors import HoldfastError, IntegrityError, NoProject
 from holdfast.store.interface import STRUCTURE, Depth
+from holdfast.upkeep.check import Checked, check_remote
 from holdfast.upkeep.check import check as check_everything
-from holdfast.upkeep.check import check_remote
 from holdfast.upkeep.doctor import Sign, examine_machine, examine_project
 from holdfast.upkeep.remotes import Remotes
-from holdfast.wire import open_exchange, open_named_files, utc_now
+from holdfast.wire import Project, open_exchange, open_named_files, utc_now
 
 app = typer.Typer()
 
@@ -47,20 +47,20 @@ def check(
         if remote is not None:
             exchange = open_exchange(project, Remotes(project.settings.home).find(remote))
             return _told(output, check_remote(exchange, progress, depth=depth, repair=repair).to_json(), remote)
-        sources = (
-            [open_exchange(project, remote).incoming.fetch for remote in Remotes(project.settings.home)]
-            if repair
-            else []
-        )
-        found = check_everything(
-            *(project.store, project.registry, progress),
-            depth=depth,
-            repair=repair,
-            sources=sources,
-            now=utc_now(),
-            files=open_named_files(project),
-        )
+        found = _found(project, progress, depth, repair=repair)
     return _told(output, found.to_json(), None)
+
+
+def _found(project: Project, progress: Callable[[int, int], None], depth: Depth, *, repair: bool) -> Checked:
+    remotes = Remotes(project.settings.home) if repair else ()
+    return check_everything(
+        *(project.store, project.registry, progress),
+        depth=depth,
+        repair=repair,
+        sources=[open_exchange(project, remote).incoming.fetch for remote in remotes],
+        now=utc_now(),
+        files=open_named_files(project),
+    )
 
 
 def _told(output: Output, value: JsonObject, remote: str | None) -> int:

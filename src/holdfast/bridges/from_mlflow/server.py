@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote, urlsplit
-
-import httpx
 
 from holdfast.bridges.from_mlflow.places import PROXIED, files_below, folder_of, logged_model_of
 from holdfast.bridges.from_mlflow.records import (
@@ -22,6 +20,9 @@ from holdfast.bridges.from_mlflow.records import (
     VersionRecord,
 )
 from holdfast.errors import HoldfastError, IntegrityError, NotFound, PermissionRefused, Unauthenticated, Unavailable
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["ServerSource"]
 
@@ -55,6 +56,8 @@ class ServerSource:
     """
 
     def __init__(self, url: str, token: str | None = None) -> None:
+        import httpx
+
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
         self._line = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=_SECONDS_MAX)
 
@@ -233,6 +236,8 @@ class ServerSource:
 
     @contextmanager
     def _answering(self, path: str) -> Iterator[None]:
+        import httpx
+
         try:
             yield
         except httpx.HTTPError as error:
@@ -241,7 +246,7 @@ class ServerSource:
             ) from error
 
 
-def _read(answer: httpx.Response) -> dict[str, Any]:
+def _read(answer: "httpx.Response") -> dict[str, Any]:
     if answer.is_error:
         raise _refusal(answer)
     try:
@@ -253,7 +258,7 @@ def _read(answer: httpx.Response) -> dict[str, Any]:
     return said
 
 
-def _refusal(answer: httpx.Response) -> HoldfastError:
+def _refusal(answer: "httpx.Response") -> HoldfastError:
     try:
         message = str(answer.json()["message"])[:300]
     except (ValueError, KeyError, TypeError):
