@@ -106,7 +106,7 @@ OLD_MLFLOW = 'mlflow<3.2' 'sqlalchemy<2.1' 'opentelemetry-sdk<1.36'
 lock: setup ## Resolve the dependencies again and write requirements/
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt pyproject.toml
 	printf 'uv\n' | $(COMPILE) --no-annotate --constraints requirements/dev.txt --output-file requirements/bootstrap.txt -
-	$(COMPILE) --no-annotate --extra server --extra serve --extra gate --constraints requirements/dev.txt \
+	$(COMPILE) --no-annotate --extra server --extra serve --extra gate --extra tables --constraints requirements/dev.txt \
 		--output-file requirements/server.txt pyproject.toml
 	printf 'kserve\n' | $(COMPILE) --no-annotate --no-deps --output-file requirements/kserve.txt -
 	printf '%s\n' mlflow $(LIBRARIES) | $(COMPILE) --no-annotate --output-file requirements/mlflow-new.txt -

@@ -168,7 +168,9 @@ def test_files_speak_of_nothing_but_holdfast(what: str) -> None:
     assert not found, f"{what}:\n" + "\n".join(found)
 
 
-@pytest.mark.parametrize("name", ["bootstrap.txt", "dev.txt", "kserve.txt", "server.txt"])
+@pytest.mark.parametrize(
+    "name", ["bootstrap.txt", "dev.txt", "kserve.txt", "mlflow-new.txt", "mlflow-old.txt", "server.txt"]
+)
 def test_a_lock_names_hashes_and_no_addresses(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     assert "://" not in text
@@ -188,7 +190,7 @@ def test_both_locks_agree_on_the_installer() -> None:
 
 
 def test_what_is_installed_for_production_is_what_is_tested() -> None:
-    wanted = set().union(*(dependencies()[group] for group in ("Always", "server", "serve", "gate")))
+    wanted = set().union(*(dependencies()[group] for group in ("Always", "server", "serve", "gate", "tables")))
     assert wanted - set(locked("server.txt")) == set()
     tested = locked("dev.txt")
     assert {name: found for name, found in locked("server.txt").items() if tested.get(name) != found} == {}

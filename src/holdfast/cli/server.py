@@ -109,17 +109,17 @@ def server(
     urls = [address_of(one, tls) for one in sockets]
     value: JsonObject = {"url": urls[0], "pid": os.getpid(), "workers": workers, "metrics": f"{urls[-1]}/metrics"}
     value["auth"] = asks
-    variables = f"HOLDFAST_URL={urls[0]}", f"MLFLOW_TRACKING_URI={urls[0]}"
-    lines = [
-        f"serving {settings.home} at {urls[0]}",
-        f"use it: export {variables[0]}",
-        f"MLflow's clients: export {variables[1]}",
-    ]
-    Output(as_json=as_json).result(value, lines)
+    Output(as_json=as_json).result(value, _ways(settings, urls[0]))
     own = None if metrics_port is None else sockets[-1].getsockname()[1]
     with _counting(settings) as folder:
         supervise(workers, partial(_answer, _Serving(settings, sockets, own, folder, drain_seconds, tls, asks)))
     return SUCCESS
+
+
+def _ways(settings: Settings, url: str) -> Iterator[str]:
+    yield f"serving {settings.home} at {url}"
+    yield f"use it: export HOLDFAST_URL={url}"
+    yield f"MLflow's clients: export MLFLOW_TRACKING_URI={url}"
 
 
 def _supervisor(log_format: LogFormat) -> Callable[[int, Callable[[int], None]], None]:
