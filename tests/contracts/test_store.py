@@ -44,6 +44,9 @@ from tests.store.spoiling import spoil
 FINE = Cutting(large_bytes_min=1, plain=Sizes(64, 256, 1024), text=Sizes(64, 256, 1024), tensor_stride=512)
 """The smallest chunks that can be cut, from the first byte on."""
 
+LONG = 4_500_000
+"""More than is ever kept in one piece but for exact files."""
+
 ABSENT = hash_bytes(b"nobody added this")
 
 
@@ -426,6 +429,35 @@ def test_a_handle_is_of_the_bytes_that_were_verified(case: Case) -> None:
     digest = added(case.store, data)
     with case.store.open(digest) as handle:
         assert hash_bytes(handle.read()) == digest
+
+
+def test_any_range_is_read(store: Store) -> None:
+    data = os.urandom(LONG)
+    digest, short = added(store, data), added(store, b"0123456789")
+    for begin, end in [
+        (0, 1),
+        (0, LONG),
+        (LONG - 1, LONG + 9),
+        (1_000_000, 3_500_001),
+        (2**20, 2**21),
+        (LONG, LONG + 1),
+    ]:
+        assert b"".join(store.between(digest, begin, end)) == data[begin:end]
+    assert b"".join(store.between(short, 3, 7)) == b"3456"
+    with pytest.raises(NotFound):
+        b"".join(store.between(ABSENT, 0, 1))
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["never read", "read before"])
+def test_no_range_of_a_damaged_blob_is_handed_out(case: Case, *, earlier: bool) -> None:
+    data = os.urandom(LONG)
+    digest = added(case.store, data)
+    if earlier:
+        assert b"".join(case.store.between(digest, 5, 9)) == data[5:9]
+    case.spoil(digest, data[: LONG // 2])
+    for begin, end in ((0, 9), (2_000_000, 3_000_000)):
+        with pytest.raises(IntegrityError):
+            b"".join(case.store.between(digest, begin, end))
 
 
 def test_bytes_go_into_a_sink(store: Store) -> None:

@@ -454,6 +454,30 @@ def test_a_reader_that_looked_before_finds_what_was_moved(fine: None, root: Path
     assert names(root / "damaged") == [] if (root / "damaged").exists() else True
 
 
+def test_a_reader_finds_what_was_moved_or_added_also_where_another_thread_looked_again_first(
+    fine: None, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalStore(root)
+    contents = [noise(seed, 900) for seed in range(9)] + [noise(9, 20000)]
+    digests = put(store, *contents)
+    age(root)
+    reader = LocalStore(root)
+    handle = reader.open(digests[9])
+    look = reader._catalog.refresh
+
+    def beaten() -> bool:
+        look()
+        return look()  # the first one was the other thread's: nothing has changed since
+
+    monkeypatch.setattr(reader._catalog, "refresh", beaten)
+    run_twice(root, [digests[0], digests[9]])
+    reader._segments = type(reader._segments)(reader._layout)  # nothing is open any more
+    assert reader.read(digests[0], bytes_max=900) == contents[0]
+    assert handle.read() == contents[9]
+    [new] = put(store, b"new")
+    assert reader.read(new, bytes_max=10) == b"new"
+
+
 def test_merging_the_index_brings_nothing_back(root: Path) -> None:
     store = LocalStore(root)
     dead = [put(store, noise(seed, 100))[0] for seed in range(5)]

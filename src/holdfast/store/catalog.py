@@ -42,6 +42,7 @@ class Catalog:
     Attributes:
         lost: segments that rows refer to and that are not there, or not of the stated length; such rows do not count.
         unreadable: index files that are damaged; they do not count either.
+        state: another number whenever a look found something else than the one before, whoever looked.
         shrinks: whether somebody may delete from it, so that a writer has to watch what it relies on.
     """
 
@@ -56,6 +57,7 @@ class Catalog:
         self._refused: dict[str, tuple[int, int] | None] = {}
         self.lost: frozenset[Segment] = frozenset()
         self.unreadable: dict[str, HoldfastError] = {}
+        self.state = 0
 
     @property
     def files(self) -> dict[str, IndexFile]:
@@ -80,6 +82,7 @@ class Catalog:
                 if names == (self._files.keys() - {""}) | self.unreadable.keys() and self._looked:
                     found = frozenset(filter(self.stands, self.lost))
                     self.lost -= found
+                    self.state += bool(found)
                     return bool(found)
                 self._looked = True
                 try:
@@ -93,7 +96,13 @@ class Catalog:
                 if not self._files and (unwritten := self._from_packs()) is not None:
                     self._files = {"": unwritten}
                 self._look_for_segments_of([file for name, file in self._files.items() if name not in before])
+                self.state += 1
                 return True
+
+    def has_changed_since(self, state: int) -> bool:
+        """Look again; whether something else is there than in that state. Another thread may have noticed it first."""
+        self.refresh()
+        return self.state != state
 
     def look_for_segments(self) -> None:
         """Find out which segments are lost."""

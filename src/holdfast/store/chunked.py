@@ -2,13 +2,27 @@
 
 import io
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
-__all__ = ["ChunkedFile"]
+__all__ = ["ChunkedFile", "within"]
 
 _BUFFER_BYTES = 1 << 20
 """Read ahead, so that a reader of small pieces does not ask for the same chunk again and again."""
+
+
+def within(chunks: Iterable[tuple[bytes, int]], begin: int, end: int) -> tuple[list[tuple[bytes, int]], int]:
+    """The chunks, of a sequence, that have a byte from `begin` on and before `end`; and where the first one begins."""
+    found: list[tuple[bytes, int]] = []
+    at = start = 0
+    for id_, length in chunks:
+        if at >= end:
+            break
+        if at + length > begin:
+            start = start if found else at
+            found.append((id_, length))
+        at += length
+    return found, start
 
 
 class ChunkedFile(io.RawIOBase):

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,24 @@ class ExactFiles:
         with self._opened(digest) as handle:
             yield from self._verified(handle, digest)
 
+    def between(self, digest: Digest, begin: int, end: int) -> Iterator[bytes]:
+        """Its bytes from `begin` on and before `end`, after all of them were hashed: nothing names a piece of a file.
+
+        Raises:
+            NotFound, IntegrityError: as `pieces`; or somebody writes to the file meanwhile.
+        """
+        with self._opened(digest) as handle:
+            known = _known_by(handle)
+            deque(self._verified(handle, digest), maxlen=0)
+            self._layout.forget_damage(digest.hex)
+            handle.seek(begin)
+            left = end - begin
+            while left > 0 and (piece := self._piece(handle, digest)):
+                if _known_by(handle) != known:
+                    raise damaged(digest, "somebody writes to its file")
+                yield piece[:left]
+                left -= len(piece)
+
     def handle(self, digest: Digest) -> BinaryIO:
         """The open file, after all of it was verified.
 
@@ -99,3 +118,9 @@ class ExactFiles:
                     raise
                 self._layout.mark_damaged(digest.hex)
                 raise damaged(digest, f"the disk could not read it ({error.strerror})") from error
+
+
+def _known_by(handle: BinaryIO) -> tuple[int, ...]:
+    """What tells an open file from what it was before somebody wrote to it, and from any other."""
+    status = os.fstat(handle.fileno())
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

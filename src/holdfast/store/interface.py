@@ -3,15 +3,14 @@
 Five promises run through all of it:
 
 1. A digest names one sequence of bytes for ever. A store MUST NOT hand out, under a digest, bytes that it has not
-   hashed against that digest in the same call.
+   hashed against that digest in the same call, or against the names of chunks that make up the blob: see `between`.
 2. A blob MUST NOT become visible (`has`, `digests`, any read) before all its bytes are durable.
 3. `commit` MUST return only when everything that was added is durable and visible, and MUST raise otherwise.
 4. A call that raises MUST leave every visible blob as it was. A full disk is `NoSpace`, a refusal of the operating
    system is `PermissionRefused`, a disk that cannot read its own bytes is `IntegrityError`.
 5. A store MUST be usable from several threads and several processes at once. A writer belongs to one thread.
 
-How blobs are kept (one file each, packs of many, chunks shared between them) is each adapter's own affair and MUST NOT
-show through this interface.
+How blobs are kept (files, packs, shared chunks) is each adapter's own affair and MUST NOT show through this interface.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -125,8 +124,7 @@ class Depth:
 
     Attributes:
         number, of: read what falls to this share, when everything is dealt out to `of`: after the shares 1 to `of` all
-        of it
-            was read. 0 of anything reads no bytes, and looks only whether what should be there is.
+            of it was read. 0 of anything reads no bytes, and looks only whether what should be there is.
 
     Raises:
         UsageError: a share that there is not.
@@ -307,6 +305,17 @@ class Store(Protocol):
 
         Raises:
             IntegrityError, NotFound: as `read`; after the last piece if not before.
+        """
+        ...
+
+    def between(self, digest: Digest, begin: int, end: int) -> Iterator[bytes]:
+        """The bytes from `begin` on and before `end`, a few megabytes at a time; behind the last byte there are none.
+
+        For many ranges of one large blob. That its chunks make it up MUST have been found by hashing all of it, in this
+        call or an earlier one, and those of the range MUST be hashed in this one; without chunks, all of the blob.
+
+        Raises:
+            IntegrityError, NotFound: as `read`; as `pieces` where it was damaged since.
         """
         ...
 

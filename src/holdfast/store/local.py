@@ -13,6 +13,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from heapq import merge
 from itertools import groupby
 from pathlib import Path
@@ -23,7 +24,7 @@ from blake3 import blake3
 from holdfast.digest import Digest
 from holdfast.errors import IntegrityError, NotFound
 from holdfast.store.catalog import Catalog
-from holdfast.store.chunked import ChunkedFile
+from holdfast.store.chunked import ChunkedFile, within
 from holdfast.store.codec import unpack_bytes
 from holdfast.store.disk import place
 from holdfast.store.exact_files import ExactFiles
@@ -35,6 +36,7 @@ from holdfast.store.local_check import LocalCheck
 from holdfast.store.local_writer import LocalWriter
 from holdfast.store.naming import Naming, gathered
 from holdfast.store.pack import BLOB, CHUNK, RECORD_BYTES_MAX, recipe_chunks
+from holdfast.store.proved import Proved
 from holdfast.store.rebuild import rebuilt_index
 from holdfast.store.scratch import scratch, sweep
 from holdfast.store.segments import Segments
@@ -63,6 +65,7 @@ class LocalStore:
         self._catalog = Catalog(self._layout)
         self._segments = Segments(self._layout)
         self._exact = ExactFiles(self._layout)
+        self._proved = Proved()
 
     @property
     def root(self) -> Path:
@@ -141,6 +144,7 @@ class LocalStore:
 
     def pieces(self, digest: Digest) -> Iterator[bytes]:
         """See `Store.pieces`."""
+        state = self._catalog.state
         wrong: Digest | str | None = None
         recipes: dict[bytes, None] = {}
         for found in self._places(digest):
@@ -160,11 +164,27 @@ class LocalStore:
             yield from self._put_together(digest, self._recipe_that_holds(digest, list(recipes)))
         elif wrong is None or self._exact.stands(digest):
             yield from self._exact.pieces(digest)
-        elif self._catalog.refresh():  # it was moved, to make room; nothing was handed out yet
+        elif self._catalog.has_changed_since(state):  # it was moved, to make room; nothing was handed out yet
             yield from self.pieces(digest)
         else:
             self._layout.mark_damaged(digest.hex)
             raise damaged(digest, wrong)
+
+    def between(self, digest: Digest, begin: int, end: int) -> Iterator[bytes]:
+        """See `Store.between`."""
+        size = self.size(digest)
+        if size <= RECORD_BYTES_MAX:
+            yield self.read(digest, bytes_max=RECORD_BYTES_MAX)[begin:end]
+            return
+        state, recipe = self._catalog.state, self._proved_recipe(digest)
+        if recipe is None:
+            yield from self._between_without_recipe(digest, begin, end, state)
+            return
+        chunks, start = within(recipe_chunks(recipe), begin, end)
+        at = start
+        for piece in gathered(self._chunks(digest, chunks, start), _PIECE_BYTES):
+            yield piece[max(0, begin - at) : max(0, end - at)]
+            at += len(piece)
 
     def exact(self, digest: Digest) -> Path | None:
         """See `Store.exact`."""
@@ -241,9 +261,9 @@ class LocalStore:
 
     def _places(self, digest: Digest) -> list[Place]:
         """Where records of the blob, and of its recipe, are; another process may have written them a moment ago."""
-        id_ = bytes.fromhex(digest.hex)
+        id_, state = bytes.fromhex(digest.hex), self._catalog.state
         found = [one for one in self._catalog.places(id_) if one.kind != CHUNK]
-        if not found and self._catalog.refresh():
+        if not found and self._catalog.has_changed_since(state):
             found = [one for one in self._catalog.places(id_) if one.kind != CHUNK]
         return found
 
@@ -287,6 +307,42 @@ class LocalStore:
                 return recipe_chunks(recipe)
         return recipe_chunks(recipes[-1])
 
+    def _proved_recipe(self, digest: Digest) -> bytes | None:
+        """A recipe that was found to put the blob together; None where it has none that can be read.
+
+        Raises:
+            IntegrityError: there are some, and none does.
+        """
+        recipes: dict[bytes, None] = {}
+        for found in self._places(digest):
+            with suppress(*UNREADABLE):
+                recipes[self._recipe(found)] = None
+        wrong: IntegrityError | None = None
+        for recipe in recipes:
+            try:
+                self._proved.once(digest, blake3(recipe).digest(), partial(self._follow, digest, recipe))
+            except IntegrityError as error:
+                wrong = error
+            else:
+                return recipe
+        if wrong is not None:
+            raise wrong
+        return None
+
+    def _between_without_recipe(self, digest: Digest, begin: int, end: int, state: int) -> Iterator[bytes]:
+        if self._exact.stands(digest):
+            yield from self._exact.between(digest, begin, end)
+        elif self._catalog.has_changed_since(state):  # it was moved, to make room
+            yield from self.between(digest, begin, end)
+        else:
+            self._layout.mark_damaged(digest.hex)
+            raise damaged(digest, "its recipe is damaged")
+
+    def _follow(self, digest: Digest, recipe: bytes) -> None:
+        for _ in self._put_together(digest, recipe_chunks(recipe)):
+            pass
+        self._layout.forget_damage(digest.hex)
+
     def _put_together(self, digest: Digest, chunks: Iterator[tuple[bytes, int]]) -> Iterator[bytes]:
         with Naming() as name:
             for piece in gathered(self._chunks(digest, chunks), _PIECE_BYTES):
@@ -297,8 +353,7 @@ class LocalStore:
             self._layout.mark_damaged(digest.hex)
             raise damaged(digest, found)
 
-    def _chunks(self, digest: Digest, chunks: Iterator[tuple[bytes, int]]) -> Iterator[bytes]:
-        offset = 0
+    def _chunks(self, digest: Digest, chunks: Iterable[tuple[bytes, int]], offset: int = 0) -> Iterator[bytes]:
         for id_, length in chunks:
             try:
                 data = self._chunk(id_, length)
@@ -322,7 +377,7 @@ class LocalStore:
         Raises:
             IntegrityError: no place has.
         """
-        wrong = "it is nowhere"
+        wrong, state = "it is nowhere", self._catalog.state
         for found in self._catalog.places(id_):
             if found.kind != CHUNK or found.length != length:
                 continue
@@ -333,7 +388,7 @@ class LocalStore:
                     wrong = "its bytes hash to something else"
             except UNREADABLE as error:
                 wrong = str(error)
-        if self._catalog.refresh():  # it was moved, to make room
+        if self._catalog.has_changed_since(state):  # it was moved, to make room
             return self._chunk(id_, length)
         self._layout.mark_damaged(id_.hex())
         raise IntegrityError(

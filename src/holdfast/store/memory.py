@@ -64,6 +64,10 @@ class MemoryStore:
         """See `Store.pieces`."""
         yield self.read(digest, bytes_max=self.size(digest))
 
+    def between(self, digest: Digest, begin: int, end: int) -> Iterator[bytes]:
+        """See `Store.between`."""
+        yield self.read(digest, bytes_max=self.size(digest))[begin:end]
+
     def exact(self, digest: Digest) -> Path | None:
         """See `Store.exact`; there are no files here."""
         self.verify(digest)

@@ -1,8 +1,10 @@
 """A store directly on a remote, beyond what every store promises."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any, cast
 
 import pytest
 
@@ -14,9 +16,12 @@ from holdfast.store.remote.direct import RemoteStore
 from holdfast.store.remote.folder import FolderTransport
 from holdfast.store.remote.persistent import Persistent
 from holdfast.store.remote.remote import Remote
-from holdfast.store.remote.transport import Transport
+from holdfast.store.remote.transport import Listed, Transport
 from tests.flaky import Flaky
 from tests.store.spoiling import flip
+
+WHILE_SECONDS = 2.0
+"""Ten times what it takes to send a few bytes into a folder."""
 
 
 @pytest.fixture
@@ -46,6 +51,44 @@ def test_what_one_machine_commits_every_other_sees(machine: Callable[..., Remote
     assert other.read(digest, bytes_max=100) == b"for everybody"
     with other.writer() as writer:
         assert not writer.add_bytes(b"for everybody").new
+
+
+class Dawdling:
+    """A transport whose next list is followed by work of another thread, before anybody sees the list."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.meanwhile: Callable[[], object] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def list(self, prefix: str) -> Iterator[Listed]:
+        listed = list(self._inner.list(prefix))
+        if prefix == "index/" and self.meanwhile is not None:
+            work, self.meanwhile = self.meanwhile, None
+            other = Thread(target=work, daemon=True)
+            other.start()
+            other.join(WHILE_SECONDS)  # or until it waits for whoever looks
+        yield from listed
+
+
+def test_what_one_thread_adds_while_another_looks_is_there_afterwards(
+    machine: Callable[..., RemoteStore], tmp_path: Path
+) -> None:
+    way = Dawdling(FolderTransport(tmp_path / "remote"))
+    store = machine(cast("Transport", way))
+    added(store, b"first")
+    data, done = b"meanwhile", Event()
+
+    def work() -> None:
+        added(store, data)
+        done.set()
+
+    way.meanwhile = work
+    assert not store.has(hash_bytes(b"never"))
+    assert done.wait(60)
+    assert store._catalog.holds(bytes.fromhex(hash_bytes(data).hex))
 
 
 def test_a_large_file_travels_once_and_is_read_in_parts(

@@ -83,6 +83,14 @@ class RemoteStore(LocalStore):
             self._ask_again(bytes.fromhex(digest.hex))
             raise
 
+    def between(self, digest: Digest, begin: int, end: int) -> Iterator[bytes]:
+        """See `Store.between`. What was found damaged is asked for again at the next read."""
+        try:
+            yield from super().between(digest, begin, end)
+        except IntegrityError:
+            self._ask_again(bytes.fromhex(digest.hex))
+            raise
+
     def check(self, depth: Depth = EVERYTHING, progress: Callable[[int, int], None] | None = None) -> StoreCheck:
         """See `Store.check`. The remote itself is read, not what is kept of it on this machine.
 

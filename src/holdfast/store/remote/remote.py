@@ -56,9 +56,9 @@ class RemoteCatalog(Catalog):
 
     def refresh(self) -> bool:
         """Look which index files there are now, and copy those that are new; whether the set has changed."""
-        listed = {one.key.removeprefix(_INDEX): one.size for one in self._transport.list(_INDEX)}
-        listed = {name: size for name, size in listed.items() if is_name(name)}
-        with self._copying:
+        with self._copying:  # or what another thread adds after the list was made would be taken for gone
+            listed = {one.key.removeprefix(_INDEX): one.size for one in self._transport.list(_INDEX)}
+            listed = {name: size for name, size in listed.items() if is_name(name)}
             here = set(self._layout.names(self._layout.index))
             self._make_folder()
             self.drop(here - listed.keys())
