@@ -20,6 +20,8 @@ from tests.cli.test_serve import serving
 from tests.commands import Cli
 from tests.projects import HOLDOUT_ROWS, TARGET, add_version
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 SECONDS_MAX = 60.0
 
 FAILING = """

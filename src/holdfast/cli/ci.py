@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.exit_codes import epilog
-from holdfast.cli.options import AsJson, here
+from holdfast.cli.options import AllRules, AsJson, here
 from holdfast.cli.rendered import Form, FormOption, OutputFile, append_to, exit_of, present, require_folders, write_to
 from holdfast.errors import UsageError
 from holdfast.flow.gate import GateRequest
@@ -25,6 +25,7 @@ def ci(
         str | None, typer.Option("--run", metavar="ID", help="The version that this run registered.")
     ] = None,
     to: Annotated[str | None, typer.Option("--to", help="Ask this stage's gate too; else only for the parts.")] = None,
+    all_rules: AllRules = False,
     form: FormOption = Form.TEXT,
     output: OutputFile = None,
     summary: Annotated[
@@ -39,7 +40,7 @@ def ci(
     """Fail a build whose version lacks a part or does not pass its gate; moves nothing."""
     require_folders(output, summary, junit_file)
     project = here()
-    report = _asked(project, _wanted(project, reference, run), to)
+    report = _asked(project, _wanted(project, reference, run), to, all_rules=all_rules)
     if summary is not None:
         append_to(summary, markdown(report))
     if junit_file is not None:
@@ -54,8 +55,8 @@ def _wanted(project: Project, reference: str | None, run: str | None) -> Referen
     return Reference.parse(reference) if reference is not None else version_of_run(str(run), project.registry)
 
 
-def _asked(project: Project, reference: Reference, to: str | None) -> Report:
+def _asked(project: Project, reference: Reference, to: str | None, *, all_rules: bool) -> Report:
     if to is None:
         return parts_of(project.registry.resolve(reference), project.workbench)
-    request = GateRequest(reference, StageName(to), project.actor, project.policy)
+    request = GateRequest(reference, StageName(to), project.actor, project.policy, all_rules=all_rules)
     return whole_and_passing(request, project.workbench, project.registry)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli.exit_codes import EXIT_CODES, SUCCESS, epilog
-from holdfast.cli.options import AsJson, ReferenceArgument, To, here
+from holdfast.cli.options import AllRules, AsJson, ReferenceArgument, To, here
 from holdfast.cli.output import Output
 from holdfast.cli.rendered import Form, FormOption, OutputFile, exit_of, present, require_folders
 from holdfast.flow.gate import GateRequest
@@ -54,6 +54,7 @@ Named = Annotated[
 def judge(
     reference: ReferenceArgument,
     to: To = "production",
+    all_rules: AllRules = False,
     form: FormOption = Form.TEXT,
     output: OutputFile = None,
     as_json: AsJson = False,
@@ -61,7 +62,8 @@ def judge(
     """Ask whether a version may have a stage; moves nothing. The word `judge` may be left out."""
     require_folders(output)
     project = here()
-    request = GateRequest(Reference.parse(reference), StageName(to), project.actor, project.policy)
+    wanted = Reference.parse(reference)
+    request = GateRequest(wanted, StageName(to), project.actor, project.policy, all_rules=all_rules)
     verdict = ask(request, project.workbench, project.registry)
     report = Report.of(project.registry.verdict(verdict.digest))
     present(report, verdict.to_json(), form, output, as_json=as_json)

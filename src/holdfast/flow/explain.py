@@ -24,7 +24,8 @@ class Explained:
     """A version, what it is made of, the stages that hold it, who signed it, and where it is archived, if it is.
 
     Of the stages, `waived` names those that it came to by waivers, and these. `rehearsals` are the last ones of going
-    back to it, one for each stage for which there was any.
+    back to it, one for each stage for which there was any. `known_as` is what MLflow's clients call its model, where it
+    is another name.
     """
 
     version: Version
@@ -34,6 +35,7 @@ class Explained:
     signatures: tuple[Signature, ...] = ()
     rehearsals: tuple[Rehearsal, ...] = ()
     waived: Mapping[str, tuple[JsonObject, ...]] = field(default_factory=dict)
+    known_as: str | None = None
 
     def to_json(self) -> JsonObject:
         """What `show` prints."""
@@ -47,6 +49,7 @@ class Explained:
             "waived": {name: list(waivers) for name, waivers in self.waived.items()},
             "archived": None if self.archive is None else self.archive.to_json(),
             "rehearsals": [one.brief() for one in self.rehearsals],
+            "known_as": self.known_as,
         }
 
 
@@ -74,4 +77,5 @@ def explain(reference: Reference, registry: Registry, store: Store) -> Explained
         one for stage in stages for one in registry.rehearsals(version.model, stage.name, to=version.number, limit=1)
     )
     signatures = registry.signatures(version.model, version.number)
-    return Explained(version, manifest, held, archive, signatures, rehearsed, waived)
+    known_as = next((model.known_as for model in registry.models(only=version.model)), None)
+    return Explained(version, manifest, held, archive, signatures, rehearsed, waived, known_as)

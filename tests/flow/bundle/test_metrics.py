@@ -78,7 +78,9 @@ def test_several_classes_and_one_that_refuses(rows: list[tuple[str, tuple[float,
 
 # A thousandth is the finest step: where targets differ by less than 1e-150, scikit-learn divides by a variance of zero.
 value = st.integers(-(10**9), 10**9).map(lambda thousandths: thousandths / 1000)
-numbers = st.lists(st.tuples(value, value), min_size=2, max_size=30)
+numbers = st.lists(st.tuples(value, value), min_size=2, max_size=30).filter(
+    lambda rows: len({target for target, _ in rows}) > 1
+)
 
 
 @settings(deadline=None)
@@ -96,6 +98,13 @@ def test_numbers(rows: list[tuple[float, float]]) -> None:
     )
     assert found.higher_is_better == {"mean_absolute_error": False, "root_mean_squared_error": False, "r2": True}
     encode(found.to_json())
+
+
+@given(value, st.integers(2, 30), value)
+def test_of_targets_that_are_all_the_same_all_is_explained_or_nothing(target: float, count: int, said: float) -> None:
+    answers = [target] * (count - 1) + [said]
+    found = measure([target] * count, Answer(answers, answers, None), IDENTITY, primary="r2")
+    assert found.values["r2"] == float(said == target)
 
 
 def test_one_row_has_no_variance_to_explain() -> None:

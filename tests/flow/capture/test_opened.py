@@ -12,6 +12,8 @@ from holdfast.flow.capture import opened as opened_module
 from holdfast.flow.capture.journal import files_of
 from holdfast.flow.capture.opened import OpenedFiles, is_data_path
 
+pytestmark = pytest.mark.disk
+
 Watch = Callable[..., OpenedFiles]
 
 

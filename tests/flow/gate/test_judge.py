@@ -105,7 +105,8 @@ def test_its_answer_has_the_keys_that_commands_print(churn: Project, bench: Work
 @pytest.mark.parametrize("number", [2, 4, 5])
 def test_a_case_examined_again_gives_the_findings_again(churn: Project, bench: Workbench, number: int) -> None:
     promote(Promotion(ask(1)), bench, churn.registry)
-    kept = churn.registry.verdict(gate(ask(number, policy=Policy()), bench, churn.registry).digest).body
+    asked_all = replace(ask(number, policy=Policy()), all_rules=True)
+    kept = churn.registry.verdict(gate(asked_all, bench, churn.registry).digest).body
     # Everything that is needed for judging again stands in the verdict: who, against whom, under what policy.
     inputs = kept["inputs"]
     candidate, baseline = (

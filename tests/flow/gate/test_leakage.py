@@ -222,7 +222,20 @@ class TestOpenedByTheRun:
         holdout = customers(100, seed=2)
         finding = bench.judged(holdout, bench.frozen(pd.concat([customers(300), holdout]), role=INPUT))
         assert finding.outcome is INCONCLUSIVE
-        assert "holds all 100 rows of the holdout among its 400" in finding.sentence
+        assert "holds all 100 rows of the holdout among its 400, and nobody said" in finding.sentence
+        assert "Cut the table in a script of its own" in finding.hint
+
+    def test_the_part_that_was_named_does_not_show_that_nothing_else_of_it_was_trained_on(self, bench: Bench) -> None:
+        rows, holdout = customers(300), customers(100, seed=2)
+        opened = bench.frozen(pd.concat([rows, holdout]), role=INPUT, name="all")
+        finding = bench.judged(holdout, opened, bench.frozen(rows, "parquet"))
+        assert finding.outcome is INCONCLUSIVE
+        assert finding.sentence.endswith("among its 400, and nothing shows that it was trained on train.parquet alone")
+
+    def test_files_that_were_cut_apart_before_decide_it(self, bench: Bench) -> None:
+        rows, holdout = customers(300), customers(100, seed=2)
+        parts = bench.frozen(rows, role=INPUT), bench.frozen(holdout, role=INPUT, name="test")
+        assert bench.judged(holdout, *parts, bench.frozen(rows, "parquet", name="fit")).outcome is PASS
 
     def test_the_holdout_itself_was_opened_to_measure(self, bench: Bench) -> None:
         holdout = customers(100, seed=2)

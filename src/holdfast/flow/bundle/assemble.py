@@ -27,7 +27,7 @@ from holdfast.flow.bundle.wheels import Freezer
 from holdfast.manifest import MANIFEST_NAME, FileEntry, Manifest, least_minor
 from holdfast.names import ModelName, RelativePath
 from holdfast.parts import DataInput, DataSlice, EvalThreshold, Hyperparameters, Missing, Parts, Weights
-from holdfast.parts.data_slice import HOLDOUT
+from holdfast.parts.data_slice import HOLDOUT, UNANSWERED
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.loaders import NO_LOADER
 from holdfast.runtime.loaders.sklearn import SklearnLoader
@@ -217,8 +217,8 @@ def _why_silent(parts: Parts, evidence: Evidence) -> str | None:
 
 
 def data_slice_part(inputs: tuple[DataInput, ...]) -> DataSlice | Missing:
-    """The frozen inputs; missing when nothing but a holdout is among them."""
-    if not any(item.role != HOLDOUT for item in inputs):
+    """The frozen inputs; missing when nothing is among them but what the model was asked about."""
+    if all(item.role in {HOLDOUT, UNANSWERED} for item in inputs):
         return Missing("data_slice", "no training data was frozen")
     return DataSlice(inputs)
 

@@ -1,14 +1,19 @@
 """Named metrics over recorded answers, as scikit-learn defines them.
 
 A metric is never a number alone: it is measured at a threshold, on named rows, and it has a direction.
+
+They are counts and sums, so they are written out here: a server that registers a version would otherwise load
+scikit-learn for them, a second and a hundred megabytes. The tests hold every one to scikit-learn's own.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import fsum, inf, sqrt
 from typing import Any
 
 from holdfast.canonical import Json
-from holdfast.errors import MissingExtra, UsageError
+from holdfast.errors import UsageError
 from holdfast.evidence import Metrics
 from holdfast.parts import EvalThreshold
 from holdfast.parts.eval_threshold import CUT_OFF, IDENTITY
@@ -67,7 +72,6 @@ def measure(
 
     Raises:
         UsageError: the primary metric is not known, or does not fit; or the targets are not what the rule answers.
-        MissingExtra: scikit-learn is not installed.
     """
     if any(target is None for target in targets):
         raise UsageError("the holdout has rows without a target", hint="Leave those rows out of the holdout.")
@@ -103,64 +107,86 @@ def row_scores(targets: Sequence[Json], answer: Answer, threshold: EvalThreshold
     return RowScores(right, higher_is_better=True, name="accuracy")
 
 
-def _sklearn() -> Any:
-    try:
-        from sklearn import metrics
-    except ImportError as error:
-        raise MissingExtra(
-            "metrics need scikit-learn, which is not installed", hint="Install it: pip install 'holdfast[gate]'"
-        ) from error
-    return metrics
-
-
 def _numbers(targets: Sequence[Json], predictions: Sequence[Json]) -> dict[str, float]:
     if not all(isinstance(value, int | float) for value in (*targets, *predictions)):
         raise UsageError(
             "with threshold='identity' targets and answers are numbers, and some are not",
             hint="Use a cut-off or 'argmax' for a model that answers labels, and a target that is a number otherwise.",
         )
-    metrics = _sklearn()
+    truth = [float(target) for target in targets]
+    errors = [true - float(said) for true, said in zip(truth, predictions, strict=True)]
+    squares = _sum(error * error for error in errors)
     found = {
-        "mean_absolute_error": float(metrics.mean_absolute_error(targets, predictions)),
-        "root_mean_squared_error": float(metrics.root_mean_squared_error(targets, predictions)),
+        "mean_absolute_error": _sum(abs(error) for error in errors) / len(errors),
+        "root_mean_squared_error": sqrt(squares / len(errors)),
     }
-    if len(targets) > 1:  # one row has no variance to explain
-        found["r2"] = float(metrics.r2_score(targets, predictions))
+    if len(truth) > 1:  # one row has no variance to explain
+        middle = _sum(truth) / len(truth)
+        # The mean of equal numbers may miss them by the last digit, which is no spread.
+        alike = min(truth) == max(truth)
+        spread = 0.0 if alike else _sum((true - middle) * (true - middle) for true in truth)
+        # Where all targets are the same, there is nothing to explain: all of it, or nothing of it, was.
+        found["r2"] = 1.0 - squares / spread if spread else float(not squares)
     return found
 
 
 def _labels(targets: Sequence[Json], answer: Answer, threshold: EvalThreshold) -> dict[str, float]:
-    metrics = _sklearn()
     if any(isinstance(label, list | dict) for label in targets):
         raise UsageError("a target is a list, and a label is one value", hint="Give one true answer for each row.")
-    # Labels are compared as JSON values and handed over as numbers: a refused row (null) is a label like any other.
-    order = {label: place for place, label in enumerate(dict.fromkeys([*targets, *answer.predictions]))}
-    truth = [order[label] for label in targets]
-    said = [order[label] for label in answer.predictions]
+    # Labels are compared as JSON values: a refused row (null) is a label like any other.
+    true, said = Counter[Any](targets), Counter[Any](answer.predictions)
+    right = Counter[Any](target for target, told in zip(targets, answer.predictions, strict=True) if target == told)
+    recalls = [right[label] / count for label, count in true.items()]
     binary = threshold.rule == CUT_OFF
-    if binary and threshold.positive not in order:
-        order[threshold.positive] = len(order)
-    average: dict[str, Any] = (
-        {"labels": [order[threshold.positive]], "average": "micro"}
-        if binary
-        else {"labels": sorted(set(truth)), "average": "macro"}
-    )
+    # Of two labels the positive one is asked about; of several, all that occur, each as much as any other.
+    about = [threshold.positive] if binary else list(true)
     found = {
-        "accuracy": metrics.accuracy_score(truth, said),
-        # The mean recall over the classes that occur; scikit-learn's own warns about a class that was only predicted.
-        "balanced_accuracy": metrics.recall_score(
-            truth, said, labels=sorted(set(truth)), average="macro", zero_division=0.0
-        ),
-        "precision": metrics.precision_score(truth, said, zero_division=0.0, **average),
-        "recall": metrics.recall_score(truth, said, zero_division=0.0, **average),
-        "f1": metrics.f1_score(truth, said, zero_division=0.0, **average),
+        "accuracy": right.total() / len(targets),
+        "balanced_accuracy": _mean(recalls),
+        "precision": _mean([_share(right[label], said[label]) for label in about]),
+        "recall": _mean([_share(right[label], true[label]) for label in about]),
+        "f1": _mean([_share(2 * right[label], true[label] + said[label]) for label in about]),
     }
     scores = positive_scores(answer, threshold) if binary else None
     positive = [target == threshold.positive for target in targets]
     if scores is not None and len(set(positive)) == 2:  # noqa: PLR2004 - a ranking needs both classes
-        found["roc_auc"] = metrics.roc_auc_score(positive, scores)
-        found["average_precision"] = metrics.average_precision_score(positive, scores)
-    return {name: float(value) for name, value in found.items()}
+        found |= _ranking(positive, scores)
+    return found
+
+
+def _ranking(positive: Sequence[bool], scores: Sequence[float]) -> dict[str, float]:
+    """How far the positive rows stand above the others: the area under the ROC curve, and the average precision.
+
+    Rows of one score are passed together, so ties count a half in the area, as in the statistic of Mann and Whitney.
+    """
+    by_score: dict[float, list[int]] = {}
+    for is_positive, score in zip(positive, scores, strict=True):
+        by_score.setdefault(score, [0, 0])[is_positive] += 1
+    above = passed = halves = 0
+    steps = []
+    for score in sorted(by_score, reverse=True):
+        others, same = by_score[score]
+        halves += others * (2 * above + same)
+        above, passed = above + same, passed + same + others
+        steps.append(same * above / passed)
+    return {"roc_auc": halves / (2 * above * (passed - above)), "average_precision": _sum(steps) / above}
+
+
+def _share(part: int, whole: int) -> float:
+    """Nothing of nothing is 0, as nothing was found right."""
+    return part / whole if whole else 0.0
+
+
+def _mean(values: Sequence[float]) -> float:
+    return fsum(values) / len(values)
+
+
+def _sum(values: Iterable[float]) -> float:
+    """The sum, rounded once; infinite where it is past what a float holds."""
+    try:
+        return fsum(values)
+    except OverflowError:
+        return inf
 
 
 def positive_scores(answer: Answer, threshold: EvalThreshold) -> list[float] | None:

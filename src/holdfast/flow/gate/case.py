@@ -67,6 +67,7 @@ class Case:
         damage: what is wrong with its bytes, one sentence each.
         listings: what each of its files could do when it is opened, by path.
         unopened: whether that, or the lack of signatures, is why it was not opened.
+        settled: the rules that failed before it was opened, and so decided the whole; see `settling`.
         recorded: the outputs that were recorded at registration.
         rows: the frozen rows, the target among them.
         targets: the true answers.
@@ -105,6 +106,7 @@ class Case:
     damage: tuple[str, ...] = ()
     listings: Mapping[str, Listing] = field(default_factory=dict)
     unopened: bool = False
+    settled: tuple[str, ...] = ()
     recorded: Answer | None = None
     rows: Table | None = None
     targets: tuple[Json, ...] | None = None
@@ -180,20 +182,26 @@ class Workbench:
         return self if self.limited is None else replace(self, opener=self.limited(policy.worker_limits()))
 
 
-def examine(case: Case, bench: Workbench, vouch: Callable[[Case], Case] = lambda case: case) -> Case:
+def examine(
+    case: Case,
+    bench: Workbench,
+    vouch: Callable[[Case], Case] = lambda case: case,
+    settle: Callable[[Case], Case] = lambda case: case,
+) -> Case:
     """The case with all that can be found out about the candidate; never an exception for what the candidate lacks.
 
     Args:
         case: who wants what.
         bench: where bundles are opened.
         vouch: finds out who signed the candidate, once its manifest is known and before anything of it is opened.
+        settle: finds out whether all is decided by what is known before anything is opened.
     """
     started = time.perf_counter()
-    case = _with_data(_examined(case, bench.of_stage(case.policy), vouch), bench)
-    return replace(case, seconds=time.perf_counter() - started)
+    case = settle(_with_data(_unopened(case, bench, vouch), bench))
+    return replace(_opened(case, bench.of_stage(case.policy)), seconds=time.perf_counter() - started)
 
 
-def _examined(case: Case, bench: Workbench, vouch: Callable[[Case], Case]) -> Case:
+def _unopened(case: Case, bench: Workbench, vouch: Callable[[Case], Case]) -> Case:
     # (2) what the version says it is
     try:
         manifest = manifest_of(bench.store, case.candidate)
@@ -211,9 +219,14 @@ def _examined(case: Case, bench: Workbench, vouch: Callable[[Case], Case]) -> Ca
             return replace(case, damage=(error.message,))
         if judge_formats(manifest, case.listings, case.policy).outcome is not Outcome.PASS:
             return replace(case, unopened=True)
-    case = _with_documents(case, bench, manifest)
-    lacking = _ANSWERING & {missing.name for missing in manifest.missing()}
-    if case.unopened or lacking or Need.OPENED not in needed(case.policy.rules):
+    return _with_documents(case, bench, manifest)
+
+
+def _opened(case: Case, bench: Workbench) -> Case:
+    if case.manifest is None or case.damage or case.unopened or case.settled:
+        return case
+    lacking = _ANSWERING & {missing.name for missing in case.manifest.missing()}
+    if lacking or Need.OPENED not in needed(case.policy.rules):
         return case
     # (5) open it in its own environment, and (6) ask it about its frozen rows
     try:
@@ -295,7 +308,7 @@ def _with_rows(case: Case, files: BundleFiles) -> Case:
     holdout = files.manifest.evidence.holdout
     if not isinstance(holdout, Holdout):
         return case
-    rows = read_table(files.read(holdout.rows))
+    rows = read_table(files.read(holdout.rows)) if case.rows is None else case.rows
     if rows.count == 0:
         raise UsageError("the frozen holdout has no rows", hint="Register with rows that the model was not trained on.")
     targets = None if holdout.target is None else tuple(rows.column(holdout.target))

@@ -16,7 +16,7 @@ from holdfast.flow.gate.keeping import keep
 from holdfast.flow.gate.own_rules import with_own_rules
 from holdfast.flow.gate.policy import Policy
 from holdfast.flow.gate.precedence import asked_of
-from holdfast.flow.gate.rules import RULES
+from holdfast.flow.gate.settling import finding_of, settled
 from holdfast.flow.gate.signature import unless_vouched, with_signatures
 from holdfast.flow.gate.stage_policy import StagePolicy
 from holdfast.flow.shadow.beginning import counted, last_between
@@ -41,6 +41,8 @@ class GateRequest:
         actor: who asks.
         policy: what the project asks of its stages; where the registry has a policy, that one is in force.
         at: the moment, in UTC: waivers stand or have ended on its day.
+        all_rules: whether the bundle is opened, and every rule asked, also where one that needs no worker has failed
+            and decided the outcome.
     """
 
     reference: Reference
@@ -48,6 +50,7 @@ class GateRequest:
     actor: str
     policy: Policy
     at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+    all_rules: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +129,14 @@ def gate(request: GateRequest, bench: Workbench, registry: Registry) -> GateVerd
         origin=origin.to_json(),
     )
     folder = bench.project or Path()
-    case = examine(case, bench, lambda found: unless_vouched(with_signatures(found, registry, folder)))
+    case = examine(
+        case,
+        bench,
+        lambda found: unless_vouched(with_signatures(found, registry, folder)),
+        lambda found: found if request.all_rules else settled(found),
+    )
     case = with_own_rules(case, bench)
-    findings = tuple(case.own[name] if name in case.own else RULES[name](case) for name in policy.rules)
+    findings = tuple(finding_of(name, case) for name in policy.rules)
     findings = with_waivers(findings, policy, version.number, case.at.date())
     kept = keep(case, findings, bench.store, registry)
     last = {approval.approver: approval for approval in approvals}

@@ -83,6 +83,7 @@ def _body(case: Case, findings: Sequence[Finding], answers: JsonObject, store: S
         "outcome": str(overall(findings, case.policy.any_of)),
         "findings": [finding.to_json() for finding in findings],
         **about_policy(case, findings),
+        "settled_by": list(case.settled),
         "estimates": estimates(findings),
         "answers": answers,
         "latencies_ms": {who: list(said.latencies_ms) for who, said in _both(case) if said is not None},

@@ -10,7 +10,8 @@ improbably many do, and when the holdout has twins more often than the training 
 
 What nobody said was trained on, but the run opened, is held to the same, with one difference: where it holds the whole
 holdout it is either the holdout itself, which is no leak, or the table from which both were cut, and then nobody
-knows what was trained on.
+knows what was trained on. That a part of it was named, or was seen in a call of `fit`, does not help: a last fit to all
+rows, after the one that was measured, leaves the same traces.
 """
 
 from collections.abc import Iterator, Mapping
@@ -45,6 +46,12 @@ _SAY_WHAT = (
 _SAY_WHAT_IN_MLFLOW = (
     "Log the rows that were kept back before the model: mlflow.log_input(mlflow.data.from_pandas(test, targets=…), "
     "context='eval'), with Holdfast's plugin beside mlflow."
+)
+
+
+_CUT_APART = (
+    "Cut the table in a script of its own, into a file to train on and one for the holdout, and have the training open "
+    "only these: what a run has opened, it may have been trained on."
 )
 
 
@@ -141,11 +148,12 @@ def leakage(case: Case) -> Finding:
         if one.trouble is not None:
             return _open(f"{one.name} could not be looked at: {one.trouble.message}", one.trouble.hint, values)
     if unclear:
-        whole = unclear[0]
+        whole, named = unclear[0], [one.name for one in inputs if one.role == TRAIN]
+        why = f"nothing shows that it was trained on {', '.join(named[:_SHOWN_MAX])} alone"
         return _open(
             f"the run opened {whole.where.name}, which holds all {whole.alike.sought} rows of the holdout among its "
-            f"{whole.alike.rows}, and nobody said which of them were trained on",
-            _say_what(case),
+            f"{whole.alike.rows}, and {why if named else 'nobody said which of them were trained on'}",
+            _CUT_APART,
             values,
         )
     return _not_shown(case, inputs, shares, values)

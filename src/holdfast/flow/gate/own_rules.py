@@ -16,6 +16,7 @@ from holdfast.flow.gate.case import Case, Measured, Workbench, manifest_of
 from holdfast.flow.gate.catalogue import RULE_NAMES
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.project_code import OwnProgram
+from holdfast.flow.gate.settling import unasked
 from holdfast.manifest import Manifest
 
 __all__ = ["weighed", "with_own_rules"]
@@ -33,6 +34,9 @@ def with_own_rules(case: Case, bench: Workbench) -> Case:
     code: dict[str, Digest] = dict(case.code)
     for name in case.policy.rules:
         if name in RULE_NAMES:
+            continue
+        if case.settled:
+            own[name] = unasked(name, case)
             continue
         said: JsonObject = {"parameters": dict(case.policy.custom.get(name, {}))}
         try:

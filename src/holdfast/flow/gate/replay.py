@@ -23,6 +23,7 @@ from holdfast.flow.gate.composing import composition, with_waivers
 from holdfast.flow.gate.finding import Finding, Outcome, overall
 from holdfast.flow.gate.rendering.report import Report
 from holdfast.flow.gate.rules import RULES
+from holdfast.flow.gate.settling import finding_of
 from holdfast.flow.gate.then import as_it_was, code_of_then
 from holdfast.registry.interface import Registry
 from holdfast.runtime.smoke import SCORE_TOLERANCE
@@ -213,13 +214,14 @@ def _computed(rule: str, case: Case, report: Report, *, timed: bool) -> Finding 
     """What a rule finds now, or why it finds nothing."""
     if rule not in RULES and rule not in case.own:
         return "this Holdfast does not know the rule"
-    if not timed and Need.TIMED in needed([rule]) and not report.latencies_ms and case.trouble is None:
+    untimed = not timed and not report.latencies_ms and case.trouble is None and not case.settled
+    if untimed and Need.TIMED in needed([rule]):
         return "no times were kept with this verdict; measure anew with: --time"
     code = code_of_then(report, rule)
     if rule in case.own and code is not None and str(case.code.get(rule)) != code:
         return f"the code that judged then, {code}, is not here: {case.own[rule].sentence}"
     try:
-        return case.own[rule] if rule in case.own else RULES[rule](case)
+        return finding_of(rule, case)
     except HoldfastError as error:
         return error.message
 

@@ -49,11 +49,14 @@ def completeness(case: Case) -> Finding:
     values: Mapping[str, Json] = {"missing": [{"name": m.name, "why": m.why} for m in missing]}
     if not missing:
         return Finding("completeness", Outcome.PASS, "all five parts and the required evidence are there", "", values)
+    hints: dict[str, list[str]] = {}
+    for one in missing:  # one line may supply several
+        hints.setdefault(how_to_supply(one, case.manifest), []).append(one.name)
     return Finding(
         "completeness",
         Outcome.FAIL,
         f"missing: {'; '.join(f'{m.name} ({m.why})' for m in missing)}",
-        " ".join(f"{m.name}: {how_to_supply(m, case.manifest)}" for m in missing),
+        " ".join(f"{', '.join(names)}: {hint}" for hint, names in hints.items()),
         values,
     )
 

@@ -20,6 +20,7 @@ from holdfast.flow.gate.catalogue import Need, needed
 from holdfast.flow.gate.finding import Outcome
 from holdfast.flow.gate.own_rules import with_own_rules
 from holdfast.flow.gate.rendering.report import Report
+from holdfast.flow.gate.settling import settled
 from holdfast.flow.gate.signature import unless_vouched, with_signatures
 from holdfast.flow.gate.sources import CodeSource
 from holdfast.flow.gate.stage_policy import StagePolicy
@@ -161,14 +162,19 @@ def _signed_by_then(case: Case, kept: Verdict, bench: Workbench, registry: Regis
 
 def _examined(case: Case, bench: Workbench, report: Report, vouch: Callable[[Case], Case], *, timed: bool) -> Case:
     """The case as it is found now, with the times and the memory that were kept."""
+
+    def settle(found: Case) -> Case:
+        # What was opened then is opened now, whatever would decide it sooner.
+        return settled(found) if report.body.get("settled_by") else found
+
     if timed:
-        return examine(case, bench, vouch)
+        return examine(case, bench, vouch, settle)
     asked, untimed = case.policy, case.policy.rules
     if not _broke_down(report):
         untimed = tuple(name for name in asked.rules if Need.TIMED not in needed([name]))
     if needed(untimed) != needed(asked.rules) - {Need.TIMED}:
         untimed = asked.rules  # nothing else opens the bundles, and something must
-    case = replace(examine(replace(case, policy=replace(asked, rules=untimed)), bench, vouch), policy=asked)
+    case = replace(examine(replace(case, policy=replace(asked, rules=untimed)), bench, vouch, settle), policy=asked)
     return replace(
         case,
         measured=_with_measurements(case.measured, report, "candidate"),

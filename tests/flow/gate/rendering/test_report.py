@@ -131,3 +131,10 @@ def test_what_is_waived_or_stood_in_for_keeps_no_build_from_waiting_for_a_person
     report = Report("churn", 2, "production", 1, "inconclusive", findings, body=body)
     assert exit_of(report, precise=True) == EXIT_CODES["approval_required"]
     assert exit_of(replace(report, body={}), precise=True) == EXIT_CODES["gate_inconclusive"]
+
+
+def test_what_several_rules_want_alike_is_said_once() -> None:
+    found = tuple(Finding(rule, Outcome.INCONCLUSIVE, "not asked", "Mend that first.") for rule in ("opens", "smoke"))
+    report = Report("churn", 4, "production", None, "fail", found)
+    assert [line.strip() for line in text(report)].count("Mend that first.") == 1
+    assert "- opens, smoke: Mend that first" in markdown(report)

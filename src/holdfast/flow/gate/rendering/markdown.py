@@ -18,6 +18,9 @@ CHARACTERS_MAX = 60_000
 _SENTENCE_CHARACTERS_MAX = 600
 """A sentence of a finding names five groups at most; the page and the JSON have what is cut."""
 
+_RULES_CHARACTERS_MAX = 400
+"""Names of rules that want the same: all that there are, and some of a project's own."""
+
 _PART_CHARACTERS_MAX = CHARACTERS_MAX // 3
 """What is found, what to do, and what folds away share the comment; twenty rules need a tenth of it."""
 
@@ -89,17 +92,19 @@ def _groups(report: Report) -> Iterator[str]:
 
 
 def _to_do(report: Report) -> Iterator[str]:
-    wanted = [
-        one for one in report.findings if one.outcome is not Outcome.PASS and one.hint and not report.let_through(one)
-    ]
+    wanted: dict[str, list[str]] = {}
+    for one in report.findings:
+        if one.outcome is not Outcome.PASS and one.hint and not report.let_through(one):
+            wanted.setdefault(one.hint, []).append(one.rule)
     if not wanted:
         return
     yield ""
     yield "**What to do**"
     yield ""
     yield from _fitting(
-        f"- {beginning_markdown(finding.rule, 100)}: {in_markdown(finding.hint, _SENTENCE_CHARACTERS_MAX)}"
-        for finding in wanted
+        f"- {beginning_markdown(', '.join(rules), _RULES_CHARACTERS_MAX)}: "
+        f"{in_markdown(hint, _SENTENCE_CHARACTERS_MAX)}"
+        for hint, rules in wanted.items()
     )
 
 
