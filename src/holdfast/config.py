@@ -11,6 +11,7 @@
 | `HOLDFAST_URL` | a Holdfast server, used instead of the embedded registry | none |
 | `HOLDFAST_TOKEN` | the identity shown to that server | what `holdfast login` keeps for it |
 | `HOLDFAST_DIRECT_READS` | `true`: a server whose bytes are in a bucket gives out signed URLs | `false` |
+| `HOLDFAST_PUBLIC_URL` | where clients reach a server started here, where a proxy hides that | as requests say |
 | `HOLDFAST_OIDC_ISSUER` | who signs people in to a server started here | none |
 | `HOLDFAST_OIDC_CLIENT_ID` | as what that issuer knows the server | none |
 | `XDG_CONFIG_HOME` | where `holdfast login` keeps tokens, in `holdfast/` | `~/.config` |
@@ -70,6 +71,7 @@ class Settings:
         token: the identity shown to that server.
         credentials: the file in which this user keeps tokens, by server.
         direct_reads: whether a server gives signed URLs into the bucket that its bytes are in.
+        public_url: where clients reach a server started here, without a slash at its end; None: as their requests say.
         oidc_issuer: who signs people in to a server started here.
         oidc_client_id: as what that issuer knows the server.
         state: what this user remembers across projects; outside of them, so that putting back an old copy of a project
@@ -95,6 +97,7 @@ class Settings:
     state: Path | None = None
     credentials: Path | None = None
     direct_reads: bool = False
+    public_url: str | None = None
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
     keys: Path | None = None
@@ -122,6 +125,7 @@ class Settings:
             state=_folder(environment, "XDG_STATE_HOME", ".local/state"),
             credentials=credentials_path(environment),
             direct_reads=_flag(environment, "HOLDFAST_DIRECT_READS"),
+            public_url=(environment.get("HOLDFAST_PUBLIC_URL") or "").rstrip("/") or None,
             oidc_issuer=environment.get("HOLDFAST_OIDC_ISSUER") or None,
             oidc_client_id=environment.get("HOLDFAST_OIDC_CLIENT_ID") or None,
             keys=keys_folder(environment),

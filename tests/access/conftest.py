@@ -1,10 +1,7 @@
 """Databases and people."""
 
 import itertools
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -25,25 +22,9 @@ class Clock:
         self.now += timedelta(days=days)
 
 
-@pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "registry.db"
-    Database.open(f"sqlite:///{path}").close()
-    return path
-
-
 @pytest.fixture
-def path(empty_file: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(empty_file, tmp_path / "registry.db"))
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    on_a_server = request.param == "postgres"
-    found = request.getfixturevalue("postgres_url" if on_a_server else "path")
-    database = Database.open(found if on_a_server else f"sqlite:///{found}")
-    yield database
-    database.close()
+def database(anywhere: Database) -> Database:
+    return anywhere
 
 
 @pytest.fixture

@@ -255,12 +255,12 @@ def test_the_database_refuses_a_permission_without_its_event(ana: SqlAccess, dat
         connection.execute(text(change))
 
 
-def test_a_row_is_never_replaced_by_an_insert(access: SqlAccess, database: Database, path: Path) -> None:
+def test_a_row_is_never_replaced_by_an_insert(access: SqlAccess, database: Database, database_path: Path) -> None:
     if database.engine.dialect.name != "sqlite":
         return  # PostgreSQL replaces by updating
     access.add_user(NewUser("ana"), "root")
     access.issue(NewToken("ana", "laptop"), "root")
-    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+    with closing(sqlite3.connect(database_path, isolation_level=None)) as raw:
         for table in ("users", "tokens"):
             with pytest.raises(sqlite3.IntegrityError, match="never replaced"):
                 raw.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")  # noqa: S608 - a constant

@@ -55,6 +55,7 @@ class TestAsAContextManager:
         assert found.actor == "ana <ana@example.org>"
         assert found.finished_at is not None
 
+    @pytest.mark.disk
     def test_what_the_process_did_is_captured_without_being_asked_for(self, folder: Path, project: Opener) -> None:
         with holdfast.run("churn", seed=7):
             (folder / "data/train.csv").read_text()

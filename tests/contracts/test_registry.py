@@ -118,7 +118,8 @@ def resolve(registry: Registry, text: str) -> Version:
 def test_a_model_is_made_once_with_its_stages_empty(registry: Registry) -> None:
     model = registry.create_model(CHURN, "ana", description="who leaves")
     assert (model.name, model.created_by, model.description) == (CHURN, "ana", "who leaves")
-    assert registry.models() == (model,)
+    assert registry.models() == registry.models(only=CHURN) == (model,)
+    assert registry.models(only=ModelName("other")) == ()
     assert registry.ensure_model(CHURN, "bob") == model
     assert [stage.name for stage in registry.stages(CHURN)] == sorted(STAGES)
     assert all(stage.number is None and stage.epoch == 0 and stage.event is None for stage in registry.stages(CHURN))

@@ -87,6 +87,7 @@ def test_a_run_is_read_back_as_it_was_logged(tracking: Tracking) -> None:
         "tags",
         "inputs",
         "notes",
+        "experiment",
     }
 
 

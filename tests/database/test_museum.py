@@ -11,9 +11,12 @@ import pytest
 
 from holdfast.database.engine import Database
 from holdfast.digest import Digest, hash_bytes
+from holdfast.experiments.files import SqlFiles
+from holdfast.experiments.logged_search import LoggedModelSearch, search_models
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import Action, Facts, Meaning, MoveStage, NewVersion, ReplicaState
 from holdfast.registry.sql import SqlRegistry
+from holdfast.store.memory import MemoryStore
 from holdfast.tracking import RunInput, RunStatus
 from holdfast.tracking.sql import SqlTracking
 
@@ -44,7 +47,7 @@ def registry(database: Database) -> SqlRegistry:
 
 
 def test_there_is_an_exhibit_of_every_schema() -> None:
-    assert [path.parent.name for path in EXHIBITS] == ["v1", "v2", "v3", "v4", "v5", "v6"]
+    assert [path.parent.name for path in EXHIBITS] == ["v1", "v2", "v3", "v4", "v5", "v6", "v7"]
 
 
 def test_its_log_is_whole_and_its_root_is_the_one_it_had(registry: SqlRegistry) -> None:
@@ -134,3 +137,15 @@ def test_it_goes_on_from_there(registry: SqlRegistry) -> None:
     audit = registry.audit_verify()
     assert audit.ok, audit.sentence
     assert registry.stage(CHURN, PRODUCTION).last_known_good == 1
+
+
+def test_files_and_logged_models_of_the_seventh_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.executescript((MUSEUM / "v7/registry.sql").read_text(encoding="utf-8"))
+    with closing(Database.open(f"sqlite:///{path}")) as database:
+        found = search_models(database, LoggedModelSearch([3], "metrics.auc > 0.7"))
+        assert [(one.id, one.params) for one in found] == [("m-1", {"depth": "3"})]
+        files = SqlFiles(database, MemoryStore())
+        assert files.read("3/models/m-1/artifacts/MLmodel", bytes_max=100) == b"flavors: {}\n"
+        assert files.is_frozen("3/models/m-1/artifacts/MLmodel")

@@ -1,6 +1,5 @@
 import itertools
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,20 +12,6 @@ from holdfast.experiments.runs import SqlRuns
 from holdfast.store.local import LocalStore
 
 
-@pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "registry.db"
-    Database.open(f"sqlite:///{path}").close()
-    return path
-
-
-@pytest.fixture
-def database(empty_file: Path, tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(f"sqlite:///{shutil.copy(empty_file, tmp_path / 'registry.db')}")
-    yield database
-    database.close()
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "store")
@@ -35,17 +20,6 @@ def store(tmp_path: Path) -> LocalStore:
 @pytest.fixture
 def files(database: Database, store: LocalStore) -> SqlFiles:
     return SqlFiles(database, store)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
-def anywhere(request: pytest.FixtureRequest) -> Iterator[Database]:
-    """A database of each kind."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("database")
-        return
-    database = Database.open(request.getfixturevalue("postgres_url"))
-    yield database
-    database.close()
 
 
 def moment() -> datetime:

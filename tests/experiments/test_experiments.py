@@ -42,6 +42,11 @@ def test_a_place_of_the_client_stays_as_it_was_named(made: SqlExperiments) -> No
             made.create("other", "ana", place)
 
 
+def test_a_place_that_is_left_out_in_words_is_with_the_server(made: SqlExperiments) -> None:
+    id_ = made.create("churn", "ana", "")
+    assert made.get(id_)["artifact_location"] == f"mlflow-artifacts:/{id_}"
+
+
 def test_a_name_is_given_once_even_to_what_is_deleted(made: SqlExperiments) -> None:
     id_ = made.create("churn", "ana")
     made.delete(id_)

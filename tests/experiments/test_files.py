@@ -1,9 +1,7 @@
 """Names of files over the store: who gives a name other bytes, what is frozen, what a folder has."""
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
@@ -22,15 +20,9 @@ MODEL = "3/models/m-1/artifacts"
 WHY = "The files of registered version churn v3 are immutable; log a new model instead."
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
-def database(request: pytest.FixtureRequest, empty_file: Path, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
-    else:
-        url = f"sqlite:///{shutil.copy(empty_file, tmp_path / 'registry.db')}"
-    database = Database.open(url)
-    yield database
-    database.close()
+@pytest.fixture
+def database(anywhere: Database) -> Database:
+    return anywhere
 
 
 def put(files: SqlFiles, *paths: str) -> None:

@@ -2,10 +2,7 @@
 
 import itertools
 import math
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
@@ -55,15 +52,9 @@ class Room:
         return [model.name for model in search_models(self.database, asked)]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
-def room(request: pytest.FixtureRequest, empty_file: Path, tmp_path: Path) -> Iterator[Room]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{shutil.copy(empty_file, tmp_path / 'registry.db')}"
-    else:
-        url = request.getfixturevalue("postgres_url")
-    database = Database.open(url)
-    yield Room(database)
-    database.close()
+@pytest.fixture
+def room(anywhere: Database) -> Room:
+    return Room(anywhere)
 
 
 def test_models_are_found_by_their_words_and_by_what_was_last_measured(room: Room) -> None:

@@ -1,10 +1,7 @@
 """Registered models and their pointers on every kind of database; what is asked on the wire is tested there."""
 
-import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -21,6 +18,7 @@ from holdfast.registry import Action, MoveStage, NewVersion
 from holdfast.registry.sql import SqlRegistry
 
 CHURN = ModelName("churn")
+OURS = ModelName("ours")
 STAGING = StageName("staging")
 
 
@@ -57,15 +55,9 @@ class Room:
         return [one.number for one in self.found.versions(NameSearch(filter_, orders))]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
-def room(request: pytest.FixtureRequest, empty_file: Path, tmp_path: Path) -> Iterator[Room]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{shutil.copy(empty_file, tmp_path / 'registry.db')}"
-    else:
-        url = request.getfixturevalue("postgres_url")
-    database = Database.open(url)
-    yield Room(database)
-    database.close()
+@pytest.fixture
+def room(anywhere: Database) -> Room:
+    return Room(anywhere)
 
 
 def test_versions_of_which_nobody_spoke_stand_in_the_order_of_time_with_the_others(room: Room) -> None:
@@ -133,6 +125,16 @@ def test_a_stage_that_moved_after_it_was_looked_at_is_not_emptied(room: Room) ->
         with pytest.raises(StageMoved, match=f"version {number}"):
             room.pointing.clear("churn", STAGING, "ben", held=seen)
     assert room.pointing.holder(CHURN, STAGING) == 2
+
+
+def test_the_registry_tells_what_clients_call_a_model_where_that_is_another_name(room: Room) -> None:
+    other = room.names.create("Churn EU", "ana").model
+    room.names.create("churn", "ana")
+    room.registry.ensure_model(OURS, "ana")
+    assert {one.name: one.known_as for one in room.registry.models()} == {CHURN: None, OURS: None, other: "Churn EU"}
+    room.names.rename("churn", "leavers", "ana")
+    assert [one.known_as for one in room.registry.models(only=CHURN)] == ["leavers"]
+    assert room.registry.ensure_model(CHURN, "ana").known_as == "leavers"
 
 
 def test_a_name_that_two_models_have_means_the_one_that_was_called_so(room: Room) -> None:

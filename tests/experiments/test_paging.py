@@ -9,17 +9,27 @@ from hypothesis import strategies as st
 from holdfast.database.times import from_text
 from holdfast.errors import UsageError
 from holdfast.experiments.moments import MS_MAX, MS_MIN, to_ms, to_text
-from holdfast.experiments.paging import Place, read_token, token
+from holdfast.experiments.paging import Place, read_token, search_of, token
 
 
 @given(
     st.one_of(
-        st.builds(Place, after=st.tuples(st.text(max_size=50), st.text(max_size=50))),
-        st.builds(Place, offset=st.integers(1, 2**53 - 1)),
+        st.builds(Place, after=st.tuples(st.text(max_size=50), st.text(max_size=50)), search=st.text(max_size=16)),
+        st.builds(Place, offset=st.integers(1, 2**53 - 1), search=st.text(max_size=16)),
     )
 )
 def test_a_token_is_read_as_the_place_that_it_was_made_of(place: Place) -> None:
-    assert read_token(token(place)) == place
+    assert read_token(token(place), place.search) == place
+
+
+def test_a_token_of_one_search_is_none_of_another() -> None:
+    one, other = search_of("name LIKE 'a%'", []), search_of("name LIKE 'b%'", [])
+    given = token(Place(offset=5, search=one))
+    for search in (other, ""):
+        with pytest.raises(UsageError, match="Invalid page token, it is of another search"):
+            read_token(given, search)
+    with pytest.raises(UsageError, match="another search"):
+        read_token(token(Place(offset=5)), one)
 
 
 def test_no_token_is_the_beginning() -> None:

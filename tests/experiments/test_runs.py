@@ -110,6 +110,26 @@ def test_what_is_no_run_of_an_experiment_is_not_found(logged_runs: SqlRuns, anyw
     assert logged_runs.search(["0"])[0] == []
 
 
+def test_runs_are_found_by_the_name_of_their_experiment(
+    made: SqlExperiments, logged_runs: SqlRuns, run: str, anywhere: Database
+) -> None:
+    tracking = SqlTracking(anywhere, moment, lambda: "ours")
+    ours, later = tracking.start_run(NewRun(name="ours"), "ana").id, made.create("Sales EU", "ana")
+    other = str(logged_runs.create(later, "ana", 6)["info"]["run_id"])
+    assert [one.experiment for one in tracking.search("id in ('ours', 'x')")] == [None]
+    for filter_, wanted in (
+        ("experiment = churn", [run]),
+        ("experiment != churn", [other]),
+        ("not experiment = churn", [ours, other]),
+        ("experiment like 'Sales%' or name = ours", [ours, other]),
+        ("experiment = churn and status = finished", []),
+    ):
+        assert {one.id for one in tracking.search(filter_)} == set(wanted), filter_
+    assert [one.experiment for one in tracking.search(order_by="experiment desc")] == ["churn", "Sales EU", None]
+    made.rename(later, "sales")
+    assert tracking.run(other).experiment == "sales"
+
+
 def test_a_param_has_one_value(logged_runs: SqlRuns, run: str) -> None:
     for _ in range(2):
         logged_runs.log_param(run, "lr", "0.1")

@@ -47,25 +47,6 @@ def counted(prefix: str) -> Callable[[], str]:
     return lambda: f"{prefix}{next(numbers)}"
 
 
-@pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "registry.db"
-    Database.open(f"sqlite:///{path}").close()
-    return path
-
-
-@pytest.fixture
-def database_path(empty_file: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(empty_file, tmp_path / "registry.db"))
-
-
-@pytest.fixture
-def database(database_path: Path) -> Iterator[Database]:
-    database = Database.open(f"sqlite:///{database_path}")
-    yield database
-    database.close()
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

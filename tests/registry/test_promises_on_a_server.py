@@ -13,8 +13,11 @@ import pytest
 from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.errors import PermissionRefused
+from holdfast.experiments.files import SqlFiles
+from holdfast.experiments.uploads import SqlUploads
 from holdfast.names import ModelName, VersionNumber
 from holdfast.registry.sql import SqlRegistry
+from holdfast.store.memory import MemoryStore
 from holdfast.tracking import NewRun, Point, RunInput, RunStatus
 from holdfast.tracking.sql import SqlTracking
 from tests.postgres import PostgresServer
@@ -348,6 +351,24 @@ class TestARoleThatOwnsNothing:
             tracking.set_tags(run.id, {"b": str(step)})
         tracking.log_inputs(run.id, [RunInput("train", "rows")])
         assert tracking.finish_run(run.id, RunStatus.FINISHED).tags == {"b": "2"}
+        database.close()
+
+    def test_does_everything_that_the_files_of_mlflows_clients_need(self, service_url: str) -> None:
+        database, store = Database.open(service_url), MemoryStore()
+        files = SqlFiles(database, store)
+        uploads = SqlUploads(database, store, files)
+        for word in (b"small", b"again"):
+            files.put("3/run/artifacts/small", [word])
+        assert [one.bytes for one in files.below("3")] == [5]
+        files.forget()
+        aborted, begun = (uploads.begin("3/run/artifacts/large", 1, "ana") for _ in range(2))
+        said = [(1, str(uploads.put(begun.id, 1, [word]))) for word in (b"wrong", b"large")][1:]
+        uploads.abort(aborted.id, aborted.path)
+        uploads.complete(begun.id, begun.path, said)
+        uploads.forget()
+        files.remove("3/run/artifacts/small")
+        files.freeze("3/run/artifacts", "it is registered")
+        assert files.read("3/run/artifacts/large", bytes_max=5) == b"large"
         database.close()
 
     @pytest.mark.parametrize(

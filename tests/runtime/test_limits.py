@@ -4,6 +4,7 @@ import errno
 import platform
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,13 @@ def test_what_nobody_relies_on_yet_may_do_less() -> None:
     assert (judged.network, judged.untrusted, judged.seconds_max) == (False, True, served.seconds_max)
     assert judged.cpu_seconds_max is not None
     assert judged.cpu_seconds_max > judged.seconds_max
+
+
+def test_a_worker_may_write_as_much_as_its_loader_has_to_and_nothing_else_is_given_up() -> None:
+    judged = Limits.of_gate()
+    assert judged.with_room_for(judged.file_bytes_max) == judged
+    wider = judged.with_room_for(judged.file_bytes_max + 1)
+    assert wider == replace(judged, file_bytes_max=judged.file_bytes_max + 1)
 
 
 def test_the_memory_of_a_machine_is_that_of_its_container_where_that_is_less(

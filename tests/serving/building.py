@@ -4,13 +4,12 @@ Two flavours differ in weights, preprocessing and threshold at once: an answer t
 that neither version gives.
 """
 
-import io
+import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import joblib
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
@@ -58,6 +57,17 @@ def featurise(rows):
     return np.array([[row["age"] * FACTOR, row["calls"], row["plan"] == "basic"] for row in rows], dtype=float)
 """
 
+SCORING = """
+import numpy as np
+
+
+class Leaning:
+    def predict_proba(self, features):
+        share = 1 / (1 + np.exp(-(features @ np.array(self.weights) + self.offset)))
+        return np.column_stack([1 - share, share])
+"""
+"""A fitted regression without the library that fitted it, which takes most of a worker's start to be imported."""
+
 SCHEMA = FeatureSchema(
     container="rows",
     columns=(
@@ -95,6 +105,7 @@ def build(folder: Path, flavour: int, *, tamper: Callable[[Answer], Answer] = la
     """A bundle of one flavour in `folder`; `tamper` changes what is recorded as its outputs."""
     contents = {
         "code/features.py": CODE.replace("{factor}", str(float(flavour))).encode(),
+        "code/scoring.py": SCORING.encode(),
         "holdout/outputs.json": b"{}",
         "holdout/rows.json": write_table(Table.of_records(ROWS)),
         "requirements.lock": b"",
@@ -114,9 +125,10 @@ def _weights(flavour: int) -> bytes:
     old = ages + 3 * flavour * (np.arange(60) % 5) > 60.0 * flavour
     model = LogisticRegression(C=10.0**-flavour, max_iter=5000)
     model.fit(features, np.where(old, flavour * 10 + 1, flavour * 10))
-    held = io.BytesIO()
-    joblib.dump(model, held)
-    return held.getvalue()
+    offset, weights = float(model.intercept_[0]), model.coef_[0].tolist()
+    state = pickle.dumps({"classes_": model.classes_.tolist(), "weights": weights, "offset": offset}, 2)
+    # A `Leaning` of the bundle's own module, which nobody here can import, and its state.
+    return b"\x80\x02cscoring\nLeaning\n)\x81" + state[2:-1] + b"b."
 
 
 def _write(folder: Path, contents: dict[str, bytes], flavour: int) -> None:
@@ -131,12 +143,12 @@ def _write(folder: Path, contents: dict[str, bytes], flavour: int) -> None:
 
 def _parts(flavour: int) -> Parts:
     return Parts(
-        weights=Weights(
-            "joblib", "sklearn", "sklearn.LogisticRegression", True, (RelativePath("weights/model.joblib"),)
-        ),
+        weights=Weights("joblib", "sklearn", "scoring.Leaning", True, (RelativePath("weights/model.joblib"),)),
         data_slice=DataSlice((DataInput("train", "calls.csv", hash_bytes(b"rows"), 1, 4),)),
         preprocessing_code=PreprocessingCode(
-            "function", entry_point="features:featurise", files=(RelativePath("code/features.py"),)
+            "function",
+            entry_point="features:featurise",
+            files=(RelativePath("code/features.py"), RelativePath("code/scoring.py")),
         ),
         hyperparameters=Hyperparameters({"C": 10.0**-flavour}),
         eval_threshold=EvalThreshold(

@@ -16,6 +16,7 @@ from holdfast.errors import HoldfastError, PermissionRefused, StageMoved
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry.rollouts import Rollout, RolloutKind, RolloutState, Tally, Truth, Turn
 from holdfast.runtime.shapes import INVOCATIONS
+from holdfast.serving import tallying
 from holdfast.serving.bucketing import salt_of
 from holdfast.serving.keys import KeySource
 from holdfast.serving.live import Live
@@ -28,6 +29,13 @@ from tests.serving.stages import run, until
 CHURN, ID = ModelName("churn"), 7
 PLAN = CanaryPlan((Step(5_000, 0.0, 50), Step(9_000, 0.0, 50)), score_edges=(0.5,))
 BY_USER = replace(PLAN, key=KeySource.parse("header:x-user"))
+
+
+@pytest.fixture(autouse=True)
+def quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica that looks thirty times as often: nothing here depends on how long a second is."""
+    monkeypatch.setattr(tallying, "_BEAT_SECONDS", tallying._BEAT_SECONDS / 30)
+    monkeypatch.setattr(tallying, "_LOOK_SECONDS_MIN", tallying._LOOK_SECONDS_MIN / 30)
 
 
 @dataclass

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,31 @@ def test_when_the_first_process_is_killed_the_others_end_as_if_told_and_free_the
         until_there(told)
         assert {int(path.read_text()) for path in told} == {signal.SIGTERM}
         until_free(port)
+
+
+HASTY = """
+import os, signal, time
+from holdfast.web.processes import supervise
+
+fork = os.fork
+
+def hasty():
+    process = fork()
+    if process:
+        os.kill(os.getpid(), signal.SIGTERM)  # held back until the mask of signals is what it was
+    return process
+
+os.fork = hasty
+supervise(2, lambda place: time.sleep(3600))
+"""
+"""Told to end while its first process has begun and is not noted yet."""
+
+
+@pytest.mark.slow
+def test_who_is_told_to_end_while_a_process_begins_ends_that_one_too() -> None:
+    with subprocess.Popen([sys.executable, "-c", HASTY], start_new_session=True) as first:
+        try:
+            assert first.wait(SECONDS_MAX) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(first.pid, signal.SIGKILL)

@@ -1,5 +1,6 @@
 """What everything that keeps users, grants and tokens promises."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from holdfast.access.roles import Grant, Pattern
@@ -77,6 +78,20 @@ class Doors(Access, Protocol):
 
     def identify(self, secret: str) -> Identity | None:
         """Who is known by this secret; None where nobody is, or is no longer. One question to the database."""
+
+    def tickets(self, token: str, seconds: int) -> Callable[[str], str]:
+        """What writes tickets in the name of a token, each for one request, such as `GET /a/b`.
+
+        Args:
+            token: its id.
+            seconds: how long they are good for, at most.
+
+        Raises:
+            NotFound: there is no such token.
+        """
+
+    def admitted(self, ticket: str, what: str) -> Identity | None:
+        """In whose name this ticket lets ask this; None where it does not, or does no longer."""
 
     def sign_in(self, subject: str, email: str | None) -> User:
         """The person whom a provider calls so, made known where they are new.

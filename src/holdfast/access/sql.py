@@ -1,7 +1,7 @@
 """Users, grants and tokens in the registry's database: each change in one transaction with its event."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, selec
 from holdfast.access.roles import Ceiling, Grant, Pattern, Role
 from holdfast.access.secret import fingerprint, is_secret, mint
 from holdfast.access.tables import grants, tokens, users
+from holdfast.access.ticket import Ticket
 from holdfast.access.values import Identity, Issued, Kind, NewToken, NewUser, Token, User
 from holdfast.canonical import JsonObject
 from holdfast.database.engine import Database
@@ -24,22 +25,27 @@ __all__ = ["SqlAccess", "has_role", "is_same_person"]
 _USE_IS_NOTED_EVERY = timedelta(hours=1)
 """Coarse on purpose: a token that is used a thousand times a second is written down once an hour."""
 
-_BEHIND: Select[Any] = (
+_KNOWN: Select[Any] = (
     select(
-        *(tokens.c.id, tokens.c.role_max, tokens.c.pattern.label("ceiling"), tokens.c.grants),
+        *(tokens.c.id, tokens.c.fingerprint, tokens.c.role_max, tokens.c.pattern.label("ceiling"), tokens.c.grants),
         *(tokens.c.expires_at, tokens.c.last_used_at, users.c.name, users.c.kind),
         *(grants.c.role, grants.c.pattern, grants.c.stages),
     )
     .join(users, users.c.name == tokens.c.holder)
     .outerjoin(grants, grants.c.holder == users.c.name)
     .where(
-        tokens.c.fingerprint == bindparam("fingerprint"),
         tokens.c.expires_at > bindparam("now"),
         tokens.c.revoked_at.is_(None),
         users.c.disabled_at.is_(None),
     )
 )
 """All that a request needs to know of who asks, in one statement."""
+
+_BEHIND = _KNOWN.where(tokens.c.fingerprint == bindparam("fingerprint"))
+
+_BEHIND_TICKET = _KNOWN.where(tokens.c.id == bindparam("token"))
+
+_FINGERPRINT = select(tokens.c.fingerprint).where(tokens.c.id == bindparam("token"))
 
 _LAST_SIGN_IN = (
     select(tokens.c.grants)
@@ -173,6 +179,27 @@ class SqlAccess:
         now = self._clock()
         with self._database.read() as connection:
             rows = connection.execute(_BEHIND, {"fingerprint": fingerprint(secret), "now": to_text(now)}).all()
+        return self._identity(rows, now)
+
+    def tickets(self, token: str, seconds: int) -> Callable[[str], str]:
+        """See `Doors.tickets`."""
+        with self._database.read() as connection:
+            key = connection.execute(_FINGERPRINT, {"token": token}).scalar_one_or_none()
+        if key is None:
+            raise NotFound(f"there is no token {token}", hint="See: holdfast token list", token=token)
+        until = int(self._clock().timestamp()) + seconds
+        return lambda what: str(Ticket.write(token, key, until, what))
+
+    def admitted(self, ticket: str, what: str) -> Identity | None:
+        """See `Doors.admitted`."""
+        shown, now = Ticket.parse(ticket), self._clock()
+        if shown is None or shown.until <= now.timestamp():
+            return None
+        with self._database.read() as connection:
+            rows = connection.execute(_BEHIND_TICKET, {"token": shown.token, "now": to_text(now)}).all()
+        return self._identity(rows, now) if rows and shown.holds(rows[0].fingerprint, what) else None
+
+    def _identity(self, rows: Sequence[Row[Any]], now: datetime) -> Identity | None:
         if not rows:
             return None
         first = rows[0]

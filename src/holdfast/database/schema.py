@@ -19,7 +19,7 @@ __all__ = ["HEAD", "KNOWN", "State", "state", "upgrade"]
 
 KNOWN = (
     *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"),
-    *("0012", "0013"),
+    *("0012", "0013", "0014"),
 )
 """Every schema that this Holdfast can read, oldest first; a test holds it to the scripts."""
 

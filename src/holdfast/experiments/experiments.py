@@ -34,6 +34,9 @@ _PLACE = "mlflow-artifacts:/{id}"
 _PLACE_CHARACTERS_MAX = 2048
 """Of a place that a client names, as MLflow's servers take it."""
 
+_LONGEST = f"models/m-{'0' * 32}/artifacts"
+"""What is put behind a place: it has to be a path with this too."""
+
 _ADD = text(
     "INSERT INTO experiments (name, place, created_by, created_ms, updated_ms) "
     "VALUES (:name, :place, :created_by, :now, :now) ON CONFLICT (name) DO NOTHING RETURNING id"
@@ -111,7 +114,7 @@ class SqlExperiments:
         Args:
             name: that no other has, a deleted one neither.
             actor: who makes it.
-            place: where files of its runs are; None: with this server.
+            place: where files of its runs are; None, or empty: with this server.
             tags: its first tags.
 
         Raises:
@@ -121,7 +124,7 @@ class SqlExperiments:
         check_experiment_name(name)
         for key, value in tags:
             check_experiment_tag(key, value)
-        if place is not None:
+        if place:
             _check_place(place)
         self.require_default()
         with self._database.change() as connection:
@@ -129,7 +132,7 @@ class SqlExperiments:
             id_ = connection.execute(_ADD, row).scalar_one_or_none()
             if id_ is None:
                 raise _taken(name)
-            if place is None:
+            if not place:
                 whole = {"place": _PLACE.format(id=id_)}
                 connection.execute(update(experiments).where(experiments.c.id == id_).values(whole))
             if tags:
@@ -368,7 +371,7 @@ def _check_place(place: str) -> None:
             f"{_PLACE_CHARACTERS_MAX}",
             hint="Shorten it.",
         )
-    served(place)
+    served(f"{place.rstrip('/')}/{_LONGEST}")
 
 
 def _taken(name: str) -> AlreadyExists:

@@ -20,14 +20,23 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func,
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
 from holdfast.digest import Digest, hash_bytes
-from holdfast.errors import NotFound, PermissionRefused, TooLarge, UsageError, WrongBytes
-from holdfast.experiments.paths import LAST, bounds, folders_of, owner_of
+from holdfast.errors import NotFound, TooLarge, UsageError, WrongBytes
+from holdfast.experiments.free_names import (
+    is_folder,
+    refuse,
+    refuse_frozen,
+    refuse_root,
+    require_free,
+    take_turns,
+    why_frozen,
+)
+from holdfast.experiments.paths import LAST, bounds, owner_of
 from holdfast.experiments.tables import frozen_files, run_files, waiting_files
 from holdfast.experiments.waiting import WAITING_BYTES_MAX, Waiting, wait
 from holdfast.store.interface import Store
 from holdfast.store.naming import gathered
 
-__all__ = ["LISTED_MAX", "FileName", "Listed", "SqlFiles", "freeze_files", "now_ms"]
+__all__ = ["DAY_MS", "LISTED_MAX", "FileName", "Listed", "SqlFiles", "freeze_files", "now_ms"]
 
 _T = TypeVar("_T")
 
@@ -37,26 +46,11 @@ LISTED_MAX = 100_000
 _ROWS = 1_000
 """Names asked for at once when a folder is listed: a model's folder takes one question."""
 
+DAY_MS = 24 * 3_600_000
+"""What moments are added up by, so that no sum of them is too large for a database."""
+
 _SETTLED_AFTER = 256
 """Small files that one process takes in before it has all that wait go into the store: sixteen megabytes at most."""
-
-_ROOT_PARTS = 3
-"""`3/<run>/artifacts` and `3/models/<id>`: whoever writes below one of them takes turns with whoever freezes there.
-Whoever removes or freezes what has fewer parts, and so holds several of them, takes turns with everybody."""
-
-_LOCK_CHARACTERS = 15
-"""Of a digest, as many as fit into the 64 bits of a lock with its sign."""
-
-# A file has one writer anyway, and no such words.
-_ALONE = text("SELECT pg_advisory_xact_lock_shared(:all), pg_advisory_xact_lock(:lock)")
-_ALONE_WITH_ALL = text("SELECT pg_advisory_xact_lock(:all)")
-
-_WHY = (
-    select(frozen_files.c.path, frozen_files.c.why)
-    .where(frozen_files.c.path.in_(bindparam("paths", expanding=True)))
-    .order_by(frozen_files.c.path)
-    .limit(1)
-)
 
 _WHY_BELOW = (
     select(frozen_files.c.path, frozen_files.c.why)
@@ -70,8 +64,6 @@ _FREEZE = text(
 )
 
 _FILE = select(run_files.c.path, run_files.c.digest, run_files.c.bytes).where(run_files.c.path == bindparam("path"))
-
-_FILE_AMONG = select(run_files.c.path).where(run_files.c.path.in_(bindparam("paths", expanding=True))).limit(1)
 
 _BELOW: Select[*tuple[Any, ...]] = (
     select(run_files.c.path, run_files.c.digest, run_files.c.bytes)
@@ -89,7 +81,12 @@ _NAME = text(
     "SET digest = excluded.digest, bytes = excluded.bytes, created_ms = excluded.created_ms"
 )
 
-_FINGERPRINT = select(func.count(), func.max(run_files.c.created_ms), func.sum(run_files.c.bytes))
+_FINGERPRINT = select(
+    func.count(),
+    func.max(run_files.c.created_ms),
+    func.sum(run_files.c.created_ms % DAY_MS),
+    func.sum(run_files.c.bytes),
+)
 
 _REMOVE = delete(run_files).where(
     (run_files.c.path == bindparam("path"))
@@ -161,12 +158,11 @@ class SqlFiles:
         """
         with self._database.read() as connection:
             row = connection.execute(_FILE, {"path": path}).one_or_none()
-        if row is not None:
-            return _named(row)
-        if self._is_folder(path):
-            raise UsageError(
-                f"Artifact path refers to a directory, not a file: '{path}'", hint="List it, and name a file of it."
-            )
+            if row is not None:
+                return _named(row)
+            is_one = is_folder(connection, path)
+        if is_one:
+            raise UsageError(f"Artifact path refers to a directory, not a file: '{path}'", hint="Name a file of it.")
         raise NotFound(f"No such artifact: '{path}'", hint="List the folder that it should be in.", path=path)
 
     def read(self, path: str, *, bytes_max: int) -> bytes:
@@ -219,13 +215,20 @@ class SqlFiles:
                     break
         return sorted(found.values())
 
-    def put(self, path: str, pieces: Iterable[bytes], size: int | None = None) -> FileName:
+    def put(
+        self,
+        path: str,
+        pieces: Iterable[bytes],
+        size: int | None = None,
+        also: Callable[[Connection, FileName], None] = lambda _connection, _file: None,
+    ) -> FileName:
         """Take in a file, under a name that is free or not; it is durable when this returns.
 
         Args:
             path: its name.
             pieces: its bytes in order; they are never held all at once.
             size: how many they have to be; None where nobody knows.
+            also: done in the transaction that gives the name; where it raises, the name is not given.
 
         Raises:
             PermissionRefused: the name is frozen.
@@ -234,13 +237,13 @@ class SqlFiles:
             NoSpace: the disk is full. Nothing is kept of it, then or whenever `pieces` raises.
         """
         with self._database.view() as connection:
-            _require_free(connection, path)
+            require_free(connection, path)
         rest = gathered(pieces, WAITING_BYTES_MAX + 1)
         head = next(rest, b"")
         if len(head) <= WAITING_BYTES_MAX:
             _require_size(path, len(head), size)
             made = FileName(path, hash_bytes(head), len(head))
-            self._name(made, head)
+            self._name(made, head, also)
             self._settle_some()
             return made
         with self._store.writer() as writer:
@@ -249,7 +252,7 @@ class SqlFiles:
             made = FileName(path, stored.digest, stored.size)
             with self._undisturbed():
                 writer.commit()
-                self._name(made, None)
+                self._name(made, None, also)
         return made
 
     def remove(self, path: str) -> int:
@@ -259,13 +262,13 @@ class SqlFiles:
             PermissionRefused: something of it is frozen.
             UsageError: it is the root.
         """
-        _refuse_root(path)
+        refuse_root(path)
         low, high = bounds(path)
 
         def work(connection: Connection) -> int:
-            _take_turns(connection, path)
-            _refuse_frozen(connection, path)
-            _refuse(connection.execute(_WHY_BELOW, {"low": low, "high": high}).one_or_none())
+            take_turns(connection, path)
+            refuse_frozen(connection, path)
+            refuse(connection.execute(_WHY_BELOW, {"low": low, "high": high}).one_or_none())
             return connection.execute(_REMOVE, {"path": path, "low": low, "high": high}).rowcount
 
         return self._changed(work)
@@ -282,7 +285,12 @@ class SqlFiles:
     def is_frozen(self, path: str) -> bool:
         """Whether nothing of this name can be written or taken away."""
         with self._database.read() as connection:
-            return connection.execute(_WHY, {"paths": folders_of(path)}).one_or_none() is not None
+            return why_frozen(connection, path) is not None
+
+    def is_folder(self, path: str) -> bool:
+        """Whether files stand below this path."""
+        with self._database.read() as connection:
+            return is_folder(connection, path)
 
     def named(self) -> Iterator[tuple[str, Digest]]:
         """What files need of the store, each with what the file belongs to; a page of names is read at a time."""
@@ -300,18 +308,18 @@ class SqlFiles:
         with self._database.read() as connection:
             return tuple(connection.execute(_FINGERPRINT).one())
 
-    def _is_folder(self, path: str) -> bool:
-        low, high = bounds(path)
-        with self._database.read() as connection:
-            return connection.execute(_PAGE, {"low": low, "high": high, "rows": 1}).one_or_none() is not None
+    def forget(self) -> None:
+        """Let go of small files that lost their names."""
+        self._waiting.forget(self._clock())
 
-    def _name(self, file: FileName, data: bytes | None) -> None:
+    def _name(self, file: FileName, data: bytes | None, also: Callable[[Connection, FileName], None]) -> None:
         """Give the name, and keep the bytes where the store has them not yet."""
         now = self._clock()
 
         def work(connection: Connection) -> None:
-            _take_turns(connection, file.path)
-            _require_free(connection, file.path)
+            take_turns(connection, file.path)
+            also(connection, file)
+            require_free(connection, file.path)
             if data is not None:
                 wait(connection, file.digest, data, now)
             connection.execute(_NAME, {**file._asdict(), "digest": str(file.digest), "now": now})
@@ -339,8 +347,8 @@ def freeze_files(connection: Connection, folder: str, why: str, moment_ms: int) 
     Raises:
         UsageError: it is the root.
     """
-    _refuse_root(folder)
-    _take_turns(connection, folder)
+    refuse_root(folder)
+    take_turns(connection, folder)
     connection.execute(_FREEZE, {"path": folder, "why": why, "now": moment_ms})
 
 
@@ -348,48 +356,9 @@ def _named(row: Row[*tuple[Any, ...]]) -> FileName:
     return FileName(row.path, Digest.parse(row.digest), row.bytes)
 
 
-def _take_turns(connection: Connection, path: str) -> None:
-    """On a server, whoever writes below one root is alone with it: what is frozen there stays so until the commit."""
-    if connection.dialect.name == "postgresql":
-        parts = path.split("/")[:_ROOT_PARTS]
-        asked = _ALONE if len(parts) == _ROOT_PARTS else _ALONE_WITH_ALL
-        connection.execute(asked, {"all": _lock_of(""), "lock": _lock_of("/".join(parts))})
-
-
-def _lock_of(root: str) -> int:
-    return int(hash_bytes(f"holdfast files\n{root}".encode()).hex[:_LOCK_CHARACTERS], 16)
-
-
-def _require_free(connection: Connection, path: str) -> None:
-    """Go on only where a file can stand under this name, or stands there and may get other bytes."""
-    _refuse_root(path)
-    _refuse_frozen(connection, path)
-    *above, _ = folders_of(path)
-    found = connection.execute(_FILE_AMONG, {"paths": above}).one_or_none() if above else None
-    if found is not None:
-        raise UsageError(f"Invalid path: {found.path!r} is a file, not a directory", hint="Take another name.")
-    low, high = bounds(path)
-    if connection.execute(_PAGE, {"low": low, "high": high, "rows": 1}).one_or_none() is not None:
-        raise UsageError(f"Invalid path: {path!r} is a directory, not a file", hint="Take another name.")
-
-
 def _require_size(path: str, found: int, size: int | None) -> None:
     if size is not None and found != size:
         raise WrongBytes(f"{found} bytes of {size} came; nothing was kept", hint="Send it again.", path=path)
-
-
-def _refuse_root(path: str) -> None:
-    if not path:
-        raise UsageError("Artifact path must include a filename (cannot end with '/').", hint="Name a file.")
-
-
-def _refuse_frozen(connection: Connection, path: str) -> None:
-    _refuse(connection.execute(_WHY, {"paths": folders_of(path)}).one_or_none())
-
-
-def _refuse(frozen: Row[*tuple[Any, ...]] | None) -> None:
-    if frozen is not None:
-        raise PermissionRefused(frozen.why, hint="", path=frozen.path)
 
 
 def _too_many(folder: str) -> TooLarge:

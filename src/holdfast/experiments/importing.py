@@ -5,6 +5,7 @@ What is there already, under its own id, stays as it is: so an interrupted impor
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -17,7 +18,8 @@ from holdfast.database.engine import Database
 from holdfast.database.filters import SEARCHED_CHARACTERS_MAX
 from holdfast.database.times import to_text
 from holdfast.digest import hash_bytes
-from holdfast.errors import IntegrityError
+from holdfast.errors import IntegrityError, UsageError
+from holdfast.experiments.places import served
 from holdfast.experiments.tables import (
     datasets,
     experiment_tags,
@@ -154,6 +156,14 @@ class SqlImports:
             )
             _words(connection, experiment_tags, {"experiment": id_}, given.tags)
             return id_
+
+    def folder(self, experiment: int) -> str:
+        """Below what the files of its runs are looked for here; where they are said to be elsewhere, its own number."""
+        with self._database.read() as connection:
+            place = connection.execute(select(experiments.c.place).where(experiments.c.id == experiment)).scalar_one()
+        with suppress(UsageError):
+            return served(place) or str(experiment)
+        return str(experiment)
 
     def has_run(self, run: str) -> bool:
         """Whether the run is here."""

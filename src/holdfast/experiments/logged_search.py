@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, or_, select
 from sqlalchemy.sql.elements import KeyedColumnElement
 
 from holdfast.database.engine import Database
@@ -150,22 +150,21 @@ def _sorted(found: Select[Any], order: ModelOrder) -> Select[Any]:
         raise UsageError(
             f"Invalid order by field name: {order.field[:80]}. Only metrics are supported.", hint="Write metrics.NAME."
         )
-    last = _last(name, order)
-    joined = found.outerjoin(last, (last.c.model == logged_models.c.id) & (last.c.place == 1))
-    return joined.order_by(_directed(last.c.value, order))
+    return found.order_by(_directed(_last(name, order), order))
 
 
-def _last(name: str, order: ModelOrder) -> Any:
-    """The points of a metric, each model's last one first: that of the last moment, and in that of the last step."""
-    place = func.row_number().over(
-        partition_by=_POINTS.model, order_by=(_POINTS.time_ms.desc(), _POINTS.step.desc(), _POINTS.run.asc())
-    )
-    points = select(_POINTS.model, _POINTS.value, place.label("place")).where(_POINTS.key == name)
+def _last(name: str, order: ModelOrder) -> ScalarSelect[Any]:
+    """What a model's last point of a metric says: that of the last moment, and in that of the last step.
+
+    Asked of each model by itself: joined with what all of them say, SQLite reads that once for every model.
+    """
+    points = select(_POINTS.value).where(_POINTS.model == logged_models.c.id, _POINTS.key == name)
     if order.dataset_name:
         points = points.where(_POINTS.dataset_name == order.dataset_name)
     if order.dataset_digest:
         points = points.where(_POINTS.dataset_digest == order.dataset_digest)
-    return points.subquery()
+    last_first = (_POINTS.time_ms.desc(), _POINTS.step.desc(), _POINTS.run.asc())
+    return points.order_by(*last_first).limit(1).correlate(logged_models).scalar_subquery()
 
 
 def _directed(column: Any, order: ModelOrder) -> Any:

@@ -83,15 +83,24 @@ def served(uri: str) -> str | None:
     """The path of a URI on this server; None where it leads elsewhere.
 
     Raises:
-        UsageError: `Invalid path`.
+        UsageError: `Invalid path`; also of a query or a fragment, behind which the end of a path would be lost, so that
+            what is left of it would be somebody else's folder.
     """
     if ":" not in uri.partition("/")[0]:
         return safe_path(uri)
     try:
         parts = urlsplit(uri)
     except ValueError as error:
-        raise UsageError("Invalid path", hint="Write a URI, or a path with plain names.", path=uri[:200]) from error
-    return safe_path(parts.path.lstrip("/")) if parts.scheme == SCHEME else None
+        raise _invalid(uri) from error
+    if parts.scheme != SCHEME:
+        return None
+    if "?" in uri or "#" in uri:
+        raise _invalid(uri)
+    return safe_path(parts.path.lstrip("/"))
+
+
+def _invalid(uri: str) -> UsageError:
+    return UsageError("Invalid path", hint="Write a URI, or a path with plain names.", path=uri[:200])
 
 
 class SqlPlaces:

@@ -304,10 +304,11 @@ def _spoken(connection: Connection, names: Iterable[str]) -> dict[str, dict[str,
 
 
 def _called(stage: str, spoken: Mapping[str, str], meant: Mapping[str, StageName]) -> list[str]:
-    """The aliases that mean a stage."""
+    """The aliases that mean a stage; a word that the settings have given another stage since is none of them."""
     found = [spoken[stage]] if stage in spoken else []
     found += [alias for alias, name in meant.items() if str(name) == stage and alias not in found]
-    return found or ([] if stage in _SILENT else [stage])
+    found = found or ([] if stage in _SILENT else [stage])
+    return [alias for alias in found if str(meant.get(alias, stage)) == stage]
 
 
 def _pieces(keys: Sequence[_T]) -> Iterator[list[_T]]:

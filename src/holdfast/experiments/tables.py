@@ -15,6 +15,8 @@ __all__ = [
     "datasets",
     "experiment_tags",
     "experiments",
+    "file_parts",
+    "file_uploads",
     "frozen_files",
     "hooks",
     "logged_model_params",
@@ -154,6 +156,29 @@ run_files = Table("run_files", TABLES, _key("path"), _text("digest"), _number("b
 
 # Small files that came in, in base64: they go into the store together, for one by one each would be a pack of its own.
 waiting_files = Table("waiting_files", TABLES, _key("digest"), _text("data"), _number("bytes"), _number("created_ms"))
+
+# A file that comes in parts; `digest` is what it became, once it did.
+file_uploads = Table(
+    "file_uploads",
+    TABLES,
+    _key("id"),
+    _text("path"),
+    _number("parts"),
+    _text("created_by"),
+    _number("created_ms"),
+    _text("digest", nullable=True),
+)
+
+# The bytes are in the store.
+file_parts = Table(
+    "file_parts",
+    TABLES,
+    Column("upload", TEXT, ForeignKey("file_uploads.id"), primary_key=True),
+    _number_key(),
+    _text("digest"),
+    _number("bytes"),
+    _number("created_ms"),
+)
 
 # What stands below such a path is never changed again; `why` is a sentence for whoever tries.
 frozen_files = Table("frozen_files", TABLES, _key("path"), _text("why"), _number("created_ms"))

@@ -7,10 +7,13 @@ from holdfast.canonical import Json, JsonObject, Reader
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
 
-__all__ = ["HOLDOUT", "TRAIN", "DataInput", "DataSlice"]
+__all__ = ["HOLDOUT", "TRAIN", "UNANSWERED", "DataInput", "DataSlice"]
 
 TRAIN = "train"
 HOLDOUT = "holdout"
+
+UNANSWERED = "eval"
+"""Rows that the model was asked about, and whose true answers nobody gave: no training data, and no holdout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class DataInput:
     """One snapshot that the run read.
 
     Attributes:
-        role: `train`, `holdout`, or a word of the project's own.
+        role: `train`, `holdout`, `eval`, or a word of the project's own.
         name: what people call it; the file's or folder's name by default.
         digest: the snapshot's digest.
         files: how many files it holds.

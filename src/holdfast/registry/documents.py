@@ -60,7 +60,13 @@ __all__ = [
 
 def model(found: Reader) -> Model:
     """A model."""
-    return Model(ModelName(found.text("model")), found.text("description"), _time(found, "created_at"), _by(found))
+    return Model(
+        name=ModelName(found.text("model")),
+        description=found.text("description"),
+        created_at=_time(found, "created_at"),
+        created_by=_by(found),
+        known_as=found.maybe_text("known_as"),
+    )
 
 
 def version(found: Reader) -> Version:

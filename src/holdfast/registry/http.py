@@ -83,9 +83,12 @@ class HttpRegistry(HttpQuestions, HttpGoverning, HttpVouching, HttpRehearsals, H
         body: JsonObject = {"stages": list(map(str, stages))}
         return documents.model(self._said("PUT", f"/models/{quoted(name)}", body, actor, key=key or self._new_id()))
 
-    def models(self, *, after: ModelName | None = None, limit: int | None = None) -> tuple[Model, ...]:
+    def models(
+        self, *, after: ModelName | None = None, limit: int | None = None, only: ModelName | None = None
+    ) -> tuple[Model, ...]:
         """See `Registry.models`."""
-        return tuple(islice(map(documents.model, self._pages("/models", "models", after, limit)), limit))
+        found = map(documents.model, self._pages("/models", "models", after, limit, only=only))
+        return tuple(islice(found, limit))
 
     def define_stage(self, model: ModelName, name: StageName, actor: str, *, key: str | None = None) -> Stage:
         """See `Registry.define_stage`."""
@@ -364,10 +367,12 @@ class HttpRegistry(HttpQuestions, HttpGoverning, HttpVouching, HttpRehearsals, H
     def _items(self, path: str, items: str, /, **query: object) -> Iterator[Reader]:
         return _readers(self._read(path, **query).items(items), items)
 
-    def _pages(self, path: str, name: str, first: object, limit: int | None) -> Iterator[Reader]:
+    def _pages(
+        self, path: str, name: str, first: object, limit: int | None, **more: ModelName | None
+    ) -> Iterator[Reader]:
         after = None if first is None else str(first)
         while True:
-            page = self._read(path, after=after, limit=_PAGE if limit is None else min(limit, _PAGE))
+            page = self._read(path, after=after, limit=_PAGE if limit is None else min(limit, _PAGE), **more)
             yield from _readers(page.items(name), name)
             after = page.maybe_text("next")
             if after is None:

@@ -69,8 +69,10 @@ class Registry(Questions, Governing, Vouching, Rehearsals, Rollouts, Protocol):
     ) -> Model:
         """The model; made with these stages when it is not there."""
 
-    def models(self, *, after: ModelName | None = None, limit: int | None = None) -> tuple[Model, ...]:
-        """Every model, by name; or the first `limit` of those that come behind `after`."""
+    def models(
+        self, *, after: ModelName | None = None, limit: int | None = None, only: ModelName | None = None
+    ) -> tuple[Model, ...]:
+        """Every model, by name; or the first `limit` of those that come behind `after`; or the `only` one named so."""
 
     def define_stage(self, model: ModelName, name: StageName, actor: str, *, key: str | None = None) -> Stage:
         """Adds an empty stage to a model.

@@ -133,10 +133,12 @@ class SqlRegistry(SqlQuestions, SqlProofs, SqlGoverning, SqlVouching, SqlRehears
             ),
         )
 
-    def models(self, *, after: ModelName | None = None, limit: int | None = None) -> tuple[Model, ...]:
+    def models(
+        self, *, after: ModelName | None = None, limit: int | None = None, only: ModelName | None = None
+    ) -> tuple[Model, ...]:
         """See `Registry.models`."""
         with self._database.read() as connection:
-            return versions.every_model(connection, after, limit)
+            return versions.every_model(connection, after, limit, only)
 
     def define_stage(self, model: ModelName, name: StageName, actor: str, *, key: str | None = None) -> Stage:
         """See `Registry.define_stage`."""

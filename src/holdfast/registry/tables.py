@@ -10,6 +10,8 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    column,
+    table,
 )
 
 from holdfast.database.columns import INTEGER, TEXT
@@ -19,6 +21,7 @@ __all__ = [
     "approvals",
     "event_nodes",
     "events",
+    "known_names",
     "lineage",
     "models",
     "policies",
@@ -62,6 +65,9 @@ models = Table(
     _text("created_by"),
     _text("description"),
 )
+
+# What MLflow's clients call a model; the rest of these rows is kept by `holdfast.experiments`.
+known_names = table("registered_models", column("model", TEXT), column("name", TEXT))
 
 version_counters = Table(
     "version_counters",

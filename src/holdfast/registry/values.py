@@ -31,12 +31,13 @@ STAGES = (StageName("staging"), StageName("production"), StageName("archived"))
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A named line of versions."""
+    """A named line of versions; `known_as` is what MLflow's clients call it, where that is another name."""
 
     name: ModelName
     description: str
     created_at: datetime
     created_by: str
+    known_as: str | None = None
 
     def to_json(self) -> JsonObject:
         """One entry of a list of models."""
@@ -45,6 +46,7 @@ class Model:
             "description": self.description,
             "created_at": to_text(self.created_at),
             "created_by": self.created_by,
+            "known_as": self.known_as,
         }
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, tuple_, update
 
 from holdfast.canonical import JsonObject, decode, encode, plain
 from holdfast.database.times import from_text, to_text
@@ -19,7 +19,7 @@ from holdfast.registry.keys import earlier
 from holdfast.registry.lineage import add
 from holdfast.registry.nearest import require_model, unknown_model, unknown_stage, unknown_version
 from holdfast.registry.stages import begin, stages_of
-from holdfast.registry.tables import models, stages, version_counters, versions
+from holdfast.registry.tables import known_names, models, stages, version_counters, versions
 from holdfast.registry.values import Model, NewVersion, Version
 
 __all__ = [
@@ -39,6 +39,10 @@ _SUMMARY_BYTES_MAX = 64 * 1024
 
 _DESCRIPTION_CHARACTERS_MAX = 4_000
 """A page of text; the model card says the rest."""
+
+_MODELS = select(models, func.nullif(known_names.c.name, models.c.name).label("known_as")).outerjoin(
+    known_names, known_names.c.model == models.c.name
+)
 
 _COUNT = (
     update(version_counters)
@@ -114,20 +118,24 @@ def create_model(
 
 def find_model(connection: Connection, name: ModelName) -> Model | None:
     """The model, when it is there."""
-    row = connection.execute(select(models).where(models.c.name == str(name))).one_or_none()
+    row = connection.execute(_MODELS.where(models.c.name == str(name))).one_or_none()
     return None if row is None else _model(row)
 
 
-def every_model(connection: Connection, after: ModelName | None, limit: int | None) -> tuple[Model, ...]:
+def every_model(
+    connection: Connection, after: ModelName | None, limit: int | None, only: ModelName | None
+) -> tuple[Model, ...]:
     """The models by name; see `Registry.models`."""
-    statement = select(models).order_by(models.c.name).limit(limit)
+    statement = _MODELS.order_by(models.c.name).limit(limit)
     if after is not None:
         statement = statement.where(models.c.name > str(after))
+    if only is not None:
+        statement = statement.where(models.c.name == str(only))
     return tuple(_model(row) for row in connection.execute(statement))
 
 
 def _model(row: Row[Any]) -> Model:
-    return Model(ModelName(row.name), row.description, from_text(row.created_at), row.created_by)
+    return Model(ModelName(row.name), row.description, from_text(row.created_at), row.created_by, known_as=row.known_as)
 
 
 def load(row: Row[Any]) -> Version:
@@ -196,7 +204,7 @@ def take_in(
     if row is not None:
         raise AlreadyExists(
             f"{model}@{number} is {row.digest} here, and {new.digest} there",
-            hint="A number names one version for good: take the other line in in a project of its own.",
+            hint="A number names one version for good: take the other one into a project of its own.",
             model=model,
             version=number,
             digest=row.digest,

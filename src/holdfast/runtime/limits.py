@@ -6,7 +6,7 @@ Limits.from_json(limits.to_json()) == limits
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.canonical import JsonObject, Reader
@@ -19,7 +19,7 @@ longer for either is taken to hang."""
 
 FILE_BYTES_MAX = 1 << 30
 """Compiled kernels and caches that frameworks put into a temporary folder have tens of megabytes; no answer needs a
-gigabyte on disk."""
+gigabyte on disk. Only a loader that has to write out what its bundle holds needs as much as that: `with_room_for`."""
 
 PROCESSES_MAX = 256
 """A pool with one process for each of 128 processors, twice; a fork bomb passes it in the blink of an eye."""
@@ -69,6 +69,10 @@ class Limits:
             network=network,
             untrusted=True,
         )
+
+    def with_room_for(self, file_bytes: int) -> "Limits":
+        """The same, for a worker that has to write a file of this length, which its bundle has too."""
+        return replace(self, file_bytes_max=max(self.file_bytes_max, file_bytes))
 
     def to_json(self) -> JsonObject:
         """The limits as they cross to a worker and stand in a verdict."""

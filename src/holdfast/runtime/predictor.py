@@ -20,12 +20,15 @@ from typing import Self
 
 from holdfast.canonical import JsonObject, Reader, decode
 from holdfast.errors import BundleFailed, HoldfastError, TooLarge, Unavailable, from_json
+from holdfast.manifest import Manifest
+from holdfast.parts import Weights
 from holdfast.runtime.at_the_limit import how_it_ended
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.confine import Walls
 from holdfast.runtime.environment import Interpreter
 from holdfast.runtime.frames import pack, receive
 from holdfast.runtime.limits import Limits
+from holdfast.runtime.loaders.mlflow import EACH
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table
 from holdfast.runtime.sent import Sent
@@ -60,11 +63,13 @@ class Spawned:
         process: the process; it leads a session of its own.
         connection: the parent's end.
         scratch: the one folder that it may write to; `end` removes it.
+        limits: what it may use: what was asked for, and room for what its loader has to write.
     """
 
     process: subprocess.Popen[bytes]
     connection: socket.socket
     scratch: Path
+    limits: Limits
 
     def end(self, seconds: float) -> int | None:
         """Wait for the process, which has lost its socket, end all that is left of it, and tidy up; its exit code."""
@@ -97,6 +102,7 @@ def spawn(
     """
     with refusing(Path(tempfile.gettempdir())):
         scratch = Path(tempfile.mkdtemp(prefix="holdfast-worker-"))
+    limits = limits.with_room_for(_written_out(files.manifest))
     ours, theirs = socket.socketpair()
     with theirs, _in_use(interpreter) as kept:
         arguments = [str(theirs.fileno()), str(files.root), str(files.digest), json.dumps(stamp)]
@@ -120,7 +126,15 @@ def spawn(
             ours.close()
             shutil.rmtree(scratch, ignore_errors=True)
             raise
-    return Spawned(process, ours, scratch)
+    return Spawned(process, ours, scratch, limits)
+
+
+def _written_out(manifest: Manifest) -> int:
+    """The length of the longest file that the loader of these weights has to write: MLflow opens folders alone."""
+    weights = manifest.parts.weights
+    if not isinstance(weights, Weights) or weights.loader not in EACH:
+        return 0
+    return max((manifest.file(path).size for path in weights.files), default=0)
 
 
 @contextmanager
@@ -191,8 +205,8 @@ class Predictor:
 
     hello: Hello
 
-    def __init__(self, spawned: Spawned, limits: Limits, printed: Printed) -> None:
-        self.limits = limits
+    def __init__(self, spawned: Spawned, printed: Printed) -> None:
+        self.limits = spawned.limits
         self._spawned = spawned
         self._process = spawned.process
         self._connection = spawned.connection
@@ -234,7 +248,7 @@ class Predictor:
                 hint="Look at the interpreter it needs, and at the limits of this machine.",
             ) from error
         printed.start()
-        predictor = cls(spawned, limits, printed)
+        predictor = cls(spawned, printed)
         try:
             header, _ = predictor._receive()
             predictor.hello = Hello.of(header)

@@ -2,13 +2,14 @@
 
     Authorization: Bearer holdfast_…
 
-Without a token that is good the answer is 401, whatever was asked for: only the paths of `PUBLIC` are answered to
-everybody, and of those the metrics only on a port of their own. What somebody may do once they are known, each route
-declares: `holdfast.web.api.needs`.
+or with a ticket, which the server wrote for this very request. Without one of the two that is good the answer is 401,
+whatever was asked for: only the paths of `PUBLIC` are answered to everybody, and of those the metrics only on a port of
+their own. What somebody may do once they are known, each route declares: `holdfast.web.api.needs`.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -20,8 +21,8 @@ from holdfast.errors import HoldfastError, Unauthenticated, Unavailable
 from holdfast.service.line import API
 from holdfast.web.answers import answer
 from holdfast.web.api.observed import ACTOR
-from holdfast.web.bearer import bearer, unauthenticated
-from holdfast.web.mlflow.paths import OPEN, concerns
+from holdfast.web.bearer import bearer, ticket, unauthenticated
+from holdfast.web.mlflow.paths import OPEN, concerns, is_linked
 from holdfast.web.mlflow.refusing import refusal, refused
 from holdfast.web.problems import problem, status_of
 
@@ -79,7 +80,7 @@ class Known:
             await self._app(scope, receive, send)
             return
         try:
-            identity = await self._identity(bearer(scope["headers"]))
+            identity = await self._identity(scope)
         except (Unauthenticated, Unavailable) as error:
             await _refuse(error, self._sign_in, scope["path"])(scope, receive, send)
             return
@@ -87,15 +88,25 @@ class Known:
         scope[IDENTITY], scope[ACTOR] = identity, identity.user
         await self._app(scope, receive, send)
 
-    async def _identity(self, secret: str) -> Identity:
+    async def _identity(self, scope: Scope) -> Identity:
+        shown = ticket(scope["headers"])
+        if shown is None:
+            secret = bearer(scope["headers"])
+            return await self._known(secret, partial(self._doors.identify, secret), "token")
+        if not is_linked(scope.get("method", ""), scope["path"]):
+            raise unauthenticated("a ticket is good for a part or a range of a file, and for nothing else")
+        what = f"{scope['method']} {scope['path']}"
+        return await self._known(f"{shown}\n{what}", partial(self._doors.admitted, shown, what), "ticket")
+
+    async def _known(self, secret: str, ask: Callable[[], Identity | None], kind: str) -> Identity:
         key, now = fingerprint(secret), time.monotonic()
         known = self._remembered.get(key)
         if known is not None and now < known[0]:
             return known[1]
-        found = await run_in_threadpool(self._doors.identify, secret)
+        found = await run_in_threadpool(ask)
         if found is None:
             self._remembered.pop(key, None)
-            raise unauthenticated("this token is not good: it was never issued, or has expired, or was revoked")
+            raise unauthenticated(f"this {kind} is not good: it was never issued, or has expired, or was revoked")
         if len(self._remembered) >= _REMEMBERED_MAX:
             self._remembered.clear()
         # What is remembered was true when it was asked for, and not when the answer came.

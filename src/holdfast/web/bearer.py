@@ -8,7 +8,10 @@ import binascii
 
 from holdfast.errors import Unauthenticated
 
-__all__ = ["bearer", "named", "unauthenticated"]
+__all__ = ["TICKET_HEADER", "bearer", "named", "ticket", "unauthenticated"]
+
+TICKET_HEADER = "x-holdfast-ticket"
+"""In which a ticket is shown: `holdfast.access.ticket`. Not where tokens are, which clients fill in by themselves."""
 
 _HEADER_BYTES_MAX = 16_384
 """Longer than any token, and than what a provider of identities gives out."""
@@ -31,6 +34,12 @@ def bearer(headers: list[tuple[bytes, bytes]]) -> str:
     if len(said) > 1 or not token or len(said[0]) > _HEADER_BYTES_MAX:
         raise unauthenticated("the request carries no token that this server understands")
     return token.strip()
+
+
+def ticket(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """The ticket that a request shows; None where it shows none."""
+    said = [value for name, value in headers if name == TICKET_HEADER.encode()]
+    return said[0].decode("latin-1") if said else None
 
 
 def named(authorization: str) -> str | None:

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from threading import Event, Thread
 from types import FrameType
@@ -54,12 +54,18 @@ def _supervise(count: int, work: Callable[[int], None], alive: tuple[int, int]) 
         stopping.set()
         _end(ours)
 
+    def begin(place: int) -> None:
+        if stopping.is_set():
+            return
+        ours[_forked(work, place, alive)] = (place, time.monotonic())
+        if stopping.is_set():
+            _end(ours)  # the signal may have come between the fork and the note of it
+
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     short_lives = 0
     try:
-        while not stopping.is_set() and len(ours) < count:
-            place = len(ours)
-            ours[_forked(work, place, alive)] = (place, time.monotonic())
+        for place in range(count):
+            begin(place)
         while ours:
             process, status = os.wait()
             ended = ours.pop(process, None)
@@ -73,18 +79,19 @@ def _supervise(count: int, work: Callable[[int], None], alive: tuple[int, int]) 
             if short_lives > _SHORT_LIVES_MAX:
                 raise Unavailable("the server's processes end as soon as they start", hint="The log above says why.")
             time.sleep(_PAUSE_SECONDS)
-            if not stopping.is_set():
-                ours[_forked(work, place, alive)] = (place, time.monotonic())
-            if stopping.is_set():
-                _end(ours)  # the signal may have come between the fork and the note of it
+            begin(place)
     finally:
         stopping.set()
-        _end(ours)
-        for process in ours:
-            with suppress(ChildProcessError):
-                os.waitpid(process, 0)
+        _see_off(ours)
         for number, old in before.items():
             signal.signal(number, old)
+
+
+def _see_off(processes: Collection[int]) -> None:
+    _end(processes)
+    for process in processes:
+        with suppress(ChildProcessError):
+            os.waitpid(process, 0)
 
 
 def _end(processes: Iterable[int]) -> None:

@@ -29,20 +29,6 @@ from tests.serving_api import api_server
 from tests.web.api.people import People, asks
 
 
-@pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "registry.db"
-    Database.open(f"sqlite:///{path}").close()
-    return path
-
-
-@pytest.fixture
-def database(empty_file: Path, tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(f"sqlite:///{shutil.copy(empty_file, tmp_path / 'registry.db')}")
-    yield database
-    database.close()
-
-
 @pytest.fixture
 def embedded(database: Database) -> SqlRegistry:
     """The registry behind the server."""

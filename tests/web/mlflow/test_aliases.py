@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from holdfast.config import Settings
+from holdfast.experiments.naming import other_stage
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import Action, MoveStage, NewPolicy
+from holdfast.wire import open_project
 from tests.web.mlflow.logging import registered
-from tests.web.mlflow.served import Served, served
+from tests.web.mlflow.served import Served, served, serving
 
 CHURN = ModelName("churn")
 
@@ -115,6 +118,22 @@ def test_settings_say_which_alias_means_a_stage(server: Served) -> None:
     assert (named(server, "best")["aliases"], named(server, "best")["current_stage"]) == (["best"], "Production")
 
 
+def test_an_alias_that_settings_give_a_stage_is_no_other_stage_any_more(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text(OPEN.replace("best", "other"))
+    with served(tmp_path) as before:
+        before.experiment()
+        registered(before, count=2)
+        point(before, 1, "best")
+    (tmp_path / "holdfast.toml").write_text(OPEN)
+    with open_project(Settings.find(tmp_path)) as project, serving(project) as server:
+        point(server, 2, "best")
+        assert named(server, "best")["version"] == "2"
+        first = server.ask("GET", "model-versions/get", {"name": "churn", "version": "1"})["model_version"]
+        assert first.get("aliases", []) == []
+        model = server.ask("GET", "registered-models/get", {"name": "churn"})["registered_model"]
+        assert model["aliases"] == [{"alias": "best", "version": "2"}]
+
+
 @pytest.mark.parametrize(
     ("alias", "message"),
     [
@@ -212,6 +231,19 @@ def test_no_spelling_of_a_protected_stage_is_a_way_around_its_gate(gated: Served
     assert f"'{other}'" in error["message"]
     assert "letters' case" in error["message"]
     assert [str(one.name) for one in gated.project.registry.stages(CHURN) if one.number] == ["production"]
+
+
+def test_an_alias_that_was_a_stage_of_its_own_before_is_read_on_and_moves_the_real_one_once_deleted(
+    gated: Served,
+) -> None:
+    own = other_stage("Production")
+    gated.shelf.registered.pointing.define(CHURN, own, "ana")
+    gated.shelf.registered.pointing.point("churn", 1, own, "ana", alias="Production")
+    assert named(gated, "Production")["version"] == "1"
+    error = point(gated, 2, "Production", status=400)
+    assert f"a stage of its own, {own}, from before: delete the alias, and set it again" in error["message"]
+    remove(gated, "Production")
+    assert "may not have production" in point(gated, 1, "Production", status=403)["message"]
 
 
 def test_where_the_registry_has_a_policy_every_stage_is_protected(server: Served) -> None:

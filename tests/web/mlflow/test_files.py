@@ -234,14 +234,7 @@ def test_a_folder_cannot_be_put_or_got(client: Client) -> None:
     assert "must include a filename" in client.put(f"{RUN}/e/", content=b"x").json()["message"]
 
 
-def test_parts_and_urls_past_the_server_are_not_offered_and_said_so_that_clients_go_on(client: Client) -> None:
-    for verb in ("create", "complete", "abort"):
-        got = client.post(
-            f"/api/2.0/mlflow-artifacts/mpu/{verb}/3/run/artifacts", json={"path": "a", "num_parts": 2, "parts": []}
-        )
-        assert (got.status_code, got.json()["error_code"]) == (501, "NOT_IMPLEMENTED")
-        assert got.json()["message"] == "Multipart upload is not supported for the current artifact repository"
-    assert client.get("/api/2.0/mlflow-artifacts/presigned/3/run/artifacts/a").status_code == 501
+def test_urls_past_the_server_are_not_offered_and_said_so_that_clients_go_on(client: Client) -> None:
     up = client.post("/api/2.0/mlflow/artifacts/presigned-upload-url", json={"run_id": "run", "path": "a"})
     assert (up.status_code, up.json()["message"][:72]) == (
         400,
@@ -271,4 +264,17 @@ def test_a_damaged_file_is_never_answered_whole(client: Client, behind: Served) 
         pack.chmod(0o644)
         pack.write_bytes(bytes(byte ^ 1 for byte in pack.read_bytes()))
     got = client.get(f"{RUN}/small")
+    assert (got.status_code, got.json()["error_code"]) == (500, "DATA_LOSS")
+
+
+def test_a_range_of_a_damaged_file_is_an_error_and_no_answer_that_breaks_off(client: Client, behind: Served) -> None:
+    client.put(f"{RUN}/large", content=LARGE)
+    store = behind.project.store
+    assert isinstance(store, LocalStore)
+    for pack in (store.root / "packs").glob("*/*"):
+        data = bytearray(pack.read_bytes())
+        data[len(data) // 2] ^= 1
+        pack.chmod(0o644)
+        pack.write_bytes(data)
+    got = client.get(f"{RUN}/large", headers={"range": "bytes=0-9"})
     assert (got.status_code, got.json()["error_code"]) == (500, "DATA_LOSS")

@@ -219,7 +219,12 @@ def test_files_of_a_ready_model_stay_however_the_place_of_its_experiment_is_writ
 
 
 @pytest.mark.parametrize(
-    "place", ["mlflow-artifacts:/5/../7", "mlflow-artifacts:/a%2e%2e/%2e%2e/b", "mlflow-artifacts://["]
+    "place",
+    [
+        *("mlflow-artifacts:/5/../7", "mlflow-artifacts:/a%2e%2e/%2e%2e/b", "mlflow-artifacts://["),
+        # What is behind it would be lost, and the folder of experiment 7 be left.
+        *("mlflow-artifacts:/7?", "mlflow-artifacts:/7?a=b/c", f"mlflow-artifacts:/{'a/' * 500}"),
+    ],
 )
 def test_an_experiment_has_no_place_that_is_no_path(server: Served, place: str) -> None:
     said = {"name": "elsewhere", "artifact_location": place}

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -83,7 +84,7 @@ def test_a_body_that_is_not_whole_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(uploads, "_IDLE_SECONDS", 0.05)
     with pytest.raises(error):
-        asyncio.run(taken(request_of(), files, "3/run/artifacts/a"))
+        asyncio.run(taken(request_of(), partial(files.put, "3/run/artifacts/a")))
     assert files.below("") == []
     store = LocalStore(tmp_path / "store")
     assert list(store.digests()) == []
@@ -95,7 +96,7 @@ def test_a_length_that_is_none_is_refused(files: SqlFiles, length: str) -> None:
     request = sent([], None, ends=True)
     request.scope["headers"] = [(b"content-length", length.encode())]
     with pytest.raises(UsageError, match="is no length of a file"):
-        asyncio.run(taken(request, files, "a"))
+        asyncio.run(taken(request, partial(files.put, "a")))
 
 
 def here(database: Database, *grants: Grant) -> Here:

@@ -13,12 +13,12 @@ A loader is small on purpose, so that a framework joins by adding one file:
 
 from holdfast.errors import CannotPackage
 from holdfast.runtime.loaders.interface import Loader, Saved, Scorer
-from holdfast.runtime.loaders.mlflow import ANSWERS, LABELS, SCORES, MlflowLoader
+from holdfast.runtime.loaders.mlflow import EACH, MlflowLoader
 from holdfast.runtime.loaders.sklearn import SklearnLoader
 
 __all__ = ["FORMATS", "NO_LOADER", "Loader", "Saved", "Scorer", "loader_for", "loader_named"]
 
-_LOADERS: tuple[Loader, ...] = (SklearnLoader(), *(MlflowLoader(name) for name in (ANSWERS, LABELS, SCORES)))
+_LOADERS: tuple[Loader, ...] = (SklearnLoader(), *(MlflowLoader(name) for name in EACH))
 
 NO_LOADER = "none"
 """What weights say in `loader` when they are kept byte for byte and nothing here opens them."""

@@ -21,6 +21,7 @@ from holdfast.runtime.loaders.interface import Saved, Scorer
 
 __all__ = [
     "ANSWERS",
+    "EACH",
     "LABELS",
     "SCORES",
     "WEIGHTS_FOLDER",
@@ -31,7 +32,7 @@ __all__ = [
     "two_sided",
 ]
 
-ANSWERS, LABELS, SCORES = "mlflow", "mlflow-labels", "mlflow-scores"
+ANSWERS, LABELS, SCORES = EACH = ("mlflow", "mlflow-labels", "mlflow-scores")
 
 WEIGHTS_FOLDER = "weights"
 """Where the files of a logged model stand in a bundle; the loader takes the folder off again."""

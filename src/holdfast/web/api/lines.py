@@ -27,6 +27,7 @@ WAIT_SECONDS_MAX = 60.0
 ModelText = Annotated[str, Path(max_length=256, examples=["churn"])]
 StageText = Annotated[str, Path(max_length=256, examples=["production"])]
 After = Annotated[str | None, Query(max_length=512, description="What the page before said in `next`")]
+Only = Annotated[str | None, Query(max_length=256, description="The name of the only one to be told")]
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 
@@ -35,9 +36,9 @@ routes = APIRouter(tags=["models"], responses=refusals(400, 401, 403, 404, 409, 
 
 
 @routes.get("/models", response_model=schemas.Models, dependencies=[needs(Role.VIEWER, Concern.SOMEWHERE)])
-async def models(desk: Here, who: Who, after: After = None, limit: Limit = PAGE_MAX) -> Response:
+async def models(desk: Here, who: Who, after: After = None, limit: Limit = PAGE_MAX, only: Only = None) -> Response:
     """Every model that the caller may see, by name; a page may hold fewer than it was asked for."""
-    found = await desk.ask(lambda: desk.registry.models(after=_model(after), limit=limit))
+    found = await desk.ask(lambda: desk.registry.models(after=_model(after), limit=limit, only=_model(only)))
     following = str(found[-1].name) if len(found) == limit else None
     return answer({"models": [one.to_json() for one in found if who.sees(one.name)], "next": following})
 

@@ -64,6 +64,7 @@ class Model(Said):
     description: str
     created_at: Moment
     created_by: str
+    known_as: str | None
 
 
 class Models(Said):

@@ -97,6 +97,7 @@ class Run(Said):
     tags: dict[str, str]
     inputs: list[Input]
     notes: str
+    experiment: str | None
 
 
 class Runs(Said):

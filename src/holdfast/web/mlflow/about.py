@@ -30,14 +30,19 @@ async def version(_: Request, __: Here) -> Response:
     return PlainTextResponse(SPOKEN)
 
 
-def server_info(_: Asked, __: Here) -> JsonObject:
-    """What a client may ask for."""
+def server_info(_: Asked, here: Here) -> JsonObject:
+    """What a client may ask for.
+
+    Files in parts, and in ranges, are asked for by URLs. Clients are told of them where somebody has said which address
+    leads here: one that a proxy hides would break what goes through in one request.
+    """
+    is_known = here.shelf.public_url is not None
     return {
         "store_type": "SqlStore",
         "workspaces_enabled": False,
         "trace_archival_enabled": False,
-        "multipart_uploads_enabled": False,
-        "multipart_downloads_enabled": False,
+        "multipart_uploads_enabled": is_known,
+        "multipart_downloads_enabled": is_known,
         "artifact_serving_enabled": True,
         "presigned_upload_run_id_supported": False,
         "presigned_upload_model_id_supported": False,

@@ -30,6 +30,7 @@ from holdfast.web.mlflow import (
     metrics,
     model_versions,
     older_traces,
+    parts,
     registered_models,
     runs,
     traces,
@@ -37,6 +38,7 @@ from holdfast.web.mlflow import (
 )
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import Endpoint, Found, Table
+from holdfast.web.mlflow.links import origin_of
 from holdfast.web.mlflow.paths import concerns
 from holdfast.web.mlflow.refusing import refusal, refused
 from holdfast.web.mlflow.room import Here
@@ -58,6 +60,7 @@ _MODULES = (
     metrics,
     inputs,
     files,
+    parts,
     logged_models,
     registered_models,
     model_versions,
@@ -121,7 +124,7 @@ class Mlflow:
         else:
             caller = caller_of(request)
             caller.require_somewhere(endpoint.role)
-        here = Here(caller, self._desk, self._shelf)
+        here = Here(caller, self._desk, self._shelf, self._shelf.public_url or origin_of(request))
         if endpoint.streams is not None:
             return await endpoint.streams(request, here)
         asked = await _read(found, request)

@@ -1,7 +1,7 @@
 """A file on its way out: verified, whole or in one range, with the headers that MLflow gives.
 
 A damaged file is never answered whole: small ones are hashed before they are sent, and of large ones the last piece is
-held back until all of it was.
+held back until all of it was. Before the first range of a file all of it is hashed, once in a process.
 """
 
 import asyncio
@@ -9,9 +9,10 @@ import mimetypes
 import re
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
+from itertools import chain
 from posixpath import basename, splitext
-from typing import BinaryIO
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -25,7 +26,10 @@ __all__ = ["answered", "content_type", "disposition"]
 _AT_ONCE_BYTES_MAX = 1 << 20
 """Sent in one piece: nearly all files of a run."""
 
-_PIECE_BYTES = 1 << 20
+_RANGES_MAX = 8
+"""Ranges in one process that wait for their file to be hashed, each in a thread, of forty; others wait for these."""
+
+_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = WeakKeyDictionary()
 
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
@@ -71,7 +75,7 @@ async def answered(request: Request, shelf: Shelf, file: FileName) -> Response:
         data = await run_in_threadpool(shelf.files.data, file, bytes_max=_AT_ONCE_BYTES_MAX)
         return Response(data[begin:end], status, headers)
     if end - begin < file.bytes:
-        pieces = _between(await run_in_threadpool(shelf.store.open, file.digest), begin, end)
+        pieces = await _begun(shelf.store.between(file.digest, begin, end))
     else:
         pieces = _held_back(shelf.store.pieces(file.digest))
     return StreamingResponse(_ahead(pieces), status, headers)
@@ -148,9 +152,8 @@ async def _ahead(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         coming.cancel()
 
 
-def _between(handle: BinaryIO, begin: int, end: int) -> Iterator[bytes]:
-    with handle:
-        handle.seek(begin)
-        while begin < end and (piece := handle.read(min(_PIECE_BYTES, end - begin))):
-            begin += len(piece)
-            yield piece
+async def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, the first of which is there: what is damaged is an error then, and no answer that breaks off."""
+    async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_RANGES_MAX)):
+        first = await run_in_threadpool(next, pieces, b"")
+    return chain([first], pieces)

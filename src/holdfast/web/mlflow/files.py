@@ -1,9 +1,10 @@
 """Files of runs, logged models and registered versions: taken in, given out, listed and taken away.
 
-What is registered is frozen: whoever would write or delete there is refused. Parts of a file and URLs past the server
-are answered as MLflow answers where its store has none: clients send the file whole then, which is not held in memory.
+What is registered is frozen: whoever would write or delete there is refused. URLs past the server are answered as
+MLflow answers where its store has none. Files in parts, and downloads in ranges: `parts.py`.
 """
 
+from functools import partial
 from posixpath import join
 from typing import NoReturn
 
@@ -20,13 +21,12 @@ from holdfast.experiments.places import Place
 from holdfast.web.mlflow.asking import Asked, missing
 from holdfast.web.mlflow.downloads import answered
 from holdfast.web.mlflow.endpoint import V2, Endpoint
+from holdfast.web.mlflow.paths import FILES
 from holdfast.web.mlflow.room import Here
 from holdfast.web.mlflow.telling import said, tell
 from holdfast.web.mlflow.uploads import taken
 
-__all__ = ["ENDPOINTS"]
-
-_FILES = "/api/2.0/mlflow-artifacts"
+__all__ = ["ENDPOINTS", "require"]
 
 _PAGE_BYTES_MAX = 10 << 20
 """What MLflow's own pages may send as one file."""
@@ -42,7 +42,7 @@ async def put(request: Request, here: Here) -> Response:
     if text.endswith("/"):
         path = ""  # what would be a file's name without the slash is refused, as the root is
     await run_in_threadpool(require, here, Role.CONTRIBUTOR, path)
-    await taken(request, here.shelf.files, path)
+    await taken(request, partial(here.shelf.files.put, path))
     return Response()
 
 
@@ -125,21 +125,8 @@ async def upload(request: Request, here: Here) -> Response:
     place = await run_in_threadpool(here.shelf.places.of_run, asked.text("run_uuid"))
     path = _below(place, relative, "this run")
     await run_in_threadpool(require, here, Role.CONTRIBUTOR, path)
-    await taken(request, here.shelf.files, path)
+    await taken(request, partial(here.shelf.files.put, path))
     return Response(media_type="application/json")
-
-
-def in_parts(asked: Asked, _: Here) -> NoReturn:
-    """Files are sent whole."""
-    safe_path(asked.maybe_text("folder") or "")
-    asked.text("path")
-    raise _not_offered("Multipart upload")
-
-
-def signed(asked: Asked, _: Here) -> NoReturn:
-    """Files are read from this server."""
-    safe_path(asked.text("path"))
-    raise _not_offered("Multipart download")
 
 
 def signed_upload(asked: Asked, here: Here) -> NoReturn:
@@ -225,33 +212,15 @@ def _scheme(uri: str) -> str:
     return uri.partition(":")[0]
 
 
-def _not_offered(what: str) -> UsageError:
-    return UsageError(
-        f"{what} is not supported for the current artifact repository",
-        hint="Send or read the file whole.",
-        mlflow="NOT_IMPLEMENTED",
-    )
-
-
-def _parts(verb: str) -> tuple[Endpoint, ...]:
-    path = f"{_FILES}/mpu/{verb}"
-    return (
-        Endpoint("POST", path, Role.CONTRIBUTOR, answers=in_parts),
-        Endpoint("POST", f"{path}/{{folder:path}}", Role.CONTRIBUTOR, answers=in_parts),
-    )
-
-
-_FILE = f"{_FILES}/artifacts/{{path:path}}"
+_FILE = f"{FILES}/artifacts/{{path:path}}"
 _FILES_OF_LOGGED_MODEL = f"{V2}/logged-models/{{model_id}}/artifacts"
 
 ENDPOINTS = (
-    Endpoint("GET", f"{_FILES}/artifacts", Role.VIEWER, answers=listed),
+    Endpoint("GET", f"{FILES}/artifacts", Role.VIEWER, answers=listed),
     Endpoint("GET", _FILE, Role.VIEWER, streams=get),
     Endpoint("HEAD", _FILE, Role.VIEWER, streams=get),
     Endpoint("PUT", _FILE, Role.CONTRIBUTOR, streams=put),
     Endpoint("DELETE", _FILE, Role.CONTRIBUTOR, streams=delete),
-    Endpoint("GET", f"{_FILES}/presigned/{{path:path}}", Role.VIEWER, answers=signed),
-    *(one for verb in ("create", "complete", "abort") for one in _parts(verb)),
     Endpoint("POST", f"{V2}/artifacts/presigned-upload-url", Role.CONTRIBUTOR, answers=signed_upload),
     Endpoint("POST", f"{V2}/artifacts/presigned-download-url", Role.VIEWER, answers=signed_download),
     Endpoint("GET", f"{V2}/artifacts/list", Role.VIEWER, answers=listed_of_run),

@@ -35,11 +35,15 @@ def require_no_way_around(here: Here, model: ModelName, stage: StageName, alias:
     Raises:
         UsageError: it is written like another stage, which a gate protects.
     """
-    looks = of_stage(alias, here.shelf.registered.pointing.meant)
+    pointing = here.shelf.registered.pointing
+    looks = of_stage(alias, pointing.meant)
     if looks != stage and _is_protected(here, model, looks):
+        own = ""
+        if pointing.holder(model, stage) is not None:
+            own = f" It is a stage of its own, {stage}, from before: delete the alias, and set it again or use {looks}."
         raise UsageError(
             f"Invalid alias name: '{alias}'. It differs only by its letters' case from the alias that moves {looks} of "
-            f"{model}, which a gate protects.",
+            f"{model}, which a gate protects.{own}",
             hint="Use the alias that is there, or another word.",
         )
 

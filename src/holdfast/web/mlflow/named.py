@@ -7,8 +7,8 @@ from holdfast.canonical import Json, JsonObject
 from holdfast.errors import UsageError
 from holdfast.experiments.name_search import NameSearch
 from holdfast.experiments.naming import version_number
+from holdfast.experiments.paging import Place, read_token, search_of, token
 from holdfast.experiments.registered import RegisteredModel, RegisteredVersion
-from holdfast.experiments.tokens import offset_of, search_of, token_of
 from holdfast.names import ModelName
 from holdfast.web.mlflow.asking import Asked, invalid, missing
 from holdfast.web.mlflow.room import Here
@@ -79,13 +79,15 @@ def asked_for(asked: Asked, *, usual: int, results_max: int) -> tuple[NameSearch
         )
     text, orders = asked.maybe_text("filter") or "", asked.texts("order_by")
     same = search_of(text, list(orders))
-    offset = offset_of(asked.maybe_text("page_token") or "", same)
-    return NameSearch(text, orders, limit + 1, offset), same
+    place = read_token(asked.maybe_text("page_token"), same)
+    return NameSearch(text, orders, limit + 1, place.offset), same
 
 
 def following(wanted: NameSearch, found: int, same: str) -> str | None:
     """The token of the next page; None where there is none."""
-    return token_of(wanted.offset + wanted.limit - 1, same) if found == wanted.limit else None
+    if found < wanted.limit:
+        return None
+    return token(Place(offset=wanted.offset + wanted.limit - 1, search=same))
 
 
 def told_version(version: RegisteredVersion) -> JsonObject:

@@ -17,8 +17,10 @@ class Here:
         caller: who asks, and what they may.
         desk: the server's registry, runs and bytes.
         shelf: what MLflow's clients keep beside them.
+        origin: where they reach this server, such as `https://models.example.org`.
     """
 
     caller: Caller
     desk: Desk
     shelf: Shelf
+    origin: str = ""

@@ -5,16 +5,18 @@ uploads wait for each other, so that slow ones never take all threads from who a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from holdfast.errors import Unavailable, UsageError
-from holdfast.experiments.files import FileName, SqlFiles
 
 __all__ = ["UPLOADS_MAX", "arriving", "taken"]
+
+_T = TypeVar("_T")
 
 UPLOADS_MAX = 8
 """Large files at once in one process: each has a thread, of forty, and a writer with some ten megabytes."""
@@ -34,22 +36,26 @@ _DIGITS_MAX = 15
 _turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = WeakKeyDictionary()
 
 
-async def taken(request: Request, files: SqlFiles, path: str) -> FileName:
-    """Take the body of a request in as a file.
+async def taken(request: Request, put: Callable[[Iterable[bytes], int | None], _T]) -> _T:
+    """Take the body of a request in.
+
+    Args:
+        request: whose body it is.
+        put: takes its pieces, and how many bytes they have to be where that was said.
 
     Raises:
         Unavailable: nothing came for too long, or the client went away; nothing was kept.
-        As `SqlFiles.put`.
+        As `put`.
     """
     size = _length(request)
     pieces = arriving(request, size)
     if size is not None and size <= _AT_ONCE_BYTES_MAX:
         body = b"".join([piece async for piece in pieces])
-        return await run_in_threadpool(files.put, path, [body], size)
+        return await run_in_threadpool(put, [body], size)
     loop = asyncio.get_running_loop()
     turns = _turns.setdefault(loop, asyncio.Semaphore(UPLOADS_MAX))
     async with turns:
-        return await run_in_threadpool(files.put, path, _followed(pieces, loop), size)
+        return await run_in_threadpool(put, _followed(pieces, loop), size)
 
 
 async def arriving(request: Request, size: int | None) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from holdfast.access import Role
 from holdfast.canonical import JsonObject
 from holdfast.errors import NotFound
 from holdfast.experiments.hooks import HookEvent, HookStatus, event_of
-from holdfast.experiments.tokens import offset_of, search_of, token_of
+from holdfast.experiments.paging import Place, read_token, search_of, token
 from holdfast.web.mlflow.asking import Asked, invalid, missing
 from holdfast.web.mlflow.endpoint import V2, Endpoint
 from holdfast.web.mlflow.room import Here
@@ -41,9 +41,9 @@ def listed(asked: Asked, here: Here) -> JsonObject:
     count = asked.integer("max_results", _PAGE) or _PAGE
     if not 1 <= count <= _PAGE_MAX:
         raise invalid("max_results", count, f"it must be between 1 and {_PAGE_MAX}")
-    first = offset_of(asked.maybe_text("page_token") or "", _SEARCH)
+    first = read_token(asked.maybe_text("page_token"), _SEARCH).offset
     held = office.all()
-    more = token_of(first + count, _SEARCH) if len(held) > first + count else None
+    more = token(Place(offset=first + count, search=_SEARCH)) if len(held) > first + count else None
     return said(webhooks=[_told(one) for one in held[first : first + count]] or None, next_page_token=more)
 
 
