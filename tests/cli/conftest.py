@@ -2,14 +2,17 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from holdfast.cli.app import run
+from holdfast.runtime.predictor import SERVED
 from holdfast.wire import create_project
 from tests.commands import Cli, built_once, clean, use
-from tests.projects import build_project
+from tests.projects import Workers, build_project
 
 QUICK = """\
 [gate.production]
@@ -67,6 +70,19 @@ def moved_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
                 assert run(["promote", f"churn@{number}", "--reason", reason]) == 0
 
     return built_once("moved", tmp_path_factory, move)
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Workers]:
+    kept = Workers()
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def kept_workers(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gates of this process ask workers that outlive a test: where the gate is not what is tested, but what lets in."""
+    monkeypatch.setattr("holdfast.wire.workers.opener", lambda _, limits=SERVED: partial(workers, limits=limits))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from holdfast.digest import Digest
 from holdfast.flow.register_logged import register_logged
 from holdfast.names import ModelName
 from holdfast.wire import open_project
+from holdfast.wire.mlflow import open_shelf
 from tests.bridges.mlflow.logged import files_of, kept, recorded
 from tests.commands import Cli
 from tests.store.spoiling import alone
@@ -35,6 +36,17 @@ def test_the_list_names_versions_stages_and_what_is_missing(cli: Cli, project: P
     assert head.split()[:3] == ["version", "stages", "complete"]
     assert first.split()[:2] == ["churn@1", "production"]
     assert "no: weights" in first
+
+
+def test_a_model_that_mlflows_clients_call_otherwise_is_shown_with_that_name(cli: Cli, incomplete: Path) -> None:
+    assert (cli.json("show", "churn@1")["known_as"], cli.json("list")["versions"][0]["known_as"]) == (None, None)
+    with open_project(Settings.find(incomplete)) as opened:
+        model = open_shelf(opened, opened.store).registered.names.create("Iris Model", "ana").model
+    cli.ok("register", str(model), "--reason", "a start")
+    assert "known as            'Iris Model' to MLflow's clients" in cli.ok("show", f"{model}@1").out
+    assert [row["known_as"] for row in cli.json("list")["versions"]] == [None, "Iris Model"]
+    assert [row["known_as"] for row in cli.json("list", str(model))["versions"]] == ["Iris Model"]
+    assert "  Iris Model  " in cli.ok("list").out
 
 
 @pytest.mark.parametrize("command", ["list", "log", "live", "rollback"])
@@ -103,3 +115,21 @@ def test_a_model_that_mlflow_logged_is_shown_with_what_to_write_into_its_script(
     assert "pip install holdfast beside mlflow" in shown
     assert "--threshold" not in shown
     assert "whether the files differed from it is not known" in shown
+
+
+@pytest.mark.parametrize(
+    ("tags", "patch", "shown"),
+    [
+        ({}, {"holdfast/patch.diff": b"+x\n"}, "no commit; the files were kept as a patch"),
+        ({"holdfast.git.dirty": "true"}, {}, "with uncommitted changes, not kept"),
+        ({"holdfast.git.dirty": "false"}, {}, f"{'9f2c' * 10}\n"),
+    ],
+)
+def test_what_is_known_of_the_code_is_shown(
+    cli: Cli, project: Path, tags: dict[str, str], patch: dict[str, bytes], shown: str
+) -> None:
+    said = Said(run_id="r1", tags=tags and {"mlflow.source.git.commit": "9f2c" * 10, **tags})
+    with open_project(Settings.find(project)) as opened:
+        prepared = bundle_of(said, kept({**files_of("classifier"), **patch}, opened.store), ModelName("churn"))
+        register_logged(prepared, opened.store, opened.registry, actor="ana")
+    assert shown in cli.ok("show", "churn@1").out

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 import holdfast
+from holdfast.config import Settings
+from holdfast.wire import open_project
+from holdfast.wire.mlflow import open_shelf
 from tests.commands import Cli
 
 
@@ -23,6 +26,15 @@ def test_a_run_is_searched_by_what_it_logged(cli: Cli, project: Path) -> None:
     assert "lr=0.9" in rows[0]
 
 
+def test_a_search_of_runs_says_when_nothing_fits_and_when_it_stops_at_its_limit(cli: Cli, project: Path) -> None:
+    for rate in (0.5, 0.9):
+        with holdfast.run("churn", params={"lr": rate}):
+            pass
+    assert cli.ok("search", "--runs", "params.lr = 7").out == "no run fits\n"
+    assert "there may be more: add --limit 4" in cli.ok("search", "--runs", "--limit", "2").err
+    assert "more" not in cli.ok("search", "--runs", "--limit", "3").err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["metrics.recall >"], ["nonsense = 1"], ["--order-by", "x y z"], ["--limit", "0"], ["--limit", "-1"]],
@@ -30,6 +42,19 @@ def test_a_run_is_searched_by_what_it_logged(cli: Cli, project: Path) -> None:
 @pytest.mark.parametrize("scope", [[], ["--runs"]])
 def test_a_search_that_cannot_be_read(cli: Cli, project: Path, scope: list[str], arguments: list[str]) -> None:
     cli.fails("usage", "search", *scope, *arguments)
+
+
+def test_a_run_of_an_mlflow_client_is_searched_by_its_experiment(cli: Cli, project: Path) -> None:
+    with open_project(Settings.find(project)) as opened:
+        shelf = open_shelf(opened, opened.store)
+        shelf.runs.create(shelf.experiments.create("Churn 2026", "ana"), "ana", 5, "first")
+    with holdfast.run("churn"):
+        pass
+    (found,) = cli.json("search", "--runs", "experiment = 'Churn 2026'")["runs"]
+    assert (found["name"], found["experiment"]) == ("first", "Churn 2026")
+    head, _, first = cli.ok("search", "--runs").out.splitlines()
+    assert head.split()[:3] == ["run", "experiment", "model"]
+    assert "Churn 2026" in first
 
 
 def names(found: dict[str, object]) -> list[str]:

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli.exit_codes import EXIT_CODES
+from holdfast.config import Settings
+from holdfast.wire import open_project
+from holdfast.wire.mlflow import open_shelf
 from tests.commands import Cli
 from tests.store.collecting import age
 
@@ -46,10 +49,43 @@ def test_applying_condemns_first(cli: Cli, incomplete: Path) -> None:
     assert cli.json("check")["ok"]
 
 
+def test_bytes_of_a_run_that_an_mlflow_client_deleted_go_when_its_files_have_lost_their_names(
+    cli: Cli, incomplete: Path
+) -> None:
+    with open_project(Settings.find(incomplete)) as project:
+        shelf = open_shelf(project, project.store)
+        run = str(shelf.runs.create("0", "ana", 5)["info"]["run_id"])
+        shelf.files.put(f"0/{run}/artifacts/weights", [b"w" * 100_000])
+        shelf.runs.delete(run)
+    old(incomplete)
+    told = [{"what": f"run {run}", "files": 1, "bytes": 100_000}]
+    assert cli.json("gc", "--deleted-days", "30")["deleted_names"] == []
+    value = cli.json("gc", "--deleted-days", "0")
+    assert (value["deleted_names"], value["doomed"]) == (told, [])
+    assert "would lose their names" in cli.ok("gc", "--deleted-days", "0").out
+    value = cli.json("gc", "--deleted-days", "0", "--apply")
+    assert (value["deleted_names"], len(value["condemned"])) == (told, 1)
+    assert cli.json("gc", "--deleted-days", "0")["deleted_names"] == []
+    assert cli.json("check")["ok"]
+
+
 def test_a_store_elsewhere_asks_for_a_word(cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_STORE_URL", str(incomplete / ".holdfast/store/../store"))
     cli.fails("usage", "gc", "--apply")
     cli.ok("gc", "--apply", "--sole-registry")
+
+
+def test_no_file_loses_its_name_before_the_word_was_said(
+    cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_project(Settings.find(incomplete)) as project:
+        shelf = open_shelf(project, project.store)
+        run = str(shelf.runs.create("0", "ana", 5)["info"]["run_id"])
+        shelf.files.put(f"0/{run}/artifacts/weights", [b"w" * 100_000])
+        shelf.runs.delete(run)
+    monkeypatch.setenv("HOLDFAST_STORE_URL", str(incomplete / ".holdfast/store/../store"))
+    cli.fails("usage", "gc", "--deleted-days", "0", "--apply")
+    assert len(cli.json("gc", "--deleted-days", "0")["deleted_names"]) == 1
 
 
 def test_an_empty_registry_asks_for_a_word(cli: Cli, project: Path) -> None:

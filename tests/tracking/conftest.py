@@ -1,11 +1,6 @@
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-
-from holdfast.database.engine import Database
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
@@ -19,25 +14,6 @@ class Clock:
     def __call__(self) -> datetime:
         self.now += timedelta(seconds=1)
         return self.now
-
-
-@pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "registry.db"
-    Database.open(f"sqlite:///{path}").close()
-    return path
-
-
-@pytest.fixture
-def database_path(empty_file: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(empty_file, tmp_path / "registry.db"))
-
-
-@pytest.fixture
-def database(database_path: Path) -> Iterator[Database]:
-    database = Database.open(f"sqlite:///{database_path}")
-    yield database
-    database.close()
 
 
 @pytest.fixture

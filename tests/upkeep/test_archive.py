@@ -17,6 +17,7 @@ from holdfast.api.loading import load
 from holdfast.config import HOME_NAME
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import Archived, HoldfastError, IntegrityError, NotFound, PermissionRefused
+from holdfast.experiments.registered import NewRegistered
 from holdfast.flow.bundle.origin import data_input
 from holdfast.flow.explain import explain
 from holdfast.flow.gate import Workbench
@@ -44,7 +45,16 @@ from holdfast.upkeep.gc import Collection
 from holdfast.upkeep.keep_rules import KeepRules
 from holdfast.upkeep.remotes import NamedRemote, Remotes
 from holdfast.upkeep.share import pull, push
-from holdfast.wire import Project, create_project, open_archiver, open_collector, open_exchange, open_project
+from holdfast.wire import (
+    Project,
+    create_project,
+    open_archiver,
+    open_collector,
+    open_exchange,
+    open_named_files,
+    open_project,
+)
+from holdfast.wire.mlflow import open_shelf
 from tests.commands import built_once
 from tests.projects import (
     CHURN,
@@ -333,6 +343,29 @@ def test_bytes_stay_when_the_remote_cannot_be_asked(moved: Project, cold: NamedR
     assert weights(moved, 1) in here(moved)
     collected(moved)
     assert weights(moved, 1) not in here(moved)
+
+
+def test_files_that_mlflows_clients_can_list_keep_the_bytes_of_an_archived_version_until_they_are_deleted(
+    moved: Project, cold: NamedRemote
+) -> None:
+    shelf, one = open_shelf(moved, moved.store), version(moved, 1)
+    run = str(shelf.runs.create("0", "ana", 5)["info"]["run_id"])
+    folder = f"0/{run}/artifacts/model"
+    shelf.files.put(f"{folder}/weights", moved.store.pieces(weights(moved, 1)))
+    shelf.registered.names.describe("churn", "who leaves")
+    shelf.registered.words.keep(NewRegistered(one.model, one.number, f"runs:/{run}/model", folder, run), "ana")
+    archived(moved, cold, "churn@1")
+    shelf.runs.delete(run)
+    free = open_collector(moved).free_deleted
+    assert free(timedelta(), apply=True) == []
+    collected(moved)
+    assert weights(moved, 1) in here(moved)
+    shelf.registered.words.withdraw("churn", 1, "ana")
+    assert [found["files"] for found in free(timedelta(), apply=True)] == [1]
+    collected(moved)
+    assert weights(moved, 1) not in here(moved)
+    assert check(moved.store, moved.registry, files=open_named_files(moved)).damaged == ()
+    assert restored(moved, cold, "churn@1").blobs == 1
 
 
 def test_gc_says_what_is_archived_and_may_go(moved: Project, cold: NamedRemote) -> None:

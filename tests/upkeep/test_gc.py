@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 
 from holdfast.database.engine import Database
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, Unavailable, UsageError
-from holdfast.experiments.files import SqlFiles
-from holdfast.experiments.tables import run_files
+from holdfast.experiments.files import SqlFiles, now_ms
+from holdfast.experiments.tables import file_uploads, run_files
+from holdfast.experiments.uploads import AGE_MS_MAX, SqlUploads
 from holdfast.experiments.waiting import WAITING_BYTES_MAX
 from holdfast.flow.snapshot import snapshot
 from holdfast.names import ModelName, Reference, StageName
@@ -128,14 +129,28 @@ def test_a_file_that_comes_to_need_bytes_while_they_are_about_to_go_keeps_them(p
 
 
 def test_a_damaged_file_is_named_by_check_with_its_run(project: Project) -> None:
-    files = open_named_files(project)
-    assert isinstance(files, SqlFiles)
+    files = SqlFiles(database_of(project), project.store)
     files.put("3/4f/artifacts/a", [b"lost"])
     files.below("")
     assert isinstance(project.store, LocalStore)
     spoil(project.store, hash_bytes(b"lost"), b"found")
-    found = check(project.store, project.registry, files=files)
+    found = check(project.store, project.registry, files=open_named_files(project))
     assert [(one.digest, one.versions) for one in found.damaged] == [(hash_bytes(b"lost"), ("run 4f",))]
+
+
+def test_a_part_of_a_file_stays_as_long_as_its_upload_may_come_to_an_end(project: Project) -> None:
+    database, files = database_of(project), SqlFiles(database_of(project), project.store)
+    young = SqlUploads(database, project.store, files)
+    old = SqlUploads(database, project.store, files, clock=lambda: now_ms() - 2 * AGE_MS_MAX)
+    kept, _ = (
+        one.put(one.begin("3/4f/artifacts/a", 1, "ana").id, 1, [word * LARGE])
+        for one, word in ((young, b"kept"), (old, b"gone"))
+    )
+    found = run_twice(project)
+    assert here(project) == {kept}
+    assert {why for why, some in found.plan.kept.items() if some.blobs} == {"upload to run 4f"}
+    with database.read() as connection:
+        assert connection.execute(select(func.count()).select_from(file_uploads)).scalar_one() == 1
 
 
 def test_what_is_held_stays_until_it_is_lifted(project: Project) -> None:

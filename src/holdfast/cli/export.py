@@ -9,7 +9,8 @@ import typer
 
 from holdfast.bridges.images import recipe, write_layout
 from holdfast.bridges.kserve import Pinned, Wish, manifest
-from holdfast.bridges.to_mlflow import Receiver, write_back
+from holdfast.bridges.mlflow_line import MlflowLine
+from holdfast.bridges.to_mlflow import write_back
 from holdfast.canonical import JsonObject
 from holdfast.cli.exit_codes import epilog
 from holdfast.cli.options import AsJson, StageOption, here
@@ -66,7 +67,7 @@ def mlflow(
 ) -> None:
     """Write experiments, runs, files and versions of MLflow's clients to a server; again, and only what is new goes."""
     project, said = here(), Output(as_json=as_json)
-    with Receiver(url, os.environ.get("MLFLOW_TRACKING_TOKEN")) as there, said.progress("moving out") as progress:
+    with MlflowLine(url, os.environ.get("MLFLOW_TRACKING_TOKEN")) as there, said.progress("moving out") as progress:
         written = write_back(open_leaving(project), there, progress)
     line = f"wrote {written.runs} runs, {written.logged_models} logged models and {written.versions} versions"
     rows = [(here_, number) for here_, number in written.numbers]

@@ -29,12 +29,16 @@ def mlflow(
     files: Annotated[
         Path | None, typer.Option("--files", metavar="FOLDER", help="Where that server keeps mlflow-artifacts:/")
     ] = None,
+    roots: Annotated[
+        list[Path] | None,
+        typer.Option("--files-root", metavar="FOLDER", help="Read files that lie in this folder too; may be repeated."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring experiments, runs, files, models and versions of an MLflow; again, and only what is new there comes."""
     project, output = here(), Output(as_json=as_json)
     token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-    with source_of(uri, files, token) as source, output.progress("moving in") as progress:
+    with source_of(uri, files, token, tuple(roots or ())) as source, output.progress("moving in") as progress:
         moved = bring(source, open_target(project), progress)
     output.result(moved.to_json(), _lines(moved))
 
@@ -46,11 +50,11 @@ def _import() -> None:
 
 def _lines(moved: Moved) -> Iterator[str]:
     yield (
-        f"brought {moved.runs} runs with {moved.points} values of metrics, {moved.logged_models} logged models, "
-        f"{moved.files} files ({bytes_text(moved.bytes)}) of {moved.experiments} experiments"
+        f"brought {moved.runs} run(s) with {moved.points} value(s) of metrics, {moved.logged_models} logged model(s), "
+        f"{moved.files} file(s) ({bytes_text(moved.bytes)}) of {moved.experiments} experiment(s)"
     )
     if moved.there:
-        yield f"{moved.there} runs and logged models were here already"
+        yield f"{moved.there} run(s) and logged model(s) were here already"
     if moved.versions:
         yield ""
         rows = [(f"{one.model}@{one.number}", one.name, ", ".join(one.missing) or "nothing") for one in moved.versions]
@@ -58,7 +62,7 @@ def _lines(moved: Moved) -> Iterator[str]:
         yield "how to add what is missing: holdfast show MODEL@NUMBER"
     if moved.left:
         yield ""
-        yield f"{len(moved.left)} things stayed behind:"
+        yield f"{len(moved.left)} thing(s) stayed behind:"
         yield from (f"  {one.what}: {one.why}" for one in moved.left[:_SHOWN])
         if len(moved.left) > _SHOWN:
             yield f"  and {len(moved.left) - _SHOWN} more: --json lists all"

@@ -34,13 +34,15 @@ def list_versions(
     as_json: AsJson = False,
 ) -> None:
     """List the versions, and the stages that hold them."""
-    registry = here().registry
-    versions = registry.versions(None if model is None else ModelName(model))
+    registry, only = here().registry, None if model is None else ModelName(model)
+    versions = registry.versions(only)
+    known = {one.name: one.known_as for one in registry.models(only=only)}
     held = {name: registry.stages(name) for name in {version.model for version in versions}}
     archived = {one.digest: one.remote for one in registry.archives()}
     rows = [
         {
             **version.to_json(),
+            "known_as": known.get(version.model),
             "archived": archived.get(version.digest),
             "stages": [str(stage.name) for stage in held[version.model] if stage.number == version.number],
         }
@@ -53,11 +55,13 @@ def _version_rows(rows: list[JsonObject]) -> Iterator[str]:
     if not rows:
         yield "no versions yet; register one with: holdfast register"
         return
+    renamed = any(row["known_as"] for row in rows)
     yield from table(
-        ("version", "stages", "complete", "metric", "registered", "by", "digest"),
+        ("version", *(["known as"] if renamed else []), "stages", "complete", "metric", "registered", "by", "digest"),
         (
             (
                 f"{row['model']}@{row['version']}",
+                *([row["known_as"] or ""] if renamed else []),
                 f"(archived in {row['archived']})" if row["archived"] else ", ".join(row["stages"]),
                 "yes" if row["complete"] else f"no: {', '.join(row['missing'])}",
                 _metric(row["summary"]),
@@ -88,6 +92,8 @@ def _shown(found: Explained) -> Iterator[str]:
     version, manifest = found.version, found.manifest
     held = f"  [{', '.join(_stage(found, name) for name in found.stages)}]" if found.stages else ""
     yield f"{version.model}@{version.number}{held}"
+    if found.known_as is not None:
+        yield f"  known as            {found.known_as!r} to MLflow's clients"
     yield f"  digest              {version.digest}"
     yield f"  registered          {version.to_json()['created_at']} by {version.created_by}"
     yield f"  complete            {'yes' if version.complete else 'no'}"
@@ -159,10 +165,17 @@ def _evidence(manifest: Manifest) -> Iterator[tuple[str, str]]:
             case RunReference():
                 yield name, f"{piece.id} {piece.values.get('name', '')}"
             case CodeState():
-                dirty = " with uncommitted changes, kept as a patch" if piece.dirty else ""
-                if piece.values.get("compared") is False:
-                    dirty = "; whether the files differed from it is not known"
-                yield name, f"{piece.commit or 'no commit'}{dirty}"
+                yield name, f"{piece.commit or 'no commit'}{_difference(piece)}"
+
+
+def _difference(code: CodeState) -> str:
+    """How the files differed from the commit, and whether the difference was kept."""
+    if code.values.get("compared") is False:
+        return "; whether the files differed from it is not known"
+    if not code.dirty:
+        return ""
+    kept = "not kept" if code.patch is None else "kept as a patch"
+    return f" with uncommitted changes, {kept}" if code.commit else f"; the files were {kept}"
 
 
 def _origin(run: RunReference | Missing) -> str:

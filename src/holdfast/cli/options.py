@@ -11,6 +11,7 @@ from holdfast.errors import UsageError
 from holdfast.wire import Project, open_project
 
 __all__ = [
+    "AllRules",
     "AnyColumn",
     "AsJson",
     "ModelArgument",
@@ -23,6 +24,9 @@ __all__ = [
     "moment_of",
 ]
 
+AllRules = Annotated[
+    bool, typer.Option("--all-rules", help="Open the bundle even where a rule that needs no worker has decided it.")
+]
 AnyColumn = Annotated[bool, typer.Option("--any-column", help="Take a column that is no feature of the version.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 ReferenceArgument = Annotated[

@@ -43,6 +43,8 @@ def search(
         _require_alone(model=model, after=after, file=file)
         found_runs = project.tracking.search(query, order_by=order_by, limit=limit)
         output.result({"runs": [run.to_json() for run in found_runs]}, _run_rows(found_runs))
+        if len(found_runs) == limit and not as_json:
+            output.talk(f"there may be more: add --limit {2 * limit}")
         return
     name = None if model is None else ModelName(model)
     text = query if file is None else _with_file(project, output, query, file, in_data=in_data)
@@ -128,11 +130,16 @@ def _tell(output: Output, found: JsonObject) -> None:
 
 
 def _run_rows(runs: Sequence[Run]) -> Iterator[str]:
+    if not runs:
+        yield "no run fits"
+        return
+    grouped = any(run.experiment for run in runs)  # by MLflow's clients, which not everybody has
     yield from table(
-        ("run", "model", "name", "status", "started", "metrics", "params"),
+        ("run", *(["experiment"] if grouped else []), "model", "name", "status", "started", "metrics", "params"),
         (
             (
                 run.id[:12],
+                *([run.experiment or ""] if grouped else []),
                 run.model,
                 run.name,
                 run.status,

@@ -39,14 +39,23 @@ def gc(
     nothing_needed: Annotated[
         bool, typer.Option("--nothing-needed", help="Everything may go: the registry knows nothing, and is right.")
     ] = False,
+    deleted_days: Annotated[
+        float | None,
+        typer.Option(
+            "--deleted-days", min=0.0, help="Files of runs that MLflow's clients deleted so long ago lose their names."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Say which bytes nothing needs, and why the others stay; with --apply, delete them in two runs a day apart."""
     output, collector = Output(as_json=as_json), open_collector(here())
+    names: list[JsonObject] = []
+    if deleted_days is not None:
+        names = collector.free_deleted(timedelta(days=deleted_days), apply=apply, sole_registry=sole_registry)
     found = collector.look(timedelta(days=unreferenced_days))
     if apply:
         found = collector.apply(found, sole_registry=sole_registry, nothing_needed=nothing_needed)
-    value = found.to_json()
+    value = {**found.to_json(), "deleted_names": names}
     output.result(value, _collection(value))
     return EXIT_CODES[IntegrityError.code] if value["lost"] or value["unread"] or value["stuck"] else SUCCESS
 
@@ -64,10 +73,20 @@ def _collection(value: JsonObject) -> Iterator[str]:
             yield f"{bytes_text(value[what])} that nothing needs are {why}"
     for digest in [*value["lost"], *value["unread"]]:
         yield f"LOST: {digest} is needed and is not whole; nothing is deleted until it is. See: holdfast check"
+    yield from _deleted_names(value)
     if value["applied"]:
         yield from _done(value)
     else:
         yield from _planned(value)
+
+
+def _deleted_names(value: JsonObject) -> Iterator[str]:
+    owners = value["deleted_names"]
+    for one in owners[:_SEGMENTS_SHOWN_MAX]:
+        verb = "have lost" if value["applied"] else "would lose"
+        yield f"{one['files']} file(s) of {one['what']}, {bytes_text(one['bytes'])}, {verb} their names: it was deleted"
+    if len(owners) > _SEGMENTS_SHOWN_MAX:
+        yield f"and those of {len(owners) - _SEGMENTS_SHOWN_MAX} more; --json has all of them"
 
 
 def _planned(value: JsonObject) -> Iterator[str]:

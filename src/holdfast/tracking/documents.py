@@ -33,6 +33,7 @@ def run(found: Reader) -> Run:
         tags=found.words("tags"),
         inputs=tuple(run_input(Reader(one, "input")) for one in found.items("inputs")),
         notes=found.text("notes"),
+        experiment=found.maybe_text("experiment"),
     )
 
 

@@ -31,6 +31,7 @@ _LANGUAGE = Language(
         {
             "id": Sort.TEXT,
             "model": Sort.TEXT,
+            "experiment": Sort.TEXT,
             "name": Sort.TEXT,
             "status": Sort.TEXT,
             "actor": Sort.TEXT,

@@ -11,7 +11,7 @@ from holdfast.canonical import Json, decode
 from holdfast.database.times import from_text
 from holdfast.digest import Digest
 from holdfast.names import ModelName
-from holdfast.tracking.tables import run_inputs, run_metrics, run_params, run_points, run_tags, runs
+from holdfast.tracking.tables import experiment_names, run_inputs, run_metrics, run_params, run_points, run_tags, runs
 from holdfast.tracking.values import Point, Run, RunInput, RunStatus
 
 __all__ = ["history", "inputs", "many", "one"]
@@ -28,7 +28,11 @@ def _logged(table: Table) -> Select[*tuple[Any, ...]]:
     )
 
 
-_RUNS = select(runs).where(runs.c.id.in_(_IDS))
+_RUNS = (
+    select(runs, experiment_names.c.name.label("experiment_name"))
+    .outerjoin(experiment_names, experiment_names.c.id == runs.c.experiment)
+    .where(runs.c.id.in_(_IDS))
+)
 
 _PARAMS = _logged(run_params)
 
@@ -82,6 +86,7 @@ def _some(connection: Connection, ids: Sequence[str]) -> Iterator[Run]:
             tags=tags[id_],
             inputs=tuple(read[id_]),
             notes=row.notes,
+            experiment=row.experiment_name,
         )
 
 

@@ -8,11 +8,13 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 
 from holdfast.database.comparing import compared
 from holdfast.tracking.grammar import Compare, Either, Every, Field, Filter, Flag, Not, Order
-from holdfast.tracking.tables import run_metrics, run_params, run_tags, runs
+from holdfast.tracking.tables import experiment_names, run_metrics, run_params, run_tags, runs
 
 __all__ = ["statement"]
 
 _TABLES = MappingProxyType({"metric": run_metrics, "param": run_params, "tag": run_tags})
+
+_EXPERIMENT = Field("attribute", "experiment")
 
 
 def statement(wanted: Filter, orders: tuple[Order, ...], limit: int) -> Select[Any]:
@@ -32,6 +34,9 @@ def _condition(wanted: Filter) -> ColumnElement[bool]:
         case Not(one):
             # What a run has no value for is neither so nor otherwise to a database, and is not so to a person.
             return not_(func.coalesce(_condition(one), false()))
+        case Compare(field, sign, literal) if field == _EXPERIMENT:
+            named = select(experiment_names.c.id).where(compared(experiment_names.c.name, sign, literal))
+            return runs.c.experiment.in_(named)
         case Compare(field, sign, literal) if field.kind == "attribute":
             return compared(runs.c[field.key], sign, literal)
         case Compare(field, sign, literal):
@@ -54,7 +59,10 @@ def _searched(field: Field, *, number: bool) -> KeyedColumnElement[Any]:
 
 def _sorted(found: Select[Any], order: Order) -> Select[Any]:
     keys: list[KeyedColumnElement[Any]] = []
-    if order.field.kind == "attribute":
+    if order.field == _EXPERIMENT:
+        found = found.outerjoin(experiment_names, experiment_names.c.id == runs.c.experiment)
+        keys.append(experiment_names.c.name)
+    elif order.field.kind == "attribute":
         keys.append(runs.c[order.field.key])
     else:
         table = _TABLES[order.field.kind].alias()

@@ -1,10 +1,10 @@
 """The tables of tracking as statements see them; the migrations make them, and a test compares the two."""
 
-from sqlalchemy import Column, Double, ForeignKey, MetaData, Table
+from sqlalchemy import Column, Double, ForeignKey, MetaData, Table, column, table
 
 from holdfast.database.columns import INTEGER, TEXT
 
-__all__ = ["TABLES", "run_inputs", "run_metrics", "run_params", "run_points", "run_tags", "runs"]
+__all__ = ["TABLES", "experiment_names", "run_inputs", "run_metrics", "run_params", "run_points", "run_tags", "runs"]
 
 TABLES = MetaData()
 
@@ -36,6 +36,9 @@ runs = Table(
     Column("experiment", INTEGER, nullable=True),
     Column("deleted_ms", INTEGER, nullable=True),
 )
+
+# What searches ask of experiments, which are kept by `holdfast.experiments`.
+experiment_names = table("experiments", column("id", INTEGER), column("name", TEXT))
 
 # `number` and `text` are what a search compares with; `value` is the param itself, as JSON.
 run_params = Table(

@@ -118,6 +118,7 @@ class Run:
         tags: what people and tools wrote on it.
         inputs: the data that it read.
         notes: free text.
+        experiment: the name of the one that MLflow's clients put it into; None for any other run.
     """
 
     id: str
@@ -132,6 +133,7 @@ class Run:
     tags: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[RunInput, ...] = ()
     notes: str = ""
+    experiment: str | None = None
 
     def to_json(self) -> JsonObject:
         """The run; a metric that is not finite is written as a string."""
@@ -148,6 +150,7 @@ class Run:
             "tags": dict(self.tags),
             "inputs": [found.to_json() for found in self.inputs],
             "notes": self.notes,
+            "experiment": self.experiment,
         }
 
 

@@ -21,7 +21,7 @@ from holdfast.store.interface import Store
 from holdfast.tracking.interface import Tracking
 from holdfast.upkeep.elsewhere import Elsewhere, Lacking
 from holdfast.upkeep.keep_rules import Facts, KeepRules, keep
-from holdfast.upkeep.named_files import NamedFiles, NoFiles
+from holdfast.upkeep.named_files import DeletedFiles, NamedFiles, NoFiles
 from holdfast.upkeep.retention import IN_USE, Retention, fingerprint
 
 __all__ = ["Collection", "Collector"]
@@ -42,6 +42,7 @@ class Collector:
         look_at: asks the remote of an archive what it lists now.
         clock: gives the moment, in UTC.
         files: the files of its runs and logged models.
+        deleted: those of them whose owners were deleted.
     """
 
     settings: Settings
@@ -53,6 +54,20 @@ class Collector:
     look_at: Callable[[Archive], Lacking]
     clock: Callable[[], datetime]
     files: NamedFiles = field(default_factory=NoFiles)
+    deleted: DeletedFiles = field(default_factory=NoFiles)
+
+    def free_deleted(self, age: timedelta, *, apply: bool, sole_registry: bool = False) -> list[JsonObject]:
+        """Whose files lose their names, since it was deleted so long ago or longer; with `apply` they do.
+
+        To be done before `look`, which then finds what nothing needs any more.
+
+        Raises:
+            UsageError: what a person has to say before anything goes was not said.
+        """
+        if apply:
+            self._refuse_foreign(sole_registry=sole_registry)
+        found = self.deleted.free(age) if apply else self.deleted.lapsed(age)
+        return [{"what": what, "files": files, "bytes": size} for what, files, size in found]
 
     def look(self, age: timedelta = UNREFERENCED_AGE) -> "Collection":
         """What would go, what stays and why; nothing is changed.
@@ -96,6 +111,7 @@ class Collector:
         self._refuse_unknown(found, nothing_needed=nothing_needed)
         same = found.fingerprint
         done = collect(self.folder, found.plan, still_holds=lambda: found.retention.fingerprint() == same)
+        self.files.forget()
         return Collection(found.plan, found.retention, same, done)
 
     def _refuse_foreign(self, *, sole_registry: bool) -> None:

@@ -19,6 +19,7 @@ from holdfast.experiments.places import SqlPlaces
 from holdfast.experiments.pointing import SqlPointing
 from holdfast.experiments.runs import SqlRuns
 from holdfast.experiments.traces import SqlTraces
+from holdfast.experiments.uploads import SqlUploads
 from holdfast.experiments.version_words import SqlVersionWords
 from holdfast.flow.gate import Policy, Workbench
 from holdfast.service.line import Line
@@ -90,12 +91,14 @@ class Shelf:
         runs: of experiments.
         metrics: the histories of what runs measured.
         files: files of runs and logged models.
+        uploads: files that come in parts.
         places: where the files of runs, logged models and versions are.
         logged: logged models.
         inputs: what runs read and made.
         registered: registered models and their versions.
         traces: of calls of applications.
         hooks: webhooks of MLflow's clients; None where there are none.
+        public_url: where clients reach the server; None: where their requests say that they do.
     """
 
     database: Database
@@ -104,12 +107,14 @@ class Shelf:
     runs: SqlRuns
     metrics: SqlMetrics
     files: SqlFiles
+    uploads: SqlUploads
     places: SqlPlaces
     logged: SqlLoggedModels
     inputs: SqlInputs
     registered: Registered
     traces: SqlTraces
     hooks: HookOffice | None = None
+    public_url: str | None = None
 
     @classmethod
     def of(
@@ -128,13 +133,15 @@ class Shelf:
             registered: registered models; without a policy by default.
         """
         experiments = SqlExperiments(database, utc_now)
+        files = SqlFiles(database, store, undisturbed)
         return cls(
             database,
             store,
             experiments=experiments,
             runs=SqlRuns(database, utc_now, new_id, experiments.require_default),
             metrics=SqlMetrics(database),
-            files=SqlFiles(database, store, undisturbed),
+            files=files,
+            uploads=SqlUploads(database, store, files, undisturbed),
             places=SqlPlaces(database),
             logged=SqlLoggedModels(database, utc_now, new_id, experiments.require_default),
             inputs=SqlInputs(database, new_id),
@@ -160,4 +167,5 @@ def open_shelf(
         raise UsageError("HOLDFAST_URL names a server, and a server gives away what is its own", hint="Unset it here.")
     database = project.names.database()
     registered = Registered.of(database, project.policy, project.workbench)
-    return replace(Shelf.of(database, store, undisturbed, registered), hooks=open_hooks(project))
+    shelf = Shelf.of(database, store, undisturbed, registered)
+    return replace(shelf, hooks=open_hooks(project), public_url=project.settings.public_url)

@@ -8,6 +8,7 @@ from holdfast.experiments.exporting import SqlExports
 from holdfast.experiments.files import SqlFiles
 from holdfast.experiments.importing import SqlImports
 from holdfast.experiments.names import SqlNames
+from holdfast.experiments.places import SqlPlaces
 from holdfast.experiments.pointing import SqlPointing
 from holdfast.experiments.version_words import SqlVersionWords
 from holdfast.service.line import Line
@@ -44,7 +45,7 @@ def open_leaving(project: Project) -> Leaving:
         UsageError: another server keeps the project.
     """
     database = _database(project)
-    return Leaving(SqlExports(database), SqlFiles(database, project.store), project.store)
+    return Leaving(SqlExports(database), SqlFiles(database, project.store), SqlPlaces(database), project.store)
 
 
 def _database(project: Project) -> Database:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdfast.upkeep.archive import Archiver
     from holdfast.upkeep.elsewhere import Lacking
     from holdfast.upkeep.gc import Collector
-    from holdfast.upkeep.named_files import NamedFiles
+    from holdfast.upkeep.named_files import DeletedFiles, NamedFiles
     from holdfast.upkeep.remotes import NamedRemote
     from holdfast.upkeep.share import Exchange
 
@@ -109,15 +109,29 @@ def open_collector(project: Project) -> "Collector":
         look_at=_looker(project),
         clock=utc_now,
         files=open_named_files(project),
+        deleted=_deleted_files(project),
     )
 
 
-def open_named_files(project: Project) -> "NamedFiles":
-    """The files of the project's runs and logged models; none where a server keeps its names, and so its files."""
+def _deleted_files(project: Project) -> "DeletedFiles":
     from holdfast.upkeep.named_files import NoFiles
 
     if isinstance(project.names, Line):
         return NoFiles()
-    from holdfast.experiments.files import SqlFiles
+    from holdfast.experiments.lapsed import SqlLapsed
 
-    return SqlFiles(project.names.database(), project.store)
+    return SqlLapsed(project.names.database())
+
+
+def open_named_files(project: Project) -> "NamedFiles":
+    """The files of the project's runs and logged models, also on their way; none where a server keeps its names."""
+    from holdfast.upkeep.named_files import AllFiles, NoFiles
+
+    if isinstance(project.names, Line):
+        return NoFiles()
+    from holdfast.experiments.files import SqlFiles
+    from holdfast.experiments.uploads import SqlUploads
+
+    database = project.names.database()
+    files = SqlFiles(database, project.store)
+    return AllFiles((files, SqlUploads(database, project.store, files)))
