@@ -1,6 +1,6 @@
 """Moving out: what MLflow's clients have here goes to an MLflow server, over its REST protocol.
 
-    written = write_back(source, Receiver("http://127.0.0.1:5000"))
+    written = write_back(leaving, MlflowLine("http://127.0.0.1:5000"))
 
 Runs and logged models get ids of that server's own; which is which, their tag `holdfast.id` says there. By it a second
 call finds what came before, and goes on where the first one stopped. Versions are numbered there by that server, in the
@@ -10,31 +10,24 @@ order in which they have their numbers here.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
+from holdfast.bridges.mlflow_line import PROXIED, MlflowLine
 from holdfast.canonical import JsonObject
-from holdfast.errors import HoldfastError, IntegrityError, PermissionRefused, Unauthenticated, Unavailable, UsageError
+from holdfast.errors import NotFound, UsageError
 from holdfast.experiments.exporting import SqlExports
 from holdfast.experiments.files import SqlFiles
 from holdfast.experiments.importing import ImportedData, ImportedModel, ImportedPoint, ImportedRun
+from holdfast.experiments.places import SqlPlaces
 from holdfast.experiments.registered import RegisteredModel, RegisteredVersion
 from holdfast.store.interface import Store
 
-if TYPE_CHECKING:
-    import httpx
-
-__all__ = ["Leaving", "Receiver", "Written", "write_back"]
+__all__ = ["Leaving", "Written", "write_back"]
 
 T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
-
-_API = "/api/2.0/mlflow"
-_FILES = "/api/2.0/mlflow-artifacts/artifacts"
-_SECONDS_MAX = 120.0
-"""A server that says nothing for so long has stopped; a large file is answered when all of it is written."""
 
 _ID = "holdfast.id"
 _VERSION = "holdfast.version"
@@ -44,15 +37,14 @@ _POINTS = 1_000
 _WORDS = 100
 """What MLflow takes in one batch."""
 
-_NOT_FOUND = 404
-
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """What leaves: rows, names of files, and their bytes."""
+    """What leaves: rows, names of files and where they are, and their bytes."""
 
     exports: SqlExports
     files: SqlFiles
+    places: SqlPlaces
     store: Store
 
 
@@ -85,95 +77,12 @@ class Written:
         }
 
 
-class Receiver:
-    """An MLflow server that is written to.
-
-    Args:
-        url: of the server.
-        token: shown to it, where it asks who somebody is.
-    """
-
-    def __init__(self, url: str, token: str | None = None) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(
-                f"{url[:200]} is no server", hint="Start `mlflow server` over what you have, and name its URL."
-            )
-        import httpx
-
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        self._line = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=_SECONDS_MAX)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._line.close()
-
-    def get(self, path: str, **asked: object) -> dict[str, Any] | None:
-        """What it answers; None where it says that there is no such thing."""
-        answer = self._sent("GET", f"{_API}/{path}", params=asked)
-        return None if answer.status_code == _NOT_FOUND else _read(answer)
-
-    def post(self, path: str, method: str = "POST", **said: object) -> dict[str, Any]:
-        """What it answers to what it is told."""
-        return _read(self._sent(method, f"{_API}/{path}", json=said))
-
-    def put(self, uri: str, path: str, pieces: Iterator[bytes]) -> None:
-        """Write a file below a place of its own.
-
-        Raises:
-            UsageError: the place is none that it keeps.
-        """
-        parts = urlsplit(uri)
-        if parts.scheme != "mlflow-artifacts":
-            raise UsageError(
-                f"that server keeps its files at {uri[:200]}, where they are not written from here",
-                hint="Start it with --serve-artifacts, and without --default-artifact-root.",
-            )
-        whole = quote(f"{parts.path.strip('/')}/{path}")
-        _read(self._sent("PUT", f"{_FILES}/{whole}", content=pieces))
-
-    def _sent(self, method: str, path: str, **more: Any) -> "httpx.Response":
-        import httpx
-
-        try:
-            return self._line.request(method, path, **more)
-        except httpx.HTTPError as error:
-            raise Unavailable(
-                f"{self._line.base_url} did not answer {path}: {error}", hint="Does the server run? Then do it again."
-            ) from error
-
-
-def _read(answer: "httpx.Response") -> dict[str, Any]:
-    if answer.is_error:
-        raise _refusal(answer)
-    if not answer.content:
-        return {}
-    try:
-        said = answer.json()
-    except ValueError as error:
-        raise IntegrityError(f"{answer.url} answered no JSON", hint="Is it an MLflow server?") from error
-    return dict(said)
-
-
-def _refusal(answer: "httpx.Response") -> HoldfastError:
-    try:
-        message = str(answer.json()["message"])[:300]
-    except (ValueError, KeyError, TypeError):
-        message = f"status {answer.status_code}"
-    kinds: Mapping[int, type[HoldfastError]] = {400: UsageError, 401: Unauthenticated, 403: PermissionRefused}
-    kind = kinds.get(answer.status_code, Unavailable)
-    return kind(f"{answer.url.path}: {message}", hint="The server that is written to said so.")
-
-
 @dataclass
 class _Writing:
     """One call; it belongs to one thread."""
 
     leaving: Leaving
-    there: Receiver
+    there: MlflowLine
     runs: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -183,7 +92,7 @@ class _Writing:
         self.counts[what] = self.counts.get(what, 0) + 1
 
 
-def write_back(leaving: Leaving, there: Receiver, progress: Progress = lambda _done, _total: None) -> Written:
+def write_back(leaving: Leaving, there: MlflowLine, progress: Progress = lambda _done, _total: None) -> Written:
     """Write all experiments, runs, logged models and registered versions to a server.
 
     Raises:
@@ -194,23 +103,23 @@ def write_back(leaving: Leaving, there: Receiver, progress: Progress = lambda _d
     found = leaving.exports.experiments()
     for done, (id_, experiment) in enumerate(found):
         progress(done, len(found) + 1)
-        known = there.get("experiments/get-by-name", experiment_name=experiment.name)
+        known = _found(there, "experiments/get-by-name", experiment_name=experiment.name)
         if known is None:
             tags = _pairs(experiment.tags)
             target = str(there.post("experiments/create", name=experiment.name, tags=tags)["experiment_id"])
         else:
             target = str(known["experiment"]["experiment_id"])
         for run in leaving.exports.runs(id_):
-            _run(work, id_, target, run)
+            _run(work, target, run)
         for model in leaving.exports.logged_models(id_):
-            _model(work, id_, target, model)
+            _model(work, target, model)
     for registered in leaving.exports.models():
         _registered(work, registered)
     progress(len(found) + 1, len(found) + 1)
     return Written(**work.counts, numbers=tuple(work.numbers))
 
 
-def _run(work: _Writing, experiment: int, target: str, run: ImportedRun) -> None:
+def _run(work: _Writing, target: str, run: ImportedRun) -> None:
     there, wanted = work.there, f"tags.`{_ID}` = '{run.id}'"
     known = there.post("runs/search", experiment_ids=[target], filter=wanted, max_results=1).get("runs")
     if known and known[0]["info"]["status"] == run.status:
@@ -235,13 +144,13 @@ def _run(work: _Writing, experiment: int, target: str, run: ImportedRun) -> None
         there.post("runs/log-batch", run_id=id_, metrics=points)
     if run.data:
         there.post("runs/log-inputs", run_id=id_, datasets=[_dataset(one) for one in run.data])
-    _files(work, f"{experiment}/{run.id}/artifacts", place)
+    _files(work, work.leaving.places.of_run(run.id).path, place)
     if run.status != "RUNNING":
         there.post("runs/update", run_id=id_, status=run.status, end_time=run.ended_ms)
     work.count("runs")
 
 
-def _model(work: _Writing, experiment: int, target: str, model: ImportedModel) -> None:
+def _model(work: _Writing, target: str, model: ImportedModel) -> None:
     there = work.there
     wanted = f"tags.`{_ID}` = '{model.id}'"
     known = there.post("logged-models/search", experiment_ids=[target], filter=wanted, max_results=1).get("models")
@@ -266,25 +175,34 @@ def _model(work: _Writing, experiment: int, target: str, model: ImportedModel) -
     id_ = work.models[model.id] = str(info["model_id"])
     if run is not None:
         there.post("runs/outputs", run_id=run, models=[{"model_id": id_, "step": 0}])
-    _files(work, f"{experiment}/models/{model.id}/artifacts", str(info["artifact_uri"]))
-    there.post(f"logged-models/{id_}", "PATCH", model_id=id_, status="LOGGED_MODEL_READY")
+    _files(work, work.leaving.places.of_logged_model(model.id).path, str(info["artifact_uri"]))
+    there.patch(f"logged-models/{id_}", model_id=id_, status="LOGGED_MODEL_READY")
     work.count("logged_models")
 
 
-def _files(work: _Writing, folder: str, place: str) -> None:
+def _files(work: _Writing, folder: str | None, place: str) -> None:
+    if folder is None:
+        return  # its experiment has them elsewhere, where they stay
+    parts = urlsplit(place)
     for file in work.leaving.files.below(folder):
-        work.there.put(place, file.path.removeprefix(f"{folder}/"), work.leaving.store.pieces(file.digest))
+        if parts.scheme != PROXIED:
+            raise UsageError(
+                f"that server keeps its files at {place[:200]}, where they are not written from here",
+                hint="Start it with --serve-artifacts, and without --default-artifact-root.",
+            )
+        path = file.path.removeprefix(f"{folder}/")
+        work.there.put(f"{unquote(parts.path).strip('/')}/{path}", work.leaving.store.pieces(file.digest))
         work.count("files")
 
 
 def _registered(work: _Writing, model: RegisteredModel) -> None:
     there = work.there
-    if there.get("registered-models/get", name=model.name) is None:
+    if _found(there, "registered-models/get", name=model.name) is None:
         there.post(
             "registered-models/create", name=model.name, tags=_pairs(model.tags), description=model.description or ""
         )
     quoted = model.name.replace("'", "''")
-    found = there.get("model-versions/search", filter=f"name = '{quoted}'", max_results=10_000) or {}
+    found = there.get("model-versions/search", filter=f"name = '{quoted}'", max_results=10_000)
     known = {
         tag["value"]: str(one["version"])
         for one in found.get("model_versions", ())
@@ -338,6 +256,13 @@ def _source(work: _Writing, version: RegisteredVersion) -> str:
             hint="Restore that run first: MlflowClient().restore_run(…)",
         )
     return f"runs:/{run}/{inside}"
+
+
+def _found(there: MlflowLine, path: str, **asked: object) -> dict[str, Any] | None:
+    try:
+        return there.get(path, **asked)
+    except NotFound:
+        return None
 
 
 def _given(**words: str | None) -> dict[str, str]:

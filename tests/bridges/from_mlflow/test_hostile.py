@@ -1,15 +1,33 @@
 """What an MLflow that means no good has: it brings its own files along, and none of this machine's."""
 
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
+from holdfast.bridges import mlflow_line
 from holdfast.bridges.from_mlflow.bringing import bring
+from holdfast.bridges.from_mlflow.database import DatabaseSource
 from holdfast.bridges.from_mlflow.folder import FolderSource
+from holdfast.bridges.from_mlflow.places import normal
 from holdfast.bridges.from_mlflow.server import ServerSource
-from holdfast.errors import IntegrityError, NotFound
+from holdfast.bridges.mlflow_line import MlflowLine
+from holdfast.errors import (
+    HoldfastError,
+    IntegrityError,
+    NotFound,
+    PermissionRefused,
+    Unauthenticated,
+    Unavailable,
+    UsageError,
+)
 from holdfast.wire import create_project, open_project
+from holdfast.wire.mlflow import open_shelf
 from holdfast.wire.moving import open_target
 
 
@@ -34,6 +52,34 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "mlruns"
 
 
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """The file of a server whose only run says that its files are in the folder `private`, and a version of them."""
+    path = tmp_path / "theirs" / "mlflow.db"
+    path.parent.mkdir()
+    place = f"{tmp_path}/private"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("""
+            CREATE TABLE experiments (experiment_id INTEGER, name, artifact_location, lifecycle_stage);
+            CREATE TABLE runs (
+                run_uuid, experiment_id INTEGER, status, start_time, end_time, user_id, artifact_uri, lifecycle_stage
+            );
+            CREATE TABLE registered_models (name, description, creation_time, last_updated_time);
+            CREATE TABLE model_versions (
+                name, version INTEGER, source, current_stage, creation_time, last_updated_time, run_id, description,
+                user_id
+            );
+            INSERT INTO experiments VALUES (1, 'first', '/', 'active');
+            INSERT INTO registered_models VALUES ('churn', NULL, 1, 1);
+        """)
+        connection.execute("INSERT INTO runs VALUES ('run1', 1, 'FINISHED', 1, 2, 'ana', ?, 'active')", (place,))
+        connection.execute(
+            "INSERT INTO model_versions VALUES ('churn', 1, ?, 'None', 1, 1, 'run1', NULL, 'ana')", (place,)
+        )
+        connection.commit()
+    return path
+
+
 def brought(root: Path, place: Path | str) -> list[str]:
     return [file.path for file in FolderSource(root).files(str(place))]
 
@@ -51,11 +97,99 @@ def test_a_folder_brings_no_files_from_elsewhere(root: Path, secret: Path) -> No
     assert [file.path for file in FolderSource(root, secret).files(str(secret))] == ["key"]
 
 
+def test_a_file_that_became_a_link_since_it_was_listed_is_not_read(root: Path, secret: Path) -> None:
+    place = root / "1/run1/artifacts"
+    (file,) = FolderSource(root).files(str(place))
+    (place / "file").unlink()
+    (place / "file").symlink_to(secret / "key")
+    with pytest.raises(UsageError):
+        list(file.pieces())
+    (place / "file").unlink()
+    place.rmdir()
+    place.symlink_to(secret)
+    (secret / "file").write_text("secret")
+    with pytest.raises(UsageError):
+        list(file.pieces())
+    place.unlink()
+    place.mkdir()
+    os.mkfifo(place / "file")
+    with pytest.raises(UsageError, match="no file any more"):
+        list(file.pieces())
+
+
+@pytest.mark.usefixtures("secret")
+def test_a_database_brings_no_folder_that_is_not_beside_it_and_says_which_flag_does(
+    database: Path, tmp_path: Path
+) -> None:
+    with open_project(create_project(tmp_path / "project")) as project:
+        with DatabaseSource(database) as source:
+            moved = bring(source, open_target(project))
+        assert (moved.runs, moved.files, moved.versions) == (1, 0, ())
+        assert [one.what for one in moved.left] == ["files of run run1", "version 1 of churn"]
+        assert all("--files-root" in one.why for one in moved.left)
+
+        with DatabaseSource(database, more=(tmp_path / "private",)) as source:
+            again = bring(source, open_target(project))
+        assert (again.there, again.files, again.left) == (1, 1, ())
+        assert [one.number for one in again.versions] == [1]
+
+
+def test_a_database_brings_the_folders_that_mlflow_keeps_beside_it(database: Path, secret: Path) -> None:
+    home = database.parent
+    (home / "mlruns/1/run1/artifacts").mkdir(parents=True)
+    (home / "mlruns/1/run1/artifacts/file").write_text("theirs")
+    (home / "mlartifacts").symlink_to(secret.parent)
+    with DatabaseSource(database) as source:
+        for place in (
+            "./mlruns/1/run1/artifacts",
+            home / "mlruns/1/run1/artifacts",
+            "/carried/mlruns/1/run1/artifacts",
+        ):
+            assert [file.path for file in source.files(str(place))] == ["file"]
+        for place in (secret, home / "mlartifacts/private", home / "mlruns/../../private", "../private", home):
+            with pytest.raises(NotFound, match="does not belong"):
+                list(source.files(str(place)))
+    with DatabaseSource(database, secret) as source, pytest.raises(NotFound):
+        list(source.files("mlflow-artifacts:/../theirs"))
+
+
+def test_what_a_server_kept_is_looked_for_beside_its_database(database: Path, secret: Path) -> None:
+    served = database.parent / "mlartifacts"
+    with DatabaseSource(database) as source, pytest.raises(NotFound, match="kept by a server"):
+        list(source.files("mlflow-artifacts:/1/run1/artifacts"))
+    (served / "1/run1/artifacts").mkdir(parents=True)
+    (served / "1/run1/artifacts/file").write_text("theirs")
+    with DatabaseSource(database) as source:
+        assert [file.path for file in source.files("mlflow-artifacts:/1/run1/artifacts")] == ["file"]
+        for place in ("mlflow-artifacts:/..", f"mlflow-artifacts:/../{secret.name}"):
+            with pytest.raises(NotFound):
+                list(source.files(place))
+    shutil.rmtree(served)
+    served.symlink_to(secret.parent)
+    with DatabaseSource(database) as source, pytest.raises(NotFound, match="kept by a server"):
+        list(source.files(f"mlflow-artifacts:/{secret.name}"))
+
+
 def test_a_tag_is_what_stands_in_the_folder_and_not_what_it_links_to(root: Path, secret: Path) -> None:
     (root / "1/run1/tags/team").write_text("risk")
     (root / "1/run1/tags/stolen").symlink_to(secret / "key")
     (run,) = FolderSource(root).runs("1")
     assert run.tags == {"team": "risk"}
+
+
+def test_a_folder_of_tags_or_a_run_that_is_a_link_out_is_refused(root: Path, secret: Path) -> None:
+    run = root / "1/run1"
+    (run / "params").symlink_to(secret)
+    with pytest.raises(IntegrityError, match="params is a link"):
+        list(FolderSource(root).runs("1"))
+    (run / "params").unlink()
+    (secret / "meta.yaml").write_text("status: 3\n")
+    (secret / "params").mkdir()
+    (secret / "params" / "key").write_text("secret")
+    (root / "1/run2").symlink_to(secret)
+    with pytest.raises(IntegrityError, match="run2 is a link out of"):
+        list(FolderSource(root).runs("1"))
+    assert [one.params for one in FolderSource(root, more=(secret,)).runs("1")] == [{}, {"key": "secret"}]
 
 
 def test_a_description_that_grows_without_an_end_is_refused(root: Path) -> None:
@@ -75,23 +209,82 @@ def test_folders_of_versions_that_are_none_are_passed_over(root: Path) -> None:
     assert [one.number for one in FolderSource(root).versions("churn")] == [2]
 
 
-def test_a_server_elsewhere_names_no_folder_of_this_machine(secret: Path) -> None:
+@pytest.mark.parametrize("host", ["models.example", "127.0.0.1"])
+def test_a_server_names_no_folder_of_this_machine_unless_a_person_does_too(host: str, secret: Path) -> None:
     for place in (str(secret), secret.as_uri()):
-        with ServerSource("http://models.example:5000") as source, pytest.raises(NotFound, match="own machine"):
+        with ServerSource(MlflowLine(f"http://{host}:5000")) as source, pytest.raises(NotFound, match="does not serve"):
             list(source.files(place))
-        with ServerSource("http://127.0.0.1:5000") as source:
+        with ServerSource(MlflowLine(f"http://{host}:5000"), (secret.parent,)) as source:
             assert [file.path for file in source.files(place)] == ["key"]
 
 
-def test_a_server_that_answers_one_page_again_and_again_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json={"experiments": [], "next_page_token": "again"})
+def answering(monkeypatch: pytest.MonkeyPatch, answer: httpx.Response) -> MlflowLine:
+    """A line to a server that answers so, whatever it is asked."""
+    line = MlflowLine("http://models.example")
+    client = httpx.Client(transport=httpx.MockTransport(lambda _: answer), base_url="http://models.example")
+    monkeypatch.setattr(line, "_client", client)
+    return line
 
-    with ServerSource("http://models.example") as source:
-        line = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://models.example")
-        monkeypatch.setattr(source, "_line", line)
-        with pytest.raises(IntegrityError, match="without an end"):
-            list(source.experiments())
+
+def test_a_server_that_answers_one_page_again_and_again_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = httpx.Response(200, json={"experiments": [], "next_page_token": "again"})
+    with (
+        ServerSource(answering(monkeypatch, page)) as source,
+        pytest.raises(IntegrityError, match="without an end"),
+    ):
+        list(source.experiments())
+
+
+def test_an_answer_that_would_fill_the_memory_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow_line, "_ANSWER_BYTES_MAX", 1 << 20)
+    sent: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(1_000):
+            sent.append(number)
+            yield b" " * 100_000
+
+    for status in (200, 500):
+        line = answering(monkeypatch, httpx.Response(status, content=pieces()))
+        with line, pytest.raises(IntegrityError, match="more than 1 MiB"):
+            line.get("experiments/search")
+    assert len(sent) < 100
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, UsageError), (401, Unauthenticated), (403, PermissionRefused), (404, NotFound)]
+)
+def test_a_refusal_is_told_in_the_words_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, status: int, kind: type[HoldfastError]
+) -> None:
+    refused = httpx.Response(status, json={"error_code": "X", "message": "no such thing"})
+    with answering(monkeypatch, refused) as line, pytest.raises(kind, match="runs/get: no such thing"):
+        line.get("runs/get", run_id="1")
+
+
+def test_what_is_no_answer_of_mlflow_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for body in (b"<html>", b"[1]", b"[" * 100_000):
+        line = answering(monkeypatch, httpx.Response(200, content=body))
+        with line, pytest.raises(IntegrityError, match="answered no"):
+            line.post("runs/search")
+    line = answering(monkeypatch, httpx.Response(502, content=b"<html>"))
+    with line, pytest.raises(Unavailable, match="status 502"):
+        line.get("runs/get")
+
+
+@pytest.mark.parametrize("status", [301, 302, 304, 307, 308])
+def test_a_server_that_sends_elsewhere_is_not_taken_for_one_that_has_nothing(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    line = answering(monkeypatch, httpx.Response(status, headers={"location": "https://models.example.org/"}))
+    for ask in (
+        lambda: line.get("runs/get"),
+        lambda: line.post("runs/create"),
+        lambda: list(line.pieces("1/a")),
+        lambda: line.put("1/a", iter([b"a"])),
+    ):
+        with pytest.raises((UsageError, Unavailable)):
+            ask()
 
 
 def test_an_id_that_would_lead_into_another_folder_stays_behind(root: Path, tmp_path: Path) -> None:
@@ -99,3 +292,36 @@ def test_an_id_that_would_lead_into_another_folder_stays_behind(root: Path, tmp_
     with open_project(create_project(tmp_path / "project")) as project, FolderSource(root) as source:
         moved = bring(source, open_target(project))
     assert (moved.runs, moved.files, [one.what for one in moved.left]) == (0, 0, ["run run 1"])
+
+
+@pytest.mark.parametrize("place", ["/" + "a" * 5_000, "a/" * 4_000, "file://[x", "mlflow-artifacts://[x", "a\0b"])
+def test_what_can_be_no_place_of_files_has_none_and_all_else_comes(root: Path, place: str) -> None:
+    with pytest.raises(NotFound):
+        brought(root, place)
+    assert normal(place)
+    with ServerSource(MlflowLine("http://127.0.0.1:1"), (root,)) as source:
+        source.may_come(place)
+        with pytest.raises((NotFound, UsageError)):
+            list(source.files(place))
+
+
+def test_a_password_in_the_address_of_a_server_is_not_told() -> None:
+    with MlflowLine("http://ana:hush@127.0.0.1:1/below") as line, pytest.raises(Unavailable) as caught:
+        line.get("experiments/search")
+    assert caught.value.message.startswith("http://127.0.0.1:1/below did not answer")
+    assert "hush" not in caught.value.message
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://x\0y"])
+def test_what_can_be_no_address_is_told_so(url: str) -> None:
+    with pytest.raises(UsageError, match="no URL of a server"):
+        MlflowLine(url)
+
+
+def test_files_of_runs_come_to_where_the_experiment_of_that_name_has_its_own(root: Path, tmp_path: Path) -> None:
+    with open_project(create_project(tmp_path / "project")) as project, FolderSource(root) as source:
+        shelf = open_shelf(project, project.store)
+        shelf.experiments.create("first", "ana", "mlflow-artifacts:/shared/5")
+        bring(source, open_target(project))
+        folder = shelf.places.of_run("run1").folder("it")
+        assert [file.path for file in shelf.files.below(folder)] == ["shared/5/run1/artifacts/file"]

@@ -17,6 +17,7 @@ from holdfast.bridges.from_mlflow.database import DatabaseSource
 from holdfast.bridges.from_mlflow.folder import FolderSource
 from holdfast.bridges.from_mlflow.records import Source
 from holdfast.bridges.from_mlflow.server import ServerSource
+from holdfast.bridges.mlflow_line import MlflowLine
 from holdfast.errors import NotFound, UsageError
 
 __all__ = ["Source", "source_of"]
@@ -25,20 +26,23 @@ _SQLITE = "sqlite:///"
 _FOLDER = "file://"
 
 
-def source_of(uri: str, files: Path | None = None, token: str | None = None) -> AbstractContextManager[Source]:
+def source_of(
+    uri: str, files: Path | None = None, token: str | None = None, roots: tuple[Path, ...] = ()
+) -> AbstractContextManager[Source]:
     """The MLflow that `uri` names.
 
     Args:
         uri: the tracking URI of its clients, or the path of a file or a folder.
         files: the folder that a server's `mlflow-artifacts:` stands for, where its files are read past it.
         token: shown to a server.
+        roots: further folders of this machine that files may be read from.
 
     Raises:
         UsageError: a kind of MLflow that is not read here.
         NotFound: there is none.
     """
     if uri.startswith(("http://", "https://")):
-        return ServerSource(uri, token)
+        return ServerSource(MlflowLine(uri, token), roots)
     if "://" in uri and not uri.startswith((_SQLITE, _FOLDER)):
         raise UsageError(
             f"an MLflow at {uri.partition('://')[0]}:// is not read from here",
@@ -46,9 +50,9 @@ def source_of(uri: str, files: Path | None = None, token: str | None = None) -> 
         )
     path = Path(uri.removeprefix(_SQLITE).removeprefix(_FOLDER))
     if path.is_dir():
-        return FolderSource(path, files)
+        return FolderSource(path, files, roots)
     if path.is_file():
-        return DatabaseSource(path, files)
+        return DatabaseSource(path, files, roots)
     raise NotFound(
         f"there is no MLflow at {path}", hint="Name its SQLite file, its folder mlruns, or its server's URL."
     )

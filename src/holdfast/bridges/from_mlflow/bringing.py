@@ -70,6 +70,7 @@ class _Bringing:
     runs: dict[str, tuple[RunRecord, dict[str, float]]] = field(default_factory=dict)
     logged: dict[str, LoggedModelRecord] = field(default_factory=dict)
     moved: Moved = field(default_factory=Moved)
+    refused: dict[str, NotFound] = field(default_factory=dict)
     done: int = 0
     total: int = 0
 
@@ -121,17 +122,20 @@ def _experiment(work: _Bringing, given: ExperimentRecord, wanted: frozenset[str 
     imports = work.target.imports
     asked = ImportedExperiment(given.name, given.created_ms, given.updated_ms, given.deleted, given.tags)
     id_ = imports.experiment(asked, work.target.actor)
+    below = imports.folder(id_)
     work.more(experiments=1)
     for run in work.source.runs(given.id):
         work.total += 1
         if not _is_id(work, f"run {run.id[:80]}", run.id):
             continue
-        folder = f"{id_}/{run.id}/artifacts"
+        folder = f"{below}/{run.id}/artifacts"
         work.places[normal(run.place)] = folder
         if run.id in wanted:
             work.runs[run.id] = (run, _last(work.source.points(run.id)))
         if imports.has_run(run.id):
             work.more(there=1)
+            if not run.deleted and _may_come(work, run.place, folder):
+                _files(work, run.place, folder, f"files of run {run.id}")
         else:
             _files(work, run.place, folder, f"files of run {run.id}")
             _run(work, id_, run)
@@ -144,17 +148,28 @@ def _experiment(work: _Bringing, given: ExperimentRecord, wanted: frozenset[str 
         work.places[normal(model.place)] = folder
         if model.id in wanted:
             work.logged[model.id] = model
-        if imports.has_model(model.id):
-            work.more(there=1)
-        else:
-            _files(work, model.place, folder, f"files of logged model {model.id}")
-            imports.model(id_, _imported_model(model))
-            if model.status == "READY":
-                work.target.files.freeze(
-                    folder, f"The logged model {model.id} is ready, and its files stay as they are."
-                )
-            work.more(logged_models=1)
+        _logged_model(work, id_, model, folder)
         work.step()
+
+
+def _logged_model(work: _Bringing, experiment: int, model: LoggedModelRecord, folder: str) -> None:
+    is_there = work.target.imports.has_model(model.id)
+    comes = not is_there or (not model.deleted and _may_come(work, model.place, folder))
+    if comes:
+        _files(work, model.place, folder, f"files of logged model {model.id}")
+    if is_there:
+        work.more(there=1)
+    else:
+        work.target.imports.model(experiment, _imported_model(model))
+        work.more(logged_models=1)
+    if comes and model.status == "READY" and folder not in work.refused:
+        work.target.files.freeze(folder, f"The logged model {model.id} is ready, and its files stay as they are.")
+
+
+def _may_come(work: _Bringing, place: str, folder: str) -> bool:
+    """Whether files that stayed behind when what they belong to came may come now."""
+    files = work.target.files
+    return work.source.may_come(place) and not files.is_folder(folder) and not files.is_frozen(folder)
 
 
 def _is_id(work: _Bringing, what: str, id_: str) -> bool:
@@ -231,6 +246,7 @@ def _files(work: _Bringing, place: str, folder: str, what: str) -> None:
             work.more(files=1, bytes=stored.bytes)
     except NotFound as error:
         if place and not _is_absent_folder(error):
+            work.refused[folder] = error
             work.leave(what, error)
 
 
@@ -268,7 +284,9 @@ def _registered(work: _Bringing, model: ModelName, given: VersionRecord, folder:
     target = work.target
     listed = target.files.below(folder)
     if not listed:
-        raise NotFound(f"there are no files of it at {given.place or given.source}", hint="They were deleted there.")
+        refused = next((why for there, why in work.refused.items() if f"{folder}/".startswith(f"{there}/")), None)
+        where = given.place or given.source
+        raise refused or NotFound(f"there are no files of it at {where}", hint="They were deleted there.")
     files = LoggedFiles(
         {RelativePath(one.path.removeprefix(f"{folder}/")): (one.digest, one.bytes) for one in listed},
         lambda digest, bytes_max: target.store.read(digest, bytes_max=bytes_max),

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from holdfast.bridges.from_mlflow.places import files_below, folder_of, logged_model_of
+from holdfast.bridges.from_mlflow.places import Roots, folder_of, logged_model_of
 from holdfast.bridges.from_mlflow.records import (
     DatasetRecord,
     ExperimentRecord,
@@ -34,6 +34,11 @@ _DELETED_VERSION = "Deleted_Internal"
 _HUGE = 1.7976931348623157e308
 """How MLflow writes the infinities."""
 
+_SERVED = "mlartifacts"
+
+_KEPT_BESIDE = ("mlruns", _SERVED)
+"""Where MLflow keeps files if nobody says otherwise: the first without a server, the second with one."""
+
 _BUSY_SECONDS = 10.0
 """How long a server that writes to the file is waited for."""
 
@@ -43,16 +48,20 @@ class DatabaseSource:
 
     Args:
         path: of the file.
-        files: the folder that `mlflow-artifacts:` stands for.
+        files: the folder that `mlflow-artifacts:` stands for; None: `mlartifacts` where the file is, if it is there.
+        more: further folders that files may be read from, beside `mlruns` and `mlartifacts` where the file is.
 
     Raises:
         IntegrityError: it is no database of MLflow's.
         Unavailable: it cannot be opened.
     """
 
-    def __init__(self, path: Path, files: Path | None = None) -> None:
+    def __init__(self, path: Path, files: Path | None = None, more: tuple[Path, ...] = ()) -> None:
         self._path = path
-        self._files = files
+        home = path.absolute().parent
+        self._roots = Roots.of(home, tuple(home / name for name in _KEPT_BESIDE), (files, *more))
+        beside = home / _SERVED if (home / _SERVED).is_dir() and self._roots.holds(home / _SERVED) else None
+        self._files = beside if files is None else files.absolute()
         try:
             uri = f"file:{quote(str(path.absolute()))}?mode=ro"
             self._database = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
@@ -176,7 +185,12 @@ class DatabaseSource:
 
     def files(self, place: str) -> Iterator[File]:
         """See `Source.files`."""
-        return files_below(folder_of(place, self._files))
+        # A place that is relative was said by a server that ran where its file is.
+        return self._roots.files(self._path.absolute().parent / folder_of(place, self._files))
+
+    def may_come(self, place: str) -> bool:  # noqa: ARG002 - all that it can read are folders
+        """See `Source.may_come`."""
+        return True
 
     def _points_of(self, model: str) -> Iterator[ModelPointRecord]:
         for row in self._all("logged_model_metrics", "metric_name, metric_step", "model_id = ?", model):

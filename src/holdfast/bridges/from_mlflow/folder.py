@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from holdfast.bridges.from_mlflow.places import files_below, folder_of
+from holdfast.bridges.from_mlflow.places import Roots, folder_of
 from holdfast.bridges.from_mlflow.records import (
     DatasetRecord,
     ExperimentRecord,
@@ -52,15 +52,17 @@ class FolderSource:
     Args:
         root: the folder `mlruns`.
         files: the folder that `mlflow-artifacts:` stands for.
+        more: further folders that files may be read from.
 
     Raises:
         NotFound: it holds no experiments.
         MissingExtra: there is no reader of YAML.
     """
 
-    def __init__(self, root: Path, files: Path | None = None) -> None:
+    def __init__(self, root: Path, files: Path | None = None, more: tuple[Path, ...] = ()) -> None:
         self._root = root
         self._files = files
+        self._roots = Roots.of(root, (root,), (files, *more))
         self._homes: dict[str, Path] = {}
         try:
             import yaml  # noqa: F401 - asked for once, here
@@ -79,7 +81,7 @@ class FolderSource:
 
     def experiments(self) -> Iterator[ExperimentRecord]:
         """See `Source.experiments`."""
-        for folder in self._experiment_folders():
+        for folder in map(self._own, self._experiment_folders()):
             said = _meta(folder)
             id_ = str(said.get("experiment_id", folder.name))
             self._homes[id_] = folder
@@ -97,7 +99,8 @@ class FolderSource:
         """See `Source.runs`."""
         home = self._home(experiment)
         known = {path.parent.name: _meta(path.parent) for path in sorted((home / "datasets").glob(f"*/{_META}"))}
-        found = [(_meta(path.parent), path.parent) for path in sorted(home.glob(f"*/{_META}"))]
+        folders = [self._own(path.parent) for path in sorted(home.glob(f"*/{_META}"))]
+        found = [(_meta(folder), folder) for folder in folders]
         for said, folder in sorted(found, key=lambda one: (one[0].get("start_time") or 0, one[1].name)):
             tags = _words(folder / "tags")
             yield RunRecord(
@@ -119,14 +122,14 @@ class FolderSource:
         """See `Source.points`."""
         for home in self._experiment_folders():
             if (home / run / _META).is_file():
-                yield from (found.point for found in _points(home / run / "metrics"))
+                yield from (found.point for found in _points(self._own(home / run) / "metrics"))
                 return
 
     def logged_models(self, experiment: str) -> Iterator[LoggedModelRecord]:
         """See `Source.logged_models`."""
         home = self._home(experiment) / _MODELS
-        for path in sorted(home.glob(f"*/{_META}")):
-            folder, said = path.parent, _meta(path.parent)
+        for folder in [self._own(path.parent) for path in sorted(home.glob(f"*/{_META}"))]:
+            said = _meta(folder)
             yield LoggedModelRecord(
                 id=folder.name,
                 name=str(said["name"]),
@@ -144,8 +147,8 @@ class FolderSource:
 
     def models(self) -> Iterator[ModelRecord]:
         """See `Source.models`."""
-        for path in sorted((self._root / _MODELS).glob(f"*/{_META}")):
-            folder, said = path.parent, _meta(path.parent)
+        for folder in [self._own(path.parent) for path in sorted((self._root / _MODELS).glob(f"*/{_META}"))]:
+            said = _meta(folder)
             yield ModelRecord(
                 name=str(said.get("name", folder.name)),
                 description=said.get("description"),
@@ -162,7 +165,7 @@ class FolderSource:
         for number, folder in numbered:
             if not (folder / _META).is_file():
                 continue
-            said = _meta(folder)
+            said = _meta(self._own(folder))
             if said.get("current_stage") == _DELETED_VERSION:
                 continue
             source = str(said.get("source") or "")
@@ -184,23 +187,23 @@ class FolderSource:
 
     def files(self, place: str) -> Iterator[File]:
         """See `Source.files`."""
-        folder = folder_of(place, self._files)
-        found = folder if folder.is_dir() else self._moved(folder)
-        real = found.resolve()
-        if found.is_dir() and not any(real.is_relative_to(own.resolve()) for own in (self._root, self._files) if own):
-            # A folder of others would have any file of this machine brought by naming its folder, or by a link to it.
-            raise NotFound(
-                f"{place[:200]} leads out of {self._root}",
-                hint="Name the folder of its files with --files, or copy it in.",
-            )
-        return files_below(found)
+        return self._roots.files(folder_of(place, self._files))
 
-    def _moved(self, folder: Path) -> Path:
-        """The same folder below this root: the whole of `mlruns` may have been carried elsewhere since."""
-        for place in range(len(folder.parts)):
-            there = self._root.joinpath(*folder.parts[place:])
-            if folder.parts[place] not in {"/", ""} and there.is_dir():
-                return there
+    def may_come(self, place: str) -> bool:  # noqa: ARG002 - all of its places are folders
+        """See `Source.may_come`."""
+        return True
+
+    def _own(self, folder: Path) -> Path:
+        """The folder, which a link may have led to.
+
+        Raises:
+            IntegrityError: it is out of all that may be read.
+        """
+        if not self._roots.holds(folder):
+            raise IntegrityError(
+                f"{folder} is a link out of {self._root}",
+                hint="Copy in what it leads to, or say that it may be read: --files-root FOLDER",
+            )
         return folder
 
     def _home(self, experiment: str) -> Path:
@@ -245,6 +248,8 @@ def _meta(folder: Path) -> dict[str, Any]:
 
 def _words(folder: Path) -> dict[str, str]:
     """One file each: its path is the key, what it holds the value."""
+    if folder.is_symlink():
+        raise IntegrityError(f"{folder} is a link, which MLflow does not make", hint="Copy in what it leads to.")
     if not folder.is_dir():
         return {}
     with refusing(folder):

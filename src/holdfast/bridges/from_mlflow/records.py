@@ -178,3 +178,6 @@ class Source(Protocol):
         Raises:
             NotFound: the place is nowhere that can be read from here; the message says why.
         """
+
+    def may_come(self, place: str) -> bool:
+        """Whether files of a place that stayed behind can be had another time, when more folders may be read."""

@@ -1,13 +1,13 @@
 """An MLflow server, read over its REST protocol: documentation of MLflow, "REST API"."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, unquote, urlsplit
+from typing import Any, Self
+from urllib.parse import unquote
 
-from holdfast.bridges.from_mlflow.places import PROXIED, files_below, folder_of, logged_model_of
+from holdfast.bridges.from_mlflow.places import Roots, folder_of, logged_model_of, split
 from holdfast.bridges.from_mlflow.records import (
     DatasetRecord,
     ExperimentRecord,
@@ -19,18 +19,10 @@ from holdfast.bridges.from_mlflow.records import (
     RunRecord,
     VersionRecord,
 )
-from holdfast.errors import HoldfastError, IntegrityError, NotFound, PermissionRefused, Unauthenticated, Unavailable
-
-if TYPE_CHECKING:
-    import httpx
+from holdfast.bridges.mlflow_line import PROXIED, MlflowLine
+from holdfast.errors import IntegrityError, NotFound
 
 __all__ = ["ServerSource"]
-
-_API = "/api/2.0/mlflow"
-_FILES = "/api/2.0/mlflow-artifacts/artifacts"
-
-_SECONDS_MAX = 60.0
-"""A search of a full server takes seconds; one that says nothing for so long has stopped."""
 
 _PAGE = 1_000
 """Rows asked for at once: MLflow gives them in about a second."""
@@ -41,25 +33,18 @@ _POINTS_PAGE = 25_000
 _DEPTH_MAX = 64
 """Folders within folders: deeper than any model's, and an end for a server that goes round in circles."""
 
-_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
-"""Hosts whose folders are those of this machine."""
-
-_REFUSED = {401: Unauthenticated, 403: PermissionRefused, 404: NotFound}
-
 
 class ServerSource:
-    """A `Source` over a server.
+    """A `Source` over a server; it raises what `MlflowLine` does.
 
     Args:
-        url: of the server.
-        token: shown to it, where it asks who somebody is.
+        line: to the server; it is closed with this.
+        roots: folders of this machine that files may be read from, which the server does not serve.
     """
 
-    def __init__(self, url: str, token: str | None = None) -> None:
-        import httpx
-
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        self._line = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=_SECONDS_MAX)
+    def __init__(self, line: MlflowLine, roots: tuple[Path, ...] = ()) -> None:
+        self._line = line
+        self._roots = Roots.of(None, (), roots)
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +95,7 @@ class ServerSource:
 
     def points(self, run: str) -> Iterator[PointRecord]:
         """See `Source.points`."""
-        said = self._get(f"{_API}/runs/get", {"run_id": run})["run"]
+        said = self._line.get("runs/get", run_id=run)["run"]
         for key in sorted({one["key"] for one in said.get("data", {}).get("metrics", ())}):
             asked = {"run_id": run, "metric_key": key, "max_results": _POINTS_PAGE}
             for one in self._pages("metrics/get-history", asked, "metrics", by_query=True):
@@ -160,7 +145,7 @@ class ServerSource:
         for said in sorted(found, key=lambda one: int(one["version"])):
             number = str(said["version"])
             source = said.get("source", "")
-            where = self._get(f"{_API}/model-versions/get-download-uri", {"name": model, "version": number})
+            where = self._line.get("model-versions/get-download-uri", name=model, version=number)
             yield VersionRecord(
                 model=model,
                 number=int(number),
@@ -179,38 +164,31 @@ class ServerSource:
 
     def files(self, place: str) -> Iterator[File]:
         """See `Source.files`."""
-        parts = urlsplit(place)
+        parts = split(place)
         if parts.scheme != PROXIED:
-            if self._line.base_url.host not in _HERE:
-                # A server of others would have any file of this machine brought by naming its folder.
+            if not self._roots.named:
                 raise NotFound(
-                    f"{place[:200]} is a place that only the server's own machine reads",
-                    hint="Bring it there, or have that server serve its files: mlflow server --serve-artifacts",
+                    f"{place[:200]} is a place that the server does not serve",
+                    hint="Have it serve its files: mlflow server --serve-artifacts. Or say from which folder of this "
+                    "machine they may be read: --files-root FOLDER",
                 )
-            yield from files_below(folder_of(place, None))
+            yield from self._roots.files(folder_of(place, None))
             return
         yield from self._below(unquote(parts.path).strip("/"), "", 0)
+
+    def may_come(self, place: str) -> bool:
+        """See `Source.may_come`."""
+        return place.partition(":")[0].lower() != PROXIED
 
     def _below(self, root: str, folder: str, depth: int) -> Iterator[File]:
         if depth > _DEPTH_MAX:
             raise IntegrityError(f"{root} has folders within folders without an end", hint="Look at it there.")
-        listed = self._get(_FILES, {"path": f"{root}/{folder}".rstrip("/")})
-        for said in sorted(listed.get("files", ()), key=lambda one: str(one["path"])):
+        for said in sorted(self._line.listed(f"{root}/{folder}".rstrip("/")), key=lambda one: str(one["path"])):
             path = f"{folder}/{said['path']}".lstrip("/")
             if said.get("is_dir"):
                 yield from self._below(root, path, depth + 1)
             else:
-                yield File(path, self._opened(f"{_FILES}/{quote(f'{root}/{path}')}"))
-
-    def _opened(self, path: str) -> Callable[[], Iterator[bytes]]:
-        return partial(self._pieces, path)
-
-    def _pieces(self, path: str) -> Iterator[bytes]:
-        with self._answering(path), self._line.stream("GET", path) as answer:
-            if answer.is_error:
-                answer.read()
-                raise _refusal(answer)
-            yield from answer.iter_bytes()
+                yield File(path, partial(self._line.pieces, f"{root}/{path}"))
 
     def _pages(
         self, path: str, asked: Mapping[str, Any], name: str, *, by_query: bool = False
@@ -218,53 +196,13 @@ class ServerSource:
         token: str | None = None
         while True:
             body = {**asked, **({} if token is None else {"page_token": token})}
-            said = self._get(f"{_API}/{path}", body) if by_query else self._post(f"{_API}/{path}", body)
+            said = (self._line.get if by_query else self._line.post)(path, **body)
             yield from said.get(name, ())
             before, token = token, said.get("next_page_token") or None
             if token is None:
                 return
             if token == before:
                 raise IntegrityError(f"{path} answers one page without an end", hint="Is it an MLflow server?")
-
-    def _get(self, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
-        with self._answering(path):
-            return _read(self._line.get(path, params=dict(query)))
-
-    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        with self._answering(path):
-            return _read(self._line.post(path, json=body))
-
-    @contextmanager
-    def _answering(self, path: str) -> Iterator[None]:
-        import httpx
-
-        try:
-            yield
-        except httpx.HTTPError as error:
-            raise Unavailable(
-                f"{self._line.base_url} did not answer {path}: {error}", hint="Does the server run? Then do it again."
-            ) from error
-
-
-def _read(answer: "httpx.Response") -> dict[str, Any]:
-    if answer.is_error:
-        raise _refusal(answer)
-    try:
-        said = answer.json()
-    except ValueError as error:
-        raise IntegrityError(f"{answer.url} answered no JSON", hint="Is it an MLflow server?") from error
-    if not isinstance(said, dict):
-        raise IntegrityError(f"{answer.url} answered no object", hint="Is it an MLflow server?")
-    return said
-
-
-def _refusal(answer: "httpx.Response") -> HoldfastError:
-    try:
-        message = str(answer.json()["message"])[:300]
-    except (ValueError, KeyError, TypeError):
-        message = f"status {answer.status_code}"
-    kind = _REFUSED.get(answer.status_code, Unavailable)
-    return kind(f"{answer.url.path}: {message}", hint="The server that is read said so.")
 
 
 def _words(said: Mapping[str, Any], name: str = "tags") -> dict[str, str]:
