@@ -40,6 +40,7 @@ def test_a_run_context_never_adds_tags_of_its_own() -> None:
     assert context.tags() == {}
 
 
+@pytest.mark.disk
 def test_what_was_opened_before_anybody_asked_stands_in_the_capture(tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
     rows.write_text("age\n41\n")

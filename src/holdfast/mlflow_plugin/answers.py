@@ -22,7 +22,7 @@ from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table, table_of, values_of, write_table
 from holdfast.runtime.smoke import write_outputs
 
-__all__ = ["Asked", "answers_of", "best_first", "replaces"]
+__all__ = ["Asked", "answers_of", "answers_rows", "best_first", "replaces"]
 
 _LOG = logging.getLogger("holdfast")
 
@@ -35,6 +35,13 @@ _QUICK = frozenset(
 )
 """Kinds of model that answer a thousand rows in a moment and ask nobody. Any other is asked about its input example
 only, as MLflow asks it: what a thousand rows would cost, or set off, is its author's to say."""
+
+_NETWORKS = frozenset(f"mlflow.{name}" for name in ("pytorch", "keras", "tensorflow"))
+"""Kinds of model that ask nobody, and take as long as they are large."""
+
+_NETWORK_BYTES_MAX = 32 << 20
+"""A network up to this answers a thousand rows within some seconds on two cores, convolutions and all. One beyond it is
+asked about its input example only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +97,22 @@ def answers_of(folder: Path, known: Any, asked: Sequence[Asked]) -> dict[str, by
     if loader is None or size > _MODEL_BYTES_MAX:
         return {}
     example = _example(folder, known)
-    candidates = [*(asked if loader in _QUICK else ()), *(() if example is None else (example,))]
+    candidates = [*(asked if answers_rows(loader, size) else ()), *(() if example is None else (example,))]
     if not candidates:
         return {}
     with disable_autologging():
         model = pyfunc.load_model(str(folder), suppress_warnings=True)
         return next((told for one in candidates if (told := _tried(model, one))), {})
+
+
+def answers_rows(loader: str, size: int) -> bool:
+    """Whether a model is asked about a thousand rows, and not about its input example only.
+
+    Args:
+        loader: the module of MLflow's that opens it.
+        size: of its files, in bytes.
+    """
+    return loader in _QUICK or (loader in _NETWORKS and size <= _NETWORK_BYTES_MAX)
 
 
 def _example(folder: Path, known: Any) -> Asked | None:

@@ -11,7 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from holdfast.flow.bundle.origin import INPUT
 from holdfast.flow.snapshot import Snapshot, snapshot
 from holdfast.mlflow_plugin.datasets import Rows
-from holdfast.parts.data_slice import HOLDOUT, TRAIN
+from holdfast.parts.data_slice import HOLDOUT, TRAIN, UNANSWERED
 from holdfast.store.interface import Store
 
 __all__ = ["ROWS_MAX", "freeze_dataset", "role_of", "sample"]
@@ -23,13 +23,18 @@ _ROLES = {
     **dict.fromkeys(("train", "training"), TRAIN),
     **dict.fromkeys(("eval", "evaluation", "test", "testing", "validation", "valid", "val", HOLDOUT), HOLDOUT),
 }
-"""What people and autolog call the use of a dataset."""
+"""What people and autolog call the use of a dataset; evaluation data is a holdout where its answers are known."""
 
 _NAMELESS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def role_of(tags: Sequence[Any]) -> str:
-    """What a dataset was for, from the tag that MLflow calls its context."""
+def role_of(tags: Sequence[Any], *, answered: bool) -> str:
+    """What a dataset was for, from the tag that MLflow calls its context, and whether its true answers are known."""
+    role = _use_of(tags)
+    return UNANSWERED if role == HOLDOUT and not answered else role
+
+
+def _use_of(tags: Sequence[Any]) -> str:
     context = next((str(tag.value) for tag in tags if tag.key == MLFLOW_DATASET_CONTEXT), "")
     return _ROLES.get(context.lower(), _NAMELESS.sub("-", context.lower()).strip("-.") or INPUT)
 

@@ -21,7 +21,7 @@ from holdfast.mlflow_plugin.datasets import Rows
 from holdfast.mlflow_plugin.freezing import freeze_dataset, role_of, sample
 from holdfast.mlflow_plugin.quiet import quietly
 from holdfast.mlflow_plugin.server import Server
-from holdfast.parts.data_slice import HOLDOUT, TRAIN
+from holdfast.parts.data_slice import HOLDOUT, TRAIN, UNANSWERED
 from holdfast.tracking.values import RunInput
 from holdfast.wire import Project, open_project
 from holdfast.wire.project import make_home
@@ -60,15 +60,16 @@ class Keeper:
         Raises:
             HoldfastError: it cannot be frozen, or the server does not answer.
         """
-        role = role_of(logged.tags)
+        role = role_of(logged.tags, answered=rows.targets is not None)
         frozen = freeze_dataset(self._project.store, logged.dataset, rows, self._project.settings.project)
         found = to_run(data_input(frozen, role))
         self._project.tracking.log_inputs(run, [found])
-        if role in {TRAIN, HOLDOUT}:
-            asked = Asked("eval" if role == HOLDOUT else "train", sample(rows), len(rows), frozen.digest)
+        if role in {TRAIN, HOLDOUT, UNANSWERED}:
+            use, of = (TRAIN, "train") if role == TRAIN else (HOLDOUT, "eval")
+            asked = Asked(of, sample(rows), len(rows), frozen.digest)
             data = self._data.setdefault(run, {})
-            if replaces(asked, data[role][1] if role in data else None):
-                data[role] = (found, asked)
+            if replaces(asked, data[use][1] if use in data else None):
+                data[use] = (found, asked)
             while len(self._data) > _RUNS_MAX:
                 del self._data[next(iter(self._data))]
 
@@ -157,4 +158,4 @@ def _project(server: Server) -> Project:
         settings = replace(Settings.at(Path(cache) / "holdfast" / "mlflow"), project=root)
         make_home(settings, exist_ok=True)
     token = server.token or settings.token
-    return open_project(replace(settings, url=server.uri, token=token))
+    return open_project(replace(settings, url=server.address, token=token))

@@ -39,7 +39,7 @@ class _ListeningStore(RestStore):  # type: ignore[misc]  # MLflow ships no types
     @property
     def _session(self) -> Session | None:
         """None where the server turned out not to be Holdfast, or does not answer."""
-        server = find_server(self._uri)
+        server = find_server(self._uri, awake=True)
         return session_with(server, self._watch) if server.is_holdfast else None
 
     def create_run(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,10 @@
 """What is made of a logged model: stated where it is true, and missing, with its reason, where nobody said it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +23,7 @@ from holdfast.manifest import Manifest
 from holdfast.names import ModelName, RelativePath
 from holdfast.parts import DataSlice, EvalThreshold, Hyperparameters, Missing, PreprocessingCode, Weights
 from holdfast.runtime.environment import AS_OF
+from holdfast.runtime.rows import Table, read_table, write_table
 from holdfast.runtime.smoke import read_outputs
 from holdfast.tracking.values import RunInput
 from tests.bridges.mlflow.logged import MODELS, files_of, kept, recorded, skops
@@ -231,6 +235,17 @@ def test_a_dataset_without_bytes_is_a_pointer_and_no_data_slice() -> None:
     assert isinstance(frozen, DataSlice)
 
 
+def test_a_dataset_that_was_frozen_to_ask_the_model_about_is_no_pointer_to_training_data() -> None:
+    asked = LoggedDataset("test", "070050ed", "code", "{}", "eval")
+    frozen = replace(TRAIN, role="holdout", name="test-070050ed.parquet")
+    manifest = bundle("classifier", Said(run_id="r1", datasets=(asked,), inputs=(frozen,))).manifest
+    assert why(manifest, "data_slice") == "no training data was frozen"
+    train = LoggedDataset("train", "d25cfbf8", "code", "{}", "training")
+    manifest = bundle("classifier", Said(run_id="r1", datasets=(asked, train), inputs=(frozen,))).manifest
+    assert "d25cfbf8" in why(manifest, "data_slice")
+    assert "070050ed" not in why(manifest, "data_slice")
+
+
 def test_code_that_was_logged_belongs_to_the_preprocessing_and_stands_where_bundles_import_from() -> None:
     manifest = bundle("own_code", Said(tags=COMMIT)).manifest
     code, weights = manifest.parts.preprocessing_code, manifest.parts.weights
@@ -289,6 +304,52 @@ def test_rows_that_the_bundle_would_refuse_are_no_holdout() -> None:
     }
     found = bundle("classifier", more=damaged).manifest
     assert "age" in why(found, "holdout")
+
+
+def rows_of(*columns: str) -> bytes:
+    """The recorded rows of `classifier`, with only the columns that are named."""
+    rows = read_table(recorded()["holdfast/holdout_rows.json"])
+    return write_table(Table.of_columns(columns, [rows.column(name) for name in columns]))
+
+
+@pytest.mark.parametrize(
+    ("told", "whose"),
+    [(b'{"of": "eval"}', "of eval data"), (b'{"of": "input_example"}', "of its input example"), (b"{}", "that were")],
+)
+def test_rows_without_true_answers_are_no_holdout_and_the_line_to_add_is_said(told: bytes, whose: str) -> None:
+    blind = {"holdfast/holdout_rows.json": rows_of("age", "plan", "vip"), "holdfast/holdout.json": told}
+    said = Said(run_id="r1", params={"C": "1.0"}, inputs=(TRAIN,), tags=COMMIT)
+    prepared = bundle("classifier", said, recorded() | blind)
+    assert lacks(prepared.manifest) == {"holdout", "metrics"}
+    assert f"the 4 rows {whose}" in why(prepared.manifest, "holdout")
+    assert not [path for path in prepared.small if str(path).startswith("holdout/")]
+    for missing in prepared.manifest.missing():
+        assert "from_pandas(test, targets='churned'), context='eval')" in how_to_supply(missing, prepared.manifest)
+
+
+def test_a_column_of_answers_counts_once_somebody_says_which_it_is() -> None:
+    rows = read_table(recorded()["holdfast/holdout_rows.json"])
+    both = Table.of_columns([*(rows.names or ()), "paid"], [*rows.columns, [1, 1, 0, 0]])
+    files = recorded() | {"holdfast/holdout_rows.json": write_table(both)}
+    assert "churned, paid" in why(bundle("classifier", more=files).manifest, "holdout")
+    said = bundle("classifier", Said(tags={"holdfast.target": "churned"}), files).manifest.evidence.holdout
+    assert isinstance(said, Holdout)
+    assert said.target == "churned"
+
+
+@pytest.mark.slow
+def test_whoever_registers_a_measured_model_loads_no_library_of_numbers() -> None:
+    program = (
+        "import json, sys\n"
+        "from holdfast.bridges.mlflow import Said, bundle_of\n"
+        "from holdfast.names import ModelName\n"
+        "from tests.bridges.mlflow.logged import files_of, kept, recorded\n"
+        "made = bundle_of(Said(), kept(files_of('classifier') | recorded()), ModelName('churn'))\n"
+        "assert made.manifest.evidence.metrics.values['accuracy'] == 0.75\n"
+        "print(json.dumps(sorted({'joblib', 'numpy', 'pandas', 'scipy', 'sklearn'} & set(sys.modules))))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(found.stdout) == []
 
 
 def test_a_folder_that_is_no_model_is_kept_and_said_to_be_none() -> None:
@@ -351,6 +412,18 @@ def test_what_is_missing_is_told_in_the_words_of_an_mlflow_script() -> None:
     assert told["metrics"] == told["holdout"], "without rows there is no column to name"
     silent: Any = bundle("probabilities", Said(run_id="r1")).manifest.parts.eval_threshold
     assert 'mlflow.set_tag("holdfast.threshold"' in how_to_supply(silent, manifest)
+
+
+def test_nobody_is_told_to_install_the_plugin_that_was_there() -> None:
+    lock = {"holdfast/requirements.lock": b"numpy==2.3.0\n"}
+    with_it = bundle("without_signature", Said(run_id="r1"), lock).manifest
+    told = {missing.name: how_to_supply(missing, with_it) for missing in with_it.missing()}
+    assert not [name for name, words in told.items() if "pip install" in words]
+    assert "context='training')" in told["data_slice"]
+    assert "context='eval')" in told["holdout"]
+    without = bundle("without_signature", Said(run_id="r1")).manifest
+    told = {missing.name: how_to_supply(missing, without) for missing in without.missing()}
+    assert {name for name, words in told.items() if "pip install" in words} == {"data_slice", "metrics", "holdout"}
 
 
 def test_hyperparameters_are_those_of_run_and_model_with_the_seeds_among_them() -> None:

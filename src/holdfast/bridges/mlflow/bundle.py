@@ -119,12 +119,12 @@ def _captured(said: Said) -> _Captured:
 def _data_slice(said: Said) -> DataSlice | Missing:
     frozen = [from_run(item) for item in said.inputs if item.digest is not None]
     part = data_slice_part(tuple({(item.role, item.digest, item.source): item for item in frozen}.values()))
-    if isinstance(part, DataSlice) or not said.datasets:
+    # The plugin writes MLflow's digest into the name of what it froze; that dataset is more than a pointer.
+    pointers = [one for one in said.datasets if not any(one.digest in item.name for item in frozen)]
+    if isinstance(part, DataSlice) or not pointers:
         return part
-    named = "; ".join(
-        f"{one.name} digest {one.digest} from {_place(one.source)}" for one in said.datasets[:_POINTERS_MAX]
-    )
-    more = f"; and {len(said.datasets) - _POINTERS_MAX} more" if len(said.datasets) > _POINTERS_MAX else ""
+    named = "; ".join(f"{one.name} digest {one.digest} from {_place(one.source)}" for one in pointers[:_POINTERS_MAX])
+    more = f"; and {len(pointers) - _POINTERS_MAX} more" if len(pointers) > _POINTERS_MAX else ""
     return Missing("data_slice", f"pointer: {named}{more}; no bytes were frozen")
 
 

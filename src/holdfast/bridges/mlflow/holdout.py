@@ -35,6 +35,10 @@ HOLDOUT_BYTES_MAX = 64 << 20
 """A thousand rows of a thousand columns have twenty megabytes; it is read whole, and measured here."""
 
 
+_COLUMNS_MAX = 5
+"""Columns that one sentence names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """What was recorded beside the model, as it came.
@@ -107,24 +111,37 @@ def measured(
     except HoldfastError as error:
         why = f"what was recorded is not what the bundle answers: {error.message}"
         return Measured(Missing("holdout", why), Missing("metrics", why))
+    if target is None:
+        return Measured(Missing("holdout", _unanswered(found, schema)), none)
     holdout = Holdout(
         ROWS, OUTPUTS, found.rows.count, target, groups_in(found.rows, target), _snapshot(more.get("snapshot"))
     )
-    metrics: Metrics | Missing = Missing("metrics", "the holdout has no target: tag holdfast.target names it")
-    if target is not None:
-        primary = said.word("holdfast.metric", {} if model is None else model.metadata)
-        metrics = _metrics(found.rows.column(target), answer, rule, primary)
+    primary = said.word("holdfast.metric", {} if model is None else model.metadata)
+    metrics = _metrics(found.rows.column(target), answer, rule, primary)
     return Measured(holdout, metrics, write_table(found.rows), outputs)
 
 
 def _target(rows: Table, schema: FeatureSchema, told: Json) -> str | None:
     """The column with the true answers: the one that was named, or the only one that is no feature."""
-    names = rows.names or ()
-    if isinstance(told, str) and told in names:
+    if isinstance(told, str) and told in (rows.names or ()):
         return told
-    features = {column.name for column in schema.columns}
-    others = [name for name in names if name not in features]
+    others = _no_features(rows, schema)
     return others[0] if len(others) == 1 else None
+
+
+def _no_features(rows: Table, schema: FeatureSchema) -> list[str]:
+    features = {column.name for column in schema.columns}
+    return [name for name in rows.names or () if name not in features]
+
+
+def _unanswered(found: Recorded, schema: FeatureSchema) -> str:
+    """Why rows whose true answers are not known are no holdout: whatever is answered on them, nothing is right."""
+    others = _no_features(found.rows, schema)
+    if others:
+        named = ", ".join(others[:_COLUMNS_MAX]) + (", …" if len(others) > _COLUMNS_MAX else "")
+        return f"nobody said which column of the recorded rows has the true answers: {named}"
+    whose = {"input_example": "of its input example", None: "that were recorded"}.get(found.of, f"of {found.of} data")
+    return f"the {found.rows.count} rows {whose} have no true answers, and prove nothing"
 
 
 def _by_rule(answer: Answer, rule: EvalThreshold, loader: str) -> Answer:
