@@ -6,12 +6,16 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
 
+from holdfast.access import Grant, NewToken, NewUser, Role
+from holdfast.config import Settings
+from holdfast.wire import open_project
+from holdfast.wire.people import open_doors
 from tests.commands import PROGRAM, clean, holdfast
 from tests.mlflow.venvs import Client
 
@@ -26,11 +30,13 @@ class Room:
         url: of the server.
         folder: the project's.
         environment: of commands in it.
+        tokens: of its people, where it asks who somebody is.
     """
 
     url: str
     folder: Path
     environment: dict[str, str]
+    tokens: Mapping[str, str] = field(default_factory=dict)
 
     def holdfast(self, *arguments: str) -> object:
         """What a command of ours answers in the project, as JSON."""
@@ -40,17 +46,28 @@ class Room:
 
 
 @contextmanager
-def ours(folder: Path, policy: str | None = None) -> Iterator[Room]:
-    """A new project and `holdfast server`, while this lasts; `policy` is its `holdfast.toml` if that is given."""
+def ours(
+    folder: Path, policy: str | None = None, people: Mapping[str, Role] | None = None, *, workers: int = 1
+) -> Iterator[Room]:
+    """A new project and `holdfast server`, while this lasts.
+
+    Args:
+        folder: for the project.
+        policy: its `holdfast.toml`, if that is given.
+        people: who they are and what they may; the server asks everybody then.
+        workers: processes of the server.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     environment = clean(os.environ, folder)
     begun = holdfast("init", folder=folder, environment=environment)
     assert begun.code == 0, begun
     if policy is not None:
         (folder / "holdfast.toml").write_text(policy, encoding="utf-8")
+    tokens = {} if people is None else _tokens(folder, people)
+    asking = [] if people is None else ["--auth"]
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [str(PROGRAM), "server", "--port", "0", "--workers", "1", "--json"],
+            [str(PROGRAM), "server", "--port", "0", "--workers", str(workers), "--json", *asking],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,
@@ -61,9 +78,18 @@ def ours(folder: Path, policy: str | None = None) -> Iterator[Room]:
         assert process.stdout is not None
         said = process.stdout.readline()
         assert said, (folder / "server.log").read_text(encoding="utf-8")
-        yield Room(json.loads(said)["url"], folder, environment)
+        yield Room(json.loads(said)["url"], folder, environment, tokens)
     finally:
         _end(process)
+
+
+def _tokens(folder: Path, people: Mapping[str, Role]) -> dict[str, str]:
+    with open_project(Settings.find(folder, {})) as project:
+        doors = open_doors(project)
+        for name, role in people.items():
+            doors.add_user(NewUser(name), "root")
+            doors.grant(name, Grant(role), "root")
+        return {name: doors.issue(NewToken(name, "test"), "root").secret for name in people}
 
 
 @contextmanager

@@ -6,9 +6,10 @@ from typing import Any
 from tests.mlflow.calls.families import family_of
 from tests.mlflow.differences import DIFFERENCES, FAMILIES
 
-__all__ = ["BEGIN", "END", "placed", "table"]
+__all__ = ["BEGIN", "COMMANDS", "END", "placed", "table"]
 
 BEGIN = "<!-- the walk over all calls writes from here: make goldens -->"
+COMMANDS = "<!-- the walk over the commands writes from here: make goldens -->"
 END = "<!-- to here -->"
 
 _WORDS = {"works": "works", "refused": "refused on purpose", "not offered": "not offered"}
@@ -31,12 +32,13 @@ def table(answers: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", *_edges(answers)])
 
 
-def placed(text: str, inner: str) -> str:
+def placed(text: str, inner: str, begin: str = BEGIN) -> str:
     """The document with the table between its two marks."""
-    before, _, rest = text.partition(BEGIN)
+    before, found, rest = text.partition(begin)
     _, end, after = rest.partition(END)
+    assert found, f"docs/mlflow.md has no {begin}"
     assert end, f"docs/mlflow.md has no {END}"
-    return f"{before}{BEGIN}\n\n{inner}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{inner}\n\n{END}{after}"
 
 
 def _called(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -91,7 +92,10 @@ def test_a_logged_model_answers_in_a_gates_worker_what_it_answered_when_it_was_l
         weights, holdout = files.manifest.parts.weights, files.manifest.evidence.holdout
         assert getattr(weights, "loader", None) == loader
         assert isinstance(holdout, Holdout), holdout
-        with Predictor.start(files, interpreter, limits=Limits.of_gate()) as predictor:
+        largest = max(files.manifest.file(path).size for path in getattr(weights, "files", ()))
+        short = replace(Limits.of_gate(), file_bytes_max=1)
+        with Predictor.start(files, interpreter, limits=short) as predictor:
+            assert predictor.limits.file_bytes_max == largest
             answer = predictor.holdout()
         assert compare(read_outputs(files.read(holdout.outputs)), answer).within_tolerance
     assert {type(value) for value in answer.predictions} == {float}

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.mlflow.rooms import Room
+from holdfast.access import Role
+from tests.mlflow.rooms import Room, ours
 from tests.mlflow.venvs import ROOT, Client
 
 pytestmark = pytest.mark.slow
@@ -84,6 +85,36 @@ def test_files_and_changes_and_the_rows_of_a_test_become_part_of_the_version(
     assert version["evidence"]["run"]["mlflow"]["holdout_of"] == "eval"
     assert version["parts"]["hyperparameters"]["seeds"]["random.seed"] == 11
     assert version["created_by"] == "ana <ana@example.org>"
+
+
+def test_a_server_that_asks_who_somebody_is_gets_complete_versions_and_keeps_no_token(
+    newest: Client, tmp_path: Path, empty: Path, plugged: dict[str, str]
+) -> None:
+    people = {"root": Role.ADMIN, "ana": Role.CONTRIBUTOR, "eve": Role.VIEWER}
+    with ours(tmp_path / "project", people=people) as room:
+        tokens = {name.upper(): secret for name, secret in room.tokens.items()}
+        asked = {"WRONG": "not-a-token", "EVE": tokens["EVE"]}
+        no, wrong, viewer = newest.run(
+            SCRIPTS / "refused.py", room.url, empty, "NO", *asked, NO="", **asked, **plugged
+        ).splitlines()
+        assert no == (
+            "NO UNAUTHENTICATED: this server asks who you are, and the request carries no token. "
+            "Set MLFLOW_TRACKING_TOKEN to a token of this server; holdfast token create makes one."
+        )
+        assert wrong.startswith("WRONG UNAUTHENTICATED: this token is not good: it was never issued, or has expired")
+        assert viewer == (
+            "EVE PERMISSION_DENIED: eve is no contributor of any model. "
+            "Ask an admin: holdfast user grant eve contributor --model NAME"
+        )
+        # In the address, as older scripts have it; the client sends it as a name and a password.
+        url = room.url.replace("http://", f"http://somebody:{tokens['ANA']}@")
+        newest.run(SCRIPTS / "autolog.py", url, empty, **plugged)
+        version = shown(room, "churn@1")
+        assert (version["complete"], version["missing"], version["created_by"]) == (True, [], "ana")
+    places = (tmp_path, newest.folder / "home")
+    files = [path for place in places for path in place.rglob("*") if path.is_file() and not path.is_symlink()]
+    kept = [path for path in files if any(secret.encode() in path.read_bytes() for secret in tokens.values())]
+    assert kept == []
 
 
 def test_it_stands_aside_where_the_server_is_mlflows(

@@ -27,10 +27,10 @@ class Client:
     def python(self) -> Path:
         return self.folder / "bin/python"
 
-    def run(self, script: Path, url: str, folder: Path, **more: str) -> str:
-        """What a script prints; it runs in `folder` and is told nothing but where the server is."""
+    def run(self, script: Path, url: str, folder: Path, *words: str, **more: str) -> str:
+        """What a script prints; it runs in `folder` and is told nothing but `words` and where the server is."""
         done = subprocess.run(
-            [str(self.python), "-W", "ignore", str(script)],
+            [str(self.python), "-W", "ignore", str(script), *words],
             cwd=folder,
             env={**self.environment(), "MLFLOW_TRACKING_URI": url, **more},
             stdin=subprocess.DEVNULL,

@@ -1,8 +1,10 @@
 """Calls that concern the files of runs."""
 
 import io
+import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import matplotlib.pyplot as plt
 import mlflow
@@ -49,6 +51,14 @@ def _listed(walk: Walk, path: str | None = None) -> list[tuple[str, bool, int | 
     return [(file.path, file.is_dir, file.file_size) for file in walk.client.list_artifacts(walk.run, path)]
 
 
+def _in_parts(walk: Walk) -> list[tuple[str, int]]:
+    """A file that is sent in parts where the server takes some, and read in ranges where it gives some."""
+    small = {"MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": "1", "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE": "3"}
+    with patch.dict(os.environ, {**small, "MLFLOW_MULTIPART_DOWNLOAD_CHUNK_SIZE": "4"}):
+        walk.client.log_artifact(walk.run, walk.file("large.txt", "in parts"), "parts")
+        return _downloaded(walk, "parts")
+
+
 _BLACK = np.zeros((2, 2, 3), dtype=np.uint8)
 _TABLE = pd.DataFrame({"x": [1, 2]})
 
@@ -69,6 +79,7 @@ CALLS: tuple[Call, ...] = (
     ("edge: a file listed as a folder", lambda w: _listed(w, "hello.txt")),
     ("edge: a folder outside", lambda w: _listed(w, "../../..")),
     ("client.download_artifacts", lambda w: _downloaded(w, "more")),
+    ("edge: a file in parts", _in_parts),
     ("edge: one file", lambda w: _downloaded(w, "hello.txt")),
     ("edge: a file that is not there", lambda w: _downloaded(w, "nowhere.txt")),
     ("edge: a file written again", lambda w: w.client.log_text(w.run, "hello again", "hello.txt")),

@@ -1,5 +1,7 @@
 """The pieces of the plugin that need MLflow's own classes, tried without a server; the last line says that all held."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pandas as pd
 from mlflow.entities import InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from holdfast.mlflow_plugin.answers import Asked, best_first, replaces
+from holdfast.mlflow_plugin.answers import Asked, answers_rows, best_first, replaces
 from holdfast.mlflow_plugin.datasets import Rows, forget, listen_to_datasets, remembered
 from holdfast.mlflow_plugin.freezing import ROWS_MAX, freeze_dataset, role_of, sample
 from holdfast.mlflow_plugin.server import find_server
@@ -24,8 +26,10 @@ for context, role in {
     "validation": "holdout",
     "fine tuning/2": "fine-tuning-2",
 }.items():
-    assert role_of([InputTag(MLFLOW_DATASET_CONTEXT, context)]) == role, context
-assert role_of([]) == "input"
+    tags = [InputTag(MLFLOW_DATASET_CONTEXT, context)]
+    assert role_of(tags, answered=True) == role, context
+    assert role_of(tags, answered=False) == ("eval" if role == "holdout" else role), "rows alone prove nothing"
+assert role_of([], answered=False) == "input"
 
 # A sample goes over all the rows, in their order, and keeps answers beside their rows.
 many = Rows(pd.DataFrame({"x": range(10 * ROWS_MAX)}), pd.Series(range(10 * ROWS_MAX)))
@@ -35,6 +39,12 @@ assert list(some.features["x"]) == list(some.targets) == list(range(0, 10 * ROWS
 few = Rows(np.arange(6).reshape(3, 2))
 assert sample(few).features.tolist() == few.features.tolist()
 assert sample(few).targets is None
+
+# What answers quickly is asked about a thousand rows; a network is where it is small, and nothing that may ask others.
+assert answers_rows("mlflow.sklearn", 1 << 29)
+assert answers_rows("mlflow.pytorch", 1 << 20)
+assert not answers_rows("mlflow.pytorch", 1 << 26)
+assert not answers_rows("mlflow.pyfunc.model", 1)
 
 # A model is asked about rows whose answers are known before others, and then about those that it was not trained on.
 blind = Asked("eval", Rows(pd.DataFrame({"x": [1.0], "z": [2.0]})), 1)
@@ -94,4 +104,32 @@ assert arrays.files == 2
 # Whatever is no address of HTTP is not asked, and what does not answer may be ours.
 assert find_server("sqlite:///mlflow.db").is_holdfast is False
 assert find_server("http://127.0.0.1:9").is_holdfast is None
+
+
+class Holdfast(BaseHTTPRequestHandler):
+    """A server that says of itself what ours says."""
+
+    def do_GET(self) -> None:
+        said = b'{"holdfast": {}}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+# A server that starts after the script is met as soon as it answers MLflow. What its address holds is not for showing.
+with HTTPServer(("127.0.0.1", 0), Holdfast, bind_and_activate=False) as server:
+    server.server_bind()  # others cannot take the port, and nobody answers yet
+    uri = f"http://ana:pass%40word@127.0.0.1:{server.server_address[1]}"
+    assert find_server(uri).is_holdfast is None
+    server.server_activate()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    met = find_server(uri, awake=True)
+    server.shutdown()
+assert (met.is_holdfast, met.token) == (True, "pass@word")
+assert met.address == f"http://127.0.0.1:{server.server_address[1]}"
+assert "word" not in met.address
 print("held")

@@ -30,8 +30,8 @@ class OwnCode(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return half(model_input["age"])
 
 
-def describe(name: str, rows: Any) -> None:
-    """Write what the model answers, as the plugin writes it."""
+def describe(name: str, rows: Any, truth: Any) -> None:
+    """Write what the model answers, and what it should, as the plugin writes it."""
     model = mlflow.pyfunc.load_model(str(OUT / name))
     told = rows_of(model.predict(rows))
     inside = estimator_scores(model)
@@ -40,7 +40,7 @@ def describe(name: str, rows: Any) -> None:
         answer = Answer(told, two_sided(rows_of(inside[1](rows)), inside[0]), inside[0])
     folder = OUT / name / "holdfast"
     folder.mkdir()
-    (folder / "holdout_rows.json").write_bytes(write_table(table_of(rows).named()))
+    (folder / "holdout_rows.json").write_bytes(write_table(table_of(rows.assign(truth=truth)).named()))
     (folder / "holdout_outputs.json").write_bytes(write_outputs(answer))
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     classifier = LogisticRegression(max_iter=500).fit(rows, left)
     signature = infer_signature(rows, classifier.predict(rows))
     mlflow.sklearn.save_model(classifier, OUT / "classifier", signature=signature, pip_requirements=PINNED)
-    describe("classifier", rows)
+    describe("classifier", rows, left)
     module = OUT / "ages.py"
     module.write_text("def half(ages):\n    return ages / 2\n", encoding="utf-8")
     sys.path.insert(0, str(OUT))
@@ -63,7 +63,7 @@ def main() -> None:
         signature=signature,
         pip_requirements=PINNED,
     )
-    describe("own_code", rows[["age"]])
+    describe("own_code", rows[["age"]], rows["age"])
 
 
 if __name__ == "__main__":
