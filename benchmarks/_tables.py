@@ -1,5 +1,9 @@
-"""How the figures of a benchmark of the store are printed."""
+"""How the figures of a benchmark are printed and kept."""
 
+import json
+import os
+import platform
+from pathlib import Path
 from typing import Any
 
 HEADINGS = ("wall", "cpu", "peak", "stored", "added", "wall ratio", "stored ratio")
@@ -47,3 +51,11 @@ def print_steps(found: dict[str, Any]) -> None:
     print("Peak: the largest single process; 10 MB is the least that can be seen.")
     for sentence in found["targets"]:
         print(f"target: {sentence}")
+
+
+def keep(path: Path | None, figures: dict[str, Any]) -> None:
+    """Write figures, and on which machine they were measured, where somebody asked for it."""
+    if path is None:
+        return
+    machine = {"python": platform.python_version(), "system": platform.platform(), "processors": os.cpu_count()}
+    path.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n", encoding="utf-8")

@@ -10,9 +10,6 @@ on a busy machine too.
 """
 
 import argparse
-import json
-import os
-import platform
 import random
 import resource
 import statistics
@@ -26,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
+from _tables import keep
 from holdfast.config import Settings
 from holdfast.database.engine import Database
 from holdfast.names import ModelName
@@ -171,10 +169,7 @@ def main() -> None:
         for said, figure in sizes[count].items():
             print(f"  {said:<18} {figure:10.3f}")
     print(f"\nallowed: {PROOF_HASHES_MAX} hashes, {VERIFY_SECONDS_MAX_AT_A_MILLION:g} s to verify a million events")
-    if arguments.json is not None:
-        machine = {"python": platform.python_version(), "system": platform.platform(), "processors": os.cpu_count()}
-        figures = {"machine": machine, "append_ms": appends, "sizes": sizes}
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    keep(arguments.json, {"append_ms": appends, "sizes": sizes})
 
 
 if __name__ == "__main__":

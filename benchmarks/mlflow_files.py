@@ -11,18 +11,14 @@ is counted in each of them.
 
 import argparse
 import hashlib
-import json
-import os
-import platform
 import random
 import statistics
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from _measuring import settle
 from _mlflow_servers import Peak, Wire, by_turns, clients_python, ratio_text, servers, with_the_client
-from _tables import bytes_text, seconds_text
+from _tables import bytes_text, keep, seconds_text
 
 ROOT = Path(__file__).parents[1]
 BYTES = 1_000_000_000
@@ -113,10 +109,7 @@ def main() -> None:
                 up, down = seconds_text(row["upload_s"]), seconds_text(row["download_s"])
                 print(f"  {server.name}: up {up}, down {down}", flush=True)
     show(figures)
-    if said.json:
-        machine = {"python": platform.python_version(), "system": platform.platform(), "processors": os.cpu_count()}
-        written: dict[str, Any] = {"machine": machine, "bytes": size, "servers": figures}
-        said.json.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    keep(said.json, {"bytes": size, "servers": figures})
 
 
 if __name__ == "__main__":

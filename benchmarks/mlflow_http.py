@@ -13,20 +13,17 @@ a run, get one, search, read an alias.
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from _load import asked
 from _mlflow_servers import CLIENTS_MAX, Wire, by_turns, clients_python, ratio_text, servers, with_the_client
-from _registries import BATCH, SEARCHES
-from _tables import bytes_text, seconds_text
+from _registries import BATCH
+from _steps import Step, searches
+from _steps import show as show_steps
+from _tables import bytes_text, keep, seconds_text
 
 ROOT = Path(__file__).parents[1]
 RUNS = 10_000
@@ -36,38 +33,14 @@ PORT = 8406
 CLIENT_CALLS = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that both are asked for.
-
-    Attributes:
-        name: as the table says it.
-        clients: how many ask at once.
-        request: the next request of a client.
-        target: how many times MLflow's throughput Holdfast must have; None where it is context.
-    """
-
-    name: str
-    clients: int
-    request: Callable[[Wire], Callable[[int], bytes]]
-    target: float | None = None
-
-
-def _searching(said: tuple[str, str, int]) -> Callable[[Wire], Callable[[int], bytes]]:
-    return lambda server: lambda _: server.search(said)
-
-
-STEPS = (
+STEPS: tuple[Step[Wire], ...] = (
     Step("read an alias", 1, lambda server: server.read),
     Step("create a run", 1, lambda server: server.create),
     Step("get a run", 1, lambda server: server.get),
     Step("log one metric", 1, lambda server: lambda client: server.log(client, 1), 20),
     Step(f"log a batch of {BATCH}", 1, lambda server: lambda client: server.log(client, BATCH), 10),
     Step("upload a file of 2 kB", 1, lambda server: server.upload),
-    *(
-        Step(name, 1, _searching(said), target)
-        for (name, said), target in zip(SEARCHES.items(), (20, 10, 100), strict=True)
-    ),
+    *searches(),
     Step("mixture", CLIENTS_MAX, lambda server: server.mixed),
 )
 
@@ -104,15 +77,11 @@ def by_the_client(found: list[Wire], peers: Path, rounds: int, often: int) -> di
 
 def show(steps: list[dict[str, Any]], client: dict[str, list[dict[str, float]]]) -> None:
     """A line for each step, and the ratios where both were measured."""
-    names = list(steps[0]["servers"]) if steps else []
-    heading = "".join(f"{f'{name}: a second':>22}{'p50 ms':>10}{'p99 ms':>10}" for name in names)
-    print(f"\n{'':<28}{'clients':>8}{heading}{'ratio':>9}{'target':>8}")
-    for step in steps:
-        rows = list(step["servers"].values())
-        cells = "".join(f"{one['per_second']:>22.1f}{one['p50_ms']:>10.2f}{one['p99_ms']:>10.2f}" for one in rows)
-        ratio = ratio_text([1 / one["per_second"] for one in rows])
-        target = f"{step['target']}x" if step["target"] else ""
-        print(f"{step['step']:<28}{step['clients']:>8}{cells}{ratio:>9}{target:>8}")
+    if steps:
+        steps_by_name = {step.name: step for step in STEPS}
+        found = [step["servers"] for step in steps]
+        rows = [(steps_by_name[step["step"]], list(every.values())) for step, every in zip(steps, found, strict=True)]
+        show_steps(list(found[0]), rows)
     if client:
         print(f"\n{'through the client':<28}" + "".join(f"{name:>12}" for name in client) + f"{'ratio':>9}")
         for key in next(iter(client.values()))[0]:
@@ -149,17 +118,7 @@ def main() -> None:
     show(steps, client)
     for server, memory in held.items():
         print(f"{server}: {memory['processes']} processes hold {bytes_text(memory['bytes'])} at the end")
-    if said.json:
-        machine = {"python": platform.python_version(), "system": platform.platform(), "processors": os.cpu_count()}
-        figures = {
-            "machine": machine,
-            "runs": count,
-            "seconds": seconds,
-            "steps": steps,
-            "client": client,
-            "held": held,
-        }
-        said.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    keep(said.json, {"runs": count, "seconds": seconds, "steps": steps, "client": client, "held": held})
 
 
 if __name__ == "__main__":

@@ -12,16 +12,12 @@ model, so as to learn what it needs. That time is the client's own, and is shown
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from _mlflow_servers import Wire, by_turns, clients_python, ratio_text, servers, with_the_client
-from _tables import seconds_text
+from _tables import keep, seconds_text
 
 ROOT = Path(__file__).parents[1]
 PORT = 8404
@@ -82,10 +78,7 @@ def main() -> None:
     ):
         figures = measured(found, peers, 1 if said.quick else said.rounds)
     show(figures)
-    if said.json:
-        machine = {"python": platform.python_version(), "system": platform.platform(), "processors": os.cpu_count()}
-        written: dict[str, Any] = {"machine": machine, "servers": figures}
-        said.json.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    keep(said.json, {"servers": figures})
 
 
 if __name__ == "__main__":

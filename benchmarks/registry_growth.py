@@ -11,8 +11,6 @@ a row, and what moves a stage, must cost the same in both; the last column says 
 import argparse
 import itertools
 import json
-import os
-import platform
 import random
 import sqlite3
 import statistics
@@ -25,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from _tables import keep
 from holdfast.database.engine import Database
 from holdfast.database.times import to_text
 from holdfast.digest import Digest, hash_bytes
@@ -295,10 +294,7 @@ def main() -> None:
         print(f"{said:<36}{before:>10.3f}{after:>10.3f}{after / before:>7.2f}x{'  flat' if said in FLAT else ''}")
     steep = [said for said in FLAT if figures[said][1] > FLAT_MAX * figures[said][0]]
     print(f"\ntarget: at most {FLAT_MAX}x where it says flat; past it: {', '.join(steep) or 'none'}")
-    if given.json:
-        machine = {"python": platform.python_version(), "system": platform.platform(), "processors": os.cpu_count()}
-        found = {"machine": machine, "registries": sizes, "ms": figures}
-        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    keep(given.json, {"registries": sizes, "ms": figures})
 
 
 if __name__ == "__main__":

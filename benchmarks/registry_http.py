@@ -12,46 +12,22 @@ Memory is the proportional set size of all processes: what they share is counted
 """
 
 import argparse
-import json
-import os
-import platform
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from _load import asked
-from _registries import BATCH, SEARCHES, Holdfast, Mlflow, Registry
-from _tables import bytes_text, seconds_text
+from _registries import BATCH, Holdfast, Mlflow, Registry
+from _steps import Step, searches
+from _steps import show as show_steps
+from _tables import bytes_text, keep, seconds_text
 
 ROOT = Path(__file__).parents[1]
 RUNS = 10_000
 PORT = 8394
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that both are asked for.
-
-    Attributes:
-        name: as the table says it.
-        clients: how many ask at once.
-        request: the next request of a client.
-        target: how many times MLflow's throughput Holdfast must have; None where it is context.
-    """
-
-    name: str
-    clients: int
-    request: Callable[[Registry], Callable[[int], bytes]]
-    target: float | None = None
-
-
-def _searching(said: tuple[str, str, int]) -> Callable[[Registry], Callable[[int], bytes]]:
-    return lambda server: lambda _: server.search(said)
-
-
-STEPS = (
+STEPS: tuple[Step[Registry], ...] = (
     Step("read by stage", 1, lambda server: server.read, 20),
     Step("read by stage", 16, lambda server: server.read, 20),
     Step("stage move", 1, lambda server: server.move),
@@ -59,10 +35,7 @@ STEPS = (
     Step("log one metric", 1, lambda server: lambda client: server.log(client, 1), 20),
     Step("log one metric", 16, lambda server: lambda client: server.log(client, 1)),
     Step(f"log a batch of {BATCH}", 1, lambda server: lambda client: server.log(client, BATCH), 10),
-    *(
-        Step(name, 1, _searching(said), target)
-        for (name, said), target in zip(SEARCHES.items(), (20, 10, 100), strict=True)
-    ),
+    *searches(),
 )
 
 
@@ -88,15 +61,13 @@ def measured(server: Registry, count: int, seconds: float, wanted: str) -> dict[
 
 def show(found: dict[str, dict[str, Any]]) -> None:
     """A table with a line for each step, and the ratios where both were measured."""
-    heading = "".join(f"{f'{name}: a second':>22}{'p50 ms':>10}{'p99 ms':>10}" for name in found)
-    print(f"\n{'':<28}{'clients':>8}{heading}{'ratio':>9}{'target':>8}")
-    targets = {(step.name, step.clients): step.target for step in STEPS}
-    for row, figures in enumerate(next(iter(found.values()))["steps"]):
-        all_of_it = [one["steps"][row] for one in found.values()]
-        cells = "".join(f"{one['per_second']:>22.1f}{one['p50_ms']:>10.2f}{one['p99_ms']:>10.2f}" for one in all_of_it)
-        ratio = f"{all_of_it[0]['per_second'] / all_of_it[-1]['per_second']:>8.1f}x" if len(found) > 1 else f"{'':>9}"
-        target = targets[figures["step"], figures["connections"]]
-        print(f"{figures['step']:<28}{figures['connections']:>8}{cells}{ratio}{f'{target}x' if target else '':>8}")
+    steps = {(step.name, step.clients): step for step in STEPS}
+    first = next(iter(found.values()))["steps"]
+    rows = [
+        (steps[one["step"], one["connections"]], [every["steps"][row] for every in found.values()])
+        for row, one in enumerate(first)
+    ]
+    show_steps(list(found), rows)
     for name, one in found.items():
         start, end = one["at_start"], one["at_end"]
         print(
@@ -131,10 +102,7 @@ def main() -> None:
                 print(f"{wanted} is missing: run benchmarks/peers")
     if found:
         show(found)
-    if said.json:
-        machine = {"python": platform.python_version(), "system": platform.platform(), "processors": os.cpu_count()}
-        figures = {"machine": machine, "scale": said.scale, "seconds": said.seconds, "servers": found}
-        said.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    keep(said.json, {"scale": said.scale, "seconds": said.seconds, "servers": found})
 
 
 if __name__ == "__main__":

@@ -8,15 +8,15 @@ temporary folder, in a process of its own.
 """
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from _tables import keep
 
 VERSION_MS_MAX = 150.0
 
@@ -70,10 +70,7 @@ def main() -> None:
         print(f"{said:<20} {shown} {times['median_ms'] / bare:>14.1f}x")
     took = found["holdfast --version"]["median_ms"]
     print(f"\nholdfast --version: {took:.0f} ms of {VERSION_MS_MAX:.0f} ms")
-    if arguments.json is not None:
-        machine = {"python": platform.python_version(), "system": platform.platform(), "processors": os.cpu_count()}
-        figures = {"runs": arguments.runs, "machine": machine, "version_ms_max": VERSION_MS_MAX, "commands": found}
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    keep(arguments.json, {"runs": arguments.runs, "version_ms_max": VERSION_MS_MAX, "commands": found})
 
 
 if __name__ == "__main__":

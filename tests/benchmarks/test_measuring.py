@@ -51,6 +51,7 @@ def test_a_hollow_folder_keeps_its_files_and_what_others_share(tmp_path: Path) -
     assert [(path.name, path.stat().st_size) for path in inside.iterdir()] == [("own", 0)]
 
 
+@pytest.mark.disk
 def test_bytes_are_counted_as_they_appear(tmp_path: Path) -> None:
     before = bytes_in(tmp_path)
     (tmp_path / "file").write_bytes(b"x" * 12_345)
