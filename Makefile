@@ -54,7 +54,7 @@ demo: setup ## Walk the whole story on real data, from a training run to a rollb
 test: setup ## Run every test, in parallel and in random order
 	$(PYTEST) $(T)
 
-test-fast: setup ## Run the tests that start no process and no server: under a minute
+test-fast: setup ## Run the tests that start no process and no server: a few minutes
 	$(PYTEST) -m "not slow" $(T)
 
 story: setup ## Run the story alone: one test for each step, end to end
@@ -62,7 +62,8 @@ story: setup ## Run the story alone: one test for each step, end to end
 
 goldens: setup ## Write the golden files again; read the difference before you commit it
 	$(RUN) pytest --update-goldens tests/goldens
-	$(RUN) pytest --update-goldens -p no:randomly tests/mlflow/test_scripts.py tests/mlflow/test_calls.py
+	$(RUN) pytest --update-goldens -p no:randomly tests/mlflow/test_scripts.py tests/mlflow/test_calls.py \
+		tests/mlflow/test_commands.py
 
 coverage: setup ## Run every test and print the branches that none of them takes
 	$(RUN) coverage run -m pytest $(T)

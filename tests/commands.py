@@ -97,9 +97,13 @@ def command_of(arguments: tuple[str, ...]) -> str:
 
 
 def clean(environment: Mapping[str, str], home: Path) -> dict[str, str]:
-    """An environment without anybody's settings: an empty home, an invented author, this checkout's program."""
+    """An environment without anybody's settings: an empty home, an invented author, this checkout's program.
+
+    What uv downloads is kept for the other tests of this run: in a home of its own, each would ask an index anew.
+    """
     kept = {name: value for name, value in environment.items() if not name.startswith(("HOLDFAST_", "GIT_"))}
     return {
+        "UV_CACHE_DIR": os.environ["TESTS_UV_CACHE_DIR"],
         **kept,
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),

@@ -1,15 +1,30 @@
 """Options of `pytest` itself, which only the outermost conftest can add, and what all processes of tests inherit."""
 
+import fcntl
+import gc
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from holdfast.database.engine import Database
+
 if TYPE_CHECKING:
     from tests.postgres import PostgresServer
+
+_ROOM_BYTES_MIN = 4 << 30
+"""Ten times what the tests of one process have there at once; a container has 64 MiB unless somebody asks for more."""
+
+_IN_MEMORY = "holdfast-tests-"
+
+_WORKERS_MORE_MAX = 4
+"""Each has a gigabyte of libraries in memory."""
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests in the background has them ignore interrupts, and so would all that they start:
@@ -21,11 +36,86 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="write the golden files instead of comparing")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Half as many again as there are cores: tests wait, for processes and for the disk, and others run meanwhile."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + min(-(-cores // 2), _WORKERS_MORE_MAX)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """What tests see of logs is nothing that the person who runs them should remember."""
     folder = tempfile.TemporaryDirectory(prefix="holdfast-state-")
     config.add_cleanup(folder.cleanup)
     os.environ["XDG_STATE_HOME"] = folder.name
+    if not hasattr(config, "workerinput"):  # its workers inherit it
+        wheels = tempfile.TemporaryDirectory(prefix="holdfast-uv-", ignore_cleanup_errors=True)
+        config.add_cleanup(wheels.cleanup)
+        os.environ["TESTS_UV_CACHE_DIR"] = wheels.name
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What all test modules have imported stays to the end: no search for garbage need walk through it again.
+
+    It is most of a process's memory, and a search takes a second; what tests leave behind is found as before.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let what was imported go as it always does, or libraries complain about what they find left at the end."""
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session")
+def in_memory() -> Iterator[Path | None]:
+    """A folder in memory; None where there is none, or too little room in it.
+
+    `HOLDFAST_TEST_MEMORY` names another place for it, and says nothing where there should be none.
+    """
+    place = os.environ.get("HOLDFAST_TEST_MEMORY", "/dev/shm")
+    if not place or not os.access(place, os.W_OK) or shutil.disk_usage(place).free < _ROOM_BYTES_MIN:
+        yield None
+        return
+    _sweep(Path(place))
+    with tempfile.TemporaryDirectory(prefix=_IN_MEMORY, dir=place, ignore_cleanup_errors=True) as folder:
+        new = Path(folder, "lock.new")
+        with new.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            new.rename(new.with_name("lock"))
+            yield Path(folder).resolve()
+
+
+def _sweep(place: Path) -> None:
+    """Give back the memory that tests had which were killed: nobody holds their lock any more."""
+    for left in place.glob(f"{_IN_MEMORY}*"):
+        with suppress(OSError), (left / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path, in_memory: Path | None) -> Iterator[Path]:
+    """A test's folder: in memory, for a disk takes milliseconds to promise what it keeps, thousands of times.
+
+    No test here takes the machine's power away, so that none can tell the difference; but below /dev, where memory is,
+    a file is a device to what captures a run. What starts processes may capture runs, and so has its folder on a disk.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # the folder of a test before this one, which has left us in it
+        os.chdir(request.config.rootpath)
+    if in_memory is None or any(request.node.get_closest_marker(name) for name in ("slow", "disk")):
+        yield tmp_path
+        return
+    folder = in_memory / tmp_path.name
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +139,35 @@ def postgres_database(postgres: "PostgresServer") -> Iterator[str]:
 def postgres_url(postgres: "PostgresServer", postgres_database: str) -> str:
     """The same as a URL."""
     return postgres.url(postgres_database)
+
+
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry on SQLite that nobody has written to, made once: a copy costs less than all migrations."""
+    path = tmp_path_factory.mktemp("template") / "registry.db"
+    Database.open(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def database_path(empty_file: Path, tmp_path: Path) -> Path:
+    """An empty registry on SQLite, of this test alone."""
+    return Path(shutil.copy(empty_file, tmp_path / "registry.db"))
+
+
+@pytest.fixture
+def database(database_path: Path) -> Iterator[Database]:
+    """The same, open."""
+    with closing(Database.open(f"sqlite:///{database_path}")) as database:
+        yield database
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def anywhere(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty registry of this test alone, open: on SQLite, and on PostgreSQL."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{request.getfixturevalue('database_path')}"
+    else:
+        url = request.getfixturevalue("postgres_url")
+    with closing(Database.open(url)) as database:
+        yield database

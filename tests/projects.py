@@ -32,8 +32,9 @@ from holdfast.parts.data_slice import TRAIN
 from holdfast.registry.values import NewVersion, Version
 from holdfast.runtime.bundle_files import BundleFiles
 from holdfast.runtime.environment import interpreter_for
+from holdfast.runtime.limits import Limits
 from holdfast.runtime.materialise import read_manifest
-from holdfast.runtime.predictor import Predictor
+from holdfast.runtime.predictor import SERVED, Predictor
 from holdfast.wire import Project, create_project, open_project
 from tests.store.spoiling import alone
 
@@ -133,13 +134,14 @@ class Workers:
     """Real workers that outlive a test: a bundle is named by its digest, so copies of a project ask the same one."""
 
     def __init__(self) -> None:
-        self._kept: dict[Digest, Predictor] = {}
+        self._kept: dict[tuple[Digest, Limits], Predictor] = {}
 
     @contextmanager
-    def __call__(self, files: BundleFiles) -> Iterator[Predictor]:
-        if files.digest not in self._kept:
-            self._kept[files.digest] = Predictor.start(files, interpreter_for(files, files.root.parent))
-        yield self._kept[files.digest]
+    def __call__(self, files: BundleFiles, limits: Limits = SERVED) -> Iterator[Predictor]:
+        if (files.digest, limits) not in self._kept:
+            interpreter = interpreter_for(files, files.root.parent)
+            self._kept[files.digest, limits] = Predictor.start(files, interpreter, limits=limits)
+        yield self._kept[files.digest, limits]
 
     def close(self) -> None:
         for predictor in self._kept.values():

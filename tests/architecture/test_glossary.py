@@ -68,7 +68,13 @@ ALLOWED: list[Allowed] = [
 
 MLFLOWS_ROOMS = (
     *("bridges/from_mlflow/*", "bridges/mlflow/*", "experiments/*", "mlflow_plugin/*", "web/mlflow/*"),
-    *("bridges/to_mlflow.py", "runtime/loaders/mlflow.py", "wire/mlflow.py", "wire/moving.py"),
+    *(
+        "bridges/mlflow_line.py",
+        "bridges/to_mlflow.py",
+        "runtime/loaders/mlflow.py",
+        "wire/mlflow.py",
+        "wire/moving.py",
+    ),
 )
 """Where another vocabulary is spoken: MLflow's own things bear MLflow's own names there, and nothing else does."""
 

@@ -132,8 +132,9 @@ class Laboratory:
         return self._project.store.read(entry.digest, bytes_max=1 << 28)
 
     def judged(self, version: Version, policy: Policy) -> GateVerdict:
-        """What the gate says of it."""
-        asked = GateRequest(Reference.parse(f"{version.model}@{version.number}"), _PRODUCTION, "ana", policy)
+        """What every rule of the gate says of it."""
+        named = Reference.parse(f"{version.model}@{version.number}")
+        asked = GateRequest(named, _PRODUCTION, "ana", policy, all_rules=True)
         return gate(asked, self._project.workbench, self._project.registry)
 
     def _hold(self, version: Version) -> None:
