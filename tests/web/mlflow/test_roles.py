@@ -167,3 +167,16 @@ def test_a_logged_model_tells_nothing_of_a_run_of_a_model_that_is_not_its_client
     said = {"name": "fraud", "source": f"models:/{id_}"}
     error = asked.by("of-fraud", "POST", "model-versions/create", said, status=403)
     assert "no viewer of churn" in error["message"]
+
+
+def test_what_a_run_of_a_model_measured_is_told_to_nobody_by_its_id_alone(asked: Asked) -> None:
+    tracking = asked.server.project.tracking
+    run = tracking.start_run(NewRun(name="secret", model=ModelName("churn")), actor="ana").id
+    tracking.log_metrics(run, {"accuracy": 0.94})
+    for path, ids in (
+        ("get-history", "run_id"),
+        ("get-history-bulk", "run_id"),
+        ("get-history-bulk-interval", "run_ids"),
+    ):
+        said = {ids: run, "metric_key": "accuracy"}
+        assert not asked.by("of-fraud", "GET", f"metrics/{path}", said).get("metrics")
