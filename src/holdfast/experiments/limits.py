@@ -43,6 +43,19 @@ PARAM_CHARACTERS_MAX = 6000
 TAG_CHARACTERS_MAX = 8000
 """Of values; what is longer is cut, as MLflow's servers do it unless they are told otherwise."""
 
+ACTOR_CHARACTERS_MAX = 256
+"""Of who runs it, where a client says so; of an account, a machine, or an address of mail."""
+
+WORDS_CHARACTERS_MAX = 100_000
+"""Of a description: a page has three thousand, and every answer that tells of a model or a version has all of it."""
+
+ID_CHARACTERS_MAX = 500
+"""Of an id, a kind or a link that a client makes up: MLflow's own tables hold as many, or less."""
+
+DATASET_NAME_CHARACTERS_MAX = 500
+DATASET_DIGEST_CHARACTERS_MAX = 36
+"""As MLflow's own tables hold them."""
+
 EXPERIMENT_NAME_CHARACTERS_MAX = 500
 _EXPERIMENT_TAG_CHARACTERS_MAX = 20_000
 
