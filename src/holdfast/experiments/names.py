@@ -74,6 +74,18 @@ class SqlNames:
             row = find_row(connection, name)
         return of_model(name) if row is None else ModelName(row.model)
 
+    def made_by(self, name: str) -> ModelName:
+        """The model that `create` would begin, or take back, under a name.
+
+        Raises:
+            UsageError: nothing can be called so.
+            AlreadyExists: both names that it could have here are taken.
+        """
+        model_name(name)
+        with self._database.view() as connection:
+            row = find_row(connection, name)
+            return _free(connection, name) if row is None else ModelName(row.model)
+
     def get(self, name: str) -> RegisteredModel:
         """The model of a name.
 

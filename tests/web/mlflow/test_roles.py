@@ -20,6 +20,7 @@ PEOPLE = {
     "approver": Grant(Role.APPROVER),
     "of-trial": Grant(Role.APPROVER, Pattern("*"), (StageName("trial"),)),
     "of-fraud": Grant(Role.APPROVER, Pattern("fraud*")),
+    "of-churn": Grant(Role.CONTRIBUTOR, Pattern("churn")),
     "admin": Grant(Role.ADMIN),
 }
 
@@ -116,6 +117,23 @@ def test_nobody_takes_a_name_or_a_version_that_is_none_of_theirs(asked: Asked) -
     asked.by("of-fraud", "POST", "registered-models/rename", {"name": "fraud", "new_name": "churn-too"}, status=403)
     said = {"name": "fraud", "source": "models:/churn/1"}
     assert asked.by("of-fraud", "POST", "model-versions/create", said, status=403)
+
+
+def test_what_stages_hold_is_led_elsewhere_by_their_approvers_alone(asked: Asked) -> None:
+    asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
+    asked.by("approver", "POST", "registered-models/alias", ALIAS)
+    rename = {"name": "churn", "new_name": "leavers"}
+    error = asked.by("contributor", "POST", "registered-models/rename", rename, status=403)
+    assert "no approver of churn, stage trial" in error["message"]
+    asked.by("approver", "POST", "registered-models/rename", rename)
+    asked.by("contributor", "POST", "registered-models/rename", {"name": "fraud", "new_name": "churn"})
+
+
+def test_nobody_begins_a_model_that_is_none_of_theirs_under_a_name_that_is(asked: Asked) -> None:
+    asked.by("contributor", "POST", "registered-models/rename", {"name": "churn", "new_name": "leavers"})
+    error = asked.by("of-churn", "POST", "registered-models/create", {"name": "churn"}, status=403)
+    assert "of-churn is no contributor of churn-" in error["message"]
+    asked.by("contributor", "POST", "registered-models/create", {"name": "churn"})
 
 
 def test_searches_and_unknown_names_tell_nothing_of_what_is_not_theirs(asked: Asked) -> None:
