@@ -55,6 +55,9 @@ _SPANS_MAX = 10_000
 _SPANS_CHARACTERS_MAX = 64 << 20
 """Of all spans of one trace together: twice what one request brings."""
 
+_TRACES_MAX = 1_000
+"""Of one request with spans: twice what clients send at once. Each takes a few statements; a file has one writer."""
+
 _SOURCE_RUN = "mlflow.sourceRun"
 
 
@@ -164,11 +167,17 @@ class SqlTraces:
         Raises:
             NotFound: there is no such experiment.
             UsageError: it is deleted.
-            TooLarge: a trace would have more spans than it may, or longer ones.
+            TooLarge: a trace would have more spans than it may, or longer ones; or the traces are too many.
         """
         grouped: dict[str, list[Span]] = {}
         for span in spans:
             grouped.setdefault(span.trace, []).append(span)
+        if len(grouped) > _TRACES_MAX:
+            raise TooLarge(
+                f"A request can have spans of at most {_TRACES_MAX} traces, and these are of {len(grouped)}",
+                hint="Send them in parts.",
+                limit=_TRACES_MAX,
+            )
         self._require_default()
         with self._database.change() as connection:
             number, place = active_experiment(connection, experiment)

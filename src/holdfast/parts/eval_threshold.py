@@ -92,7 +92,10 @@ class EvalThreshold:
         try:
             best = max(range(len(row)), key=row.__getitem__)
             is_below = self.value is not None and row[best] < self.value
-        except (TypeError, ValueError) as error:  # what is no number is above none, and of no classes none is highest
+        except (
+            TypeError,
+            ValueError,
+        ) as error:  # a text has no place among numbers, and nothing is the highest of none
             raise UsageError(
                 "argmax needs a number for each class, and the model gives something else",
                 hint="Use a model that scores, or 'identity' for this kind of model.",

@@ -74,6 +74,20 @@ def test_a_description_of_several_pages_is_kept_whole_and_the_log_has_its_beginn
     assert event.reason.startswith("word word")
 
 
+def test_nobody_keeps_the_writer_busy_with_tags(server: Served) -> None:
+    tags = [{"key": f"k{number}", "value": ""} for number in range(1_001)]
+    source = f"models:/{logged(server)}"
+    for path, said in (
+        ("runs/create", {"experiment_id": "7"}),
+        ("experiments/create", {"name": "e"}),
+        ("registered-models/create", {"name": "m"}),
+        ("model-versions/create", {"name": "churn", "source": source}),
+        ("traces", {"experiment_id": "7", "timestamp_ms": 1}),
+    ):
+        refused = server.ask("POST", path, {**said, "tags": tags}, status=400)
+        assert refused["message"].startswith("A request can contain at most 1000 tags.")
+
+
 def test_a_search_that_no_database_takes_is_refused(server: Served) -> None:
     runs = {"experiment_ids": [str(number) for number in range(70_000)]}
     assert "at most 10000 experiments" in server.ask("POST", "runs/search", runs, status=400)["message"]

@@ -136,6 +136,15 @@ def test_a_small_body_that_unpacks_to_a_large_one_is_refused(server: Served) -> 
     assert refused["message"] == "Spans of one request may have 33554432 bytes"
 
 
+@pytest.mark.parametrize(("count", "each"), [(1_001, 1), (20_001, 100)])
+def test_nobody_keeps_the_writer_busy_with_traces(server: Served, count: int, each: int) -> None:
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for number in range(count):
+        scope.spans.add(trace_id=(1 + number // each).to_bytes(16), span_id=(1 + number).to_bytes(8))
+    assert "can have" in send(server, request.SerializeToString(), status=400)["message"]
+
+
 def test_traces_are_found_by_what_is_said_of_them(server: Served) -> None:
     run = server.run("r1")
     start(server, id_="tr-1", trace_metadata={"mlflow.sourceRun": run}, tags={"topic": "Hot"})
