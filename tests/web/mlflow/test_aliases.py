@@ -233,6 +233,27 @@ def test_no_spelling_of_a_protected_stage_is_a_way_around_its_gate(gated: Served
     assert [str(one.name) for one in gated.project.registry.stages(CHURN) if one.number] == ["production"]
 
 
+@pytest.mark.parametrize("other", ["\u0440roduction", "produ\u0441tion", "\uff50roduction", "PR\u039fDUCTION"])
+def test_no_letter_that_looks_like_another_is_a_way_around_a_gate(gated: Served, other: str) -> None:
+    assert "that look alike" in point(gated, 2, other, status=400)["message"]
+    assert moves(gated) == []
+    point(gated, 2, "\u0440\u0443\u043a\u0430")
+    assert named(gated, "\u0440\u0443\u043a\u0430")["version"] == "2"
+
+
+@pytest.mark.parametrize("other", ["Best", "BEST", "b\u0435st"])
+def test_no_spelling_of_an_alias_that_means_a_protected_stage_is_a_way_around_its_gate(
+    tmp_path: Path, other: str
+) -> None:
+    (tmp_path / "holdfast.toml").write_text(f"{OPEN}[gate.production]\n")
+    with served(tmp_path) as server:
+        server.experiment()
+        registered(server, count=2)
+        assert "which a gate protects" in point(server, 2, other, status=400)["message"]
+        assert "may not have production" in point(server, 2, "best", status=403)["message"]
+        assert moves(server) == []
+
+
 def test_an_alias_that_was_a_stage_of_its_own_before_is_read_on_and_moves_the_real_one_once_deleted(
     gated: Served,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from holdfast.names import ModelName
-from holdfast.registry import Action
+from holdfast.registry import Action, NewPolicy
 from tests.web.mlflow.logging import registered
 from tests.web.mlflow.served import Served, served
 
@@ -127,6 +127,26 @@ def test_a_renamed_model_stays_what_it_is_here_and_its_old_name_is_free(server: 
     [event] = [one for one in server.project.registry.log(ModelName("churn")) if one.action == Action.MODEL_RENAME]
     assert event.details == {"from": "churn", "to": "leavers"}
     assert server.project.registry.audit_verify().ok
+
+
+def test_no_name_that_has_rules_of_its_own_is_a_way_around_its_gate(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text("[model.churn.gate.production]\nmargin = 0.1\n")
+    with served(tmp_path) as server:
+        server.experiment()
+        registered(server, "scratch")
+        server.ask("POST", "registered-models/alias", {"name": "scratch", "alias": "production", "version": "1"})
+        rename = {"name": "scratch", "new_name": "churn"}
+        error = server.ask("POST", "registered-models/rename", rename, status=403)
+        assert "gates have rules of their own for churn" in error["message"]
+        registered(server, "churn")
+        server.ask("POST", "registered-models/rename", {"name": "churn", "new_name": "leavers"})
+        assert server.ask("POST", "registered-models/rename", rename, status=403) == error
+        assert "have rules" in server.ask("POST", "registered-models/create", {"name": "churn"}, status=403)["message"]
+        server.project.registry.set_policy(NewPolicy("[gate.staging]\n", ModelName("scratch"), "its own"), "ana")
+        server.ask("POST", "registered-models/rename", {"name": "leavers", "new_name": "churn"})
+        server.ask("POST", "registered-models/rename", {"name": "scratch", "new_name": "trial"})
+        rename = {"name": "churn", "new_name": "scratch"}
+        assert "have rules" in server.ask("POST", "registered-models/rename", rename, status=403)["message"]
 
 
 def test_a_deleted_model_is_not_shown_and_goes_on_with_its_numbers_when_it_comes_back(server: Served) -> None:

@@ -20,6 +20,7 @@ PEOPLE = {
     "approver": Grant(Role.APPROVER),
     "of-trial": Grant(Role.APPROVER, Pattern("*"), (StageName("trial"),)),
     "of-fraud": Grant(Role.APPROVER, Pattern("fraud*")),
+    "of-churn": Grant(Role.CONTRIBUTOR, Pattern("churn")),
     "admin": Grant(Role.ADMIN),
 }
 
@@ -118,6 +119,23 @@ def test_nobody_takes_a_name_or_a_version_that_is_none_of_theirs(asked: Asked) -
     assert asked.by("of-fraud", "POST", "model-versions/create", said, status=403)
 
 
+def test_what_stages_hold_is_led_elsewhere_by_their_approvers_alone(asked: Asked) -> None:
+    asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
+    asked.by("approver", "POST", "registered-models/alias", ALIAS)
+    rename = {"name": "churn", "new_name": "leavers"}
+    error = asked.by("contributor", "POST", "registered-models/rename", rename, status=403)
+    assert "no approver of churn, stage trial" in error["message"]
+    asked.by("approver", "POST", "registered-models/rename", rename)
+    asked.by("contributor", "POST", "registered-models/rename", {"name": "fraud", "new_name": "churn"})
+
+
+def test_nobody_begins_a_model_that_is_none_of_theirs_under_a_name_that_is(asked: Asked) -> None:
+    asked.by("contributor", "POST", "registered-models/rename", {"name": "churn", "new_name": "leavers"})
+    error = asked.by("of-churn", "POST", "registered-models/create", {"name": "churn"}, status=403)
+    assert "of-churn is no contributor of churn-" in error["message"]
+    asked.by("contributor", "POST", "registered-models/create", {"name": "churn"})
+
+
 def test_searches_and_unknown_names_tell_nothing_of_what_is_not_theirs(asked: Asked) -> None:
     asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
     found = asked.by("of-fraud", "GET", "registered-models/search")["registered_models"]
@@ -167,3 +185,16 @@ def test_a_logged_model_tells_nothing_of_a_run_of_a_model_that_is_not_its_client
     said = {"name": "fraud", "source": f"models:/{id_}"}
     error = asked.by("of-fraud", "POST", "model-versions/create", said, status=403)
     assert "no viewer of churn" in error["message"]
+
+
+def test_what_a_run_of_a_model_measured_is_told_to_nobody_by_its_id_alone(asked: Asked) -> None:
+    tracking = asked.server.project.tracking
+    run = tracking.start_run(NewRun(name="secret", model=ModelName("churn")), actor="ana").id
+    tracking.log_metrics(run, {"accuracy": 0.94})
+    for path, ids in (
+        ("get-history", "run_id"),
+        ("get-history-bulk", "run_id"),
+        ("get-history-bulk-interval", "run_ids"),
+    ):
+        said = {ids: run, "metric_key": "accuracy"}
+        assert not asked.by("of-fraud", "GET", f"metrics/{path}", said).get("metrics")

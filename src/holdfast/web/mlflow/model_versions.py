@@ -5,6 +5,7 @@ from collections.abc import Callable
 from holdfast.access import Role
 from holdfast.canonical import JsonObject
 from holdfast.errors import UsageError
+from holdfast.experiments.limits import ID_CHARACTERS_MAX, WORDS_CHARACTERS_MAX, check_length
 from holdfast.experiments.logged import FILES
 from holdfast.experiments.naming import registry_tag
 from holdfast.experiments.registered import STAGES
@@ -34,6 +35,8 @@ def create(asked: Asked, here: Here) -> JsonObject:
     for key, value in tags.items():
         registry_tag(key, value)
     refuse_prompts(tags)
+    for name, characters_max in (("run_link", ID_CHARACTERS_MAX), ("description", WORDS_CHARACTERS_MAX)):
+        check_length(name, asked.maybe_text(name) or "", characters_max)
     wish = Wish(
         name=asked.text("name"),
         source=asked.text("source"),

@@ -11,6 +11,7 @@ from holdfast.experiments.paging import Place, read_token, search_of, token
 from holdfast.experiments.registered import RegisteredModel, RegisteredVersion
 from holdfast.names import ModelName
 from holdfast.web.mlflow.asking import Asked, invalid, missing
+from holdfast.web.mlflow.experiments import tags_of
 from holdfast.web.mlflow.room import Here
 from holdfast.web.mlflow.telling import said
 
@@ -56,8 +57,12 @@ def version_of(here: Here, asked: Asked, role: Role) -> RegisteredVersion:
 
 
 def tags_in(asked: Asked) -> dict[str, str]:
-    """The tags that a request gives; of one key the last counts."""
-    return {one.text("key"): one.maybe_text("value") or "" for one in asked.items("tags")}
+    """The tags that a request gives; of one key the last counts.
+
+    Raises:
+        UsageError: as `tags_of`.
+    """
+    return dict(tags_of(asked))
 
 
 def asked_for(asked: Asked, *, usual: int, results_max: int) -> tuple[NameSearch, str]:

@@ -24,6 +24,7 @@ from holdfast.flow.bundle.origin import kept_capture
 from holdfast.flow.register_logged import register_logged
 from holdfast.names import ModelName, RelativePath
 from holdfast.registry import Version
+from holdfast.registry.events import REASON_CHARACTERS_MAX
 from holdfast.web.mlflow.files import require as require_files
 from holdfast.web.mlflow.named import require
 from holdfast.web.mlflow.room import Here
@@ -130,7 +131,7 @@ def _version_of(found: list[FileName], wish: Wish, source: Source, model: ModelN
         shelf.store,
         here.desk.registry,
         actor=here.caller.name,
-        reason=wish.description or "registered by an MLflow client",
+        reason=(wish.description or "registered by an MLflow client")[:REASON_CHARACTERS_MAX],
         stages=shelf.registered.policy.stages,
     )
 
