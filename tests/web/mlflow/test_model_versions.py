@@ -50,7 +50,11 @@ def test_a_logged_model_becomes_a_real_version_that_says_what_it_lacks(server: S
     assert (told["current_stage"], told["status"], told["run_id"]) == ("None", "READY", "r1")
     assert (told["source"], told["model_id"], told["run_link"]) == (f"models:/{id_}", id_, "")
     assert (told["description"], told["tags"]) == ("first", [{"key": "team", "value": "risk"}])
-    assert "Incomplete, without" in told["status_message"]
+    first, *lines, last = told["status_message"].splitlines()
+    assert first.startswith("Incomplete, without data_slice, hyperparameters, ")
+    assert first.endswith(". What adds it:")
+    assert next(line for line in lines if line.startswith("  eval_threshold: ")).count("mlflow.set_tag(") == 1
+    assert last == "  Why: holdfast show churn@1"
     assert get(server) == told
     version = server.project.registry.versions(CHURN)[0]
     assert not version.complete

@@ -189,4 +189,4 @@ def _how(details: Mapping[str, Json], hint: str) -> str:
     # What could not be decided is most often so because of what failed.
     lost = [one for one in found if one.get("outcome") == "fail"] or found
     said = [str(one.get("hint") or "") for one in lost if one.get("outcome") != "pass"]
-    return " ".join(dict.fromkeys(one for one in (hint, *said) if one))
+    return "\n".join(dict.fromkeys(one for one in (hint, *said) if one))

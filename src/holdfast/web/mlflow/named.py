@@ -9,6 +9,7 @@ from holdfast.experiments.name_search import NameSearch
 from holdfast.experiments.naming import version_number
 from holdfast.experiments.paging import Place, read_token, search_of, token
 from holdfast.experiments.registered import RegisteredModel, RegisteredVersion
+from holdfast.flow.bundle.adding import lines_of
 from holdfast.names import ModelName
 from holdfast.web.mlflow.asking import Asked, invalid, missing
 from holdfast.web.mlflow.experiments import tags_of
@@ -97,7 +98,6 @@ def following(wanted: NameSearch, found: int, same: str) -> str | None:
 
 def told_version(version: RegisteredVersion) -> JsonObject:
     """A version as MLflow's protocol tells it."""
-    lacking = f"Incomplete, without {', '.join(version.missing)}. How to add it: holdfast show {_reference(version)}"
     return said(
         name=version.name,
         version=str(version.number),
@@ -108,7 +108,7 @@ def told_version(version: RegisteredVersion) -> JsonObject:
         source=version.source,
         run_id=version.run,
         status="READY",
-        status_message=lacking if version.missing else None,
+        status_message=_lacking(version) if version.missing else None,
         tags=_words(version.tags),
         run_link=version.run_link or "",
         aliases=_listed(version.aliases),
@@ -130,8 +130,10 @@ def told_model(model: RegisteredModel) -> JsonObject:
     )
 
 
-def _reference(version: RegisteredVersion) -> str:
-    return f"{version.model}@{version.number}"
+def _lacking(version: RegisteredVersion) -> str:
+    """What it lacks, at a glance, and the line that adds it; MLflow's clients print it as it is."""
+    first = f"Incomplete, without {', '.join(version.missing)}. What adds it:"
+    return "\n  ".join([first, *lines_of(version.missing), f"Why: holdfast show {version.model}@{version.number}"])
 
 
 def _words(words: Mapping[str, str]) -> Json:
