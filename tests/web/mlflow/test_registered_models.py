@@ -95,8 +95,15 @@ def test_a_model_that_nobody_created_is_not_found(server: Served) -> None:
     error = get(server, "none", status=404)
     assert error["error_code"] == "RESOURCE_DOES_NOT_EXIST"
     assert error["message"] == "Registered Model with name=none not found"
-    for method, path in (("PATCH", "update"), ("DELETE", "delete"), ("POST", "set-tag"), ("DELETE", "delete-tag")):
-        said = {"name": "none", "key": "a", "value": "b", "description": "c"}
+    ways = [
+        ("PATCH", "update"),
+        ("DELETE", "delete"),
+        ("POST", "set-tag"),
+        ("DELETE", "delete-tag"),
+        ("POST", "rename"),
+    ]
+    for method, path in ways:
+        said = {"name": "none", "key": "a", "value": "b", "description": "c", "new_name": "other"}
         assert server.ask(method, f"registered-models/{path}", said, status=404)["message"] == error["message"]
 
 

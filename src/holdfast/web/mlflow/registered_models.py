@@ -86,11 +86,14 @@ def update(asked: Asked, here: Here) -> JsonObject:
 def rename(asked: Asked, here: Here) -> JsonObject:
     """Another name; the caller must be allowed to act under it, and to say what its stages and aliases lead to."""
     name, new_name = asked.text("name"), asked.text("new_name")
-    model, meant = require(here, Role.CONTRIBUTOR, name), require(here, Role.CONTRIBUTOR, new_name)
+    names = here.shelf.registered.names
+    require(here, Role.CONTRIBUTOR, name)
+    meant = require(here, Role.CONTRIBUTOR, new_name)
     if name != new_name:
+        model = names.get(name).model
         require_no_other_rules(here, model, meant)
         require_led_elsewhere(here, model, meant)
-    renamed = here.shelf.registered.names.rename(name, new_name, here.caller.name)
+    renamed = names.rename(name, new_name, here.caller.name)
     return {"registered_model": told_model(renamed)}
 
 
