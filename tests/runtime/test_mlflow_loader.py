@@ -38,6 +38,9 @@ def test_nothing_in_memory_is_taken_for_a_logged_model() -> None:
         (pd.DataFrame({"answer": [1, 2]}), [1, 2]),
         (pd.DataFrame({"a": [1.0], "b": [2.0]}), [[1.0, 2.0]]),
         ({"a": [1, 2], "b": [3, 4]}, [[1, 3], [2, 4]]),
+        ({"variable": np.array([[3.5], [4.5]])}, [3.5, 4.5]),
+        (np.array([[[3.5]], [[4.5]]]), [3.5, 4.5]),
+        ({"label": np.array([1]), "probabilities": np.array([[0.1, 0.9]])}, [[1, [0.1, 0.9]]]),
         ([np.float64(0.5), None, True], [0.5, None, True]),
     ],
 )
@@ -64,6 +67,8 @@ def test_what_is_not_finite_stays_a_number_for_the_pipeline_to_refuse() -> None:
         ),
         ({"python_function": {"artifacts": {"rows": {"path": "artifacts/x", "uri": "/data/x"}}}}, None),
         ({"torch": {"shards": ["one", "../two"]}}, "../two"),
+        ({"python_function": {"model_code_path": "/home/ana/churn/agent.py"}}, None),
+        ({"python_function": {"model_code_path": "/home/ana/.."}}, ".."),
     ],
 )
 def test_a_description_may_name_files_of_the_models_own_folder_only(flavors: Any, outside: str | None) -> None:

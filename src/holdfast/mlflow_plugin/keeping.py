@@ -16,7 +16,7 @@ from holdfast.errors import NoProject
 from holdfast.flow.bundle.card import read_card
 from holdfast.flow.bundle.origin import data_input, keep_capture, to_run
 from holdfast.flow.capture import Capture, LiveCapture, requirements_lock
-from holdfast.mlflow_plugin.answers import Asked, answers_of, best_first, replaces
+from holdfast.mlflow_plugin.answers import Asked, answers_of, best_first, replaces, says_rows
 from holdfast.mlflow_plugin.datasets import Rows
 from holdfast.mlflow_plugin.freezing import freeze_dataset, role_of, sample
 from holdfast.mlflow_plugin.quiet import quietly
@@ -96,7 +96,11 @@ class Keeper:
         held_back, trained_on = (data[role][1] if role in data else None for role in (HOLDOUT, TRAIN))
         nothing: dict[str, bytes] = {}
         best = best_first(held_back, trained_on)
-        _write(beside, quietly("the model's answers", lambda: answers_of(model, known, best), nothing))
+
+        def willing() -> bool:
+            return says_rows(known.metadata or {}) or (bool(run) and says_rows(self._project.tracking.run(run).tags))
+
+        _write(beside, quietly("the model's answers", lambda: answers_of(model, known, best, willing), nothing))
 
     def _inherit(self, run: str, above: Mapping[str, str]) -> dict[str, tuple[RunInput, Asked]]:
         """The data of a run; of a run without any, that of the nearest one above it, which is then noted as its own.

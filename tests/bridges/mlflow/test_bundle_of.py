@@ -54,6 +54,10 @@ def why(manifest: Manifest, name: str) -> str:
         ("probabilities", "mlflow", None, True, "pandas"),
         ("own_code", "mlflow", "cut_off", True, "pandas"),
         ("without_signature", "mlflow-labels", "argmax", True, None),
+        ("catboost", "mlflow-labels", "argmax", False, "pandas"),
+        ("from_code", "mlflow", None, True, "pandas"),
+        ("agent", "mlflow", None, True, None),
+        ("forecast", "mlflow", None, True, "pandas"),
     ],
 )
 def test_each_kind_of_model_is_stated_as_what_it_is(
@@ -425,6 +429,36 @@ def test_nobody_is_told_to_install_the_plugin_that_was_there() -> None:
     without = bundle("without_signature", Said(run_id="r1")).manifest
     told = {missing.name: how_to_supply(missing, without) for missing in without.missing()}
     assert {name for name, words in told.items() if "pip install" in words} == {"data_slice", "metrics", "holdout"}
+
+
+def told_by(name: str, said: Said | None = None, more: Mapping[str, bytes] | None = None) -> dict[str, str]:
+    manifest = bundle(name, said, {"holdfast/requirements.lock": b"numpy==2.3.0\n", **(more or {})}).manifest
+    return {missing.name: how_to_supply(missing, manifest) for missing in manifest.missing()}
+
+
+def test_a_classifier_of_catboost_is_known_by_the_word_that_mlflow_has_for_its_class() -> None:
+    weights = bundle("catboost").manifest.parts.weights
+    assert isinstance(weights, Weights)
+    assert weights.model_class == "catboost.CatBoostClassifier"
+    number = {"MLmodel": files_of("catboost")["MLmodel"].replace(b"CatBoostClassifier", b"CatBoostRegressor")}
+    rule = bundle("catboost", more=number).manifest.parts.eval_threshold
+    assert isinstance(rule, EvalThreshold)
+    assert rule.rule == "identity"
+
+
+def test_the_line_that_is_told_is_one_that_helps_this_model() -> None:
+    agent = told_by("agent")
+    assert "one value each" in agent["schema"]
+    assert agent["preprocessing_code"] == agent["schema"], "it has a signature: another one like it would not do"
+    assert "PythonModel whose predict" in told_by("forecast")["eval_threshold"]
+    assert 'mlflow.set_tag("holdfast.ask", "rows")' in told_by("from_code")["holdout"]
+    assert "holdfast.ask" not in told_by("forecast")["holdout"]
+    undecided = told_by("from_code", more=recorded())
+    assert "mlflow.set_tag" in undecided["eval_threshold"]
+    assert undecided["holdout"] == undecided["metrics"]
+    assert "log_input" not in undecided["holdout"], "the rows are there"
+    decided = bundle("from_code", Said(tags={"holdfast.threshold": "identity"})).manifest
+    assert "eval_threshold" not in lacks(decided)
 
 
 def test_what_is_missing_is_a_list_with_one_line_of_code_for_each() -> None:

@@ -181,7 +181,7 @@ def estimator_in(files: LoggedFiles, model: LoggedModel | None, said: Said) -> E
     if model is None:
         return Estimator("unknown", (), scores=False)
     tag = said.tags.get("estimator_class") or ""
-    told = model.said("model_class") or model.said("lgb_model_class") or ""
+    told = model.said("model_class") or model.said("lgb_model_class") or _of_catboost(model)
     found: list[tuple[str, str]] = []
     if model.flavor == "sklearn":
         found = list(_classes_in(files, model.said("pickled_model") or "", model.said("serialization_format") or ""))
@@ -191,6 +191,11 @@ def estimator_in(files: LoggedFiles, model: LoggedModel | None, said: Said) -> E
     known = next((f"{module}.{name}" for module, name in found), tag if model.flavor == "sklearn" else "")
     scores = model.flavor in _ESTIMATORS and (model.flavor == "sklearn" or ".sklearn." in f"{told}." or bool(told))
     return Estimator(known or f"mlflow.{model.flavor}", names or ((tag.rpartition(".")[2],) if tag else ()), scores)
+
+
+def _of_catboost(model: LoggedModel) -> str:
+    kind = model.said("model_type") if model.flavor == "catboost" else None
+    return "" if kind is None else f"catboost.{kind}"
 
 
 def _classes_in(files: LoggedFiles, path: str, written: str) -> Iterator[tuple[str, str]]:

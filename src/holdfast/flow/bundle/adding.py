@@ -9,9 +9,14 @@ from collections.abc import Mapping, Sequence
 from holdfast.evidence import Environment
 from holdfast.evidence import how_to_add as how_to_add_evidence
 from holdfast.manifest import Manifest
-from holdfast.parts import PART_NAMES, Missing, how_to_add
+from holdfast.parts import PART_NAMES, Missing, Weights, how_to_add
 
-__all__ = ["how_to_supply", "lines_of", "lines_to_add"]
+__all__ = ["ANSWERS_RECORDED", "NO_SIGNATURE", "SEVERAL_ANSWERS", "how_to_supply", "lines_of", "lines_to_add"]
+
+NO_SIGNATURE = "the model was logged without a signature, so nothing says which columns it takes"
+ANSWERS_RECORDED = "answers were recorded, and the bundle cannot give its own without its missing parts"
+SEVERAL_ANSWERS = "it answers several values for each row, and nothing says which of them decides"
+"""Why something is missing, where another line supplies it than elsewhere."""
 
 _WITH_PLUGIN = "pip install holdfast beside mlflow, then"
 
@@ -34,8 +39,18 @@ _IN_MLFLOW = {
     "card": "a CARD.md in the project that the script is started from",
 }
 
+_ONE_VALUE_EACH = (
+    "log_model(…, signature=…) of columns with one value each; what takes conversations or tensors passes no gate"
+)
+_ONE_ANSWER = "log_model(python_model=…) of a mlflow.pyfunc.PythonModel whose predict gives the one value that counts"
+_NO_MORE = "no more than the parts above: what was recorded is measured with them"
+_OWN_CODE = f'mlflow.set_tag("holdfast.ask", "rows") and {_HELD_BACK} before the model is logged'
+
 _OF_THE_PLUGIN = frozenset({"data_slice", "holdout", "card"})
 """What no line of a script supplies where Holdfast's plugin is not installed."""
+
+_OWN_FORMAT = "python_function"
+"""MLflow's name for a model that is a script's own code."""
 
 _WHOSE_PLUGIN = "Rows are kept by Holdfast's plugin. Where the script runs without it: pip install holdfast"
 
@@ -47,8 +62,23 @@ def how_to_supply(missing: Missing, manifest: Manifest) -> str:
     # Without rows there is nothing to name a column of, and who has the rows may have the answers too.
     no_rows = missing.name == "metrics" and isinstance(manifest.evidence.holdout, Missing)
     name = "holdout" if no_rows else missing.name
-    line = _IN_MLFLOW[name]
-    return f"{_WITH_PLUGIN} {line}" if name in _OF_THE_PLUGIN and not _plugin_was_there(manifest) else line
+    line = _for_this(missing, name, manifest) or _IN_MLFLOW[name]
+    needs_plugin = name in _OF_THE_PLUGIN and line != _NO_MORE and not _plugin_was_there(manifest)
+    return f"{_WITH_PLUGIN} {line}" if needs_plugin else line
+
+
+def _for_this(missing: Missing, name: str, manifest: Manifest) -> str | None:
+    """The line for a model like this one, where the usual one would not do."""
+    weights, schema = manifest.parts.weights, manifest.evidence.schema
+    if missing.why == ANSWERS_RECORDED:
+        return _NO_MORE
+    if missing.why == SEVERAL_ANSWERS:
+        return _ONE_ANSWER
+    if name in {"schema", "preprocessing_code"} and isinstance(schema, Missing) and schema.why != NO_SIGNATURE:
+        return _ONE_VALUE_EACH
+    if name == "holdout" and isinstance(weights, Weights) and weights.format == _OWN_FORMAT:
+        return _OWN_CODE  # nobody asks it a thousand questions unless its author says so
+    return None
 
 
 def lines_to_add(manifest: Manifest) -> list[str]:

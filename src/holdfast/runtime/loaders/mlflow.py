@@ -47,6 +47,9 @@ _QUIET = {
 _NO_FILES = {"uri", "model_config"}
 """Fields that may hold paths of other places: where a file came from, and what the model's own code reads."""
 
+_LAST_WORDS = {"model_code_path"}
+"""Fields whose last component alone names a file of the folder: a model from code keeps the path that its script had."""
+
 _SHOWN_CHARACTERS_MAX = 80
 
 
@@ -124,10 +127,14 @@ def leads_outside(value: Any) -> str | None:
         return value if path.is_absolute() or ".." in path.parts else None
     held: Iterable[Any] = ()
     if isinstance(value, Mapping):
-        held = (one for name, one in value.items() if name not in _NO_FILES)
+        held = (_last(one) if name in _LAST_WORDS else one for name, one in value.items() if name not in _NO_FILES)
     elif isinstance(value, list | tuple):
         held = value
     return next((found for one in held if (found := leads_outside(one)) is not None), None)
+
+
+def _last(path: Any) -> Any:
+    return os.path.basename(path) if isinstance(path, str) else path  # noqa: PTH119 - MLflow's call: `..` stays
 
 
 def _make_read_only(root: Path) -> None:
@@ -233,7 +240,9 @@ def _list(values: Any) -> list[Any]:
 
 def _single(row: Any) -> Json:
     told = _told(row)
-    return told[0] if isinstance(told, list) and len(told) == 1 else told
+    while isinstance(told, list) and len(told) == 1:  # a named output with a column of one is a list in a list
+        told = told[0]
+    return told
 
 
 def _told(value: Any) -> Json:
