@@ -15,7 +15,10 @@ _ROWS_OF_THE_TEST = (
 )
 
 _IN_MLFLOW = {
-    "weights": "Log a model that mlflow.pyfunc can open, such as mlflow.sklearn.log_model(model, name='model').",
+    "weights": (
+        "Log a model that mlflow.pyfunc can open, such as mlflow.sklearn.log_model(model, name='model'), or with "
+        "MLflow 2 artifact_path='model'."
+    ),
     "data_slice": (
         f"{_PLUGIN} freezes the files that the script reads and the data of mlflow.log_input and autolog. Where no "
         "autolog logs it, such as batches of PyTorch: mlflow.log_input(mlflow.data.from_numpy(rows, targets=answers), "
