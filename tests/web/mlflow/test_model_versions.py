@@ -85,6 +85,21 @@ def test_the_files_of_a_version_are_never_swapped(server: Served) -> None:
     put(server, "7/r1/artifacts/other/model.skops", b"elsewhere it may")
 
 
+def test_a_model_where_a_version_is_hears_how_its_script_goes_on(server: Served) -> None:
+    """Clients before MLflow 3 have no logged models: they write the second model of a run over the first."""
+    for name, data in FILES.items():
+        put(server, f"7/r1/artifacts/model/{name}", data)
+    source = f"{server.ask('GET', 'runs/get', {'run_id': 'r1'})['run']['info']['artifact_uri']}/model"
+    assert create(server, source, run_id="r1")["source"] == source
+    url = "/api/2.0/mlflow-artifacts/artifacts/7/r1/artifacts/model/MLmodel"
+    refused = server.loop.run(server.client.put(url, content=b"the next model"))
+    assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED")
+    assert refused.json()["message"] == (
+        "The files of version 1 of churn are immutable; log the next model in a run of its own, or under another "
+        "artifact_path of this one."
+    )
+
+
 def test_what_cannot_be_registered_leaves_its_files_as_free_as_they_were(server: Served) -> None:
     put(server, "7/r1/artifacts/model/CON", b"no name on every platform")
     create(server, "runs:/r1/model", status=400)

@@ -1,7 +1,7 @@
 """What a person does to supply what a version lacks: one line for each, in the words of whatever it came from.
 
-    data_slice: mlflow.log_input(mlflow.data.from_pandas(train, targets="churned"), context="training")
-    preprocessing_code, schema: mlflow.sklearn.log_model(…, signature=infer_signature(rows, answers))
+data_slice: mlflow.log_input(mlflow.data.from_pandas(train, targets="churned"), context="training")
+preprocessing_code, schema: mlflow.sklearn.log_model(…, signature=infer_signature(rows, answers))
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _HELD_BACK = 'mlflow.log_input(mlflow.data.from_pandas(test, targets="churned"),
 _SIGNED = "log_model(…, signature=infer_signature(rows, answers)), or log_model(…, input_example=rows)"
 
 _IN_MLFLOW = {
-    "weights": 'mlflow.sklearn.log_model(model, name="model"), or any other that mlflow.pyfunc can open',
+    "weights": 'mlflow.sklearn.log_model(model, name="model"), with MLflow 2 artifact_path="model"',
     "data_slice": f"{_TRAINED_ON} before the model is logged",
     "preprocessing_code": _SIGNED,
     "hyperparameters": "mlflow.log_params({…}) in the run, or mlflow.autolog()",

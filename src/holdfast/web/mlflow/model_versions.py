@@ -11,7 +11,7 @@ from holdfast.experiments.naming import registry_tag
 from holdfast.experiments.registered import STAGES
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import V2, Endpoint
-from holdfast.web.mlflow.moving import clear_stage, move_stage
+from holdfast.web.mlflow.moving import clear_stage, leaves, move_stage
 from holdfast.web.mlflow.named import asked_for, following, require, tags_in, told_version, version_of
 from holdfast.web.mlflow.registered_models import refuse_prompts, stage_in
 from holdfast.web.mlflow.registering import Wish, register_source, source_of
@@ -65,7 +65,10 @@ def update(asked: Asked, here: Here) -> JsonObject:
 
 
 def transition(asked: Asked, here: Here) -> JsonObject:
-    """Another stage of MLflow's; one version holds each of these, and the one that it takes it from is archived."""
+    """Another stage of MLflow's; one version holds each of these, and the one that it takes it from is archived.
+
+    A version has one of them at a time, as clients know it: it leaves the other.
+    """
     word = stage_in(asked.text("stage"))
     if asked.flag("archive_existing_versions") and word not in STAGES:
         raise UsageError(
@@ -75,12 +78,13 @@ def transition(asked: Asked, here: Here) -> JsonObject:
         )
     version = version_of(here, asked, Role.CONTRIBUTOR)
     registered = here.shelf.registered
-    if word in STAGES:
-        move_stage(here, version, STAGES[word])
-    else:
-        for stage in STAGES.values():
-            if registered.pointing.holder(version.model, stage) == version.number:
-                clear_stage(here, version.name, version.model, stage)
+    stage = STAGES.get(word)
+    left = leaves(here, version, stage)
+    if stage is not None:
+        move_stage(here, version, stage)
+    for one in left:
+        clear_stage(here, version.name, version.model, one)
+    if stage is None:
         registered.pointing.rest(version.name, version.number, word)
     return {"model_version": told_version(registered.words.get(version.name, version.number))}
 

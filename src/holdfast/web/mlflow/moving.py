@@ -20,7 +20,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.experiments.naming import of_stage, read_as
-from holdfast.experiments.registered import RegisteredVersion
+from holdfast.experiments.registered import STAGES, RegisteredVersion
 from holdfast.flow.gate import GateRequest
 from holdfast.flow.promote import Promotion, promote
 from holdfast.names import ByNumber, ModelName, Reference, StageName
@@ -28,6 +28,7 @@ from holdfast.web.mlflow.room import Here
 
 __all__ = [
     "clear_stage",
+    "leaves",
     "move_stage",
     "require_led_elsewhere",
     "require_no_other_rules",
@@ -137,6 +138,41 @@ def move_stage(here: Here, version: RegisteredVersion, stage: StageName, *, alia
         here.desk.meters.moved("stage:pointer:promote")
 
 
+def leaves(here: Here, version: RegisteredVersion, stage: StageName | None) -> list[StageName]:
+    """The stages of MLflow's that a version leaves when it comes to another; found out before anything moves.
+
+    Args:
+        here: the surroundings of the request.
+        version: which one.
+        stage: where it comes to; None: to neither of them.
+
+    Raises:
+        PermissionRefused: a gate protects one of them, or the caller is no approver of it.
+    """
+    pointing = here.shelf.registered.pointing
+    found = []
+    for one in STAGES.values():
+        if one == stage or pointing.holder(version.model, one) != version.number:
+            continue
+        if _is_protected(here, version.model, one):
+            if stage == STAGES["Production"]:  # it rises, and what a gate protects stays its own until another comes
+                continue
+            raise _not_emptied(version.model, one, version.number)
+        here.caller.require(Role.APPROVER, version.model, one)
+        found.append(one)
+    return found
+
+
+def _not_emptied(model: ModelName, stage: StageName, held: int) -> PermissionRefused:
+    return PermissionRefused(
+        f"{stage} of {model} is protected by a gate, and is not emptied by an MLflow client",
+        hint=f"Have another version take its place, or take it back with: holdfast rollback {model} --stage {stage}; "
+        f"or empty it with: holdfast clear {model} --stage {stage}.",
+        stage=str(stage),
+        version=held,
+    )
+
+
 def clear_stage(here: Here, name: str, model: ModelName, stage: StageName, *, alias: str | None = None) -> None:
     """Empties a stage; nothing happens where it is empty.
 
@@ -149,13 +185,7 @@ def clear_stage(here: Here, name: str, model: ModelName, stage: StageName, *, al
     if held is not None:
         here.caller.require(Role.APPROVER, model, stage)
         if _is_protected(here, model, stage):
-            raise PermissionRefused(
-                f"{stage} of {model} is protected by a gate, and is not emptied by an MLflow client",
-                hint=f"Have another version take its place, or take it back with: holdfast rollback {model} --stage "
-                f"{stage}; or empty it with: holdfast clear {model} --stage {stage}.",
-                stage=str(stage),
-                version=held,
-            )
+            raise _not_emptied(model, stage, held)
     pointing.clear(name, stage, here.caller.name, held=held, alias=alias)
     if held is not None:
         here.desk.meters.moved("stage:pointer:clear")
