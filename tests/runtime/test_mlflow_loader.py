@@ -91,4 +91,6 @@ def test_the_classes_are_those_of_the_estimator_inside_and_its_probabilities_sco
     assert classes == ["no", "yes"]
     assert two_sided(rows_of(score([[1.0]])), classes) == fitted.predict_proba([[1.0]]).tolist()
     assert estimator_scores(object()) is None
+    fitted.classes_ = np.array([])
+    assert estimator_scores(Inside(fitted)) is None, "those of CatBoost have the word, and no class, where they regress"
     assert two_sided([0.3], classes) == [[-0.3, 0.3]]

@@ -23,6 +23,8 @@ __all__ = [
     "ANSWERS",
     "EACH",
     "LABELS",
+    "NETWORKS",
+    "QUICK",
     "SCORES",
     "WEIGHTS_FOLDER",
     "MlflowLoader",
@@ -36,6 +38,12 @@ ANSWERS, LABELS, SCORES = EACH = ("mlflow", "mlflow-labels", "mlflow-scores")
 
 WEIGHTS_FOLDER = "weights"
 """Where the files of a logged model stand in a bundle; the loader takes the folder off again."""
+
+QUICK = frozenset({"sklearn", "xgboost", "lightgbm", "catboost", "statsmodels", "prophet", "spacy", "onnx"})
+"""Flavors whose models answer a thousand rows in a moment and ask nobody."""
+
+NETWORKS = frozenset({"pytorch", "keras", "tensorflow"})
+"""Flavors whose models ask nobody, and take as long as they are large."""
 
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -214,6 +222,8 @@ def estimator_scores(model: Any) -> tuple[list[Json], Callable[[Any], Any]] | No
     if raw is None or known is None:
         return None
     classes = [plain(label) for label in (known.tolist() if hasattr(known, "tolist") else list(known))]
+    if not classes:  # those of a CatBoostRegressor
+        return None
     call = getattr(raw, "predict_proba", None) or getattr(raw, "decision_function", None) or raw.predict
     return classes, call
 
