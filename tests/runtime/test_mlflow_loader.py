@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from holdfast.errors import CannotPackage, MissingExtra
 from holdfast.runtime.loaders import loader_for, loader_named
-from holdfast.runtime.loaders.mlflow import estimator_scores, leads_outside, rows_of, two_sided
+from holdfast.runtime.loaders.mlflow import estimator_scores, leads_outside, rows_of, two_sided, words_for
 
 
 @pytest.mark.parametrize("name", ["mlflow", "mlflow-labels", "mlflow-scores"])
@@ -73,6 +73,12 @@ def test_what_is_not_finite_stays_a_number_for_the_pipeline_to_refuse() -> None:
 )
 def test_a_description_may_name_files_of_the_models_own_folder_only(flavors: Any, outside: str | None) -> None:
     assert leads_outside(flavors) == outside
+
+
+def test_keras_is_opened_with_the_engine_that_it_was_trained_on() -> None:
+    assert words_for({"keras": {"keras_backend": "jax", "data": "data"}}) == {"KERAS_BACKEND": "jax"}
+    for said in ({}, {"keras": {}}, {"keras": {"keras_backend": "/home/ana"}}, {"keras": {"keras_backend": ["jax"]}}):
+        assert words_for(said) == {}
 
 
 class Inside:
