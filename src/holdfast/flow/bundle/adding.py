@@ -1,5 +1,7 @@
 """What a person does to supply what a version lacks: one line for each, in the words of whatever it came from.
 
+For instance of a model that MLflow's client logged:
+
     data_slice: mlflow.log_input(mlflow.data.from_pandas(train, targets="churned"), context="training")
     preprocessing_code, schema: mlflow.sklearn.log_model(…, signature=infer_signature(rows, answers))
 """

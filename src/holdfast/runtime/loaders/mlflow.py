@@ -59,7 +59,7 @@ _NO_FILES = {"uri", "model_config"}
 _KERAS_BACKENDS = {"jax", "numpy", "openvino", "tensorflow", "torch"}
 
 _LAST_WORDS = {"model_code_path"}
-"""Fields whose last component alone names a file of the folder: a model from code keeps the path that its script had."""
+"""Fields whose last component alone names a file of the folder: a model from code keeps the path of its script."""
 
 _SHOWN_CHARACTERS_MAX = 80
 
@@ -148,7 +148,7 @@ def leads_outside(value: Any) -> str | None:
 
 
 def words_for(flavors: Mapping[str, Any]) -> dict[str, str]:
-    """Variables that a library reads when it is imported: Keras has one engine of several, and MLflow only notes which."""
+    """Variables that a library reads when it is imported: Keras has several engines, and MLflow only notes which."""
     keras = flavors.get("keras")
     backend = keras.get("keras_backend") if isinstance(keras, Mapping) else None
     return {"KERAS_BACKEND": backend} if isinstance(backend, str) and backend in _KERAS_BACKENDS else {}
