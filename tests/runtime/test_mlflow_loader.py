@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from holdfast.errors import CannotPackage, MissingExtra
 from holdfast.runtime.loaders import loader_for, loader_named
-from holdfast.runtime.loaders.mlflow import estimator_scores, leads_outside, rows_of, two_sided
+from holdfast.runtime.loaders.mlflow import estimator_scores, leads_outside, rows_of, two_sided, words_for
 
 
 @pytest.mark.parametrize("name", ["mlflow", "mlflow-labels", "mlflow-scores"])
@@ -75,6 +75,12 @@ def test_a_description_may_name_files_of_the_models_own_folder_only(flavors: Any
     assert leads_outside(flavors) == outside
 
 
+def test_keras_is_opened_with_the_engine_that_it_was_trained_on() -> None:
+    assert words_for({"keras": {"keras_backend": "jax", "data": "data"}}) == {"KERAS_BACKEND": "jax"}
+    for said in ({}, {"keras": {}}, {"keras": {"keras_backend": "/home/ana"}}, {"keras": {"keras_backend": ["jax"]}}):
+        assert words_for(said) == {}
+
+
 class Inside:
     """As MLflow's model holds an estimator."""
 
@@ -91,4 +97,6 @@ def test_the_classes_are_those_of_the_estimator_inside_and_its_probabilities_sco
     assert classes == ["no", "yes"]
     assert two_sided(rows_of(score([[1.0]])), classes) == fitted.predict_proba([[1.0]]).tolist()
     assert estimator_scores(object()) is None
+    fitted.classes_ = np.array([])
+    assert estimator_scores(Inside(fitted)) is None, "those of CatBoost have the word, and no class, where they regress"
     assert two_sided([0.3], classes) == [[-0.3, 0.3]]

@@ -17,7 +17,7 @@ from holdfast.canonical import JsonObject, encode
 from holdfast.digest import Digest
 from holdfast.mlflow_plugin.datasets import Rows
 from holdfast.mlflow_plugin.freezing import ROWS_MAX
-from holdfast.runtime.loaders.mlflow import estimator_scores, rows_of, two_sided
+from holdfast.runtime.loaders.mlflow import NETWORKS, QUICK, estimator_scores, rows_of, two_sided
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table, table_of, values_of, write_table
 from holdfast.runtime.smoke import write_outputs
@@ -28,16 +28,6 @@ _LOG = logging.getLogger("holdfast")
 
 _MODEL_BYTES_MAX = 1 << 30
 """A model beyond this is not opened a second time beside the one in memory: the machine may not have room for two."""
-
-_QUICK = frozenset(
-    f"mlflow.{name}"
-    for name in ("sklearn", "xgboost", "lightgbm", "catboost", "statsmodels", "prophet", "spacy", "onnx")
-)
-"""Kinds of model that answer a thousand rows in a moment and ask nobody. Any other is asked about its input example
-only, as MLflow asks it: what a thousand rows would cost, or set off, is its author's to say."""
-
-_NETWORKS = frozenset(f"mlflow.{name}" for name in ("pytorch", "keras", "tensorflow"))
-"""Kinds of model that ask nobody, and take as long as they are large."""
 
 _NETWORK_BYTES_MAX = 32 << 20
 """A network up to this answers a thousand rows within some seconds on two cores, convolutions and all. One beyond it is
@@ -117,7 +107,9 @@ def answers_rows(loader: str, size: int) -> bool:
         loader: the module of MLflow's that opens it.
         size: of its files, in bytes.
     """
-    return loader in _QUICK or (loader in _NETWORKS and size <= _NETWORK_BYTES_MAX)
+    flavor = loader.removeprefix("mlflow.")
+    # What a thousand rows would cost any other, or set off, is its author's to say.
+    return flavor in QUICK or (flavor in NETWORKS and size <= _NETWORK_BYTES_MAX)
 
 
 def says_rows(words: Mapping[str, Any]) -> bool:

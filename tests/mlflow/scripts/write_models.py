@@ -78,9 +78,7 @@ def main() -> None:
     describe("own_code", rows[["age"]], rows["age"])
     code = OUT / "doubling.py"
     code.write_text(FROM_CODE, encoding="utf-8")
-    mlflow.pyfunc.save_model(
-        OUT / "from_code", python_model=str(code), signature=signature, pip_requirements=PINNED
-    )
+    mlflow.pyfunc.save_model(OUT / "from_code", python_model=str(code), signature=signature, pip_requirements=PINNED)
     describe("from_code", rows[["age"]], rows["age"])
 
 

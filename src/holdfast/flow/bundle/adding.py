@@ -1,7 +1,9 @@
 """What a person does to supply what a version lacks: one line for each, in the words of whatever it came from.
 
-data_slice: mlflow.log_input(mlflow.data.from_pandas(train, targets="churned"), context="training")
-preprocessing_code, schema: mlflow.sklearn.log_model(…, signature=infer_signature(rows, answers))
+For instance of a model that MLflow's client logged:
+
+    data_slice: mlflow.log_input(mlflow.data.from_pandas(train, targets="churned"), context="training")
+    preprocessing_code, schema: mlflow.sklearn.log_model(…, signature=infer_signature(rows, answers))
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +12,7 @@ from holdfast.evidence import Environment
 from holdfast.evidence import how_to_add as how_to_add_evidence
 from holdfast.manifest import Manifest
 from holdfast.parts import PART_NAMES, Missing, Weights, how_to_add
+from holdfast.runtime.loaders.mlflow import NETWORKS, QUICK
 
 __all__ = ["ANSWERS_RECORDED", "NO_SIGNATURE", "SEVERAL_ANSWERS", "how_to_supply", "lines_of", "lines_to_add"]
 
@@ -22,7 +25,7 @@ _WITH_PLUGIN = "pip install holdfast beside mlflow, then"
 
 _TRAINED_ON = 'mlflow.log_input(mlflow.data.from_pandas(train, targets="churned"), context="training")'
 _HELD_BACK = 'mlflow.log_input(mlflow.data.from_pandas(test, targets="churned"), context="eval")'
-_SIGNED = "log_model(…, signature=infer_signature(rows, answers)), or log_model(…, input_example=rows)"
+_SIGNED = "log_model(…, signature=infer_signature(rows, answers))"
 
 _IN_MLFLOW = {
     "weights": 'mlflow.sklearn.log_model(model, name="model"), with MLflow 2 artifact_path="model"',
@@ -43,14 +46,11 @@ _ONE_VALUE_EACH = (
     "log_model(…, signature=…) of columns with one value each; what takes conversations or tensors passes no gate"
 )
 _ONE_ANSWER = "log_model(python_model=…) of a mlflow.pyfunc.PythonModel whose predict gives the one value that counts"
-_NO_MORE = "no more than the parts above: what was recorded is measured with them"
+_NO_MORE = "no line of its own: what was recorded is measured with the rest of what is missing"
 _OWN_CODE = f'mlflow.set_tag("holdfast.ask", "rows") and {_HELD_BACK} before the model is logged'
 
 _OF_THE_PLUGIN = frozenset({"data_slice", "holdout", "card"})
 """What no line of a script supplies where Holdfast's plugin is not installed."""
-
-_OWN_FORMAT = "python_function"
-"""MLflow's name for a model that is a script's own code."""
 
 _WHOSE_PLUGIN = "Rows are kept by Holdfast's plugin. Where the script runs without it: pip install holdfast"
 
@@ -76,7 +76,7 @@ def _for_this(missing: Missing, name: str, manifest: Manifest) -> str | None:
         return _ONE_ANSWER
     if name in {"schema", "preprocessing_code"} and isinstance(schema, Missing) and schema.why != NO_SIGNATURE:
         return _ONE_VALUE_EACH
-    if name == "holdout" and isinstance(weights, Weights) and weights.format == _OWN_FORMAT:
+    if name == "holdout" and isinstance(weights, Weights) and weights.format not in QUICK | NETWORKS:
         return _OWN_CODE  # nobody asks it a thousand questions unless its author says so
     return None
 
