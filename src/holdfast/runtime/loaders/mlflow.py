@@ -47,6 +47,9 @@ _QUIET = {
 _NO_FILES = {"uri", "model_config"}
 """Fields that may hold paths of other places: where a file came from, and what the model's own code reads."""
 
+_HELD_AS = ("sklearn_model", "xgb_model", "lgb_model", "cb_model")
+"""How the wrappers of MLflow 2.9 name the estimator inside."""
+
 _SHOWN_CHARACTERS_MAX = 80
 
 
@@ -202,13 +205,20 @@ def estimator_scores(model: Any) -> tuple[list[Json], Callable[[Any], Any]] | No
 
     The probabilities when it has them, else the decision values, else its answers.
     """
-    raw = getattr(getattr(model, "_model_impl", None), "get_raw_model", lambda: None)()
+    raw = _estimator_in(getattr(model, "_model_impl", None))
     known: Any = getattr(raw, "classes_", None)
     if raw is None or known is None:
         return None
     classes = [plain(label) for label in (known.tolist() if hasattr(known, "tolist") else list(known))]
     call = getattr(raw, "predict_proba", None) or getattr(raw, "decision_function", None) or raw.predict
     return classes, call
+
+
+def _estimator_in(wrapper: Any) -> Any:
+    """What MLflow's own wrapper holds; MLflow 2.9 has no word for all of them."""
+    if hasattr(wrapper, "get_raw_model"):
+        return wrapper.get_raw_model()
+    return next((getattr(wrapper, name) for name in _HELD_AS if hasattr(wrapper, name)), None)
 
 
 def two_sided(scores: list[Json], classes: list[Json]) -> list[Json]:
