@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from holdfast.canonical import Json
 from holdfast.errors import CannotPackage, MissingExtra
 from holdfast.runtime.loaders import loader_for, loader_named
 from holdfast.runtime.loaders.mlflow import estimator_scores, leads_outside, rows_of, two_sided, words_for
@@ -99,4 +101,18 @@ def test_the_classes_are_those_of_the_estimator_inside_and_its_probabilities_sco
     assert estimator_scores(object()) is None
     fitted.classes_ = np.array([])
     assert estimator_scores(Inside(fitted)) is None, "those of CatBoost have the word, and no class, where they regress"
+
+
+@pytest.mark.parametrize("name", ["sklearn_model", "xgb_model", "lgb_model", "cb_model"])
+def test_the_wrappers_of_mlflow_2_9_hold_the_estimator_under_names_of_their_own(name: str) -> None:
+    """Taken from MLflow 2.9.2: its wrappers have no `get_raw_model`."""
+    fitted = LogisticRegression().fit([[0.0], [1.0]], ["no", "yes"])
+    wrapper = SimpleNamespace(**{name: fitted})
+    inside = estimator_scores(SimpleNamespace(_model_impl=wrapper))
+    assert inside is not None
+    assert inside[0] == ["no", "yes"]
+
+
+def test_two_classes_share_one_decision_value() -> None:
+    classes: list[Json] = ["no", "yes"]
     assert two_sided([0.3], classes) == [[-0.3, 0.3]]

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Keeper:
         capture = self._keep(run)
         with tempfile.TemporaryDirectory(prefix="holdfast-run-") as name:
             _write(Path(name), _readable(capture))
-            get_artifact_repository(files, tracking_uri=self._uri).log_artifacts(name, "holdfast")
+            _repository(files, self._uri).log_artifacts(name, "holdfast")
 
     def describe(self, model: Path, beside: Path, above: Mapping[str, str]) -> None:
         """Write what is known of a model into `beside`, after keeping what its run did so far.
@@ -136,6 +137,12 @@ class Keeper:
             if path.is_file():
                 return {"card.md": read_card(path).encode()}
         return {}
+
+
+def _repository(files: str, server: str) -> Any:
+    """What sends files to where those of a run are; before MLflow 3 it knows no server but the script's own."""
+    takes_server = "tracking_uri" in signature(get_artifact_repository).parameters
+    return get_artifact_repository(files, **({"tracking_uri": server} if takes_server else {}))
 
 
 def _readable(capture: Capture) -> dict[str, bytes]:

@@ -61,6 +61,9 @@ _KERAS_BACKENDS = {"jax", "numpy", "openvino", "tensorflow", "torch"}
 _LAST_WORDS = {"model_code_path"}
 """Fields whose last component alone names a file of the folder: a model from code keeps the path of its script."""
 
+_HELD_AS = ("sklearn_model", "xgb_model", "lgb_model", "cb_model")
+"""How the wrappers of MLflow 2.9 name the estimator inside."""
+
 _SHOWN_CHARACTERS_MAX = 80
 
 
@@ -230,7 +233,7 @@ def estimator_scores(model: Any) -> tuple[list[Json], Callable[[Any], Any]] | No
 
     The probabilities when it has them, else the decision values, else its answers.
     """
-    raw = getattr(getattr(model, "_model_impl", None), "get_raw_model", lambda: None)()
+    raw = _estimator_in(getattr(model, "_model_impl", None))
     known: Any = getattr(raw, "classes_", None)
     if raw is None or known is None:
         return None
@@ -239,6 +242,13 @@ def estimator_scores(model: Any) -> tuple[list[Json], Callable[[Any], Any]] | No
         return None
     call = getattr(raw, "predict_proba", None) or getattr(raw, "decision_function", None) or raw.predict
     return classes, call
+
+
+def _estimator_in(wrapper: Any) -> Any:
+    """What MLflow's own wrapper holds; MLflow 2.9 has no word for all of them."""
+    if hasattr(wrapper, "get_raw_model"):
+        return wrapper.get_raw_model()
+    return next((getattr(wrapper, name) for name in _HELD_AS if hasattr(wrapper, name)), None)
 
 
 def two_sided(scores: list[Json], classes: list[Json]) -> list[Json]:
