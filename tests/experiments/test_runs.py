@@ -2,6 +2,7 @@
 
 import json
 import math
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from holdfast.canonical import JsonObject
 from holdfast.database.engine import Database
 from holdfast.errors import NotFound, UsageError
 from holdfast.experiments.experiments import SqlExperiments
+from holdfast.experiments.inputs import CONTEXT, Dataset, DatasetSeen, SqlInputs
 from holdfast.experiments.runs import SqlRuns
 from holdfast.experiments.view import View
 from holdfast.experiments.writing import Measured
@@ -340,3 +342,37 @@ def test_a_filter_finds_what_it_means(logged_runs: SqlRuns, experiment: str, wri
     logged_runs.update(b, RunStatus.FINISHED, 9)
     found = _found(logged_runs, [experiment], filter=written)
     assert "".join(sorted(one["info"]["run_name"] for one in found)) == names
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("datasets.name LIKE 'part%'", "ab"),
+        ("datasets.name LIKE 'part%' and metrics.m > 0", "ab"),
+        ("metrics.m > 0 and datasets.name LIKE 'part%'", "ab"),
+        ("datasets.name LIKE 'part%' and datasets.context = 'test'", "a"),
+        ("datasets.digest IN ('d1', 'd2') and metrics.m > 1 and params.p != 'x'", "b"),
+        ("metrics.m != 5 and datasets.name ILIKE 'PART 2' and attributes.start_time > 0 and tags.t IS NULL", "a"),
+    ],
+)
+def test_a_run_that_fits_in_several_ways_is_found_once(
+    logged_runs: SqlRuns, experiment: str, anywhere: Database, written: str, names: str
+) -> None:
+    inputs = SqlInputs(anywhere, lambda: uuid.uuid4().hex)
+    for number, (name, parts) in enumerate((("a", (1, 2)), ("b", (1,)), ("c", ())), 1):
+        run = logged_runs.create(experiment, "ana", number, name)["info"]["run_id"]
+        logged_runs.log(run, [Measured("m", float(number), 1)], [("p", name)])
+        seen = [
+            DatasetSeen(Dataset(f"part {part}", f"d{part}", "local", "here"), [(CONTEXT, context)])
+            for part, context in ((1, "train"), (2, "test"))
+            if part in parts
+        ]
+        inputs.log_inputs(run, seen)
+    for size in (1, 10):
+        found, page = [], None
+        while True:
+            some, page = logged_runs.search([experiment], limit=size, filter=written, order_by=["run_name"], page=page)
+            found += [json.loads(one)["info"]["run_name"] for one in some]
+            if page is None:
+                break
+        assert "".join(found) == names

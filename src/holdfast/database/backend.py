@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, event
 
+from holdfast.database.driver import driver_of
+
 __all__ = ["Backend", "accesses"]
 
 _BEGIN = "holdfast_begin"
@@ -60,4 +62,5 @@ def _begin(connection: Connection) -> None:
     if callable(begin):
         begin(connection)
     elif begin is not None:
-        connection.exec_driver_sql(begin)
+        with driver_of(connection) as driver:
+            driver.execute(begin)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+
+from holdfast.database.driver import driver_of
 
 __all__ = ["together"]
 
@@ -23,22 +23,6 @@ def together(connection: Connection) -> Iterator[None]:
     if connection.dialect.name != "postgresql":
         yield
         return
-    driver: Any = connection.connection.driver_connection
-    dialect = connection.dialect
-    try:
-        # Pipeline mode of libpq: PostgreSQL's manual, "Pipeline Mode".
-        with driver.pipeline():
-            yield
-    except dialect.loaded_dbapi.Error as error:
-        lost = dialect.is_disconnect(error, driver, None)
-        if lost:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            None,
-            None,
-            error,
-            dialect.loaded_dbapi.Error,
-            hide_parameters=True,
-            connection_invalidated=lost,
-            dialect=dialect,
-        ) from error
+    # Pipeline mode of libpq: PostgreSQL's manual, "Pipeline Mode".
+    with driver_of(connection) as driver, driver.pipeline():
+        yield

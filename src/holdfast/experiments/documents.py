@@ -1,39 +1,52 @@
-"""Runs as MLflow writes them, read for any number of runs in a few statements and one pass, with nothing in between.
+"""Runs as MLflow writes them, read for any number of runs in one round trip and made in one pass.
 
 A run here is what the protocol calls `Run`: its info, its data, its inputs and outputs. What is not set is left out.
 """
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from json.encoder import encode_basestring as quoted
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection
 
 from holdfast.canonical import JsonObject
-from holdfast.experiments.inputs import RunExtras, extras_of
+from holdfast.experiments.inputs import EXTRAS, RunExtras, extras_of
 from holdfast.experiments.many import of_runs, rows_of
 from holdfast.experiments.moments import to_ms
-from holdfast.experiments.tables import experiments
-from holdfast.tracking.tables import runs
 
-__all__ = ["ROW", "documents", "info", "number", "params_of", "texts"]
+__all__ = ["ROWS", "Numbers", "documents", "info", "number", "numbers_of", "params_of", "texts"]
 
-ROW = select(
-    runs.c.id,
-    runs.c.name,
-    runs.c.status,
-    runs.c.started_at,
-    runs.c.finished_at,
-    runs.c.actor,
-    runs.c.experiment,
-    runs.c.deleted_ms,
-    experiments.c.place,
-).join(experiments, experiments.c.id == runs.c.experiment)
+Rows: TypeAlias = Sequence[tuple[Any, ...]]
+
+Numbers: TypeAlias = Callable[[Sequence[float | None]], Sequence[str]]
+"""Gives the JSON of many numbers, None for what is none. A server has a library that writes them faster than Python."""
+
+_COLUMNS = (
+    "runs.id, runs.name, runs.status, runs.started_at, runs.finished_at, runs.actor, runs.experiment, runs.deleted_ms, "
+    "experiments.place"
+)
 """What the info of a run is made of."""
+
+_TABLES = "runs JOIN experiments ON experiments.id = runs.experiment"
+
+ROWS = f"SELECT {_COLUMNS} FROM {_TABLES}"  # noqa: S608 - names of ours
+"""The statement of the rows that are made into runs; `WHERE` and what has to hold may be written behind it."""
+
+_ROWS = of_runs(_COLUMNS, _TABLES, "runs.id", run="runs.id")
+
+_OTHERS = (
+    of_runs("run, key, value, time, step", "run_metrics", "run, key"),
+    of_runs("run, key, value", "run_params", "run, key"),
+    of_runs("run, key, value", "run_tags", "run, key"),
+    *EXTRAS,
+)
+"""What belongs to a run beside its info."""
+
+_PARAMS = _OTHERS[1]
 
 _NO_EXTRAS = '"inputs":{},"outputs":{}'
 
@@ -44,77 +57,78 @@ _RUN = itemgetter(0)
 _QUOTE, _SLASH = '"', "/"
 
 
-class _Quoted(dict[str, str]):
-    """The JSON of texts that come again and again."""
+class _Heads(dict[str, str]):
+    """The beginning of each entry of a metric, a param or a tag, by its key: there are few keys and many entries."""
 
-    def __missing__(self, text: str) -> str:
-        found = self[text] = quoted(text)
+    def __missing__(self, key: str) -> str:
+        found = self[key] = f'{{"key":{quoted(key)},"value":'
         return found
 
 
-_METRICS = of_runs("run, key, value, time, step", "run_metrics", "run, key")
-_PARAMS = of_runs("run, key, value", "run_params", "run, key")
-_TAGS = of_runs("run, key, value", "run_tags", "run, key")
+def numbers_of(values: Iterable[float | None]) -> list[str]:
+    """The JSON of each of these values; see `number`."""
+    return [repr(one) if one is not None and math.isfinite(one) else f'"{number(one)}"' for one in values]
 
 
-def documents(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> list[JsonObject]:
-    """The runs of these rows, in this order; see `texts`."""
-    found: list[JsonObject] = json.loads(f"[{','.join(texts(connection, rows))}]")
+def documents(connection: Connection, ids: Sequence[str]) -> list[JsonObject]:
+    """The runs of experiments with these ids, by id; see `texts`."""
+    rows, *others = rows_of(connection, ids, _ROWS, *_OTHERS)
+    found: list[JsonObject] = json.loads(f"[{','.join(_written(rows, others, numbers_of))}]")
     return found
 
 
-def texts(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> list[str]:
+def texts(connection: Connection, rows: Rows, write_numbers: Numbers = numbers_of) -> list[str]:
     """The runs of these rows, in this order, each as the text of its JSON.
 
-    A thousand runs have tens of thousands of values: to make an object of each, and to write those, takes three times
-    as long as to write each at once.
+    A thousand runs have tens of thousands of values: to make an object of each, and to write those, takes longer than
+    to write each at once.
 
     Args:
         connection: of one view, so that all that is read is of one moment.
-        rows: as `ROW` selects them.
+        rows: as `ROWS` selects them.
+        write_numbers: gives the JSON of many numbers.
     """
-    infos = {row[0]: _info(row) for row in rows}
-    ids = list(infos)
-    if not ids:
-        return []
-    keys = _Quoted()
+    return _written(rows, rows_of(connection, [row[0] for row in rows], *_OTHERS), write_numbers) if rows else []
+
+
+def _written(rows: Rows, others: Sequence[Rows], write_numbers: Numbers) -> list[str]:
+    metrics, params, tags, seen, models = others
+    heads, values = _Heads(), iter(write_numbers([value for _, _, value, _, _ in metrics]))
     data = (
         (
             "metrics",
             {
                 run: ",".join(
                     [
-                        f'{{"key":{keys[key]},"value":{_number(value)},"timestamp":{to_ms(time)},"step":{step}}}'
-                        for _, key, value, time, step in of_run
+                        f'{heads[key]}{next(values)},"timestamp":{to_ms(time)},"step":{step}}}'
+                        for _, key, _, time, step in of_run
                     ]
                 )
-                for run, of_run in groupby(rows_of(connection, _METRICS, ids), _RUN)
+                for run, of_run in groupby(metrics, _RUN)
             },
         ),
         (
             "params",
             {
                 run: ",".join(
-                    [
-                        f'{{"key":{keys[key]},"value":{value if value[0] == _QUOTE else quoted(value)}}}'
-                        for _, key, value in of_run
-                    ]
+                    [f"{heads[key]}{value if value[0] == _QUOTE else quoted(value)}}}" for _, key, value in of_run]
                 )
-                for run, of_run in groupby(rows_of(connection, _PARAMS, ids), _RUN)
+                for run, of_run in groupby(params, _RUN)
             },
         ),
         (
             "tags",
             {
-                run: ",".join([f'{{"key":{keys[key]},"value":{quoted(value)}}}' for _, key, value in of_run])
-                for run, of_run in groupby(rows_of(connection, _TAGS, ids), _RUN)
+                run: ",".join([f"{heads[key]}{quoted(value)}}}" for _, key, value in of_run])
+                for run, of_run in groupby(tags, _RUN)
             },
         ),
     )
-    extras = extras_of(connection, ids)
+    extras = extras_of(seen, models)
     return [
-        f'{{"info":{one},"data":{{{_lists(id_, data)}}},{_extras(extras[id_]) if id_ in extras else _NO_EXTRAS}}}'
-        for id_, one in infos.items()
+        f'{{"info":{_info(row)},"data":{{{_lists(row[0], data)}}},'
+        f"{_extras(extras[row[0]]) if row[0] in extras else _NO_EXTRAS}}}"
+        for row in rows
     ]
 
 
@@ -122,13 +136,14 @@ def _lists(run: str, data: Iterable[tuple[str, Mapping[str, str]]]) -> str:
     return ",".join([f'"{name}":[{of_runs[run]}]' for name, of_runs in data if run in of_runs])
 
 
-def info(row: Row[*tuple[Any, ...]]) -> JsonObject:
-    """The info of a run, of a row that `ROW` selects."""
+def info(connection: Connection, run: str) -> JsonObject:
+    """The info of a run, which is there."""
+    ((row,),) = rows_of(connection, [run], _ROWS)
     found: JsonObject = json.loads(_info(row))
     return found
 
 
-def _info(row: Row[*tuple[Any, ...]]) -> str:
+def _info(row: tuple[Any, ...]) -> str:
     id_, name, status, started_at, finished_at, actor, experiment, deleted_ms, place = row
     run = quoted(id_)
     ended = "" if finished_at is None else f'"end_time":{to_ms(finished_at)},'
@@ -149,13 +164,10 @@ def number(value: float | None) -> float | str:
     return float(value)
 
 
-def _number(value: float | None) -> str:
-    return repr(value) if value is not None and math.isfinite(value) else f'"{number(value)}"'
-
-
 def params_of(connection: Connection, run: str) -> dict[str, str]:
     """The params of one run, as texts."""
-    return {key: _said(value) for _, key, value in rows_of(connection, _PARAMS, [run])}
+    (found,) = rows_of(connection, [run], _PARAMS)
+    return {key: _said(value) for _, key, value in found}
 
 
 def _said(written: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import bindparam, select, text
 
 from holdfast.database.engine import Database
 from holdfast.database.filters import SEARCHED_CHARACTERS_MAX
@@ -25,7 +25,7 @@ from holdfast.experiments.standing import active_run
 from holdfast.experiments.tables import datasets, run_datasets
 from holdfast.tracking.tables import run_tags
 
-__all__ = ["CONTEXT", "Dataset", "DatasetSeen", "DatasetSummary", "RunExtras", "SqlInputs", "extras_of"]
+__all__ = ["CONTEXT", "EXTRAS", "Dataset", "DatasetSeen", "DatasetSummary", "RunExtras", "SqlInputs", "extras_of"]
 
 CONTEXT = "mlflow.data.context"
 """The tag of a dataset that says what a run used it for, such as `training`."""
@@ -93,13 +93,15 @@ _SUMMARIES = (
     .limit(_SUMMARIES_MAX)
 )
 
-_SEEN_OF = of_runs(
-    "run, tags, name, digest, source_type, source, schema, profile",
-    "run_datasets JOIN datasets ON datasets.id = run_datasets.dataset",
-    "run, name, digest",
+EXTRAS = (
+    of_runs(
+        "run, tags, name, digest, source_type, source, schema, profile",
+        "run_datasets JOIN datasets ON datasets.id = run_datasets.dataset",
+        "run, name, digest",
+    ),
+    of_runs("run, direction, model, step", "run_models", "run, step, model"),
 )
-
-_MODELS_OF = of_runs("run, direction, model, step", "run_models", "run, step, model")
+"""The statements whose rows `extras_of` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ class SqlInputs:
     def of_run(self, run: str) -> RunExtras:
         """What one run read and made."""
         with self._database.view() as connection:
-            return extras_of(connection, [run]).get(run, RunExtras())
+            return extras_of(*rows_of(connection, [run], *EXTRAS)).get(run, RunExtras())
 
     def _dataset_row(self, experiment: int, dataset: Dataset) -> dict[str, Any]:
         return {
@@ -238,14 +240,14 @@ class SqlInputs:
         }
 
 
-def extras_of(connection: Connection, runs: Sequence[str]) -> dict[str, RunExtras]:
-    """What these runs read and made, by run; none for a run that said nothing. Two statements for any of them."""
+def extras_of(of_datasets: Iterable[Sequence[Any]], of_models: Iterable[Sequence[Any]]) -> dict[str, RunExtras]:
+    """What runs read and made, by run, of the rows of `EXTRAS`; none for a run that said nothing."""
     seen: dict[str, list[DatasetSeen]] = {}
     models: dict[str, dict[str, list[tuple[str, int]]]] = {}
-    for run, tags, *dataset in rows_of(connection, _SEEN_OF, runs):
+    for run, tags, *dataset in of_datasets:
         words = tuple((key, value) for key, value in json.loads(tags).items())
         seen.setdefault(run, []).append(DatasetSeen(Dataset(*dataset), words))
-    for run, direction, model, step in rows_of(connection, _MODELS_OF, runs):
+    for run, direction, model, step in of_models:
         models.setdefault(run, {}).setdefault(direction, []).append((model, step))
     found = {}
     for run in seen.keys() | models.keys():

@@ -2,34 +2,34 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
+
+from holdfast.database.driver import asked
 
 __all__ = ["of_runs", "rows_of"]
 
+_AMONG = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(?::text[])"}
 
-def of_runs(columns: str, tables: str, order: str, *, run: str = "run") -> Mapping[str, Any]:
-    """The statements that ask for rows of runs, by the dialect of a database.
+
+def of_runs(columns: str, tables: str, order: str, *, run: str = "run") -> Mapping[str, str]:
+    """The statement that asks for rows of runs, by the dialect of a database.
 
     Args:
-        columns: what they give.
+        columns: what it gives.
         tables: where that is.
         order: of the rows.
         run: the column with the id of the run.
     """
-    asked = f"SELECT {columns} FROM {tables} WHERE {run}"  # noqa: S608 - names of ours
     return {
-        "sqlite": f"{asked} IN (SELECT value FROM json_each(?)) ORDER BY {order}",  # noqa: S608 - the same
-        "postgresql": text(f"{asked} = ANY(CAST(:ids AS text[])) ORDER BY {order}"),
+        dialect: f"SELECT {columns} FROM {tables} WHERE {run} {among} ORDER BY {order}"  # noqa: S608 - names of ours
+        for dialect, among in _AMONG.items()
     }
 
 
-def rows_of(connection: Connection, statements: Mapping[str, Any], ids: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The rows of these runs, as the driver gives them: what would wrap each of them costs more than the row."""
-    statement = statements[connection.dialect.name]
-    if isinstance(statement, str):
-        found = connection.exec_driver_sql(statement, (json.dumps(ids),))
-    else:
-        found = connection.execute(statement, {"ids": list(ids)})
-    return cast("list[tuple[Any, ...]]", found.cursor.fetchall())
+def rows_of(connection: Connection, ids: Sequence[str], *wanted: Mapping[str, str]) -> list[list[tuple[Any, ...]]]:
+    """What each of these statements gives of these runs, in one round trip."""
+    dialect = connection.dialect.name
+    named = json.dumps(ids) if dialect == "sqlite" else list(ids)
+    return asked(connection, *((one[dialect], (named,)) for one in wanted))

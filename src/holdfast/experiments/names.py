@@ -86,6 +86,17 @@ class SqlNames:
             row = find_row(connection, name)
             return _free(connection, name) if row is None else ModelName(row.model)
 
+    def there(self, name: str) -> ModelName:
+        """The model that a name means; of `get` what a caller needs who asks nothing else of it.
+
+        Raises:
+            NotFound: there is none.
+            UsageError: nothing can be called so.
+        """
+        model_name(name)
+        with self._database.read() as connection:
+            return ModelName(require_row(connection, name).model)
+
     def get(self, name: str) -> RegisteredModel:
         """The model of a name.
 

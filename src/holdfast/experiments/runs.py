@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, insert, update
+from sqlalchemy import Connection, delete, insert, update
 
 from holdfast.canonical import JsonObject
+from holdfast.database.driver import asked
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
 from holdfast.errors import NotFound, UsageError
-from holdfast.experiments.documents import ROW, documents, info, texts
+from holdfast.experiments.documents import Numbers, documents, info, numbers_of, texts
 from holdfast.experiments.experiments import ID_MAX, experiment_number
 from holdfast.experiments.filters import RUNS, parse_filter
 from holdfast.experiments.limits import (
@@ -31,7 +32,7 @@ from holdfast.experiments.limits import (
 from holdfast.experiments.moments import now_ms, to_text
 from holdfast.experiments.paging import Place, read_token, token
 from holdfast.experiments.run_names import run_name
-from holdfast.experiments.searching import beginning, has_key, parse_orders, statement
+from holdfast.experiments.searching import has_key, parse_orders, statement
 from holdfast.experiments.standing import active_experiment, active_run
 from holdfast.experiments.view import View
 from holdfast.experiments.writing import NAME_TAG, Measured, add_metrics, add_params, set_tags, to_point
@@ -45,8 +46,6 @@ _T = TypeVar("_T")
 _EXPERIMENTS_MAX = 10_000
 """Of one search: each is a parameter of the statement, beside the fifty thousand that a filter can have, and PostgreSQL
 takes 65,535."""
-
-_ONE = ROW.where(runs.c.id == bindparam("run"))
 
 
 class SqlRuns:
@@ -114,7 +113,7 @@ class SqlRuns:
             }
             connection.execute(insert(runs), row)
             set_tags(connection, id_, words)
-            return documents(connection, connection.execute(_ONE, {"run": id_}))[0]
+            return documents(connection, [id_])[0]
 
     def get(self, run: str) -> JsonObject:
         """The run, deleted or not, as MLflow writes it.
@@ -123,7 +122,7 @@ class SqlRuns:
             NotFound: there is no such run of an experiment.
         """
         with self._database.view() as connection:
-            found = documents(connection, connection.execute(_ONE, {"run": run}))
+            found = documents(connection, [run])
         if not found:
             raise _no_run(run)
         return found[0]
@@ -149,7 +148,7 @@ class SqlRuns:
                 connection.execute(update(runs).where(runs.c.id == run).values(change))
             if name:
                 set_tags(connection, run, {NAME_TAG: name[:TAG_CHARACTERS_MAX]})
-            return info(connection.execute(_ONE, {"run": run}).one())
+            return info(connection, run)
 
         return self._changed(work)
 
@@ -260,6 +259,7 @@ class SqlRuns:
         filter: str = "",  # noqa: A002 - the word of the protocol
         order_by: Sequence[str] = (),
         page: str | None = None,
+        write_numbers: Numbers = numbers_of,
     ) -> tuple[list[str], str | None]:
         """The runs that fit, each as the text of MLflow's JSON, and the token of the next page.
 
@@ -270,6 +270,7 @@ class SqlRuns:
             filter: as `holdfast.experiments.filters` reads it.
             order_by: such as `metrics.accuracy DESC`; the newest first without any, and among equals.
             page: the token of the page.
+            write_numbers: gives the JSON of many numbers.
 
         Raises:
             UsageError: something of it cannot be read.
@@ -285,17 +286,18 @@ class SqlRuns:
         if place.after is not None and not has_key(orders):
             raise UsageError("Invalid page token, it is of another search", hint="Begin again without one.")
         numbers = sorted({one for one in map(experiment_number, experiments) if abs(one) <= ID_MAX})
+        if not numbers:
+            return [], None
         with self._database.view() as connection:
-            found = statement(numbers, view, wanted, orders, connection.dialect.name)
-            rows = connection.execute(beginning(found, place).limit(limit + 1)).all()
+            dialect = connection.dialect.name
+            found = statement(numbers, view, wanted, orders, dialect, place=place, limit=limit + 1)
+            (rows,) = asked(connection, found)
             after = None
             if len(rows) > limit:
-                last = rows[limit - 1]
+                id_, _, _, started_at, *_ = rows[limit - 1]
                 is_keyed = has_key(orders) and not place.offset
-                after = token(
-                    Place(after=(last.started_at, last.id)) if is_keyed else Place(offset=place.offset + limit)
-                )
-            return texts(connection, rows[:limit]), after
+                after = token(Place(after=(started_at, id_)) if is_keyed else Place(offset=place.offset + limit))
+            return texts(connection, rows[:limit], write_numbers), after
 
     def _changed(self, work: Callable[[Connection], _T]) -> _T:
         """What the work gives, which is done again when the answer to its commit was lost: twice is as good as once."""

@@ -1,54 +1,44 @@
-"""Searches for runs as SQL: the clauses that `filters` reads, with every value a bound parameter."""
+"""Searches for runs as SQL: the clauses that `filters` reads, with every value a parameter.
+
+The statements are texts, put together from pieces: to have each made of objects took as long as the database takes to
+find a hundred runs. Searches of one shape are one text, which a database that has read it knows again.
+"""
 
 import math
 from collections.abc import Sequence
-from typing import Any
-
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    and_,
-    bindparam,
-    case,
-    cast,
-    exists,
-    false,
-    func,
-    intersect,
-    literal_column,
-    not_,
-    or_,
-    select,
-)
-from sqlalchemy.dialects.postgresql import JSONB
 
 from holdfast.canonical import encode
 from holdfast.database.filters import SEARCHED_CHARACTERS_MAX
 from holdfast.errors import UsageError
-from holdfast.experiments.documents import ROW
+from holdfast.experiments.documents import ROWS
 from holdfast.experiments.filters import RUNS, Clause, Sorting, parse_order
-from holdfast.experiments.likeness import compared
+from holdfast.experiments.likeness import Piece, related
 from holdfast.experiments.moments import MS_MAX, MS_MIN, to_text
 from holdfast.experiments.paging import Place
-from holdfast.experiments.tables import datasets, experiments, run_datasets
-from holdfast.experiments.view import View, shown
-from holdfast.tracking.tables import run_metrics, run_params, run_tags, runs
+from holdfast.experiments.view import View
 
-__all__ = ["beginning", "has_key", "parse_orders", "statement"]
+__all__ = ["has_key", "parse_orders", "statement"]
 
-_TABLES = {"metric": run_metrics, "parameter": run_params, "tag": run_tags}
-
-_ARTIFACTS = func.rtrim(experiments.c.place, "/") + "/" + runs.c.id + "/artifacts"
+_TABLES = {"metric": "run_metrics", "parameter": "run_params", "tag": "run_tags"}
 
 _TEXTS = {
-    "run_id": runs.c.id,
-    "run_name": runs.c.name,
-    "user_id": runs.c.actor,
-    "status": func.upper(runs.c.status),
-    "artifact_uri": _ARTIFACTS,
+    "run_id": "runs.id",
+    "run_name": "runs.name",
+    "user_id": "runs.actor",
+    "status": "upper(runs.status)",
+    "artifact_uri": "(rtrim(experiments.place, '/') || '/' || runs.id || '/artifacts')",
 }
 
-_TIMES = {"start_time": runs.c.started_at, "end_time": runs.c.finished_at}
+_TIMES = {"start_time": "runs.started_at", "end_time": "runs.finished_at"}
+
+_SHOWN = {
+    View.ACTIVE: (Piece("runs.deleted_ms IS NULL"),),
+    View.DELETED: (Piece("runs.deleted_ms IS NOT NULL"),),
+    View.ALL: (),
+}
+
+_PARAM = {"sqlite": "json_extract(value, '$')", "postgresql": "CAST(value AS jsonb) #>> '{}'::text[]"}
+"""The text of a param, whose column `value` holds it as JSON."""
 
 _NATURAL = (Sorting("attribute", "start_time", ascending=False),)
 """The order of runs when nobody asks for another: the newest first, and among equals by id."""
@@ -80,122 +70,141 @@ def has_key(orders: tuple[Sorting, ...]) -> bool:
 
 
 def statement(
-    numbers: Sequence[int], view: View, wanted: Sequence[Clause], orders: tuple[Sorting, ...], dialect: str
-) -> Select[*tuple[Any, ...]]:
-    """The statement that gives the rows of the runs, in order; `beginning` says from where on, and the caller how many.
+    numbers: Sequence[int],
+    view: View,
+    wanted: Sequence[Clause],
+    orders: tuple[Sorting, ...],
+    dialect: str,
+    *,
+    place: Place,
+    limit: int,
+) -> Piece:
+    """The statement that gives the rows of the runs, in order.
 
     Args:
-        numbers: of the experiments.
+        numbers: of the experiments, one at least.
         view: whether deleted runs are meant.
         wanted: what has to hold.
         orders: what is sorted by.
         dialect: of the database.
+        place: where the page begins.
+        limit: how many rows it has.
     """
-    found = ROW.where(runs.c.experiment.in_(numbers), shown(runs.c.deleted_ms, view))
-    fitting = []
+    tables = [Piece(ROWS)]
+    conditions = [related("runs.experiment", "IN", tuple(numbers), dialect), *_SHOWN[view], *_behind(place)]
+    lists = []
     for clause in wanted:
         if (ids := _fitting(clause, dialect)) is None:
-            found = found.where(_condition(clause, dialect))
+            conditions.append(_condition(clause, dialect))
         else:
-            fitting.append(ids)
-    if len(fitting) > 1:
-        # What is in all lists is mostly little: it leads to the rows, rather than every row to the lists.
-        found = found.join(both := intersect(*fitting).subquery(), both.c.run == runs.c.id)
-    elif fitting:
-        found = found.where(runs.c.id.in_(fitting[0]))
-    for sorting in orders:
-        found = _sorted(found, sorting)
+            lists.append(ids)
+    if len(lists) > 1:
+        tables.append(_in_all(lists))
+    elif lists:
+        conditions.append(Piece(f"runs.id IN (SELECT {lists[0].text})", lists[0].values))
+    keys: list[str] = []
+    for number, sorting in enumerate(orders):
+        joined, keys_of = _sorted(sorting, f"sorted{number}")
+        tables += joined
+        keys += keys_of
     if not any((sorting.kind, sorting.key) == ("attribute", "start_time") for sorting in orders):
-        found = found.order_by(runs.c.started_at.desc())
-    return found.order_by(runs.c.id)
+        keys.append("runs.started_at DESC")
+    pieces = (*tables, *conditions)
+    text = (
+        f"{' '.join(one.text for one in tables)} WHERE {' AND '.join(one.text for one in conditions)} "
+        f"ORDER BY {', '.join([*keys, 'runs.id'])} LIMIT ? OFFSET ?"
+    )
+    return Piece(text, (*(value for one in pieces for value in one.values), limit, place.offset))
 
 
-def beginning(found: Select[*tuple[Any, ...]], place: Place) -> Select[*tuple[Any, ...]]:
-    """The statement for the page that begins at a place."""
+def _behind(place: Place) -> tuple[Piece, ...]:
     if place.after is None:
-        return found.offset(place.offset) if place.offset else found
+        return ()
     started_at, id_ = place.after
-    before = runs.c.started_at < bindparam("after_start", started_at)
-    beside = (runs.c.started_at == bindparam("after_start", started_at)) & (runs.c.id > id_)
-    return found.where(or_(before, beside))
+    return (Piece("(runs.started_at < ? OR (runs.started_at = ? AND runs.id > ?))", (started_at, started_at, id_)),)
 
 
-def _condition(clause: Clause, dialect: str) -> ColumnElement[bool]:
+def _in_all(lists: Sequence[Piece]) -> Piece:
+    """The join with what is in all of these lists.
+
+    That is mostly little: it leads to the rows, rather than every row to the lists.
+    """
+    first, *others = lists
+    text = f"SELECT DISTINCT {first.text}" + "".join(f" AND run IN (SELECT {one.text})" for one in others)
+    return Piece(f"JOIN ({text}) AS fitting ON fitting.run = runs.id", tuple(v for one in lists for v in one.values))
+
+
+def _condition(clause: Clause, dialect: str) -> Piece:
     if clause.kind == "attribute":
         if clause.key in _TIMES:
             return _at(_TIMES[clause.key], clause)
-        return compared(_TEXTS[clause.key], clause.operator, clause.value, dialect)
-    table = _TABLES[clause.kind]
-    there = exists().where(table.c.run == runs.c.id, table.c.key == clause.key)
-    return there if clause.operator == "IS NOT NULL" else ~there
+        return related(_TEXTS[clause.key], clause.operator, clause.value, dialect)
+    those = f"SELECT 1 FROM {_TABLES[clause.kind]} AS those WHERE those.run = runs.id AND those.key = ?"  # noqa: S608
+    there = f"EXISTS ({those})"
+    return Piece(there if clause.operator == "IS NOT NULL" else f"NOT {there}", (clause.key,))
 
 
-def _fitting(clause: Clause, dialect: str) -> Select[*tuple[Any, ...]] | None:
-    """The ids of all runs for which a clause holds, where it is about what they logged: one index answers it alone."""
+def _fitting(clause: Clause, dialect: str) -> Piece | None:
+    """The ids of all runs for which a clause holds, where it is about what they logged: one index answers it alone.
+
+    The text is that of a query without its `SELECT`, to which further conditions may be added.
+    """
     if clause.kind == "attribute" or clause.operator in {"IS NULL", "IS NOT NULL"}:
         return None
     if clause.kind == "dataset":
-        column = run_datasets.c.context if clause.key == "context" else datasets.c[clause.key]
-        found = select(run_datasets.c.run).join(datasets, datasets.c.id == run_datasets.c.dataset)
-        return found.where(compared(column, clause.operator, clause.value, dialect))
-    table = _TABLES[clause.kind]
-    holds = _measured(clause, dialect) if clause.kind == "metric" else _written(clause, dialect)
-    return select(table.c.run).where(table.c.key == clause.key, holds)
+        column = "run_datasets.context" if clause.key == "context" else f"datasets.{clause.key}"
+        text, values = related(column, clause.operator, clause.value, dialect)
+        return Piece(f"run FROM run_datasets JOIN datasets ON datasets.id = run_datasets.dataset WHERE {text}", values)
+    text, values = _measured(clause, dialect) if clause.kind == "metric" else _written(clause, dialect)
+    return Piece(f"run FROM {_TABLES[clause.kind]} WHERE key = ? AND {text}", (clause.key, *values))
 
 
-def _measured(clause: Clause, dialect: str) -> ColumnElement[bool]:
+def _measured(clause: Clause, dialect: str) -> Piece:
     """Whether a metric is so; what is no number differs from every number, and is nothing else."""
-    column = run_metrics.c.value
-    found = compared(column, clause.operator, clause.value, dialect)
-    return or_(found, column.is_(None)) if clause.operator == "!=" else found
+    text, values = related("value", clause.operator, clause.value, dialect)
+    return Piece(f"({text} OR value IS NULL)" if clause.operator == "!=" else text, values)
 
 
-def _written(clause: Clause, dialect: str) -> ColumnElement[bool]:
+def _written(clause: Clause, dialect: str) -> Piece:
     """Whether a param or a tag is so. The column `text` has the beginning alone, and an index."""
     is_tag = clause.kind == "tag"
-    table = run_tags if is_tag else run_params
     value = str(clause.value)
     if clause.operator in {"=", "!="}:
-        same = table.c.text == value[:SEARCHED_CHARACTERS_MAX]
+        same = Piece("text = ?", (value[:SEARCHED_CHARACTERS_MAX],))
         if len(value) >= SEARCHED_CHARACTERS_MAX:
-            same = and_(same, table.c.value == (value if is_tag else encode(value).decode()))
-        return same if clause.operator == "=" else not_(same)
+            same = Piece("text = ? AND value = ?", (*same.values, value if is_tag else encode(value).decode()))
+        return same if clause.operator == "=" else Piece(f"NOT ({same.text})", same.values)
     if is_tag:
-        return compared(table.c.value, clause.operator, value, dialect)
-    whole = (
-        func.json_extract(table.c.value, "$")
-        if dialect == "sqlite"
-        else cast(table.c.value, JSONB).op("#>>")(literal_column("'{}'::text[]"))
-    )
-    said = case((func.length(table.c.text) < SEARCHED_CHARACTERS_MAX, table.c.text), else_=whole)
-    return compared(said, clause.operator, value, dialect)
+        return related("value", clause.operator, value, dialect)
+    said = f"CASE WHEN length(text) < {SEARCHED_CHARACTERS_MAX} THEN text ELSE {_PARAM[dialect]} END"
+    return related(said, clause.operator, value, dialect)
 
 
-def _at(column: ColumnElement[Any], clause: Clause) -> ColumnElement[bool]:
+def _at(column: str, clause: Clause) -> Piece:
     """Whether a moment is so. Moments are whole milliseconds, and the number may be none, or one of no calendar."""
     value = clause.value
     if not isinstance(value, int | float):
-        return false()  # the grammar gives nothing else
+        return Piece("1 = 0")  # the grammar gives nothing else
     is_whole = math.isfinite(value) and value == int(value) and MS_MIN <= value <= MS_MAX
     if clause.operator in {"=", "!="} and not is_whole:
-        return false() if clause.operator == "=" else column.is_not(None)
+        return Piece("1 = 0" if clause.operator == "=" else f"{column} IS NOT NULL")
     bounded = min(max(value, MS_MIN), MS_MAX)
     whole = math.floor(bounded) if clause.operator in {">", "<="} else math.ceil(bounded)
-    return compared(column, clause.operator, to_text(whole), "")
+    return related(column, clause.operator, to_text(whole), "")
 
 
-def _sorted(found: Select[*tuple[Any, ...]], sorting: Sorting) -> Select[*tuple[Any, ...]]:
-    """By what is there first, in both directions; a metric that is no number comes behind the numbers."""
+def _sorted(sorting: Sorting, name: str) -> tuple[list[Piece], list[str]]:
+    """A table of this name that has to be joined, and what to sort by.
+
+    What is there comes first, in both directions; a metric that is no number comes behind the numbers.
+    """
+    way = "ASC" if sorting.ascending else "DESC"
     if sorting.kind == "attribute":
-        key: ColumnElement[Any] = _TIMES[sorting.key] if sorting.key in _TIMES else _TEXTS[sorting.key]
-        if sorting.key == "end_time":
-            found = found.order_by(key.is_(None))
-    else:
-        table = _TABLES[sorting.kind].alias()
-        found = found.outerjoin(table, (table.c.run == runs.c.id) & (table.c.key == sorting.key))
-        key = table.c.value if sorting.kind == "metric" else table.c.text
-        if sorting.kind == "metric":
-            found = found.order_by(case((table.c.run.is_(None), 2), (key.is_(None), 1), else_=0))
-        else:
-            found = found.order_by(table.c.run.is_(None))
-    return found.order_by(key.asc() if sorting.ascending else key.desc())
+        key = _TIMES[sorting.key] if sorting.key in _TIMES else _TEXTS[sorting.key]
+        return [], [*([f"{key} IS NULL"] if sorting.key == "end_time" else []), f"{key} {way}"]
+    table = _TABLES[sorting.kind]
+    joined = Piece(f"LEFT JOIN {table} AS {name} ON {name}.run = runs.id AND {name}.key = ?", (sorting.key,))
+    if sorting.kind == "metric":
+        there = f"CASE WHEN {name}.run IS NULL THEN 2 WHEN {name}.value IS NULL THEN 1 ELSE 0 END"
+        return [joined], [there, f"{name}.value {way}"]
+    return [joined], [f"{name}.run IS NULL", f"{name}.text {way}"]

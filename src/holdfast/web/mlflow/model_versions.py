@@ -47,7 +47,7 @@ def create(asked: Asked, here: Here) -> JsonObject:
         tags=tags,
     )
     require(here, Role.CONTRIBUTOR, wish.name)
-    model = here.shelf.registered.names.get(wish.name).model
+    model = here.shelf.registered.names.there(wish.name)
     return {"model_version": told_version(register_source(wish, source_of(wish, here), model, here))}
 
 

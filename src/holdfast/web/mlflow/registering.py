@@ -18,7 +18,7 @@ from holdfast.experiments.files import FileName
 from holdfast.experiments.inputs import CONTEXT
 from holdfast.experiments.logged import LoggedModel
 from holdfast.experiments.naming import version_number
-from holdfast.experiments.places import served
+from holdfast.experiments.places import Place, served
 from holdfast.experiments.registered import NewRegistered, RegisteredVersion
 from holdfast.flow.bundle.origin import kept_capture
 from holdfast.flow.register_logged import register_logged
@@ -68,13 +68,13 @@ class Source:
         said: the source as it is kept.
         path: of the folder of its files, from the root of all files.
         run: that they are from.
-        logged_model: that they are.
+        logged_model: that they are, as it stands.
     """
 
     said: str
     path: str
     run: str | None
-    logged_model: str | None
+    logged_model: LoggedModel | None
 
 
 def register_source(wish: Wish, source: Source, model: ModelName, here: Here) -> RegisteredVersion:
@@ -92,7 +92,7 @@ def register_source(wish: Wish, source: Source, model: ModelName, here: Here) ->
         source=source.said,
         path=source.path,
         run=source.run,
-        logged_model=source.logged_model,
+        logged_model=_id(source),
         run_link=wish.run_link,
         description=wish.description,
         tags=wish.tags,
@@ -148,7 +148,7 @@ def _version_of(found: list[FileName], wish: Wish, source: Source, model: ModelN
 
 def _said(wish: Wish, source: Source, here: Here) -> Said:
     """What the run and the logged model say; and the version's own tags, which go before theirs."""
-    found = Said(run_id=source.run, model_id=source.logged_model, model_tags=wish.tags)
+    found = Said(run_id=source.run, model_id=_id(source), model_tags=wish.tags)
     if source.run is not None:
         run = here.desk.tracking.run(source.run)
         if run.model is not None:  # a logged model names any run that its client likes
@@ -175,11 +175,14 @@ def _said(wish: Wish, source: Source, here: Here) -> Said:
             inputs=run.inputs,
             capture=kept_capture(run, here.shelf.store),
         )
-    if source.logged_model is not None:
-        model = here.shelf.logged.get(source.logged_model)
+    if (model := source.logged_model) is not None:
         found = replace(found, model_params=model.params, model_metrics=_measured(model))
         found = replace(found, model_tags={**model.tags, **wish.tags})
     return found
+
+
+def _id(source: Source) -> str | None:
+    return source.logged_model.id if source.logged_model is not None else None
 
 
 def _text(value: Json) -> str:
@@ -229,7 +232,8 @@ def _meant(wish: Wish, here: Here) -> Source:
         )
     match here_at.split("/"):
         case [_, "models", logged_model, "artifacts", *_]:
-            return _checked(wish, here_at, here.shelf.logged.get(logged_model).run, logged_model)
+            model = here.shelf.logged.get(logged_model)
+            return _checked(wish, here_at, model.run, model)
         case [_, run, "artifacts", *_]:
             return _checked(wish, here_at, run, None)
     raise _unrelated(wish, "run_id")
@@ -237,13 +241,13 @@ def _meant(wish: Wish, here: Here) -> Source:
 
 def _of_logged_model(wish: Wish, logged_model: str, here: Here) -> Source:
     model = here.shelf.logged.get(logged_model)
-    place = here.shelf.places.of_logged_model(logged_model)
-    return _checked(wish, place.folder(f"logged model {logged_model}"), model.run, logged_model)
+    place = Place(model.place, served(model.place))
+    return _checked(wish, place.folder(f"logged model {logged_model}"), model.run, model)
 
 
-def _checked(wish: Wish, path: str, run: str | None, logged_model: str | None) -> Source:
+def _checked(wish: Wish, path: str, run: str | None, logged_model: LoggedModel | None) -> Source:
     """The source, where the client names no other run or logged model than those that it is from."""
-    if wish.logged_model is not None and wish.logged_model != logged_model:
+    if wish.logged_model is not None and (logged_model is None or wish.logged_model != logged_model.id):
         raise _unrelated(wish, "model_id")
     if wish.run is not None and run is not None and wish.run != run:
         raise _unrelated(wish, "run_id")
@@ -278,7 +282,8 @@ def _copied(wish: Wish, path: str, here: Here) -> Source:
                 "the referenced model version.",
                 hint=f"Leave the {name_} out.",
             )
-    return Source(f"models:/{found.name}/{found.number}", found.path, found.run, found.logged_model)
+    model = here.shelf.logged.get(found.logged_model) if found.logged_model is not None else None
+    return Source(f"models:/{found.name}/{found.number}", found.path, found.run, model)
 
 
 def _unrelated(wish: Wish, parameter: str) -> UsageError:

@@ -12,7 +12,7 @@ from holdfast.web.mlflow.asking import Asked, invalid, missing, real, whole
 from holdfast.web.mlflow.endpoint import V2, Endpoint
 from holdfast.web.mlflow.experiments import tags_of, view_of
 from holdfast.web.mlflow.room import Here
-from holdfast.web.mlflow.telling import Written
+from holdfast.web.mlflow.telling import Written, numbers
 
 __all__ = ["ENDPOINTS", "run_of"]
 
@@ -112,6 +112,7 @@ def search(asked: Asked, here: Here) -> Written:
         filter=asked.maybe_text("filter") or "",
         order_by=_listed(asked, "order_by"),
         page=asked.maybe_text("page_token"),
+        write_numbers=numbers,
     )
     runs = [f'"runs":[{",".join(found)}]'] if found else []
     token = [f'"next_page_token":{json.dumps(after)}'] if after else []
