@@ -191,6 +191,7 @@ def test_an_adapter_without_its_base_is_refused_with_what_to_say(cli: Cli, lora:
     cli.ok(command, "churn-adapter", "--weights", "lora", "--base", "llama@1")
 
 
+@pytest.mark.thorough
 def test_an_adapter_travels_without_its_base_to_who_has_it_and_with_it_to_who_has_not(
     cli: Cli, lora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +215,7 @@ def test_an_adapter_travels_without_its_base_to_who_has_it_and_with_it_to_who_ha
         assert cli.json("check")["ok"]
 
 
+@pytest.mark.thorough
 def test_gc_keeps_the_base_of_an_adapter_where_nothing_else_needs_it(
     cli: Cli, lora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from holdfast.wire.mlflow import open_shelf
 from tests.commands import Cli
 
 
+@pytest.mark.thorough
 def test_a_run_is_searched_by_what_it_logged(cli: Cli, project: Path) -> None:
     for value, rate in ((0.5, 0.5), (0.9, 0.9), (math.nan, "none")):
         with holdfast.run("churn", params={"lr": rate}) as live:
@@ -26,6 +27,7 @@ def test_a_run_is_searched_by_what_it_logged(cli: Cli, project: Path) -> None:
     assert "lr=0.9" in rows[0]
 
 
+@pytest.mark.thorough
 def test_a_search_of_runs_says_when_nothing_fits_and_when_it_stops_at_its_limit(cli: Cli, project: Path) -> None:
     for rate in (0.5, 0.9):
         with holdfast.run("churn", params={"lr": rate}):

@@ -129,6 +129,7 @@ def test_a_renamed_model_stays_what_it_is_here_and_its_old_name_is_free(server: 
     assert server.project.registry.audit_verify().ok
 
 
+@pytest.mark.thorough
 def test_a_deleted_model_is_not_shown_and_goes_on_with_its_numbers_when_it_comes_back(server: Served) -> None:
     registered(server, count=2)
     server.ask("POST", "registered-models/set-tag", {"name": "churn", "key": "team", "value": "risk"})
@@ -207,6 +208,7 @@ def test_a_model_that_holdfast_made_is_seen_and_can_be_spoken_of(server: Served)
     assert (told["description"], told["tags"]) == ("made here", [{"key": "team", "value": "risk"}])
 
 
+@pytest.mark.thorough
 def test_the_heads_of_stages_are_told_either_way(server: Served) -> None:
     registered(server, count=3)
     server.ask("POST", "model-versions/transition-stage", {"name": "churn", "version": "1", "stage": "staging"})
