@@ -170,6 +170,7 @@ def lora(project: Path, cli: Cli) -> Path:
     return project
 
 
+@pytest.mark.thorough
 def test_an_adapter_is_registered_with_its_base_and_shown_with_it(cli: Cli, lora: Path) -> None:
     value = cli.json("register", "churn-adapter", "--weights", "lora/", "--base", "llama@1")
     assert (value["version"], value["summary"]["base"]) == (1, "llama@1")
@@ -181,6 +182,7 @@ def test_an_adapter_is_registered_with_its_base_and_shown_with_it(cli: Cli, lora
     assert f"an adapter on llama@1 ({base['digest'][7:19]})" in cli.ok("show", "churn-adapter@1").out
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", ["register", "adopt"])
 def test_an_adapter_without_its_base_is_refused_with_what_to_say(cli: Cli, lora: Path, command: str) -> None:
     told = cli.fails("incomplete_version", command, "churn-adapter", "--weights", "lora", adapts="somebody/llama")

@@ -46,6 +46,7 @@ def test_a_search_that_cannot_be_read(cli: Cli, project: Path, scope: list[str],
     cli.fails("usage", "search", *scope, *arguments)
 
 
+@pytest.mark.thorough
 def test_a_run_of_an_mlflow_client_is_searched_by_its_experiment(cli: Cli, project: Path) -> None:
     with open_project(Settings.find(project)) as opened:
         shelf = open_shelf(opened, opened.store)

@@ -85,6 +85,7 @@ def test_a_bundle_is_compared_with_its_own_holdout(first: Built) -> None:
     assert reference.schema is not None
 
 
+@pytest.mark.thorough
 def test_what_was_trained_on_takes_the_place_of_the_holdout_where_it_can_be_read(first: Built) -> None:
     chance = random.Random(3)
     ages = [chance.gauss(40, 10) for _ in range(500)]

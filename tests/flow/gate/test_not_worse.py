@@ -127,6 +127,7 @@ def test_margins_of_errors_are_shares_of_the_error_of_the_version_that_holds_the
         assert judge(scaled[0], scaled[1], margin=0.03, **asked).outcome is FAIL
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("metric", ["roc_auc", "average_precision"])
 def test_rankings_are_compared_by_their_scores(metric: str) -> None:
     chance = random.Random(3)

@@ -67,6 +67,7 @@ def direct(sides: Sides, transport: Transport | None = None) -> RemoteStore:
 # What is sent
 
 
+@pytest.mark.thorough
 def test_a_family_takes_little_more_than_its_base_and_comes_back_bit_by_bit(sides: Sides, tmp_path: Path) -> None:
     contents = family(1, 5)
     digests = archived(sides, *contents)

@@ -100,6 +100,7 @@ def known(tmp_path: Path) -> Iterator[Asking]:
         yield found
 
 
+@pytest.mark.thorough
 def test_parts_become_the_file_and_its_ranges_are_read(asking: Asking) -> None:
     begun = asking.begun()
     assert [one["part_number"] for one in begun["credentials"]] == [1, 2, 3]
@@ -165,6 +166,7 @@ def test_a_ticket_opens_nothing_but_links_whoever_wrote_it(known: Asking) -> Non
     assert known.bare("GET", path, headers={TICKET_HEADER: write(f"GET {path}")}).status_code == 404
 
 
+@pytest.mark.thorough
 def test_who_may_not_write_there_begins_sends_completes_and_aborts_nothing(known: Asking) -> None:
     begun = known.begun()
     url = begun["credentials"][0]["url"]
