@@ -178,6 +178,7 @@ def test_words_of_a_version_change_and_the_version_does_not(server: Served) -> N
     assert server.project.registry.versions(CHURN) == before
 
 
+@pytest.mark.thorough
 def test_a_deleted_version_is_not_shown_and_nothing_gets_its_number(server: Served) -> None:
     registered(server, count=2)
     assert server.ask("DELETE", "model-versions/delete", {"name": "churn", "version": "2"}) == {}
@@ -210,6 +211,7 @@ def test_a_number_that_no_version_has(server: Served, version: str, status: int,
     assert message in get(server, version, status=status)["message"]
 
 
+@pytest.mark.thorough
 def test_versions_are_searched(server: Served) -> None:
     registered(server, count=2)
     id_ = logged(server, "r1", weights=b"of a run")

@@ -156,6 +156,7 @@ def test_no_name_that_has_rules_of_its_own_is_a_way_around_its_gate(tmp_path: Pa
         assert "have rules" in server.ask("POST", "registered-models/rename", rename, status=403)["message"]
 
 
+@pytest.mark.thorough
 def test_a_deleted_model_is_not_shown_and_goes_on_with_its_numbers_when_it_comes_back(server: Served) -> None:
     registered(server, count=2)
     server.ask("POST", "registered-models/set-tag", {"name": "churn", "key": "team", "value": "risk"})
@@ -234,6 +235,7 @@ def test_a_model_that_holdfast_made_is_seen_and_can_be_spoken_of(server: Served)
     assert (told["description"], told["tags"]) == ("made here", [{"key": "team", "value": "risk"}])
 
 
+@pytest.mark.thorough
 def test_the_heads_of_stages_are_told_either_way(server: Served) -> None:
     registered(server, count=3)
     server.ask("POST", "model-versions/transition-stage", {"name": "churn", "version": "1", "stage": "staging"})

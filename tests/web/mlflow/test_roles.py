@@ -9,8 +9,9 @@ import pytest
 from holdfast.access import Grant, NewToken, NewUser, Pattern, Role
 from holdfast.names import ModelName, StageName
 from holdfast.tracking import NewRun
-from holdfast.wire import create_project, open_project
+from holdfast.wire import open_project
 from holdfast.wire.people import open_doors
+from tests.blank import blank_project
 from tests.web.mlflow.logging import FILES, logged, put, registered
 from tests.web.mlflow.served import Served, serving
 
@@ -42,7 +43,7 @@ class Asked:
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Iterator[Asked]:
-    with open_project(create_project(tmp_path)) as project:
+    with open_project(blank_project(tmp_path)) as project:
         doors = open_doors(project)
         secrets = {}
         for name, grant in PEOPLE.items():
@@ -80,6 +81,7 @@ WRITING = [
 ALIAS = {"name": "churn", "alias": "trial", "version": "1"}
 
 
+@pytest.mark.thorough
 def test_who_reads_needs_to_be_a_viewer_of_the_model_and_who_writes_a_contributor(asked: Asked) -> None:
     for method, path, said in READING:
         asked.by("viewer", method, path, said)
@@ -94,6 +96,7 @@ def test_who_reads_needs_to_be_a_viewer_of_the_model_and_who_writes_a_contributo
         asked.by("contributor", method, path, said)
 
 
+@pytest.mark.thorough
 def test_an_alias_is_moved_by_approvers_of_its_stage_and_the_event_has_their_name(asked: Asked) -> None:
     for who in ("viewer", "contributor", "of-fraud"):
         assert asked.by(who, "POST", "registered-models/alias", ALIAS, status=403)
@@ -136,6 +139,7 @@ def test_nobody_begins_a_model_that_is_none_of_theirs_under_a_name_that_is(asked
     asked.by("contributor", "POST", "registered-models/create", {"name": "churn"})
 
 
+@pytest.mark.thorough
 def test_searches_and_unknown_names_tell_nothing_of_what_is_not_theirs(asked: Asked) -> None:
     asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
     found = asked.by("of-fraud", "GET", "registered-models/search")["registered_models"]
@@ -161,6 +165,7 @@ def test_nobody_reads_the_files_of_another_model_by_registering_them_as_their_ow
         assert "no viewer of churn" in error["message"]
 
 
+@pytest.mark.thorough
 def test_nobody_reads_the_files_of_another_model_by_registering_the_folder_around_them(asked: Asked) -> None:
     asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
     run = asked.server.run("run")
@@ -176,6 +181,7 @@ def test_nobody_reads_the_files_of_another_model_by_registering_the_folder_aroun
         assert "no viewer of hidden" in error["message"]
 
 
+@pytest.mark.thorough
 def test_a_logged_model_tells_nothing_of_a_run_of_a_model_that_is_not_its_clients(asked: Asked) -> None:
     new = NewRun(name="secret", model=ModelName("churn"))
     run = asked.server.project.tracking.start_run(new, actor="ana")

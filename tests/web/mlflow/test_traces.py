@@ -131,6 +131,7 @@ def test_what_are_no_spans_is_refused(server: Served, body: bytes, headers: dict
     assert send(server, body, headers, 400)["message"].startswith(message)
 
 
+@pytest.mark.thorough
 def test_a_small_body_that_unpacks_to_a_large_one_is_refused(server: Served) -> None:
     refused = send(server, gzip.compress(bytes(40 << 20)), {"content-encoding": "gzip"}, 400)
     assert refused["message"] == "Spans of one request may have 33554432 bytes"

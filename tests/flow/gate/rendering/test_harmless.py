@@ -247,6 +247,7 @@ def test_a_terminal_gets_one_line_for_each_sentence_and_no_command(report: Repor
     assert not re.search(r"[\x00-\x1f\x7f\u202e\u2028]", "".join(lines))
 
 
+@pytest.mark.thorough
 def test_a_comment_is_never_longer_than_a_forge_takes() -> None:
     found = Finding("r" * 1_000, Outcome.FAIL, "|" * 100_000, "#" * 100_000)
     estimates = [estimate("groups", "<" * 10_000) for _ in range(1_000)]
