@@ -79,9 +79,13 @@ def test_a_description_may_name_files_of_the_models_own_folder_only(flavors: Any
 
 def test_keras_is_opened_with_the_engine_that_it_was_trained_on() -> None:
     assert words_for({"keras": {"keras_backend": "jax", "data": "data"}}) == {"KERAS_BACKEND": "jax"}
-    others: tuple[Any, ...] = ({}, {"keras_backend": "/home/ana"}, {"keras_backend": ["jax"]})
-    assert [words_for({"keras": said}) for said in others] == [{}, {}, {}]
-    assert words_for({}) == {}
+    others: list[dict[str, Any]] = [
+        {},
+        {"keras": {}},
+        {"keras": {"keras_backend": "/x"}},
+        {"keras": {"keras_backend": 1}},
+    ]
+    assert [words_for(said) for said in others] == [{}] * 4
 
 
 class Inside:

@@ -446,6 +446,13 @@ def test_a_classifier_of_catboost_is_known_by_the_word_that_mlflow_has_for_its_c
     assert rule.rule == "identity"
 
 
+def test_what_python_compiled_beside_a_model_from_code_is_no_part_of_the_bundle() -> None:
+    compiled = {"__pycache__/doubling.cpython-311.pyc": b"\xa7\r\r\n", "__pycache__.pyc": b"\xa7\r\r\n"}
+    paths = {str(entry.path) for entry in bundle("from_code", more=compiled).manifest.files}
+    assert "weights/doubling.py" in paths
+    assert [path for path in paths if path.endswith(".pyc")] == ["weights/__pycache__.pyc"]
+
+
 def test_the_line_that_is_told_is_one_that_helps_this_model() -> None:
     agent = told_by("agent")
     assert "one value each" in agent["schema"]

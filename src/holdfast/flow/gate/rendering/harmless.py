@@ -42,9 +42,8 @@ def one_line(value: object, characters_max: int = 2_000) -> str:
 
 def lines(value: object, characters_max: int = 2_000) -> list[str]:
     """A text of several lines, such as a hint: `_LINES_MAX` at most that are not empty, each as `one_line` has it."""
-    text = str(value)
-    found = [line for line in text.split("\n") if line.strip()][:_LINES_MAX]
-    return [one_line(line, characters_max) for line in found or [text]]
+    found = [line for line in str(value).split("\n") if line.strip()] or [str(value)]
+    return [one_line(line, characters_max) for line in found[:_LINES_MAX]]
 
 
 def _shown(sign: str) -> str:
