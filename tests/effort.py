@@ -20,4 +20,4 @@ def register() -> None:
 
 def examples(count: int) -> int:
     """This many in `make test`, and as much fewer in `make test-fast` as laws have that name no number."""
-    return max(1, count * settings.default.max_examples // _USUAL)
+    return max(1, count * settings().max_examples // _USUAL)
