@@ -14,6 +14,9 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/
 export UV_SYSTEM_CERTS ?= true
 endif
 
+# Python and pytest keep what they have compiled; switched off, each process of tests would compile all tests again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What a person may say on the command line.
 PYTHON  ?=
 ARGS    ?=
@@ -54,8 +57,8 @@ demo: setup ## Walk the whole story on real data, from a training run to a rollb
 test: setup ## Run every test, in parallel and in random order
 	$(PYTEST) $(T)
 
-test-fast: setup ## Run the tests that start no process and no server: a few minutes
-	$(PYTEST) -m "not slow" $(T)
+test-fast: setup ## Run the quick tests, and every law with a few examples: a minute or two
+	$(PYTEST) -m "not slow and not thorough" --hypothesis-profile=quick $(T)
 
 story: setup ## Run the story alone: one test for each step, end to end
 	$(RUN) pytest tests/story $(if $(K),-k "$(K)")

@@ -78,7 +78,7 @@ class Cli:
         said = error["message"].partition(": ")[0] if "findings" in error else error["message"]
         assert f"error: {said}" in spoken.err
         assert all(finding["sentence"] in spoken.err for finding in error.get("findings", []))
-        assert f"hint: {error['hint']}" in spoken.err
+        assert "hint: " + "\n      ".join(error["hint"].split("\n")) in spoken.err
         assert code in ENDINGS.get(command_of(arguments), ("usage",)), "its -h does not name this ending"
         return error
 

@@ -3,6 +3,7 @@
 import fcntl
 import gc
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from holdfast.database.engine import Database
+from tests import effort
+from tests.blank import blank_registry, forget
 
 if TYPE_CHECKING:
     from tests.postgres import PostgresServer
@@ -23,6 +26,15 @@ _ROOM_BYTES_MIN = 4 << 30
 
 _IN_MEMORY = "holdfast-tests-"
 
+_SLOW = re.compile(r"^pytestmark = (?:\[\s*)?pytest\.mark\.slow\b", re.MULTILINE)
+"""How a module says it of all its tests."""
+
+_QUICK = {"not slow", "not slow and not thorough"}
+"""What `-m` says where nothing slow is wanted; the second is `make test-fast`."""
+
+_BUILT_BY_PROCESSES = "template"
+"""The fixture of everybody who copies the project of `tests/projects.py`."""
+
 _WORKERS_MORE_MAX = 4
 """Each has a gigabyte of libraries in memory."""
 
@@ -30,6 +42,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests in the background has them ignore interrupts, and so would all that they start:
     # tests of what an interrupt does would then test nothing.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+effort.register()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,11 +64,27 @@ def pytest_configure(config: pytest.Config) -> None:
     """What tests see of logs is nothing that the person who runs them should remember."""
     folder = tempfile.TemporaryDirectory(prefix="holdfast-state-")
     config.add_cleanup(folder.cleanup)
+    config.add_cleanup(forget)
     os.environ["XDG_STATE_HOME"] = folder.name
     if not hasattr(config, "workerinput"):  # its workers inherit it
         wheels = tempfile.TemporaryDirectory(prefix="holdfast-uv-", ignore_cleanup_errors=True)
         config.add_cleanup(wheels.cleanup)
         os.environ["TESTS_UV_CACHE_DIR"] = wheels.name
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave modules unread that are slow as a whole, where nothing slow is wanted: they import what is slow, too."""
+    if config.option.markexpr not in _QUICK or collection_path.suffix != ".py":
+        return None
+    return _SLOW.search(collection_path.read_text(encoding="utf-8")) is not None or None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The project of five versions is made by worker processes, which what asks for it is as slow as."""
+    for item in items:
+        if _BUILT_BY_PROCESSES in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.thorough)
 
 
 @pytest.hookimpl(trylast=True)
@@ -141,18 +172,12 @@ def postgres_url(postgres: "PostgresServer", postgres_database: str) -> str:
     return postgres.url(postgres_database)
 
 
-@pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry on SQLite that nobody has written to, made once: a copy costs less than all migrations."""
-    path = tmp_path_factory.mktemp("template") / "registry.db"
-    Database.open(f"sqlite:///{path}").close()
-    return path
-
-
 @pytest.fixture
-def database_path(empty_file: Path, tmp_path: Path) -> Path:
+def database_path(tmp_path: Path) -> Path:
     """An empty registry on SQLite, of this test alone."""
-    return Path(shutil.copy(empty_file, tmp_path / "registry.db"))
+    path = tmp_path / "registry.db"
+    blank_registry(path)
+    return path
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A real project with a line of small versions, built once for each test process and copied for each test.
+"""A real project with a line of small versions, built once and copied for each test.
 
 churn@1, @2, @3   each better than the one before; they differ in weights, preprocessing and threshold
 churn@4           trained on labels turned around: complete, and worse than all of them
@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sklearn.linear_model import LogisticRegression
 
 from holdfast.config import HOME_NAME, Settings
@@ -35,7 +36,9 @@ from holdfast.runtime.environment import interpreter_for
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.materialise import read_manifest
 from holdfast.runtime.predictor import SERVED, Predictor
-from holdfast.wire import Project, create_project, open_project
+from holdfast.wire import Project, open_project
+from tests.blank import blank_project
+from tests.commands import built_once
 from tests.store.spoiling import alone
 
 CHURN, PRODUCTION, STAGING = ModelName("churn"), StageName("production"), StageName("staging")
@@ -86,13 +89,18 @@ def trained(flavour: int, *, damaged: bool = False) -> LogisticRegression:
 def build_project(folder: Path) -> None:
     """Make the project in `folder`, with its five versions."""
     folder.mkdir(parents=True)
-    with open_project(create_project(folder)) as project:
+    with open_project(blank_project(folder)) as project:
         write_csv(folder / "data/train.csv", TRAIN_ROWS)
         for flavour in (1, 2, 3):
             add_version(project, flavour)
         add_version(project, 1, damaged=True)
         add_version(project, 2, threshold=None)
     shutil.rmtree(folder / HOME_NAME / "cache", ignore_errors=True)
+
+
+def five_versions(factory: pytest.TempPathFactory) -> Path:
+    """The project, built by whichever process of tests asks first; it is copied, and never written to."""
+    return built_once("five-versions", factory, build_project)
 
 
 def add_version(project: Project, flavour: int, **changes: Any) -> Version:

@@ -21,6 +21,7 @@ from holdfast.tracking import NewRun
 from holdfast.tracking.http import HttpTracking
 from holdfast.upkeep.remotes import NamedRemote
 from holdfast.wire import Project, create_project, open_exchange, open_files, open_project
+from tests.blank import blank_project
 from tests.postgres import PostgresServer
 from tests.projects import open_handles
 
@@ -121,7 +122,7 @@ class TestCreating:
 
 class TestOpening:
     def test_a_server_keeps_names_runs_and_bytes_and_is_not_asked_before_it_has_to_be(self, tmp_path: Path) -> None:
-        create_project(tmp_path)
+        blank_project(tmp_path)
         settings = Settings.at(tmp_path / HOME_NAME, {"HOLDFAST_URL": "https://holdfast.example"})
         with open_project(settings) as project:
             assert isinstance(project.unwatched, HttpRegistry)
@@ -131,21 +132,21 @@ class TestOpening:
                 open_files(project)
 
     def test_a_store_elsewhere_is_refused_without_telling_its_password(self, tmp_path: Path) -> None:
-        create_project(tmp_path)
+        blank_project(tmp_path)
         url = "s3://ana:secret-word@bucket/path"
         with pytest.raises(UsageError, match="a user or a password") as caught:
             open_project(Settings.at(tmp_path / HOME_NAME, {"HOLDFAST_STORE_URL": url}))
         assert "secret-word" not in str(caught.value.to_json())
 
     def test_a_database_of_another_kind_is_refused_without_telling_its_password(self, tmp_path: Path) -> None:
-        create_project(tmp_path)
+        blank_project(tmp_path)
         url = "mysql://ana:secret-word@host/registry"
         with pytest.raises(UsageError, match="SQLite or PostgreSQL") as caught:
             open_project(Settings.at(tmp_path / HOME_NAME, {"HOLDFAST_DATABASE_URL": url}))
         assert "secret-word" not in str(caught.value.to_json())
 
     def test_the_store_and_the_database_may_lie_elsewhere(self, tmp_path: Path) -> None:
-        create_project(tmp_path / "project")
+        blank_project(tmp_path / "project")
         (tmp_path / "elsewhere").mkdir()
         environment = {
             "HOLDFAST_STORE_URL": str(tmp_path / "elsewhere/store"),
@@ -181,7 +182,7 @@ class TestOpening:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_store_in_a_remote_is_worked_on_directly(self, tmp_path: Path) -> None:
-        create_project(tmp_path / "project")
+        blank_project(tmp_path / "project")
         environment = {"HOLDFAST_STORE_URL": f"file://{tmp_path}/shared", "HOLDFAST_STORE_CACHE_BYTES_MAX": "1000000"}
         settings = Settings.at(tmp_path / "project" / HOME_NAME, environment)
         with open_project(settings) as project:
@@ -191,7 +192,7 @@ class TestOpening:
             with pytest.raises(UsageError, match="directly on a remote"):
                 open_exchange(project, NamedRemote("origin", Address.parse(str(tmp_path / "other"))))
         assert len(list((tmp_path / "shared/packs").glob("*/*"))) == 1
-        create_project(tmp_path / "second")
+        blank_project(tmp_path / "second")
         with open_project(Settings.at(tmp_path / "second" / HOME_NAME, environment)) as project:
             assert project.store.read(digest, bytes_max=100) == b"for everybody"
 
@@ -200,7 +201,7 @@ class TestOpening:
             open_project(Settings.at(tmp_path / "nowhere" / HOME_NAME, {"HOLDFAST_STORE_URL": str(tmp_path / "s")}))
 
     def test_the_database_is_opened_when_it_is_asked_for(self, tmp_path: Path) -> None:
-        settings = create_project(tmp_path)
+        settings = blank_project(tmp_path)
         (settings.home / "registry.db").write_bytes(b"not a database, and long enough to be looked at" * 10)
         with open_project(settings) as project:
             assert list(project.store.digests()) == []
@@ -209,7 +210,7 @@ class TestOpening:
                 _ = project.registry
 
     def test_registry_and_runs_share_one_database_whoever_asks_first(self, tmp_path: Path) -> None:
-        with opened_in(tmp_path) as project:
+        with open_project(blank_project(tmp_path)) as project:
             found: list[object] = []
             names: Any = project.names
             threads = [threading.Thread(target=lambda: found.append(names.database())) for _ in range(6)]
@@ -221,19 +222,19 @@ class TestOpening:
             assert project.registry is project.registry
 
     def test_a_database_url_that_is_none_is_refused(self, tmp_path: Path) -> None:
-        create_project(tmp_path)
+        blank_project(tmp_path)
         with pytest.raises(UsageError, match="HOLDFAST_DATABASE_URL is not a URL"):
             open_project(Settings.at(tmp_path / HOME_NAME, {"HOLDFAST_DATABASE_URL": "names.db"}))
 
     def test_leaving_it_closes_the_database_and_twice_is_no_harm(self, tmp_path: Path) -> None:
-        with opened_in(tmp_path) as project:
+        with open_project(blank_project(tmp_path)) as project:
             project.registry.models()
             assert open_handles(tmp_path) != []
         assert open_handles(tmp_path) == []
         project.close()
 
     def test_a_project_that_nobody_has_any_more_holds_nothing_open(self, tmp_path: Path) -> None:
-        project = opened_in(tmp_path)
+        project = open_project(blank_project(tmp_path))
         registry = project.registry
         registry.models()
         watch = weakref.ref(project)
@@ -251,7 +252,7 @@ class TestWhoIsAsking:
 
     @pytest.fixture
     def repository(self, tmp_path: Path) -> Path:
-        create_project(tmp_path)
+        blank_project(tmp_path)
         git(tmp_path, "init")
         return tmp_path
 

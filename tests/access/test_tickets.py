@@ -48,6 +48,7 @@ def test_it_ends_with_its_token_and_gives_what_is_granted_now(access: SqlAccess,
     assert access.admitted(ticket, WHAT) is None
 
 
+@pytest.mark.thorough
 def test_it_ends_with_its_holder(access: SqlAccess, token: str) -> None:
     ticket = access.tickets(token, 60)(WHAT)
     access.disable("ana", "root")

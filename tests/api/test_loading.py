@@ -20,12 +20,11 @@ from holdfast.wire import Project
 from tests.projects import (
     HOLDOUT_ROWS,
     PRODUCTION,
-    SOURCE,
     TARGET,
     blob,
-    build_project,
     copied,
     features_of,
+    five_versions,
     flip_bit,
     manifest,
     trained,
@@ -40,13 +39,7 @@ ROWS = [{name: value for name, value in row.items() if name != TARGET} for row i
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("churn") / "project"
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
-            patch.delenv(name)
-        patch.setenv("PYTHONPATH", str(SOURCE), prepend=os.pathsep)
-        build_project(folder)
-    return folder
+    return five_versions(tmp_path_factory)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import holdfast
 from holdfast.api.projects import find_or_make_project
 from holdfast.config import HOME_NAME
 from holdfast.errors import HoldfastError, NoProject, UsageError
-from holdfast.wire import create_project
+from tests.blank import blank_project
 
 
 def home() -> Path:
@@ -35,7 +35,7 @@ def test_inside_git_it_is_made_at_the_root(
 def test_one_that_is_above_is_used(folder: Path, git: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     git("init")
     (folder / "src/deep").mkdir(parents=True)
-    create_project(folder / "src")
+    blank_project(folder / "src")
     monkeypatch.chdir(folder / "src/deep")
     assert home() == folder / "src" / HOME_NAME
 

@@ -4,7 +4,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +67,11 @@ class Module:
         return self.path.name == "__init__.py"
 
     @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All that `ast.walk` finds: most rules ask for it."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
     def imports(self) -> tuple[Import, ...]:
         return tuple(found for node, deferred in _walk(self.tree) for found in _imports(node, deferred=deferred))
 
@@ -80,11 +85,14 @@ class Module:
         return tuple(_functions(self.tree, ""))
 
 
-def _walk(tree: ast.AST, *, deferred: bool = False) -> Iterator[tuple[ast.AST, bool]]:
-    for child in ast.iter_child_nodes(tree):
-        yield child, deferred
-        inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda)
-        yield from _walk(child, deferred=deferred or inside)
+def _walk(tree: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
+    """Every node, and whether it stands inside a function or a class; in the order of the text."""
+    waiting = [(child, False) for child in ast.iter_child_nodes(tree)][::-1]
+    while waiting:
+        node, deferred = waiting.pop()
+        yield node, deferred
+        inside = deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda)
+        waiting += [(child, inside) for child in ast.iter_child_nodes(node)][::-1]
 
 
 def _imports(node: ast.AST, *, deferred: bool) -> Iterator[Import]:
@@ -110,6 +118,7 @@ def _imports(node: ast.AST, *, deferred: bool) -> Iterator[Import]:
                 yield Import(first.value, (), node.lineno, deferred)
 
 
+@cache
 def _is_module(dotted: str) -> bool:
     if not dotted.startswith("holdfast."):
         return False
@@ -129,7 +138,7 @@ def _functions(tree: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
                 yield from _functions(child, prefix)
 
 
-@lru_cache(maxsize=1)
+@cache
 def modules() -> tuple[Module, ...]:
     """Every module of `src/holdfast`, sorted by name."""
     found = []

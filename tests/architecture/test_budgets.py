@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_an_import_inside_a_function_is_for_a_heavy_or_optional_library() -> Non
 
 
 def printing(module: Module) -> Iterator[str]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         match node:
             case ast.Call(func=ast.Name(id="print" | "pprint")):
                 yield at(module, node, "prints")
@@ -172,7 +173,7 @@ def test_no_name_is_a_drawer() -> None:
             faults.append(at(module, 1, "the module's name says nothing"))
         faults += [
             at(module, node, f"{node.name} says nothing")
-            for node in ast.walk(module.tree)
+            for node in module.nodes
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
             and DRAWERS & set(words(node.name))
         ]
@@ -200,15 +201,16 @@ def names_all(kind: ast.expr) -> bool:
     return any(isinstance(node, ast.Name) and node.id in {"Exception", "BaseException"} for node in ast.walk(kind))
 
 
+@cache
 def all_catch_alls() -> dict[str, str]:
     """`place:function` of each catch-all, with the sentence that refuses it."""
     found = {}
     for module in modules():
-        inside = {id(node): name for name, function in module.functions for node in ast.walk(function)}
-        for node in ast.walk(module.tree):
-            if catches_all(node):
-                where = f"{module.place}:{inside.get(id(node), '')}"
-                found[where] = at(module, node, f"catches every exception; {where!r} is not on the list")
+        catching = [node for node in module.nodes if catches_all(node)]
+        inside = {id(node): name for name, function in module.functions if catching for node in ast.walk(function)}
+        for node in catching:
+            where = f"{module.place}:{inside.get(id(node), '')}"
+            found[where] = at(module, node, f"catches every exception; {where!r} is not on the list")
     return found
 
 

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 from typing import NamedTuple
 
 import pytest
@@ -101,6 +102,7 @@ FORBIDDEN = frozenset(word for entry in glossary() for word in entry.never)
 FORBIDDEN_IN_PROSE = frozenset(word for entry in glossary() for word in entry.never_in_prose)
 
 
+@cache
 def stem(word: str) -> str:
     """The word without its endings: artifacts, deployed, deploying, deployment, released, aliases."""
     if word in FORBIDDEN:
@@ -121,7 +123,7 @@ def words(name: str) -> list[str]:
 def names(module: Module) -> Iterator[tuple[int, str]]:
     """Every name that the module gives: itself, classes, functions, arguments, variables, fields, commands, options."""
     yield 1, module.name.rpartition(".")[2]
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         match node:
             case ast.ClassDef(name=name):
                 yield node.lineno, name
@@ -148,7 +150,7 @@ def arguments(function: Function) -> Iterator[tuple[int, str]]:
 
 def prose(module: Module) -> Iterator[tuple[int, str]]:
     """The words of every docstring, without what stands in backticks or is indented as an example."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = re.sub(r"``?[^`]*``?", " ", ast.get_docstring(node) or "")
             line = getattr(node, "lineno", 1)
@@ -163,18 +165,24 @@ def is_allowed(word: str, name: str, place: str) -> bool:
     )
 
 
-def used_in_names() -> Iterator[tuple[Module, int, str, str]]:
-    for module in modules():
-        for line, name in names(module):
-            for word in {stem(word) for word in words(name)} & FORBIDDEN:
-                yield module, line, name, word
+@cache
+def used_in_names() -> list[tuple[Module, int, str, str]]:
+    return [
+        (module, line, name, word)
+        for module in modules()
+        for line, name in names(module)
+        for word in {stem(word) for word in words(name)} & FORBIDDEN
+    ]
 
 
-def used_in_prose() -> Iterator[tuple[Module, int, str, str]]:
-    for module in modules():
-        for line, spelled in prose(module):
-            if (word := stem(spelled)) in FORBIDDEN_IN_PROSE:
-                yield module, line, spelled, word
+@cache
+def used_in_prose() -> list[tuple[Module, int, str, str]]:
+    return [
+        (module, line, spelled, word)
+        for module in modules()
+        for line, spelled in prose(module)
+        if (word := stem(spelled)) in FORBIDDEN_IN_PROSE
+    ]
 
 
 def instead_of(word: str) -> str:

@@ -139,6 +139,7 @@ def test_fine_tunes_differ_from_the_base_in_the_tensors_that_are_said(tmp_path: 
     assert family.tuned(MODELS) == set(base)
 
 
+@pytest.mark.thorough
 def test_tensors_of_a_fine_tune_hold_a_tenth_of_the_bytes() -> None:
     family = Family()
     whole = sum(shape.size for shape in family.shapes())

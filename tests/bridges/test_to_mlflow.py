@@ -10,9 +10,10 @@ import pytest
 from holdfast.bridges.mlflow_line import MlflowLine
 from holdfast.bridges.to_mlflow import write_back
 from holdfast.experiments.logged import ModelStatus, NewLoggedModel
-from holdfast.wire import create_project, open_project
+from holdfast.wire import open_project
 from holdfast.wire.mlflow import open_shelf
 from holdfast.wire.moving import open_leaving
+from tests.blank import blank_project
 
 
 class Mlflow:
@@ -48,7 +49,7 @@ def test_files_leave_wherever_their_experiment_was_placed(
     server, line = Mlflow(), MlflowLine("http://models.example")
     client = httpx.Client(transport=httpx.MockTransport(server), base_url="http://models.example")
     monkeypatch.setattr(line, "_client", client)
-    with open_project(create_project(tmp_path)) as project, line:
+    with open_project(blank_project(tmp_path)) as project, line:
         shelf = open_shelf(project, project.store)
         experiment = shelf.experiments.create("churn", "ana", place)
         run = str(shelf.runs.create(experiment, "ana", 5)["info"]["run_id"])

@@ -10,9 +10,9 @@ import pytest
 
 from holdfast.cli.app import run
 from holdfast.runtime.predictor import SERVED
-from holdfast.wire import create_project
+from tests.blank import blank_project
 from tests.commands import Cli, built_once, clean, use
-from tests.projects import Workers, build_project
+from tests.projects import Workers, five_versions
 
 QUICK = """\
 [gate.production]
@@ -40,7 +40,7 @@ def cli(capfd: pytest.CaptureFixture[str]) -> Cli:
 @pytest.fixture
 def project(folder: Path) -> Path:
     """An empty project, and we are in it."""
-    create_project(folder)
+    blank_project(folder)
     return folder
 
 
@@ -54,7 +54,7 @@ def incomplete(project: Path, cli: Cli) -> Path:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """churn with five real versions, none of which holds a stage."""
-    return built_once("five-versions", tmp_path_factory, build_project)
+    return five_versions(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ def three(cli: Cli, project: Path, tmp_path: Path) -> Path:
     return project
 
 
+@pytest.mark.thorough
 def test_what_is_due_is_told_archived_and_listed(cli: Cli, three: Path) -> None:
     plan = cli.json("archive", "--due", "--dry-run")
     assert [one["what"] for one in plan["due"]] == ["churn@1", "churn@2", "churn@3"]
@@ -45,6 +46,7 @@ def test_what_is_due_is_told_archived_and_listed(cli: Cli, three: Path) -> None:
     assert cli.json("audit", "verify")["ok"]
 
 
+@pytest.mark.thorough
 def test_the_remote_may_stand_in_the_policy(cli: Cli, three: Path) -> None:
     (three / "holdfast.toml").write_text(AT_ONCE + 'archive = "cold"\n')
     said = cli.ok("archive", "churn@1").out
@@ -55,6 +57,7 @@ def test_the_remote_may_stand_in_the_policy(cli: Cli, three: Path) -> None:
     cli.fails("not_found", "archive", "churn@2")
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_archived_is_refused(cli: Cli, three: Path) -> None:
     cli.fails("usage", "archive")
     cli.fails("usage", "archive", "churn@1", "--due")
@@ -70,6 +73,7 @@ def test_what_cannot_be_archived_is_refused(cli: Cli, three: Path) -> None:
     cli.ok("list")
 
 
+@pytest.mark.thorough
 def test_what_went_comes_back(cli: Cli, three: Path) -> None:
     (three / "data.csv").write_bytes(b"a,b\n" * 5000)
     tree = cli.json("snapshot", "data.csv")["digest"]
@@ -97,6 +101,7 @@ def test_what_went_comes_back(cli: Cli, three: Path) -> None:
     assert cli.json("audit", "verify")["ok"]
 
 
+@pytest.mark.thorough
 def test_gc_tells_a_person_what_may_go(cli: Cli, three: Path) -> None:
     (three / "data.csv").write_bytes(b"a,b\n" * 5000)
     tree = cli.json("snapshot", "data.csv")["digest"]

@@ -20,6 +20,7 @@ rows_min = 1000
 """A policy whose comparison cannot be decided on the rows that there are."""
 
 
+@pytest.mark.thorough
 def test_the_word_judge_may_be_left_out(cli: Cli, incomplete: Path) -> None:
     short, long = cli("gate", "churn@1", "--json"), cli("gate", "judge", "churn@1", "--json")
     assert short.code == long.code == EXIT_CODES["gate_refused"]

@@ -162,6 +162,7 @@ def body_lines(node: ast.FunctionDef) -> int:
     return (body[-1].end_lineno or 0) - body[0].lineno + 1
 
 
+@pytest.mark.thorough
 def test_a_command_is_a_few_lines_over_one_call() -> None:
     found = {f"{module.place}:{node.name}": body_lines(node) for module, node in commands()}
     assert len(found) == len(EVERY)

@@ -74,6 +74,7 @@ def test_what_cannot_be_moved(cli: Cli, incomplete: Path, arguments: list[str], 
     assert cli.json("log") == before
 
 
+@pytest.mark.thorough
 def test_a_version_that_holds_the_stage_is_not_promoted_again(cli: Cli, project: Path) -> None:
     cli.ok("adopt", "churn", "--stage", "production", "--reason", "in service")
     cli.fails("already_exists", "promote", "churn@1", version=1)

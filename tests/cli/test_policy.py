@@ -30,6 +30,7 @@ def test_without_a_policy_in_the_registry_the_file_is_in_force(cli: Cli, incompl
     assert "archived" in cli.fails("not_found", "policy", "show", "--stage", "prod")["hint"]
 
 
+@pytest.mark.thorough
 def test_a_policy_is_set_with_a_reason_and_is_in_force_at_once(cli: Cli, incomplete: Path) -> None:
     file = incomplete / "all.toml"
     file.write_text(MARGIN)

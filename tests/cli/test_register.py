@@ -170,6 +170,7 @@ def lora(project: Path, cli: Cli) -> Path:
     return project
 
 
+@pytest.mark.thorough
 def test_an_adapter_is_registered_with_its_base_and_shown_with_it(cli: Cli, lora: Path) -> None:
     value = cli.json("register", "churn-adapter", "--weights", "lora/", "--base", "llama@1")
     assert (value["version"], value["summary"]["base"]) == (1, "llama@1")
@@ -181,6 +182,7 @@ def test_an_adapter_is_registered_with_its_base_and_shown_with_it(cli: Cli, lora
     assert f"an adapter on llama@1 ({base['digest'][7:19]})" in cli.ok("show", "churn-adapter@1").out
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", ["register", "adopt"])
 def test_an_adapter_without_its_base_is_refused_with_what_to_say(cli: Cli, lora: Path, command: str) -> None:
     told = cli.fails("incomplete_version", command, "churn-adapter", "--weights", "lora", adapts="somebody/llama")
@@ -191,6 +193,7 @@ def test_an_adapter_without_its_base_is_refused_with_what_to_say(cli: Cli, lora:
     cli.ok(command, "churn-adapter", "--weights", "lora", "--base", "llama@1")
 
 
+@pytest.mark.thorough
 def test_an_adapter_travels_without_its_base_to_who_has_it_and_with_it_to_who_has_not(
     cli: Cli, lora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +217,7 @@ def test_an_adapter_travels_without_its_base_to_who_has_it_and_with_it_to_who_ha
         assert cli.json("check")["ok"]
 
 
+@pytest.mark.thorough
 def test_gc_keeps_the_base_of_an_adapter_where_nothing_else_needs_it(
     cli: Cli, lora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

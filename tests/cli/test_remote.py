@@ -12,7 +12,8 @@ import pytest
 
 from holdfast.cli.exit_codes import EXIT_CODES
 from holdfast.store.remote.address import Address
-from holdfast.wire import create_project, open_transport
+from holdfast.wire import open_transport
+from tests.blank import blank_project
 from tests.commands import Cli
 from tests.servers import S3Server, s3_server
 
@@ -101,7 +102,7 @@ def test_a_clone_is_the_same_versions_under_the_same_numbers(
 def test_one_version_may_be_pulled_and_leaves_a_gap_that_is_filled_later(
     cli: Cli, pushed: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create_project(somewhere_else(folder, monkeypatch))
+    blank_project(somewhere_else(folder, monkeypatch))
     cli.fails("not_found", "pull", "churn@4")
     cli.ok("remote", "add", "origin", pushed)
     cli.ok("pull", "churn@4")
@@ -121,13 +122,14 @@ def test_one_version_may_be_pulled_and_leaves_a_gap_that_is_filled_later(
         cli.fails(code, "pull", text)
 
 
+@pytest.mark.thorough
 def test_a_version_that_has_another_number_here_is_not_taken_in_twice(
     cli: Cli, incomplete: Path, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli.ok("register", "churn", "--param", "rate=2", "--reason", "the second")
     cli.ok("remote", "add", "origin", url)
     cli.ok("push")
-    create_project(somewhere_else(folder, monkeypatch))
+    blank_project(somewhere_else(folder, monkeypatch))
     cli.ok("register", "churn", "--param", "rate=2", "--reason", "the first here")
     cli.ok("remote", "add", "origin", url)
     size = len(cli.json("log")["events"])
@@ -144,6 +146,7 @@ def test_a_clone_of_one_model_only(cli: Cli, pushed: str, folder: Path, monkeypa
     assert {one["model"] for one in cli.json("clone", pushed, "one", "--only", "other")["versions"]} == {"other"}
 
 
+@pytest.mark.thorough
 def test_a_snapshot_travels_by_its_digest(
     cli: Cli, project: Path, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +174,7 @@ def test_a_ref_that_says_what_the_manifest_does_not_is_refused(
     ref = Path(pushed) / "refs/versions/churn/000000000002"
     ref.chmod(0o644)
     ref.write_text(ref.read_text().replace('"complete":true', '"complete":false'))
-    create_project(somewhere_else(folder, monkeypatch))
+    blank_project(somewhere_else(folder, monkeypatch))
     cli.ok("remote", "add", "origin", pushed)
     cli.fails("integrity", "pull", "churn@2")
     cli.fails("not_found", "show", "churn@2")

@@ -12,6 +12,7 @@ from holdfast.wire.mlflow import open_shelf
 from tests.commands import Cli
 
 
+@pytest.mark.thorough
 def test_a_run_is_searched_by_what_it_logged(cli: Cli, project: Path) -> None:
     for value, rate in ((0.5, 0.5), (0.9, 0.9), (math.nan, "none")):
         with holdfast.run("churn", params={"lr": rate}) as live:
@@ -26,6 +27,7 @@ def test_a_run_is_searched_by_what_it_logged(cli: Cli, project: Path) -> None:
     assert "lr=0.9" in rows[0]
 
 
+@pytest.mark.thorough
 def test_a_search_of_runs_says_when_nothing_fits_and_when_it_stops_at_its_limit(cli: Cli, project: Path) -> None:
     for rate in (0.5, 0.9):
         with holdfast.run("churn", params={"lr": rate}):
@@ -44,6 +46,7 @@ def test_a_search_that_cannot_be_read(cli: Cli, project: Path, scope: list[str],
     cli.fails("usage", "search", *scope, *arguments)
 
 
+@pytest.mark.thorough
 def test_a_run_of_an_mlflow_client_is_searched_by_its_experiment(cli: Cli, project: Path) -> None:
     with open_project(Settings.find(project)) as opened:
         shelf = open_shelf(opened, opened.store)

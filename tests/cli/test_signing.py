@@ -40,6 +40,7 @@ def finding(cli: Cli, outcome: str) -> Any:
     return one
 
 
+@pytest.mark.thorough
 def test_a_version_is_signed_verified_and_let_through(
     cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_checked_out_bundle_is_verified_without_any_project(
     assert "other bytes of CARD.md" in cli.fails("integrity", "verify", "bundle", "--key", key)["message"]
 
 
+@pytest.mark.thorough
 def test_two_keys_are_two_and_one_key_twice_is_one(cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ana = make(cli, "ana", monkeypatch)
     cli.ok("sign", "churn@1")
@@ -125,6 +127,7 @@ def test_a_signature_by_another_key_is_named_and_does_not_count(
     cli.fails("integrity", "verify", "churn@1", "--key", f"sha256:{64 * '0'}")
 
 
+@pytest.mark.thorough
 def test_a_signature_made_elsewhere_is_taken_in_when_it_fits(
     cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +207,7 @@ def test_a_rule_without_keys_lets_nothing_through(cli: Cli, incomplete: Path, mo
     cli.fails("usage", "verify", "churn@1")
 
 
+@pytest.mark.thorough
 def test_signatures_travel_with_their_versions(
     cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -221,6 +225,7 @@ def test_signatures_travel_with_their_versions(
     assert cli.json("audit", "verify")["ok"]
 
 
+@pytest.mark.thorough
 def test_signatures_are_shown_and_come_back_from_a_backup(
     cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -237,6 +242,7 @@ def test_signatures_are_shown_and_come_back_from_a_backup(
     assert cli.json("audit", "verify")["ok"]
 
 
+@pytest.mark.thorough
 def test_a_signature_that_a_remote_has_damaged_is_not_taken_in(
     cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ def test_a_dry_run_says_what_stays_why_and_what_would_go(cli: Cli, incomplete: P
     assert cli.json("gc")["doomed"][0]["condemned_at"] is None
 
 
+@pytest.mark.thorough
 def test_applying_condemns_first(cli: Cli, incomplete: Path) -> None:
     tree = freeze(cli, incomplete, "dropped.csv")
     old(incomplete)
@@ -49,6 +50,7 @@ def test_applying_condemns_first(cli: Cli, incomplete: Path) -> None:
     assert cli.json("check")["ok"]
 
 
+@pytest.mark.thorough
 def test_bytes_of_a_run_that_an_mlflow_client_deleted_go_when_its_files_have_lost_their_names(
     cli: Cli, incomplete: Path
 ) -> None:

@@ -26,7 +26,7 @@ class Clock:
 @pytest.fixture(
     params=[
         "one handle",
-        "two handles",
+        pytest.param("two handles", marks=pytest.mark.thorough),
         pytest.param("one handle, postgres", marks=pytest.mark.slow),
         pytest.param("two handles, postgres", marks=pytest.mark.slow),
         pytest.param("http", marks=pytest.mark.slow),

@@ -873,6 +873,7 @@ def test_the_log_is_read_newest_first_and_in_pages(registry: Registry) -> None:
             registry.log(limit=limit)
 
 
+@pytest.mark.thorough
 def test_a_page_of_the_log_is_what_a_plain_reading_of_it_says(registry: Registry, clock: Any) -> None:
     other = ModelName("other")
     register(registry, 2)

@@ -61,9 +61,9 @@ class Case:
 REMOTE = [
     "remote-folder",
     "remote-bucket",
-    "remote-flaky",
-    "remote-cut",
-    "remote-archive",
+    pytest.param("remote-flaky", marks=pytest.mark.thorough),
+    pytest.param("remote-cut", marks=pytest.mark.thorough),
+    pytest.param("remote-archive", marks=pytest.mark.thorough),
     pytest.param("remote-s3", marks=pytest.mark.slow),
     pytest.param("remote-service", marks=pytest.mark.slow),
 ]
@@ -104,7 +104,10 @@ def line_to_store(tmp_path: Path) -> Iterator[Line]:
         yield line
 
 
-@pytest.fixture(params=["memory", "local", "local-cut", "local-exact", *REMOTE])
+LOCAL = ["local", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("local-cut", "local-exact"))]
+
+
+@pytest.fixture(params=["memory", *LOCAL, *REMOTE])
 def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     if request.param == "memory":
         memory = MemoryStore()

@@ -333,6 +333,7 @@ def test_a_search_has_a_limit(tracking: Tracking, limit: int) -> None:
         tracking.search(limit=limit)
 
 
+@pytest.mark.thorough
 def test_more_runs_than_one_statement_reads_come_back_in_order(tracking: Tracking) -> None:
     ids = [start(tracking, params={"n": n}).id for n in range(520)]
     found = tracking.search(order_by="params.n", limit=1_000)

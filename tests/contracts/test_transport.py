@@ -91,6 +91,7 @@ def test_what_was_removed_is_gone(transport: Transport) -> None:
     assert transport.read(KEY, bytes_max=10) == b"second"
 
 
+@pytest.mark.thorough
 def test_more_files_than_one_answer_lists_are_listed(transport: Transport) -> None:
     names = [f"index/{number:04}" for number in range(1_100)]
     with ThreadPoolExecutor(8) as pool:

@@ -88,6 +88,7 @@ def damaged(new: NewSignature) -> NewSignature:
     return replace(new, body=json.dumps(said).encode())
 
 
+@pytest.mark.thorough
 def test_what_is_past_the_limit_is_not_kept(names: Registry) -> None:
     new = signature_of(CHURN, ONE, digest("1"))
     with pytest.raises(HoldfastError) as refused:  # a server refuses the body before it is a signature

@@ -61,12 +61,14 @@ def tables_in(url: str) -> dict[str, int]:
         }
 
 
+@pytest.mark.thorough
 def test_what_was_loaded_dumps_to_the_same_lines(lines: list[bytes], tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
     Database.filled(url, filling(lines)).close()
     assert lines_of(url) == lines
 
 
+@pytest.mark.thorough
 def test_every_table_with_rows_is_in_it(lines: list[bytes], tmp_path: Path) -> None:
     counted = decode(lines[-1], what="the last line")["rows"]
     there = tables_in(f"sqlite:///{tmp_path / 'old.db'}")
@@ -114,6 +116,7 @@ def test_rollouts_go_to_a_server_with_what_was_counted_and_learned(postgres: Pos
         postgres.drop(name)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", EXHIBITS, ids=lambda path: path.parent.name)
 def test_a_dump_of_any_age_becomes_a_database_of_today(path: Path, tmp_path: Path) -> None:
     old = exhibit(path, tmp_path)
@@ -128,6 +131,7 @@ def test_a_dump_of_any_age_becomes_a_database_of_today(path: Path, tmp_path: Pat
     assert tables_in(new)["events"] == events > 0
 
 
+@pytest.mark.thorough
 def test_the_triggers_are_back(lines: list[bytes], tmp_path: Path) -> None:
     def triggers(path: Path) -> set[tuple[str, str]]:
         with closing(sqlite3.connect(path)) as raw:
@@ -164,6 +168,7 @@ def _going_on(lines: list[bytes]) -> list[bytes]:
     return [*lines, lines[1]]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("spoil", [_shortened, _without_end, _going_on])
 def test_rows_that_are_missing_are_missed(
     spoil: Callable[[list[bytes]], list[bytes]], lines: list[bytes], tmp_path: Path
@@ -174,6 +179,7 @@ def test_rows_that_are_missing_are_missed(
     assert tables_in(url) == {}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "row", [b"17\n", b'["nowhere",1]\n', b'["models"]\n', b"[\n", b"[]\n", b'["verdicts",1,2,3,4,5,"?",7]\n']
 )
@@ -184,6 +190,7 @@ def test_what_is_no_row_is_refused(row: bytes, lines: list[bytes], tmp_path: Pat
     assert tables_in(url) == {}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("field", "value"), [("database", "9999"), ("columns", {"models": ["name"]}), ("columns", {})])
 def test_another_schema_than_those_known_is_refused(field: str, value: Any, lines: list[bytes], tmp_path: Path) -> None:
     head = {**decode(lines[0], what="head"), field: value}
@@ -195,6 +202,7 @@ def test_another_schema_than_those_known_is_refused(field: str, value: Any, line
         Database.filled(f"sqlite:///{tmp_path / 'new.db'}", fill)
 
 
+@pytest.mark.thorough
 def test_a_database_that_is_in_use_stays_as_it_is(lines: list[bytes], tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
     Database.open(url).close()
@@ -203,6 +211,7 @@ def test_a_database_that_is_in_use_stays_as_it_is(lines: list[bytes], tmp_path: 
     assert sum(tables_in(url).values()) == 1  # which schema it has
 
 
+@pytest.mark.thorough
 def test_memory_stays_flat(lines: list[bytes], tmp_path: Path) -> None:
     """Lines are asked for as they are written, and never all at once."""
     asked = 0

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from holdfast.database.engine import Database
 from holdfast.errors import IntegrityError, NoSpace, NotFound, PermissionRefused, Unavailable, UsageError
+from tests.blank import blank_registry
 
 ADD = text("INSERT INTO lineage VALUES (:name, '', '', '', '')")
 COUNT = text("SELECT count(*) FROM lineage")
@@ -28,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(path: Path) -> Iterator[Database]:
-    database = Database.open(f"sqlite:///{path}", busy_timeout_seconds=0.2)
+    database = Database.open(blank_registry(path), busy_timeout_seconds=0.2)
     yield database
     database.close()
 

@@ -31,7 +31,14 @@ def clock() -> datetime:
     return NOW
 
 
-@pytest.fixture(params=EXHIBITS, ids=lambda path: path.parent.name)
+OLDEST, *LATER = EXHIBITS
+"""The oldest goes through every migration; the others go through fewer of the same."""
+
+
+@pytest.fixture(
+    params=[OLDEST, *(pytest.param(path, marks=pytest.mark.thorough) for path in LATER)],
+    ids=lambda path: path.parent.name,
+)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     path = tmp_path / "registry.db"
     with closing(sqlite3.connect(path)) as raw:

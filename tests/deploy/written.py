@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,18 +60,25 @@ def compose() -> dict[str, Any]:
     return dict(yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8")))
 
 
+@cache
+def _documents(path: Path) -> list[Any]:
+    """Read once: everybody looks at them, and nobody changes them."""
+    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
 def manifests() -> Iterator[tuple[Path, dict[str, Any]]]:
     """Every manifest for Kubernetes with its file; kustomizations are none."""
     for path in sorted(KUBERNETES.glob("**/*.yaml")):
         if path.name != "kustomization.yaml":
-            for one in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            for one in _documents(path):
                 yield path, one
 
 
 def kustomizations() -> Iterator[tuple[Path, dict[str, Any]]]:
     """Every folder that `kubectl -k` takes, and what it says."""
     for path in sorted(KUBERNETES.glob("*/kustomization.yaml")):
-        yield path.parent, yaml.safe_load(path.read_text(encoding="utf-8"))
+        [said] = _documents(path)
+        yield path.parent, said
 
 
 def pods() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -12,6 +12,7 @@ from holdfast.database.engine import Database
 from holdfast.experiments.experiments import SqlExperiments
 from holdfast.experiments.runs import SqlRuns
 from holdfast.experiments.writing import Measured
+from tests.effort import examples
 
 _WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 _KEYS = st.text("abc_- ", min_size=1, max_size=8)
@@ -27,7 +28,7 @@ def told(value: float) -> float | str:
     return value if math.isfinite(value) else "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60), deadline=None)
 @given(
     name=_WORDS.filter(bool),
     metrics=st.dictionaries(_KEYS, _VALUES, max_size=4),

@@ -19,6 +19,7 @@ from holdfast.experiments.importing import (
     SqlImports,
 )
 from holdfast.tracking.sql import SqlTracking
+from tests.blank import blank_registry
 
 EXPERIMENT = ImportedExperiment("first", 1_000, 2_000, deleted=False, tags={"team": "a"})
 RUN = ImportedRun(
@@ -46,7 +47,7 @@ POINTS = [
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(f"sqlite:///{tmp_path / 'registry.db'}")
+    opened = Database.open(blank_registry(tmp_path / "registry.db"))
     yield opened
     opened.close()
 

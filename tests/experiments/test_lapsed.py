@@ -36,7 +36,7 @@ class Room:
 
     def __init__(self, database: Database, store: LocalStore, made: SqlExperiments, logged_runs: SqlRuns) -> None:
         self.made, self.runs = made, logged_runs
-        self.files = SqlFiles(database, store)
+        self.files = SqlFiles(database, store, clock=lambda: DELETED_MS)
         self.models = SqlLoggedModels(database, moment, lambda: "1", made.require_default)
         self.registry = SqlRegistry(database, moment, lambda: "unused")
         self.names, self.words = SqlNames(database, moment), SqlVersionWords(database, moment)
@@ -109,6 +109,18 @@ def test_what_a_registered_version_is_made_of_keeps_its_names_until_that_is_dele
     assert [one.files for one in room.due.free(MONTH)] == [2]
     with pytest.raises(NotFound):
         room.files.find(f"{room.experiment}/{run}/artifacts/model/MLmodel")
+
+
+def test_what_is_about_to_become_a_version_keeps_its_names(room: Room, anywhere: Database, store: LocalStore) -> None:
+    run = room.run("model/MLmodel", "notes")
+    folder = f"{room.experiment}/{run}/artifacts/model"
+    room.files.freeze(folder, "It is ready.")
+    room.runs.delete(run)
+    SqlFiles(database=anywhere, store=store, clock=lambda: DUE_MS).freeze(folder, "It is a version.")
+    assert room.due.free(MONTH) == [Lapsed(f"run {run}", 1, len("notes"))]
+    assert room.paths() == [f"{run}/artifacts/model/MLmodel"]
+    late = SqlLapsed(anywhere, lambda: DUE_MS + MONTH // timedelta(milliseconds=1))
+    assert [one.files for one in late.free(MONTH)] == [1]
 
 
 def test_a_version_that_is_a_whole_folder_of_a_deleted_run_keeps_all_of_it(room: Room) -> None:

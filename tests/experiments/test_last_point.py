@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import shutil
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,8 @@ from holdfast.experiments.experiments import SqlExperiments
 from holdfast.experiments.metrics import SqlMetrics
 from holdfast.experiments.runs import SqlRuns
 from holdfast.experiments.writing import Measured
+from tests.blank import blank_registry
+from tests.effort import examples
 
 _POINTS = st.builds(
     Measured,
@@ -29,13 +30,13 @@ def _moment() -> datetime:
     return datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(st.lists(_POINTS, max_size=8), max_size=5))
 def test_it_is_the_largest_by_step_time_and_value_however_points_came(
-    empty_file: Path, batches: list[list[Measured]]
+    batches: list[list[Measured]],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        database = Database.open(f"sqlite:///{shutil.copy(empty_file, Path(folder) / 'registry.db')}")
+        database = Database.open(blank_registry(Path(folder) / "registry.db"))
         counted = itertools.count()
         runs = SqlRuns(
             database, _moment, lambda: f"r{next(counted)}", SqlExperiments(database, _moment).require_default

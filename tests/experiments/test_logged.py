@@ -57,6 +57,7 @@ def room(anywhere: Database) -> Room:
     return Room(anywhere)
 
 
+@pytest.mark.thorough
 def test_models_are_found_by_their_words_and_by_what_was_last_measured(room: Room) -> None:
     good, bad = room.model("good", lr="0.1"), room.model("bad", lr="0.2")
     none = room.model("none")

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from holdfast.database.engine import Database
+from holdfast.database.insisting import UNKNOWN
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import IntegrityError, NotFound, PermissionRefused, TooLarge, Unavailable, UsageError, WrongBytes
 from holdfast.experiments import uploads as module
@@ -85,6 +87,28 @@ def test_wherever_a_file_is_cut_it_is_the_same_file(uploads: SqlUploads, files: 
     id_, said = sent(uploads, *(data[begin:end] for begin, end in pairwise(edges)))
     uploads.complete(id_, PATH, said)
     assert files.read(PATH, bytes_max=5) == data
+
+
+def test_an_upload_is_begun_and_joined_once_though_the_answers_to_all_commits_are_lost(
+    uploads: SqlUploads, files: SqlFiles, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[str] = []
+    change = Database.change
+
+    @contextmanager
+    def losing(self: Database) -> Iterator[Connection]:
+        with change(self) as connection:
+            yield connection
+        commits.append("made")
+        if len(commits) % 2:
+            raise Unavailable("the answer was lost", hint="Ask again.", outcome=UNKNOWN)
+
+    monkeypatch.setattr(Database, "change", losing)
+    monkeypatch.setattr(module, "OPEN_MAX", 1)
+    id_, said = sent(uploads, b"one", b"two")
+    uploads.complete(id_, PATH, said)
+    assert files.read(PATH, bytes_max=6) == b"onetwo"
+    assert rows(database) == [1, 0]
 
 
 def test_a_second_process_goes_on_where_the_first_one_ended(

@@ -1,4 +1,4 @@
-"""A project with five versions: built once for each test process, copied for each test."""
+"""A project with five versions: built once, copied for each test."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.flow.gate import Workbench
 from holdfast.wire import Project
-from tests.projects import SOURCE, Workers, build_project, copied, workbench
+from tests.projects import SOURCE, Workers, copied, five_versions, workbench
 
 
 @pytest.fixture(scope="session")
@@ -20,13 +20,7 @@ def workers() -> Iterator[Workers]:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("churn") / "project"
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
-            patch.delenv(name)
-        patch.setenv("PYTHONPATH", str(SOURCE), prepend=os.pathsep)
-        build_project(folder)
-    return folder
+    return five_versions(tmp_path_factory)
 
 
 @pytest.fixture

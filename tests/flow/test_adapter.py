@@ -21,7 +21,8 @@ from holdfast.parts import Base, Weights
 from holdfast.runtime.materialise import materialise
 from holdfast.store.local import LocalStore
 from holdfast.upkeep.retention import version_needs
-from holdfast.wire import Project, create_project, open_project
+from holdfast.wire import Project, open_project
+from tests.blank import blank_project
 
 BASE_BYTES = 3 << 20
 CONFIG = {"base_model_name_or_path": "somebody/llama", "peft_type": "LORA", "r": 8, "lora_alpha": 16}
@@ -31,7 +32,7 @@ CONFIG = {"base_model_name_or_path": "somebody/llama", "peft_type": "LORA", "r":
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
         monkeypatch.delenv(name)
-    with open_project(create_project(tmp_path / "project")) as project:
+    with open_project(blank_project(tmp_path / "project")) as project:
         yield project
 
 

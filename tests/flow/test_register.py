@@ -22,7 +22,8 @@ from holdfast.parts import DataInput, Hyperparameters
 from holdfast.runtime.materialise import materialise, read_manifest
 from holdfast.store.interface import Store, Stored, StoreWriter
 from holdfast.tracking.values import NewRun
-from holdfast.wire import Project, create_project, open_project
+from holdfast.wire import Project, open_project
+from tests.blank import blank_project
 
 CHURN = ModelName("churn")
 SOURCE = Path(__file__).parents[2] / "src"
@@ -32,7 +33,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
         monkeypatch.delenv(name)
-    with open_project(create_project(tmp_path / "project")) as project:
+    with open_project(blank_project(tmp_path / "project")) as project:
         yield project
 
 

@@ -20,7 +20,8 @@ from holdfast.names import ByNumber, ModelName, Reference, RelativePath, StageNa
 from holdfast.registry.values import Version
 from holdfast.runtime.materialise import materialise, read_manifest
 from holdfast.tracking.values import NewRun, RunInput
-from holdfast.wire import Project, create_project, open_project
+from holdfast.wire import Project, open_project
+from tests.blank import blank_project
 from tests.bridges.mlflow.logged import files_of, kept, recorded
 
 CHURN, COMPLETE = ModelName("churn"), "completeness"
@@ -30,7 +31,7 @@ CHURN, COMPLETE = ModelName("churn"), "completeness"
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
         monkeypatch.delenv(name)
-    with open_project(create_project(tmp_path / "project")) as opened:
+    with open_project(blank_project(tmp_path / "project")) as opened:
         yield opened
 
 

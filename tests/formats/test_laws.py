@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from holdfast.canonical import encode, plain
 from holdfast.formats import Budget, Standing, scan
+from tests.effort import examples
 from tests.formats.attacks import ATTACKS
 
 VALUES = st.recursive(
@@ -91,7 +92,7 @@ def would_import(data: bytes) -> bool:
     return False
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.binary(max_size=60) | mutated() | INSTRUCTIONS)
 @example(b"I007\ncos\nsystem\n.")
 @example(b"]Nbcos\nsystem\n.")
@@ -108,7 +109,7 @@ def test_what_would_be_imported_is_never_called_data(data: bytes) -> None:
         assert found.reasons
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(VALUES, st.integers(3, 5))
 def test_a_pickle_of_plain_values_is_data(value: object, protocol: int) -> None:
     assert scan(pickle.dumps(value, protocol), "x").standing is Standing.DATA

@@ -15,12 +15,13 @@ from holdfast.evidence import Evidence
 from holdfast.manifest import FORMAT_MINOR, Manifest
 from holdfast.names import ByDigest, ByNumber, BySemver, ByStage, ModelName, Reference, StageName, VersionNumber
 from holdfast.parts import Parts
+from tests.effort import examples
 from tests.laws import values
 
 slowly = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     deadline=None,
-    max_examples=40,
+    max_examples=examples(40),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
 """A manifest takes milliseconds to make up and minutes to shrink."""

@@ -84,6 +84,7 @@ def test_a_logged_model_answers_in_a_gates_worker_what_it_answered_when_it_was_l
         ("classifier", ""): "mlflow-labels",
         ("classifier", "0.4"): "mlflow-scores",
         ("own_code", "identity"): "mlflow",
+        ("from_code", "identity"): "mlflow",
     }
     for (name, threshold), loader in cases.items():
         files = bundle(

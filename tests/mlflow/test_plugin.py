@@ -87,6 +87,29 @@ def test_files_and_changes_and_the_rows_of_a_test_become_part_of_the_version(
     assert version["created_by"] == "ana <ana@example.org>"
 
 
+@ONE
+def test_a_model_of_ones_own_code_is_asked_about_rows_where_its_author_says_so(
+    real: Client, room: Room, empty: Path, plugged: dict[str, str]
+) -> None:
+    real.run(SCRIPTS / "own_code.py", room.url, empty, **plugged)
+    asked, unasked = shown(room, "asked@1"), shown(room, "unasked@1")
+    assert (asked["complete"], asked["missing"]) == (True, [])
+    assert asked["evidence"]["metrics"]["values"]["mean_absolute_error"] == 0.5
+    assert (asked["evidence"]["run"]["mlflow"]["holdout_of"], asked["evidence"]["holdout"]["count"]) == ("eval", 20)
+    assert unasked["missing"] == ["metrics", "holdout"]
+
+
+@ONE
+def test_a_model_in_a_folder_of_its_run_is_known_and_one_of_another_run_is_a_file_like_others(
+    real: Client, room: Room, empty: Path, plugged: dict[str, str]
+) -> None:
+    real.run(SCRIPTS / "folder_of_a_run.py", room.url, empty, **plugged)
+    mine, found = shown(room, "mine@1"), shown(room, "found@1")
+    assert (mine["complete"], mine["missing"]) == (True, [])
+    assert mine["evidence"]["holdout"]["count"] == 80
+    assert found["missing"] == ["metrics", "holdout"]
+
+
 def test_a_server_that_asks_who_somebody_is_gets_complete_versions_and_keeps_no_token(
     newest: Client, tmp_path: Path, empty: Path, plugged: dict[str, str]
 ) -> None:

@@ -47,6 +47,10 @@ def test_identity_answers_the_score() -> None:
         (EvalThreshold("argmax"), [0.5], None),
         (EvalThreshold("argmax"), [0.5], BOTH),
         (EvalThreshold("argmax"), [[0.1, 0.2, 0.7]], BOTH),
+        (EvalThreshold("argmax"), [[0.1, "much"]], BOTH),
+        (EvalThreshold("argmax"), [[None, 0.1]], BOTH),
+        (EvalThreshold("argmax", 0.5), [["much", "more"]], BOTH),
+        (EvalThreshold("argmax"), [[]], []),
     ],
 )
 def test_scores_of_another_shape_are_refused(threshold: EvalThreshold, scores: list[Any], classes: list[Any]) -> None:

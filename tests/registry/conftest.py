@@ -1,5 +1,4 @@
 import itertools
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +25,7 @@ from holdfast.registry import (
     Turn,
 )
 from holdfast.registry.sql import SqlRegistry
+from tests.blank import blank_registry
 from tests.certificates import certificate
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -64,9 +64,9 @@ def filled(registry: SqlRegistry) -> SqlRegistry:
 
 
 @pytest.fixture(scope="session")
-def filled_file(empty_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = Path(shutil.copy(empty_file, tmp_path_factory.mktemp("filled") / "registry.db"))
-    database = Database.open(f"sqlite:///{path}")
+def filled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("filled") / "registry.db"
+    database = Database.open(blank_registry(path))
     fill(SqlRegistry(database, Clock(), counted("approval-")))
     database.close()
     return path

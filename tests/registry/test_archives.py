@@ -105,6 +105,7 @@ def test_a_move_since_the_rules_were_asked_stops_it(filled: SqlRegistry) -> None
     filled.archive(new("churn@3", expect=filled.log(limit=1)[0].index), "ana")
 
 
+@pytest.mark.thorough
 def test_of_a_promotion_and_an_archive_at_once_one_is_refused(
     filled_file: Path, tmp_path: Path, registry_at: Callable[[Path], SqlRegistry]
 ) -> None:

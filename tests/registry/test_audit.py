@@ -22,6 +22,7 @@ from holdfast.names import ModelName, VersionNumber
 from holdfast.registry import Audit
 from holdfast.registry.merkle import Head, Tree, root
 from holdfast.registry.sql import SqlRegistry
+from tests.effort import examples
 from tests.signatures import signature_of
 
 EVENTS = 14
@@ -297,7 +298,7 @@ _COLUMNS = {
 _GARBAGE = ["''", "'{'", "'[1'", "-1", "x'ff'", "1.5"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     index=st.integers(0, EVENTS - 1),
     column=st.sampled_from(sorted(_COLUMNS)),

@@ -115,6 +115,7 @@ def at_once(work: Callable[[int], bool], count: int) -> list[bool]:
         return list(pool.map(work, range(count)))
 
 
+@pytest.mark.thorough
 def test_of_fifty_promotions_at_once_exactly_one_wins(registry: SqlRegistry) -> None:
     with_versions(registry, 51)
     registry.move_stage(MoveStage(CHURN, PRODUCTION, ONE, None, Action.STAGE_PROMOTE), "ana")
@@ -141,6 +142,7 @@ def test_of_fifty_promotions_at_once_exactly_one_wins(registry: SqlRegistry) -> 
     assert registry.audit_verify().ok
 
 
+@pytest.mark.thorough
 def test_registrations_of_many_threads_get_numbers_without_a_gap(registry: SqlRegistry) -> None:
     registry.ensure_model(CHURN, "ana")
 

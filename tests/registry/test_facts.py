@@ -85,6 +85,7 @@ def test_tags_of_the_run_and_nested_params_are_named_by_their_paths() -> None:
     assert "metrics.f1" not in dict(found.numbers)
 
 
+@pytest.mark.thorough
 def test_what_is_past_the_limit_is_left_out_and_counted() -> None:
     found = facts_of(with_params({f"p{n}": n for n in range(FACTS_MAX)}), LOCK)
     assert len(found) == FACTS_MAX

@@ -1,6 +1,5 @@
 """Laws over random histories, played by one writer and by two."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +16,8 @@ from holdfast.errors import AlreadyExists, StageMoved, UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import Action, Cleared, ClearStage, Move, MoveStage, NewVersion
 from holdfast.registry.sql import SqlRegistry
+from tests.blank import blank_registry
+from tests.effort import examples
 
 CHURN = ModelName("churn")
 START = datetime.fromisoformat("2026-03-01T09:00:00Z")
@@ -36,10 +37,10 @@ class Clock:
 
 
 @contextmanager
-def registries(empty_file: Path, count: int, clock: Clock, versions: int = 4) -> Iterator[list[SqlRegistry]]:
+def registries(count: int, clock: Clock, versions: int = 4) -> Iterator[list[SqlRegistry]]:
     with tempfile.TemporaryDirectory() as folder:
-        path = shutil.copy(empty_file, Path(folder) / "registry.db")
-        databases = [Database.open(f"sqlite:///{path}") for _ in range(count)]
+        url = blank_registry(Path(folder) / "registry.db")
+        databases = [Database.open(url) for _ in range(count)]
         found = [SqlRegistry(database, clock, lambda: "unused") for database in databases]
         try:
             found[0].create_model(CHURN, "ana", stages=[StageName(name) for name in STAGES])
@@ -66,13 +67,13 @@ _MOVES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(asked=_MOVES, steps=st.lists(st.integers(-3, 5), max_size=20), ask_at=st.lists(st.integers(-3, 60), max_size=6))
 def test_what_was_live_is_what_a_plain_reading_of_the_moves_says(
-    empty_file: Path, asked: list[tuple[str, int, Action]], steps: list[int], ask_at: list[int]
+    asked: list[tuple[str, int, Action]], steps: list[int], ask_at: list[int]
 ) -> None:
     clock = Clock(*steps)
-    with registries(empty_file, 1, clock) as [registry]:
+    with registries(1, clock) as [registry]:
         done: list[Move | Cleared] = []
         holds: dict[str, int | None] = dict.fromkeys(STAGES)
         for stage, to, action in asked:
@@ -103,11 +104,11 @@ def test_what_was_live_is_what_a_plain_reading_of_the_moves_says(
         assert registry.audit_verify().ok
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(turns=st.lists(st.tuples(st.integers(0, 1), st.booleans(), st.integers(1, 4)), max_size=24))
-def test_of_two_writers_each_moves_only_what_it_has_seen(empty_file: Path, turns: list[tuple[int, bool, int]]) -> None:
+def test_of_two_writers_each_moves_only_what_it_has_seen(turns: list[tuple[int, bool, int]]) -> None:
     """Each turn, one of two writers looks at the stage or moves it from what it saw when it last looked."""
-    with registries(empty_file, 2, Clock()) as writers:
+    with registries(2, Clock()) as writers:
         seen: list[int | None] = [None, None]
         truth: list[int | None] = [None]
         for who, looks, to in turns:
@@ -133,12 +134,12 @@ def test_of_two_writers_each_moves_only_what_it_has_seen(empty_file: Path, turns
         assert writers[1].audit_verify().ok
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(asked=_MOVES, again=st.integers(1, 3))
 def test_a_request_under_a_key_has_one_effect_however_often_it_is_sent(
-    empty_file: Path, asked: list[tuple[str, int, Action]], again: int
+    asked: list[tuple[str, int, Action]], again: int
 ) -> None:
-    with registries(empty_file, 2, Clock()) as writers:
+    with registries(2, Clock()) as writers:
         holds: dict[str, int | None] = dict.fromkeys(STAGES)
         for count, (stage, to, _) in enumerate(asked):
             held = None if holds[stage] is None else VersionNumber(holds[stage] or 0)

@@ -19,6 +19,7 @@ from holdfast.registry.merkle import (
     root,
     root_by_inclusion,
 )
+from tests.effort import examples
 
 # The leaves and roots that Certificate Transparency's implementations test themselves with.
 LEAVES = [
@@ -143,7 +144,7 @@ def test_the_proofs_of_seven_entries_are_those_of_the_example_in_the_rfc() -> No
     assert (a, e) == (known[Node(0, 0)], known[Node(0, 4)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.binary(max_size=4), min_size=1, max_size=140), st.data())
 def test_any_event_is_proven_to_be_in_any_tree_that_has_it(entries: list[bytes], data: st.DataObject) -> None:
     size = data.draw(st.integers(1, len(entries)))
@@ -159,7 +160,7 @@ def test_any_event_is_proven_to_be_in_any_tree_that_has_it(entries: list[bytes],
     assert root_by_inclusion(entries[place], size, size, path) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.binary(max_size=4), min_size=2, max_size=140), st.data())
 def test_any_tree_is_proven_to_begin_with_any_smaller_one(entries: list[bytes], data: st.DataObject) -> None:
     size = data.draw(st.integers(1, len(entries)))

@@ -119,6 +119,7 @@ def test_a_server_of_databases_keeps_the_same_promises(postgres: PostgresServer)
     postgres.drop(name)
 
 
+@pytest.mark.thorough
 def test_policies_are_in_a_backup_and_come_back_as_they_were(
     filled: SqlRegistry, database: Database, tmp_path: Path
 ) -> None:

@@ -1,26 +1,40 @@
 # ruff: noqa: S608 - statements are put together from constants: these tests reach around the registry.
 """What the database itself refuses, whoever writes to it and with whatever program."""
 
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from holdfast.canonical import encode
+from holdfast.database.engine import Database
 from holdfast.digest import hash_bytes
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import RolloutState, Turn
 from holdfast.registry.sql import SqlRegistry
+from tests.blank import blank_registry
+from tests.registry.conftest import Clock, counted, fill
 from tests.signatures import signature_of
 
 
+@pytest.fixture(scope="module")
+def signed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry with something of every kind, and a signature."""
+    path = tmp_path_factory.mktemp("signed") / "registry.db"
+    with closing(Database.open(blank_registry(path))) as database:
+        registry = SqlRegistry(database, Clock(), counted("approval-"))
+        fill(registry)
+        registry.put_signature(signature_of(ModelName("churn"), VersionNumber(1), hash_bytes(b"1")), "ana")
+    return path
+
+
 @pytest.fixture
-def raw(filled: SqlRegistry, database_path: Path) -> Iterator[sqlite3.Connection]:
-    filled.put_signature(signature_of(ModelName("churn"), VersionNumber(1), hash_bytes(b"1")), "ana")
-    connection = sqlite3.connect(database_path, isolation_level=None)
-    yield connection
-    connection.close()
+def raw(signed_file: Path, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(shutil.copy(signed_file, tmp_path / "registry.db"), isolation_level=None)) as raw:
+        yield raw
 
 
 def execute(raw: sqlite3.Connection, *statements: str) -> None:
@@ -163,10 +177,11 @@ def test_a_rollout_does_not_go_on_with_an_event_that_says_something_else(
 
 
 def test_a_rollout_that_is_over_does_not_go_on_whatever_an_event_says(
-    raw: sqlite3.Connection, filled: SqlRegistry
+    raw: sqlite3.Connection, registry_at: Callable[[Path], SqlRegistry], tmp_path: Path
 ) -> None:
-    [there] = filled.rollouts(ModelName("churn"), StageName("production"))
-    filled.turn_rollout(Turn(there.id, there.event, RolloutState.ABORTED, 0, "", {}), "ana")
+    registry = registry_at(tmp_path / "registry.db")
+    [there] = registry.rollouts(ModelName("churn"), StageName("production"))
+    registry.turn_rollout(Turn(there.id, there.event, RolloutState.ABORTED, 0, "", {}), "ana")
     refused(raw, "BEGIN", turn(raw), row(raw), why="a row of a rollout needs its event")
 
 

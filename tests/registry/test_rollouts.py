@@ -1,6 +1,5 @@
 """Laws of rollouts over random histories, what two writers make of one, and what is forgotten of what was counted."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +31,8 @@ from holdfast.registry import (
     Turn,
 )
 from holdfast.registry.sql import SqlRegistry
+from tests.blank import blank_registry
+from tests.effort import examples
 from tests.registry.conftest import Clock
 
 CHURN, PRODUCTION = ModelName("churn"), StageName("production")
@@ -40,11 +41,11 @@ CANARY = NewRollout(RolloutKind.CANARY, CHURN, PRODUCTION, TWO, ONE, {}, "why")
 
 
 @contextmanager
-def registries(empty_file: Path, count: int, clock: Clock) -> Iterator[list[SqlRegistry]]:
+def registries(count: int, clock: Clock) -> Iterator[list[SqlRegistry]]:
     """Several handles to one file, in which version 1 holds production."""
     with tempfile.TemporaryDirectory() as folder:
-        path = shutil.copy(empty_file, Path(folder) / "registry.db")
-        databases = [Database.open(f"sqlite:///{path}") for _ in range(count)]
+        url = blank_registry(Path(folder) / "registry.db")
+        databases = [Database.open(url) for _ in range(count)]
         found = [SqlRegistry(database, clock, lambda: "unused") for database in databases]
         try:
             found[0].ensure_model(CHURN, "ana")
@@ -128,11 +129,11 @@ class Plain:
         return replace(one, state=RolloutState.SUPERSEDED) if over else one
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(steps=st.lists(STEPS, max_size=20))
-def test_of_two_writers_each_turns_only_what_it_has_seen(empty_file: Path, steps: list[tuple[Any, ...]]) -> None:
+def test_of_two_writers_each_turns_only_what_it_has_seen(steps: list[tuple[Any, ...]]) -> None:
     """The registry says what a plain reading of all that was done says, and the audit agrees with both."""
-    with registries(empty_file, 2, Clock()) as writers:
+    with registries(2, Clock()) as writers:
         plain = Plain(writers)
         for what, *asked in steps:
             getattr(plain, what)(*asked)
@@ -144,8 +145,8 @@ def test_of_two_writers_each_turns_only_what_it_has_seen(empty_file: Path, steps
 
 
 @pytest.mark.slow
-def test_of_many_who_found_the_same_one_ends_the_rollout(empty_file: Path) -> None:
-    with registries(empty_file, 4, Clock()) as writers:
+def test_of_many_who_found_the_same_one_ends_the_rollout() -> None:
+    with registries(4, Clock()) as writers:
         begun = writers[0].begin_rollout(CANARY, "ana")
 
         def ended(place: int) -> bool:
@@ -161,9 +162,9 @@ def test_of_many_who_found_the_same_one_ends_the_rollout(empty_file: Path) -> No
         assert [event.action for event in writers[0].log(limit=3)].count(Action.ROLLOUT_TURN) == 1
 
 
-def test_what_was_counted_is_kept_for_thirty_days_behind_the_end(empty_file: Path) -> None:
+def test_what_was_counted_is_kept_for_thirty_days_behind_the_end() -> None:
     clock = Clock()
-    with registries(empty_file, 1, clock) as [registry]:
+    with registries(1, clock) as [registry]:
         over, going_on = (registry.begin_rollout(replace(CANARY, kind=kind), "ana") for kind in RolloutKind)
         for one in (over, going_on):
             registry.tally(Tally(one.id, 0, "r1", {"requests": 1}))
@@ -189,16 +190,14 @@ def test_so_many_replicas_count_and_no_more(registry: SqlRegistry, monkeypatch: 
         registry.tally(Tally(begun.id, 0, "r3", {}))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     said=st.lists(
         st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2), st.integers(0, 9)), max_size=5), max_size=6
     )
 )
-def test_truths_read_in_pages_are_the_first_words_in_their_order(
-    empty_file: Path, said: list[list[tuple[str, int, int]]]
-) -> None:
-    with registries(empty_file, 2, Clock()) as handles:
+def test_truths_read_in_pages_are_the_first_words_in_their_order(said: list[list[tuple[str, int, int]]]) -> None:
+    with registries(2, Clock()) as handles:
         first: dict[tuple[str, int], int] = {}
         read: list[Truth] = []
         for who, batch in enumerate(said):

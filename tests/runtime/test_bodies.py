@@ -187,6 +187,7 @@ def test_a_text_that_many_rows_point_to_is_held_once() -> None:
         assert len({id(value) for value in values}) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [ARROW, PARQUET])
 def test_what_unpacks_to_more_than_the_room_is_too_large(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrow_module, "ROOM_BYTES_MAX", 64 << 20)

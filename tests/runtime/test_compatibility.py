@@ -15,6 +15,7 @@ from holdfast.runtime.compatibility import answer_changes, changes
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table
 from holdfast.runtime.schema import conform
+from tests.effort import examples
 
 DTYPES = ["float64", "float32", "int64", "int8", "uint8", "bool", "string", "category", "datetime"]
 NAMES = ["age", "plan", "since"]
@@ -82,7 +83,7 @@ def test_nothing_changes_from_a_schema_to_itself(schema: FeatureSchema) -> None:
     assert changes(schema, schema) == ()
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.data())
 def test_whom_two_steps_do_not_break_both_together_do_not(data: st.DataObject) -> None:
     first = data.draw(schemas())
@@ -95,7 +96,7 @@ def test_whom_two_steps_do_not_break_both_together_do_not(data: st.DataObject) -
     assert not breaks(first, third)
 
 
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 @given(st.data())
 def test_where_nothing_breaks_every_row_that_was_accepted_still_is(data: st.DataObject) -> None:
     old = data.draw(schemas())
@@ -112,7 +113,7 @@ def test_where_nothing_breaks_every_row_that_was_accepted_still_is(data: st.Data
         assert not accepted(old, unnamed) or accepted(new, unnamed)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(columns("age"), columns("age"), VALUES)
 def test_one_column_that_breaks_nobody_refuses_no_value_that_it_took(old: Column, new: Column, value: Json) -> None:
     before, now = FeatureSchema("pandas", (old,)), FeatureSchema("pandas", (new,))

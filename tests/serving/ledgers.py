@@ -22,6 +22,7 @@ from holdfast.serving.observing import Observed
 from holdfast.serving.settings import LedgerSettings
 from holdfast.store.interface import Store
 from holdfast.store.local import LocalStore
+from tests.blank import blank_registry
 
 MODEL = ModelName("churn")
 STAGE = StageName("production")
@@ -60,6 +61,7 @@ class World:
 
     @classmethod
     def of(cls, home: Path) -> "World":
+        blank_registry(home / "registry.db")
         registry = _registry(home)
         registry.ensure_model(MODEL, "ana")
         version = registry.register(NewVersion(MODEL, hash_bytes(b"a bundle"), True, ()), "ana", "the first")

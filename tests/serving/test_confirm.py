@@ -17,6 +17,7 @@ from holdfast.registry import Action, MoveStage, NewVersion, Registry, Replica, 
 from holdfast.registry.sql import SqlRegistry
 from holdfast.serving.confirm import wait_for_replicas
 from holdfast.serving.source import Pointer, Pointers, RegistrySource
+from tests.blank import blank_registry
 
 MODEL, STAGE = ModelName("churn"), StageName("production")
 ONE, TWO = hash_bytes(b"one"), hash_bytes(b"two")
@@ -26,7 +27,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[Registry]:
     ids = itertools.count(1)
-    database = Database.open(f"sqlite:///{tmp_path / 'registry.db'}")
+    database = Database.open(blank_registry(tmp_path / "registry.db"))
     registry = SqlRegistry(database, lambda: datetime.now(UTC), lambda: f"id-{next(ids)}")
     registry.create_model(MODEL, "ana")
     for digest in (ONE, TWO):

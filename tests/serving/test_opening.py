@@ -12,7 +12,8 @@ from holdfast.names import ModelName
 from holdfast.registry.values import Version
 from holdfast.runtime.signed import sign_version
 from holdfast.serving.opening import opener
-from holdfast.wire import Project, create_project, open_project
+from holdfast.wire import Project, open_project
+from tests.blank import blank_project
 from tests.signatures import key_of
 
 ANA, BOB = key_of("ana"), key_of("bob")
@@ -20,7 +21,7 @@ ANA, BOB = key_of("ana"), key_of("bob")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    with open_project(create_project(tmp_path)) as project:
+    with open_project(blank_project(tmp_path)) as project:
         yield project
 
 
@@ -30,6 +31,7 @@ def version(project: Project) -> Version:
     return register(ingredients, project.workshop, project.registry, actor="ana").version
 
 
+@pytest.mark.thorough
 def test_a_bundle_is_opened_when_a_key_of_this_machine_has_signed_it(project: Project, version: Version) -> None:
     anything = opener(project.store, project.settings.cache, project.registry)
     mine = opener(project.store, project.settings.cache, project.registry, signed_by={ANA.public.fingerprint})

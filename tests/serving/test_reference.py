@@ -4,6 +4,7 @@ import math
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ def test_the_index_is_about_that_of_the_rule_drift_and_chance_alone_seldom_passe
     assert sum(value > 0 for value in quiet) <= 3
 
 
+@pytest.mark.thorough
 def test_a_bundle_is_compared_with_its_own_holdout(first: Built) -> None:
     reference = reference_of(first.files)
     assert reference.rows_of == "the 40 rows of its holdout"
@@ -83,6 +85,7 @@ def test_a_bundle_is_compared_with_its_own_holdout(first: Built) -> None:
     assert reference.schema is not None
 
 
+@pytest.mark.thorough
 def test_what_was_trained_on_takes_the_place_of_the_holdout_where_it_can_be_read(first: Built) -> None:
     chance = random.Random(3)
     ages = [chance.gauss(40, 10) for _ in range(500)]

@@ -30,6 +30,7 @@ from holdfast.serving.observing import Observed
 from holdfast.serving.replica import Replica
 from holdfast.serving.route import PRIMARY, Route
 from holdfast.serving.shadow import Mirror, limits_of_a_shadow
+from tests.blank import blank_registry
 from tests.serving.building import CODE, MODEL, ROWS, Built, with_code
 from tests.serving.stages import STAGE, HandMovedStage, Shelf, pointer, run, running, until
 
@@ -89,7 +90,7 @@ def misbehaving(built: Built, folder: Path) -> Built:
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[Registry]:
     ids = itertools.count(1)
-    database = Database.open(f"sqlite:///{tmp_path / 'registry.db'}")
+    database = Database.open(blank_registry(tmp_path / "registry.db"))
     registry = SqlRegistry(database, lambda: datetime.now(UTC), lambda: f"id-{next(ids)}")
     registry.create_model(MODEL, "ana")
     yield registry

@@ -16,6 +16,7 @@ from holdfast.registry import Action, Version
 from holdfast.registry.sql import SqlRegistry
 from holdfast.serving.answers import Answer, Answers
 from holdfast.serving.switch import Moved, Switch, Way
+from tests.blank import blank_registry
 
 CHURN, PRODUCTION = ModelName("churn"), StageName("production")
 
@@ -38,7 +39,7 @@ def version(number: int) -> Version:
 @pytest.fixture
 def names(tmp_path: Path) -> Iterator[SqlRegistry]:
     ids = itertools.count(1)
-    database = Database.open(f"sqlite:///{tmp_path / 'registry.db'}")
+    database = Database.open(blank_registry(tmp_path / "registry.db"))
     yield SqlRegistry(database, lambda: datetime.now(UTC), lambda: f"id-{next(ids)}")
     database.close()
 

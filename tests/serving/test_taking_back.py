@@ -20,6 +20,7 @@ from holdfast.serving.alert_rules import BUILT_IN
 from holdfast.serving.alerts import Alert, AlertState
 from holdfast.serving.settings import WatchSettings
 from holdfast.serving.taking_back import BY_ALERT, TakingBack, moves_of
+from tests.blank import blank_registry
 
 MODEL, STAGE = ModelName("churn"), StageName("production")
 ERRORS = next(rule for rule in BUILT_IN if rule.name == "errors")
@@ -76,7 +77,7 @@ def alert(number: int) -> Alert:
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     ids = itertools.count(1)
-    database = Database.open(f"sqlite:///{tmp_path / 'registry.db'}")
+    database = Database.open(blank_registry(tmp_path / "registry.db"))
     found = Scene(None, datetime(2026, 3, 1, tzinfo=UTC))  # type: ignore[arg-type]  # it needs the clock first
     found.registry = SqlRegistry(database, lambda: found.now, lambda: f"id-{next(ids)}")
     found.registry.create_model(MODEL, "ana")

@@ -268,6 +268,7 @@ def test_the_fingerprint_is_that_of_the_key_as_others_compute_it() -> None:
     assert KEY.public.hint == hash_bytes(KEY.public.pem.encode()).hex
 
 
+@pytest.mark.thorough
 def test_limits_hold() -> None:
     with pytest.raises(TooLarge):
         Envelope.parse(b" " * (SIGNATURE_BYTES_MAX + 1))

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.metrics import brier_score_loss
-from statsmodels.api import Logit
+from statsmodels.discrete.discrete_model import Logit
 
 from holdfast.statistics.calibration import brier, calibration_error, recalibration, spiegelhalter
+from tests.effort import examples
 
 EXACT = 1e-9
 
@@ -67,6 +68,7 @@ def test_spiegelhalters_z_is_what_he_defined_and_standard_normal_for_scores_that
     assert spiegelhalter([1], [0.0]) == np.inf
 
 
+@pytest.mark.thorough
 def test_what_chance_adds_to_the_mean_square_is_taken_off_exactly() -> None:
     """Two bins of tied scores, and every outcome that can be, weighted by how likely it is."""
     said, truth = np.repeat([0.3, 0.7], 4), np.repeat([0.45, 0.6], 4)
@@ -78,7 +80,7 @@ def test_what_chance_adds_to_the_mean_square_is_taken_off_exactly() -> None:
     assert mean == pytest.approx(np.mean((truth - said) ** 2), abs=EXACT)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(ROWS)
 def test_laws(rows: list[tuple[bool, float]]) -> None:
     happened, said = (list(column) for column in zip(*rows, strict=True))
@@ -131,6 +133,7 @@ def _too_low(said: Scores) -> Scores:
     return np.clip(said * 1.097, 0, 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bend", [_too_extreme, _too_low])
 @pytest.mark.parametrize("rows", [200, 1000])
 def test_an_error_at_the_limit_is_passed_and_failed_in_at_most_alpha_of_all_cases(
@@ -146,6 +149,7 @@ def test_an_error_at_the_limit_is_passed_and_failed_in_at_most_alpha_of_all_case
     assert sum(one.low > 0.05 for one in found) <= 18
 
 
+@pytest.mark.thorough
 def test_the_rows_that_are_asked_for_tell_in_four_cases_of_five() -> None:
     chance = np.random.default_rng(5)
     said = chance.random(300)

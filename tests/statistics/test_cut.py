@@ -8,6 +8,7 @@ from scipy.special import expit
 from sklearn import metrics as sklearn_metrics
 
 from holdfast.statistics.cut import METRICS, cut_loss, value_at
+from tests.effort import examples
 
 EXACT = 1e-9
 
@@ -30,7 +31,7 @@ def test_the_metrics_are_those_of_scikit_learn(rows: list[tuple[bool, float]], c
     assert value_at(positive, scores, cut, METRICS[name]) == pytest.approx(expected, abs=EXACT)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(ROWS, st.sampled_from([0.0, 0.2, 0.4, 0.95]), st.sampled_from(sorted(METRICS)))
 def test_laws(rows: list[tuple[bool, float]], cut: float, name: str) -> None:
     positive, scores = zip(*rows, strict=True)
@@ -90,6 +91,7 @@ def _population(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return scores, cuts, METRICS[name](right, rows - places - right, np.full_like(right, positive), others)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "rows"), [("accuracy", 100), ("f1", 300)])
 def test_a_loss_at_the_limit_is_passed_and_failed_in_at_most_alpha_of_all_cases(name: str, rows: int) -> None:
     scores, cuts, truly = _population(name)

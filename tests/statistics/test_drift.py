@@ -41,6 +41,7 @@ def test_the_index_is_the_sum_of_its_definition() -> None:
     assert drift.psi(a, a * 7) == pytest.approx(0, abs=EXACT)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("rows", "reference"), [(200, 2_000), (1_000, 1_000)])
 def test_chance_alone_stays_below_the_scale_that_is_given(rows: int, reference: int) -> None:
     chance = np.random.default_rng(6)
@@ -85,6 +86,7 @@ def test_pairs_alone_are_binomial() -> None:
     assert straddling(25, np.array([2]), np.array([37]), 180, 300) == pytest.approx(expected, abs=EXACT)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("kinds", [40, 400, 4000])
 def test_honest_splits_of_tables_that_repeat_are_called_leaks_no_more_often_than_alpha(

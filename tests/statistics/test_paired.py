@@ -291,6 +291,7 @@ def test_versions_that_answer_alike_differ_by_nothing() -> None:
     assert (found.value, found.low, found.high) == (0, 0, 0)
 
 
+@pytest.mark.thorough
 def test_the_bootstrap_covers_what_it_says() -> None:
     """Four hundred holdouts of one population; the difference of F1 in the population is inside nine of ten times."""
     chance = np.random.default_rng(11)

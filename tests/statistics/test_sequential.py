@@ -268,6 +268,7 @@ def test_a_difference_without_doubt_is_found_or_not_at_all() -> None:
     assert mean_difference([near], alpha=0.01, effect=1).evidence == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("share", "alpha"), [(0.1, 0.01), (0.05, 0.05), (0.5, 0.002)])
 def test_the_line_is_where_the_evidence_is_first_enough(share: float, alpha: float) -> None:
     for errors, needed in zip(range(1, 400), stopping_line(share, alpha), strict=False):

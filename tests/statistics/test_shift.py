@@ -73,6 +73,7 @@ def test_of_many_rows_the_index_is_that_of_the_rule_about_drift() -> None:
     assert shift(reference, now).psi == pytest.approx(drift.psi(reference, now), rel=1e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("buckets", "rows"), [(2, 20), (5, 20), (10, 50), (20, 100), (20, 1_000)])
 def test_chance_alone_passes_the_scale_no_more_often_than_it_should_of_few_rows_too(buckets: int, rows: int) -> None:
     chance, shares = np.random.default_rng(buckets * rows), np.full(buckets, 1 / buckets)
@@ -82,6 +83,7 @@ def test_chance_alone_passes_the_scale_no_more_often_than_it_should_of_few_rows_
         assert (ps <= alpha).mean() <= alpha + 3.5 * np.sqrt(alpha / len(ps))
 
 
+@pytest.mark.thorough
 def test_chance_alone_rarely_passes_the_scale_and_the_p_of_buckets_is_no_smaller_than_it_should_be() -> None:
     chance, over, small = np.random.default_rng(3), 0, 0
     for _ in range(600):

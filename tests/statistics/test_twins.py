@@ -99,6 +99,7 @@ def test_rows_that_are_planted_are_always_found_wherever_they_stand(
     assert searched(columns(sought), *pieces).exact == found.exact
 
 
+@pytest.mark.thorough
 @settings(deadline=None)
 @given(st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(1e-6, 1e9), st.floats(-1e6, 1e6))
 def test_every_row_within_the_tolerance_is_found_and_none_beyond_the_grids(

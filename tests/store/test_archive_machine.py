@@ -1,5 +1,6 @@
 """A store, a remote and an archive: versions are moved to the archive, deleted here, and brought back."""
 
+from tests.effort import examples
 from tests.store.machines.archiving import ArchivingRules
 from tests.store.machines.local import chosen
 from tests.store.machines.spoiling import SpoilingRules
@@ -10,4 +11,4 @@ class ArchivedStores(ArchivingRules, SpoilingRules):
 
 
 TestArchivedStores = ArchivedStores.TestCase
-TestArchivedStores.settings = chosen(40, 30)
+TestArchivedStores.settings = chosen(examples(40), 30)

@@ -22,6 +22,7 @@ from holdfast.store.index import Place, Segment
 from holdfast.store.layout import Layout
 from holdfast.store.local import LocalStore
 from holdfast.store.pack import Record
+from tests.effort import examples
 from tests.store.looking import index_files, packs
 from tests.store.spoiling import flip, write_index
 
@@ -43,6 +44,7 @@ def test_stores_on_one_folder_see_what_the_other_committed(root: Path) -> None:
     assert list(one.digests()) == list(other.digests()) == sorted(hash_bytes(b"%d" % number) for number in range(30))
 
 
+@pytest.mark.thorough
 def test_index_files_are_merged_and_nothing_is_lost(store: LocalStore, root: Path) -> None:
     bystander = LocalStore(root)
     digests = [added(store, b"%d" % number)[0] for number in range(100)]
@@ -52,7 +54,7 @@ def test_index_files_are_merged_and_nothing_is_lost(store: LocalStore, root: Pat
         assert [opened.verify(digest) for digest in digests] == [len(b"%d" % number) for number in range(100)]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12), st.booleans()), max_size=30))
 def test_whoever_adds_how_much_and_in_which_order_all_of_it_is_there(
     commits: list[tuple[int, int, bool]],
@@ -249,6 +251,7 @@ def test_a_lost_index_is_made_again_from_the_packs(store: LocalStore, root: Path
 # Several at once
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("shared", [True, False], ids=["one-store", "a-store-each"])
 def test_threads_that_commit_merge_and_read_lose_nothing(root: Path, shared: bool) -> None:
     first, start = LocalStore(root), threading.Barrier(4)

@@ -23,6 +23,7 @@ from holdfast.store.index import IndexFile
 from holdfast.store.layout import Layout
 from holdfast.store.local import LocalStore
 from holdfast.store.turns import alone, sole_collector, undisturbed
+from tests.effort import examples
 from tests.store.collecting import DAY, LONG_AGO, NOW, age, plan_for, put, run, run_twice
 from tests.store.faults import Failing, fail
 from tests.store.fine import FINE
@@ -500,7 +501,7 @@ BLOBS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @example(blobs=[(0, 0, 1, False), (0, 0, 3, False), (0, 0, 1000, False)], cuts=[False] * 8, needed={0, 1})
 @example(blobs=[(0, 3, 3, True), (0, 3, 1, False)], cuts=[True] + [False] * 7, needed={1})
 @given(blobs=BLOBS, cuts=st.lists(st.booleans(), min_size=8, max_size=8), needed=st.sets(st.integers(0, 7)))
@@ -586,6 +587,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[Diges
     return root, prepared(root)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [5, 28])
 def test_a_disk_that_fails_at_any_call_loses_nothing(
     template: tuple[Path, dict[Digest, bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int

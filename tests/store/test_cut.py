@@ -140,6 +140,7 @@ def test_what_is_text(head: bytes | str, is_text: bool) -> None:
     assert cut._is_text(head if isinstance(head, bytes) else head.encode()) is is_text
 
 
+@pytest.mark.thorough
 @given(st.text(min_size=2000), st.integers(0, 3))
 def test_text_stays_text_wherever_the_sample_ends(text: str, shift: int) -> None:
     data = b"x" * shift + (text.replace("\0", "") or "é").encode() * 5

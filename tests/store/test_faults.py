@@ -129,6 +129,7 @@ def test_a_disk_that_fails_at_any_call_leaves_what_was(
     assert failed >= CALLS_MIN * 2 // 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("number", "expected"), [(errno.ENOSPC, NoSpace), (errno.EIO, IntegrityError)], ids=errno.errorcode.get
 )
@@ -327,6 +328,7 @@ def add_chance(writer: StoreWriter, path: Path, count: int, size: int) -> None:
     writer.commit()
 
 
+@pytest.mark.thorough
 def test_a_disk_that_is_really_full_is_no_space(
     tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ FORMATS: dict[str, Callable[[dict[str, bytes]], bytes]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("place", [0, 4, 8])
 @pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
 def test_of_a_fine_tune_about_the_changed_tensor_is_kept(
@@ -74,6 +75,7 @@ def test_of_a_fine_tune_about_the_changed_tensor_is_kept(
         assert store.verify(stored.digest) == path.stat().st_size
 
 
+@pytest.mark.thorough
 def test_weights_that_share_no_tensor_are_each_kept_exactly(store: LocalStore, tmp_path: Path) -> None:
     for number, name in enumerate(("one", "other")):
         path = tmp_path / name
@@ -84,6 +86,7 @@ def test_weights_that_share_no_tensor_are_each_kept_exactly(store: LocalStore, t
     assert len(exact_files(store.root)) == 2
 
 
+@pytest.mark.thorough
 def test_a_tensor_is_kept_once_in_whatever_formats_it_comes(store: LocalStore, tmp_path: Path) -> None:
     added = {}
     for name in ("safetensors", "gguf", "npz"):

@@ -54,6 +54,7 @@ def held(store: LocalStore, digest: Digest) -> bool:
 # Which are kept exactly
 
 
+@pytest.mark.thorough
 def test_a_large_new_file_is_kept_exactly(store: LocalStore, tmp_path: Path) -> None:
     data = chance(EXACT_BYTES_MIN)
     digest = added(store, tmp_path / "model", data)
@@ -64,6 +65,7 @@ def test_a_large_new_file_is_kept_exactly(store: LocalStore, tmp_path: Path) -> 
     assert held(store, digest)
 
 
+@pytest.mark.thorough
 def test_one_byte_less_goes_into_a_pack(store: LocalStore, tmp_path: Path) -> None:
     digest = added(store, tmp_path / "model", chance(EXACT_BYTES_MIN - 1))
     assert exact_files(store.root) == []
@@ -71,6 +73,7 @@ def test_one_byte_less_goes_into_a_pack(store: LocalStore, tmp_path: Path) -> No
     assert held(store, digest)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("of", ["model.bin", "text"])
 def test_of_a_later_version_only_what_is_new_is_kept(store: LocalStore, tmp_path: Path, of: str) -> None:
     data = bytearray(chance(20 * MIB))
@@ -89,6 +92,7 @@ def test_of_a_later_version_only_what_is_new_is_kept(store: LocalStore, tmp_path
     assert held(store, second)
 
 
+@pytest.mark.thorough
 def test_what_shrinks_goes_into_packs(store: LocalStore, tmp_path: Path) -> None:
     numbers = random.Random(1)
     text = b"".join(b"%d,%d,%d\n" % (n, numbers.randrange(100), numbers.randrange(100)) for n in range(1_500_000))
@@ -107,6 +111,7 @@ def tensors(dtype: str, width: int, seed: int, size: int = 17 * MIB) -> bytes:
     return len(header).to_bytes(8, "little") + header + body
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("dtype", "width"), [("BF16", 2), ("F32", 4)])
 def test_fine_tunes_are_kept_in_packs_by_the_planes_of_their_numbers(
     store: LocalStore, tmp_path: Path, dtype: str, width: int
@@ -122,6 +127,7 @@ def test_fine_tunes_are_kept_in_packs_by_the_planes_of_their_numbers(
     assert held(store, second)
 
 
+@pytest.mark.thorough
 def test_bytes_that_arrive_in_pieces_are_never_kept_exactly(store: LocalStore) -> None:
     data = chance(EXACT_BYTES_MIN)
     with store.writer() as writer:
@@ -133,6 +139,7 @@ def test_bytes_that_arrive_in_pieces_are_never_kept_exactly(store: LocalStore) -
     assert held(store, piecewise.digest)
 
 
+@pytest.mark.thorough
 def test_the_same_large_file_twice_in_one_commit_is_kept_once(store: LocalStore, tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).write_bytes(chance(EXACT_BYTES_MIN))
@@ -175,6 +182,7 @@ def test_a_large_source_that_cannot_be_sampled_is_named(
     assert caught.value.details["path"] == str(path)
 
 
+@pytest.mark.thorough
 def test_a_handle_asks_for_each_chunk_once(store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tensors("BF16", 2, 1)
     digest = added(store, tmp_path / "model", data)

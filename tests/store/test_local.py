@@ -293,6 +293,7 @@ def test_the_mark_of_a_damaged_blob_goes_when_it_is_replaced(store: LocalStore, 
     assert store.read(digest, bytes_max=10) == b"hello"
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("exactly")
 def test_every_single_flipped_bit_is_found(root: Path, tmp_path: Path) -> None:
     """Wherever it is: what was stored comes back as it was, or not at all."""

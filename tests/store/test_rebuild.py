@@ -52,6 +52,7 @@ def test_the_index_that_is_made_says_what_the_lost_ones_said(filled: LocalStore)
     assert {digest: again.read(digest, bytes_max=5000) for digest in again.digests()} == WANTED
 
 
+@pytest.mark.thorough
 def test_a_bit_that_is_flipped_outside_the_stored_bytes_costs_nothing(filled: LocalStore) -> None:
     """The directory and the headers say the same, and the bytes bear out one of them."""
     layout = Layout(filled.root)
@@ -74,6 +75,7 @@ def test_a_bit_that_is_flipped_outside_the_stored_bytes_costs_nothing(filled: Lo
                 layout.forget_damage(name)
 
 
+@pytest.mark.thorough
 def test_a_pack_that_ends_anywhere_gives_what_is_whole(filled: LocalStore) -> None:
     layout = Layout(filled.root)
     for pack in packs(filled.root):

@@ -1,5 +1,6 @@
 """Two stores and a remote between them: pushes and pulls that break off, and damage on either side."""
 
+from tests.effort import examples
 from tests.store.machines.letting_go import LettingGoRules
 from tests.store.machines.local import chosen
 from tests.store.machines.sharing import SharingRules
@@ -11,4 +12,4 @@ class SharedStores(SharingRules, SpoilingRules, LettingGoRules):
 
 
 TestSharedStores = SharedStores.TestCase
-TestSharedStores.settings = chosen(50, 40)
+TestSharedStores.settings = chosen(examples(50), 40)

@@ -1,5 +1,6 @@
 """A store on a failing disk, beside other processes and nightly deleting; see `tests.store.machines.local`."""
 
+from tests.effort import examples
 from tests.store.machines.letting_go import LettingGoRules
 from tests.store.machines.local import chosen
 from tests.store.machines.spoiling import SpoilingRules
@@ -10,4 +11,4 @@ class Stores(SpoilingRules, LettingGoRules):
 
 
 TestStores = Stores.TestCase
-TestStores.settings = chosen(40, 40)
+TestStores.settings = chosen(examples(40), 40)

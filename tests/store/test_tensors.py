@@ -133,6 +133,7 @@ def test_a_gguf_header_that_does_not_add_up_is_none(head: bytes) -> None:
     assert tensors(head) is None
 
 
+@pytest.mark.thorough
 def test_a_gguf_header_that_is_cut_off_is_none() -> None:
     data = gguf({"a": b"x" * 64})
     begin = (tensors(data) or [])[0].begin

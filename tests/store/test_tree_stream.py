@@ -138,6 +138,7 @@ def peak(count: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.thorough
 def test_memory_does_not_grow_with_the_number_of_files() -> None:
     peak(3_000)
     assert peak(20_000) < peak(5_000) + 200_000 < 4_000_000

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.store.uncached import UncachedWriter
+from tests.effort import examples
 from tests.store.looking import names
 
 BYTES_MAX = 1 << 16
@@ -30,7 +31,7 @@ def written(folder: Path, pieces: list[bytes]) -> bytes:
 lengths = st.sampled_from([0, 1, 511, 512, 4095, 4096, 8192, 12288, BYTES_MAX]) | st.integers(0, BYTES_MAX)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(lengths=st.lists(lengths, max_size=6))
 def test_the_pieces_follow_one_another(tmp_path_factory: pytest.TempPathFactory, lengths: list[int]) -> None:
     pieces = [bytes([65 + number]) * length for number, length in enumerate(lengths)]

@@ -3,7 +3,6 @@
 import itertools
 import math
 import operator
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ from holdfast.database.engine import Database
 from holdfast.tracking import NewRun, Point, Run
 from holdfast.tracking.grammar import Compare, Either, Every, Filter, Not, parse_filter
 from holdfast.tracking.sql import SqlTracking
+from tests.blank import blank_registry
+from tests.effort import examples
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -31,10 +32,9 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 @contextmanager
-def fresh(empty_file: Path) -> Iterator[SqlTracking]:
+def fresh() -> Iterator[SqlTracking]:
     with tempfile.TemporaryDirectory() as folder:
-        path = shutil.copy(empty_file, Path(folder) / "registry.db")
-        database = Database.open(f"sqlite:///{path}")
+        database = Database.open(blank_registry(Path(folder) / "registry.db"))
         ids = itertools.count()
         try:
             yield SqlTracking(database, lambda: datetime(2026, 1, 1, tzinfo=UTC), lambda: f"r{next(ids)}")
@@ -104,13 +104,13 @@ _FILTERS = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(logged=_RUNS, text=_FILTERS)
-def test_a_search_finds_what_a_plain_reading_finds(empty_file: Path, logged: Any, text: str) -> None:
+def test_a_search_finds_what_a_plain_reading_finds(logged: Any, text: str) -> None:
     if "params" in text and "'" in text:
         # A fraction as text depends on how it is written; the law speaks of words.
         logged = [({k: v for k, v in params.items() if not isinstance(v, float)}, *rest) for params, *rest in logged]
-    with fresh(empty_file) as tracking:
+    with fresh() as tracking:
         for params, metrics, tags in logged:
             run = tracking.start_run(NewRun(params=params, tags=tags), "ana")
             tracking.log_metrics(run.id, metrics)
@@ -120,10 +120,10 @@ def test_a_search_finds_what_a_plain_reading_finds(empty_file: Path, logged: Any
         assert {run.id for run in tracking.search(text)} == {run.id for run in everything if fits(run, wanted)}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(points=st.lists(st.tuples(st.integers(-2, 2), st.floats(allow_nan=False), st.integers(1, 3)), max_size=12))
-def test_the_last_value_is_that_of_the_last_point_however_points_are_batched(empty_file: Path, points: Any) -> None:
-    with fresh(empty_file) as tracking:
+def test_the_last_value_is_that_of_the_last_point_however_points_are_batched(points: Any) -> None:
+    with fresh() as tracking:
         together, apart = (tracking.start_run(NewRun(), "ana").id for _ in range(2))
         given_points = [Point("m", value, step, datetime(2026, 1, day, tzinfo=UTC)) for step, value, day in points]
         tracking.log_points(together, given_points)

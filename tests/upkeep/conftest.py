@@ -1,24 +1,17 @@
-"""A project with five versions: built once for each test process, copied for each test."""
+"""A project with five versions: built once, copied for each test."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from holdfast.wire import Project
-from tests.projects import SOURCE, build_project, copied
+from tests.projects import copied, five_versions
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("churn") / "project"
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
-            patch.delenv(name)
-        patch.setenv("PYTHONPATH", str(SOURCE), prepend=os.pathsep)
-        build_project(folder)
-    return folder
+    return five_versions(tmp_path_factory)
 
 
 @pytest.fixture

@@ -47,7 +47,6 @@ from holdfast.upkeep.remotes import NamedRemote, Remotes
 from holdfast.upkeep.share import pull, push
 from holdfast.wire import (
     Project,
-    create_project,
     open_archiver,
     open_collector,
     open_exchange,
@@ -55,6 +54,7 @@ from holdfast.wire import (
     open_project,
 )
 from holdfast.wire.mlflow import open_shelf
+from tests.blank import blank_project
 from tests.commands import built_once
 from tests.projects import (
     CHURN,
@@ -84,7 +84,7 @@ NO_TIME = KeepRules(versions=1, incident_days=0, recent_days=0)
 def build_heavy(folder: Path) -> None:
     """A project with five versions whose weights are most of it."""
     folder.mkdir()
-    with open_project(create_project(folder)) as project:
+    with open_project(blank_project(folder)) as project:
         write_csv(folder / "data/train.csv", TRAIN_ROWS)
         for seed in range(5):
             forest = RandomForestClassifier(n_estimators=60, random_state=seed)

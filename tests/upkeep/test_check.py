@@ -11,7 +11,8 @@ from holdfast.flow.snapshot import snapshot
 from holdfast.parts import DataSlice
 from holdfast.store.tree import load_tree
 from holdfast.upkeep.check import check
-from holdfast.wire import Project, create_project, open_project
+from holdfast.wire import Project, open_project
+from tests.blank import blank_project
 from tests.projects import HOLDOUT_ROWS, add_version, blob, flip_bit, manifest, tables, version, write_csv
 
 pytestmark = pytest.mark.slow
@@ -191,7 +192,7 @@ def test_it_says_how_far_it_is(churn: Project) -> None:
 
 
 def test_an_empty_project_is_whole(tmp_path: Path) -> None:
-    with open_project(create_project(tmp_path / "new")) as project:
+    with open_project(blank_project(tmp_path / "new")) as project:
         assert check(project.store, project.registry).to_json() == {
             "ok": True,
             "blobs": 0,

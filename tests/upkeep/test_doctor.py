@@ -16,7 +16,8 @@ from holdfast.names import ModelName
 from holdfast.registry.values import NewVersion
 from holdfast.upkeep import doctor
 from holdfast.upkeep.doctor import Sign, examine_machine, examine_project
-from holdfast.wire import Project, create_project, open_project
+from holdfast.wire import Project, open_project
+from tests.blank import blank_project
 
 
 class Usage(NamedTuple):
@@ -31,7 +32,7 @@ class Usage(NamedTuple):
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
         monkeypatch.delenv(name)
-    with open_project(create_project(tmp_path / "new")) as project:
+    with open_project(blank_project(tmp_path / "new")) as project:
         yield project
 
 

@@ -25,7 +25,8 @@ from holdfast.tracking import NewRun, RunInput
 from holdfast.upkeep.check import check
 from holdfast.upkeep.gc import Collection, Collector
 from holdfast.upkeep.retention import Retention
-from holdfast.wire import Project, create_project, open_collector, open_named_files, open_project
+from holdfast.wire import Project, open_collector, open_named_files, open_project
+from tests.blank import blank_project
 from tests.projects import add_version
 from tests.store.collecting import DAY, NOW, age
 from tests.store.spoiling import spoil
@@ -38,7 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     """A project whose registry knows nothing."""
     for name in ("HOLDFAST_STORE_URL", "HOLDFAST_DATABASE_URL", "HOLDFAST_HOME", "HOLDFAST_URL"):
         monkeypatch.delenv(name, raising=False)
-    with open_project(create_project(tmp_path)) as opened:
+    with open_project(blank_project(tmp_path)) as opened:
         yield opened
 
 

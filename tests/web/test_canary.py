@@ -27,6 +27,7 @@ from holdfast.serving.source import RegistrySource
 from holdfast.serving.tallying import Tallying
 from holdfast.web.inference.app import replica_app
 from holdfast.web.inference.override import anybody
+from tests.blank import blank_registry
 from tests.serving.building import CODE, MODEL, ROWS, Built, with_code
 from tests.serving.stages import STAGE, Shelf, run, until
 
@@ -39,7 +40,7 @@ USERS = [f"user-{number}" for number in range(4_000)]
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[SqlRegistry]:
     ids = itertools.count(1)
-    database = Database.open(f"sqlite:///{tmp_path / 'registry.db'}")
+    database = Database.open(blank_registry(tmp_path / "registry.db"))
     registry = SqlRegistry(database, lambda: datetime.now(UTC), lambda: f"id-{next(ids)}")
     registry.create_model(MODEL, "ana")
     yield registry

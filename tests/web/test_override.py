@@ -96,6 +96,7 @@ def server(roles: dict[str, str], asked: list[str]) -> Iterator[str]:
             thread.join()
 
 
+@pytest.mark.thorough
 def test_a_server_is_asked_for_the_role_and_believed_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     roles = {"a": "contributor", "b": "viewer", "c": "admin", "d": "open"}
@@ -113,6 +114,7 @@ def test_a_server_is_asked_for_the_role_and_believed_for_a_while(monkeypatch: py
         assert asked.count("a") == 3
 
 
+@pytest.mark.thorough
 def test_what_is_kept_of_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(override, "_KEPT_MAX", 3)
     asked: list[str] = []

@@ -25,7 +25,8 @@ from holdfast.names import VersionNumber
 from holdfast.registry import Action, Move, MoveStage, NewVersion, Replica, ReplicaState
 from holdfast.serving.confirm import wait_for_replicas
 from holdfast.web.listening import address_of, listen
-from holdfast.wire import Project, create_project, open_project
+from holdfast.wire import Project, open_project
+from tests.blank import blank_project
 from tests.serving.building import MODEL, ROWS, Built
 from tests.serving.stages import STAGE
 
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def project(tmp_path: Path, first: Built, second: Built) -> Project:
     """A project whose registry has version 1, in production, and version 2."""
-    settings = create_project(tmp_path)
+    settings = blank_project(tmp_path)
     project = open_project(Settings.at(settings.home, {}))
     project.registry.create_model(MODEL, "ana")
     for built in (first, second):

@@ -21,6 +21,7 @@ from holdfast.webhooks.office import Office
 from holdfast.webhooks.sealing import Seal
 from holdfast.webhooks.sending import Resolve, Sender
 from holdfast.webhooks.signing import our_words
+from tests.blank import blank_registry
 from tests.webhooks.receivers import Receiver, receiver
 
 KEY = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="
@@ -112,7 +113,7 @@ def opened(url: str) -> tuple[Database, Post]:
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'registry.db'}"
+    return blank_registry(tmp_path / "registry.db")
 
 
 @pytest.fixture

@@ -110,10 +110,17 @@ def _shown(found: Explained) -> Iterator[str]:
     for name, part in manifest.parts.by_name().items():
         yield f"  {name:<19} {_part(part)}"
         if isinstance(part, Missing):
-            yield f"  {'':<19} {how_to_supply(part, manifest)}"
+            yield _to_add(part, manifest)
     yield "evidence"
     for name, sentence in _evidence(manifest):
         yield f"  {name:<19} {sentence}"
+        piece = getattr(manifest.evidence, name)
+        if isinstance(piece, Missing):
+            yield _to_add(piece, manifest)
+
+
+def _to_add(missing: Missing, manifest: Manifest) -> str:
+    return f"  {'':<19} add: {how_to_supply(missing, manifest)}"
 
 
 def _stage(found: Explained, name: str) -> str:
@@ -151,7 +158,7 @@ def _evidence(manifest: Manifest) -> Iterator[tuple[str, str]]:
     for name, piece in zip(("environment", "schema", "metrics", "holdout", "run", "code"), pieces, strict=True):
         match piece:
             case Missing():
-                yield name, f"MISSING: {piece.why}. {how_to_supply(piece, manifest)}"
+                yield name, f"MISSING: {piece.why}"
             case Environment():
                 yield name, f"python {piece.python}, pinned in {piece.lock}"
             case FeatureSchema():

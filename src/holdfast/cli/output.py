@@ -86,7 +86,8 @@ class Output:
         for finding in findings:
             waived = f" (waived by {finding['waived']['by']})" if "waived" in finding else ""
             self.talk(f"  {finding['outcome']:<13} {finding['rule']}: {finding['sentence']}{waived}")
-        self.talk(f"hint: {error.hint}")
+        first, *more = error.hint.split("\n")
+        self.talk("\n".join([f"hint: {first}", *(f"      {line}" for line in more)]))
 
     def interrupted(self) -> None:
         """Somebody pressed Ctrl-C."""

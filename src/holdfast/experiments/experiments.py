@@ -65,6 +65,9 @@ _TAGS = (
     .order_by(experiment_tags.c.experiment, experiment_tags.c.key)
 )
 
+_ORDERS_MAX = 16
+"""What one search sorts by: there are four attributes, and SQLite takes no two thousand terms."""
+
 _IDS_AT_A_TIME = 500
 """Ids in one statement: below every database's limit of parameters."""
 
@@ -349,6 +352,8 @@ def _condition(clause: Clause, dialect: str) -> ColumnElement[bool]:
 
 def _sorted(found: Select[*tuple[Any, ...]], order_by: Sequence[str]) -> Select[*tuple[Any, ...]]:
     has_id = False
+    if len(order_by) > _ORDERS_MAX:
+        raise UsageError(f"`order_by` has {len(order_by)} fields, and may have {_ORDERS_MAX}", hint="Sort by fewer.")
     for written in order_by or ("creation_time DESC", "experiment_id ASC"):
         sorting = parse_order(written, EXPERIMENTS)
         if sorting.kind != "attribute":

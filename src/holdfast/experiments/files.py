@@ -59,8 +59,10 @@ _WHY_BELOW = (
     .limit(1)
 )
 
+# The moment is that of the last time: by it is told what somebody is about to make a version of.
 _FREEZE = text(
-    "INSERT INTO frozen_files (path, why, created_ms) VALUES (:path, :why, :now) ON CONFLICT (path) DO NOTHING"
+    "INSERT INTO frozen_files (path, why, created_ms) VALUES (:path, :why, :now) "
+    "ON CONFLICT (path) DO UPDATE SET created_ms = excluded.created_ms"
 )
 
 _FILE = select(run_files.c.path, run_files.c.digest, run_files.c.bytes).where(run_files.c.path == bindparam("path"))

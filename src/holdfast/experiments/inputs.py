@@ -14,7 +14,12 @@ from sqlalchemy import bindparam, select, text
 from holdfast.database.engine import Database
 from holdfast.database.filters import SEARCHED_CHARACTERS_MAX
 from holdfast.errors import UsageError
-from holdfast.experiments.limits import check_length
+from holdfast.experiments.limits import (
+    DATASET_DIGEST_CHARACTERS_MAX,
+    DATASET_NAME_CHARACTERS_MAX,
+    ID_CHARACTERS_MAX,
+    check_length,
+)
 from holdfast.experiments.many import of_runs, rows_of
 from holdfast.experiments.standing import active_run
 from holdfast.experiments.tables import datasets, run_datasets
@@ -28,7 +33,14 @@ CONTEXT = "mlflow.data.context"
 _HISTORY = "mlflow.log-model.history"
 """The tag of a run in which clients before MLflow 3 keep what models it logged."""
 
-_LIMITS = (("name", 500), ("digest", 36), ("source", 65_535), ("schema", 1_048_575), ("profile", 16_777_215))
+_LIMITS = (
+    ("name", DATASET_NAME_CHARACTERS_MAX),
+    ("digest", DATASET_DIGEST_CHARACTERS_MAX),
+    ("source_type", ID_CHARACTERS_MAX),
+    ("source", 65_535),
+    ("schema", 1_048_575),
+    ("profile", 16_777_215),
+)
 """Characters of a dataset's fields, as MLflow's own tables hold them: a script that works there works here."""
 
 _TAG_KEY_CHARACTERS_MAX = 255
@@ -40,6 +52,9 @@ _DATASETS_MAX = 1000
 
 _MODELS_MAX = 1000
 """Of one request: as many as datasets."""
+
+_HISTORY_CHARACTERS_MAX = 1 << 20
+"""Of all models of a run that such a client told of: a thousand, and every answer about the run has them all."""
 
 _SUMMARIES_MAX = 1000
 """Of one search: it offers names to choose from."""
@@ -157,6 +172,7 @@ class SqlInputs:
         _check_count("models", len(models), _MODELS_MAX)
         for one in seen:
             _check(one)
+        _check_ids(models)
         with self._database.change() as connection:
             experiment = active_run(connection, run)
             if seen:
@@ -173,9 +189,10 @@ class SqlInputs:
 
         Raises:
             NotFound: there is no such run.
-            UsageError: the run is deleted.
+            UsageError: the run is deleted, or an id is longer than it may be.
         """
         _check_count("models", len(models), _MODELS_MAX)
+        _check_ids(model for model, _ in models)
         with self._database.change() as connection:
             active_run(connection, run)
             if models:
@@ -187,7 +204,7 @@ class SqlInputs:
 
         Raises:
             NotFound: there is no such run.
-            UsageError: the run is deleted.
+            UsageError: the run is deleted, or its history would be longer than it may be.
         """
         with self._database.change() as connection:
             active_run(connection, run)
@@ -195,6 +212,7 @@ class SqlInputs:
             history = _list(before)
             if said not in history:
                 value = json.dumps([*history, said])
+                check_length(_HISTORY, value, _HISTORY_CHARACTERS_MAX)
                 row = {"run": run, "key": _HISTORY, "value": value, "text": value[:SEARCHED_CHARACTERS_MAX]}
                 connection.execute(_SET_TAG, row)
 
@@ -266,6 +284,11 @@ def _check(seen: DatasetSeen) -> None:
     for key, value in seen.tags:
         check_length("key", key, _TAG_KEY_CHARACTERS_MAX)
         check_length("value", value, _TAG_VALUE_CHARACTERS_MAX)
+
+
+def _check_ids(models: Iterable[str]) -> None:
+    for model in models:
+        check_length("model_id", model, ID_CHARACTERS_MAX)
 
 
 def _check_count(what: str, count: int, limit: int) -> None:

@@ -21,7 +21,7 @@ from holdfast.experiments.free_names import take_turns
 from holdfast.experiments.paths import bounds, folders_of, owner_of
 from holdfast.experiments.places import served
 from holdfast.experiments.registered_rows import VERSION_IS_THERE, VERSION_JOIN
-from holdfast.experiments.tables import experiments, logged_models, registered_versions, run_files
+from holdfast.experiments.tables import experiments, frozen_files, logged_models, registered_versions, run_files
 from holdfast.tracking.tables import runs
 
 __all__ = ["Lapsed", "SqlLapsed"]
@@ -125,6 +125,8 @@ def _told(connection: Connection, folder: str, before: int) -> Lapsed:
 def _goes(connection: Connection, folder: str, before: int) -> ColumnElement[bool]:
     """The files below a folder that no registered version is made of, or only such as were deleted by then.
 
+    Nor those that were frozen since: whoever registers a version freezes its files before it is known by them.
+
     Nor those of an experiment that somebody placed inside: its runs and logged models go when they were deleted.
     """
     low, high = bounds(folder)
@@ -133,6 +135,9 @@ def _goes(connection: Connection, folder: str, before: int) -> ColumnElement[boo
     moment = registered_versions.c.deleted_ms
     stays = or_(VERSION_IS_THERE, moment.is_(None), moment > before)
     kept = set(connection.scalars(select(path).select_from(VERSION_JOIN).where(near, stays)))
+    frozen = frozen_files.c.path
+    beside = or_(frozen.in_(folders_of(folder)), and_(frozen > low, frozen < high))
+    kept |= set(connection.scalars(select(frozen).where(beside, frozen_files.c.created_ms > before)))
     named = select(experiments.c.place).where(experiments.c.place.contains(folder.split("/")[-2:][0], autoescape=True))
     placed = {_served(place) for place in connection.scalars(named)}
     kept |= {one for one in placed if one is not None and f"{one}/".startswith(low)}

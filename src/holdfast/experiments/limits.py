@@ -36,12 +36,29 @@ _TAGS_MAX = 100
 _ALL_MAX = 1000
 """Of one batch."""
 
+_TAGS_AT_ONCE_MAX = 1000
+"""Of one run, experiment, model, version or trace in one request: as much as a batch has in all. A file has one writer,
+and a body of words has room for a million tags, which would keep everybody else waiting."""
+
 KEY_CHARACTERS_MAX = 250
 """Names of metrics, params and tags: an entry of an index stays small."""
 
 PARAM_CHARACTERS_MAX = 6000
 TAG_CHARACTERS_MAX = 8000
 """Of values; what is longer is cut, as MLflow's servers do it unless they are told otherwise."""
+
+ACTOR_CHARACTERS_MAX = 256
+"""Of who runs it, where a client says so; of an account, a machine, or an address of mail."""
+
+WORDS_CHARACTERS_MAX = 100_000
+"""Of a description: a page has three thousand, and every answer that tells of a model or a version has all of it."""
+
+ID_CHARACTERS_MAX = 500
+"""Of an id, a kind or a link that a client makes up: MLflow's own tables hold as many, or less."""
+
+DATASET_NAME_CHARACTERS_MAX = 500
+DATASET_DIGEST_CHARACTERS_MAX = 36
+"""As MLflow's own tables hold them."""
 
 EXPERIMENT_NAME_CHARACTERS_MAX = 500
 _EXPERIMENT_TAG_CHARACTERS_MAX = 20_000
@@ -97,6 +114,15 @@ def check_length(what: str, value: str, limit: int) -> None:
     """Raises `UsageError` when the text is longer than the limit."""
     if len(value) > limit:
         raise UsageError(f"'{what}' exceeds the maximum length of {limit} characters", hint="Shorten it.")
+
+
+def check_tags(count: int) -> None:
+    """Raises `UsageError` when one request gives so many tags."""
+    if count > _TAGS_AT_ONCE_MAX:
+        raise UsageError(
+            f"A request can contain at most {_TAGS_AT_ONCE_MAX} tags. Got {count} tags.",
+            hint="Set the others in further requests, or write a file.",
+        )
 
 
 def check_param(key: str, value: str, path: str = "key") -> str:

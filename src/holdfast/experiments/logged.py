@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text,
 from holdfast.database.engine import Database
 from holdfast.errors import NotFound, PermissionRefused, UsageError
 from holdfast.experiments.files import freeze_files
-from holdfast.experiments.limits import check_length
+from holdfast.experiments.limits import ID_CHARACTERS_MAX, check_length
 from holdfast.experiments.logged_metrics import ModelPoint, no_model, points_of
 from holdfast.experiments.places import served
 from holdfast.experiments.run_names import run_name
@@ -133,6 +133,8 @@ class SqlLoggedModels:
             NotFound: there is no such experiment.
         """
         _check_name(new.name)
+        check_length("model_type", new.type, ID_CHARACTERS_MAX)
+        check_length("source_run_id", new.run or "", ID_CHARACTERS_MAX)
         params, tags = _words("params", new.params), _words("tags", new.tags)
         self._require_default()
         id_, now = f"m-{self._new_id()}", self._now()

@@ -13,6 +13,7 @@ from holdfast.experiments.documents import number
 from holdfast.experiments.moments import to_ms
 from holdfast.experiments.paging import Place, read_token, token
 from holdfast.tracking.tables import run_points
+from holdfast.tracking.tables import runs as all_runs
 
 __all__ = ["BULK_POINTS_MAX", "RUNS_MAX", "SAMPLED_MAX", "SqlMetrics"]
 
@@ -25,10 +26,17 @@ SAMPLED_MAX = 2500
 BULK_POINTS_MAX = 25_000
 """Points in one answer about several runs."""
 
+_PAGE_POINTS_MAX = 1_000_000
+"""Points of one page: a hundred megabytes of an answer, where MLflow's clients ask for 25,000."""
+
 _POINT = run_points.c
 
-_OF_KEY = select(_POINT.run, _POINT.key, _POINT.value, _POINT.time, _POINT.step).where(
-    _POINT.run.in_(bindparam("runs", expanding=True)), _POINT.key == bindparam("key")
+# Of runs of experiments alone, which are no model's: what was measured for a model is told to whoever may see that.
+_OF_KEY = (
+    select(_POINT.run, _POINT.key, _POINT.value, _POINT.time, _POINT.step)
+    .join(all_runs, all_runs.c.id == _POINT.run)
+    .where(_POINT.run.in_(bindparam("runs", expanding=True)), _POINT.key == bindparam("key"))
+    .where(all_runs.c.experiment.is_not(None))
 )
 
 # As MLflow tells a history. What is no number comes first among what has one moment and one step.
@@ -53,9 +61,9 @@ class SqlMetrics:
         """The points of a metric by time, as MLflow writes them, and the token of the next page.
 
         Args:
-            run: its id; a run that is not there has no points.
+            run: its id; a run that is in no experiment has no points here.
             key: the metric's name.
-            limit: points of a page; None: all of them are one.
+            limit: points of a page, of which a million are the most; None: all of them are one.
             page: the token of the page.
 
         Raises:
@@ -67,6 +75,7 @@ class SqlMetrics:
                 "It must be a positive integer.",
                 hint="Ask for 1 or more.",
             )
+        limit = None if limit is None else min(limit, _PAGE_POINTS_MAX)
         place = read_token(page)
         found = _OF_KEY.order_by(*_IN_TIME).offset(place.offset)
         with self._database.read() as connection:

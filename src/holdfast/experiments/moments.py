@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from holdfast.errors import UsageError
 
-__all__ = ["MS_MAX", "MS_MIN", "now_ms", "to_ms", "to_text"]
+__all__ = ["MS_MAX", "MS_MIN", "check_moment", "now_ms", "to_ms", "to_text"]
 
 MS_MIN = -62_135_596_800_000
 MS_MAX = 253_402_300_799_999
@@ -20,17 +20,22 @@ _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def to_text(ms: int) -> str:
-    """The moment as `holdfast.database.times` writes it.
-
-    Raises:
-        UsageError: no calendar has it; nanoseconds since 1970 do not.
-    """
+def check_moment(ms: int) -> None:
+    """Raises `UsageError` where no calendar has the moment; it has none of nanoseconds since 1970."""
     if not MS_MIN <= ms <= MS_MAX:
         raise UsageError(
             f"{ms} is no moment in milliseconds since 1970: it lies outside of the years 1 to 9999",
             hint="Give milliseconds, such as int(time.time() * 1000).",
         )
+
+
+def to_text(ms: int) -> str:
+    """The moment as `holdfast.database.times` writes it.
+
+    Raises:
+        UsageError: no calendar has it.
+    """
+    check_moment(ms)
     return f"{(_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec='microseconds')}Z"
 
 

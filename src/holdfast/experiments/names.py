@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, delete, exists, insert, select, text, up
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
 from holdfast.errors import AlreadyExists, PermissionRefused
+from holdfast.experiments.limits import WORDS_CHARACTERS_MAX, check_length
 from holdfast.experiments.naming import PROMPT, model_name, of_model, other_model, registry_tag, tag_key
 from holdfast.experiments.registered import RegisteredModel
 from holdfast.experiments.registered_rows import find_row, held_by, load_models, milliseconds, require_row
@@ -73,6 +74,18 @@ class SqlNames:
             row = find_row(connection, name)
         return of_model(name) if row is None else ModelName(row.model)
 
+    def made_by(self, name: str) -> ModelName:
+        """The model that `create` would begin, or take back, under a name.
+
+        Raises:
+            UsageError: nothing can be called so.
+            AlreadyExists: both names that it could have here are taken.
+        """
+        model_name(name)
+        with self._database.view() as connection:
+            row = find_row(connection, name)
+            return _free(connection, name) if row is None else ModelName(row.model)
+
     def there(self, name: str) -> ModelName:
         """The model that a name means; of `get` what a caller needs who asks nothing else of it.
 
@@ -103,9 +116,10 @@ class SqlNames:
 
         Raises:
             AlreadyExists: there is one.
-            UsageError: nothing can be called so, or a tag cannot be.
+            UsageError: nothing can be called so, a tag cannot be, or the description is too long.
         """
         model_name(name)
+        check_length("description", description or "", WORDS_CHARACTERS_MAX)
         said = dict(registry_tag(key, value) for key, value in (tags or {}).items())
 
         def work(connection: Connection, now: datetime) -> RegisteredModel:
@@ -136,8 +150,10 @@ class SqlNames:
 
         Raises:
             NotFound: there is no such model.
+            UsageError: it is longer than it may be.
         """
         model_name(name)
+        check_length("description", description or "", WORDS_CHARACTERS_MAX)
 
         def work(connection: Connection, now: datetime) -> RegisteredModel:
             model = known_row(connection, name)

@@ -10,7 +10,9 @@ and six digits of its SHA-256, so that two names never mean one thing by chance.
 import json
 import posixpath
 import re
+import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 
 from holdfast.errors import UsageError
 from holdfast.names import ModelName, StageName, looks_like
@@ -25,6 +27,7 @@ __all__ = [
     "of_stage",
     "other_model",
     "other_stage",
+    "read_as",
     "registry_tag",
     "tag_key",
     "version_number",
@@ -49,6 +52,13 @@ _VERSION_MAX = 999_999_999
 """The largest number of a version."""
 
 _ALIAS = re.compile(r"[\w-]*\Z")
+_ALIKE = str.maketrans(
+    "\u0430\u0432\u0435\u043a\u043c\u043d\u043e\u0440\u0441\u0442\u0443\u0445\u0455\u0456\u0458\u04bb\u04cf\u0501\u051b\u051d"
+    "\u03b1\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7\u0131\u0261\u0585\u057d",
+    "abekmhopctyxsijhldqwaikvoptuxigou",
+)
+"""Letters of Cyrillic, Greek, Armenian and rarer Latin that look like those of ours that words are made of."""
+
 _LIKE_A_VERSION = re.compile(r"[vV]\d+\Z")
 _KEY = re.compile(r"[/\w.\- :]*\Z")
 
@@ -188,6 +198,26 @@ def of_stage(alias: str, meant: Mapping[str, StageName]) -> StageName:
         return StageName(alias.lower())
     except UsageError:
         return other_stage(alias)
+
+
+def read_as(alias: str, meant: Mapping[str, StageName]) -> list[StageName]:
+    """The stages that somebody may take an alias for who reads it, beside the one that it moves; each once.
+
+    Args:
+        alias: as the client wrote it.
+        meant: aliases that the settings give a stage; one of them is taken for no other.
+    """
+    if alias in meant:
+        return []
+    found = [of_stage(alias, meant), *(stage for word, stage in meant.items() if _plain(word) == _plain(alias))]
+    with suppress(UsageError):
+        found.append(StageName(_plain(alias)))
+    return list(dict.fromkeys(found))
+
+
+def _plain(word: str) -> str:
+    """What is left of a word for who reads it: without capitals, and with one letter for all that look like it."""
+    return unicodedata.normalize("NFKC", word).casefold().translate(_ALIKE)
 
 
 def other_stage(alias: str) -> StageName:

@@ -19,6 +19,7 @@ from holdfast.experiments.documents import Numbers, documents, info, numbers_of,
 from holdfast.experiments.experiments import ID_MAX, experiment_number
 from holdfast.experiments.filters import RUNS, parse_filter
 from holdfast.experiments.limits import (
+    ACTOR_CHARACTERS_MAX,
     KEY_CHARACTERS_MAX,
     TAG_CHARACTERS_MAX,
     check_batch,
@@ -41,6 +42,10 @@ from holdfast.tracking.values import RunStatus
 __all__ = ["SqlRuns"]
 
 _T = TypeVar("_T")
+
+_EXPERIMENTS_MAX = 10_000
+"""Of one search: each is a parameter of the statement, beside the fifty thousand that a filter can have, and PostgreSQL
+takes 65,535."""
 
 
 class SqlRuns:
@@ -74,7 +79,7 @@ class SqlRuns:
             experiment: its id; empty: the default one.
             actor: who runs it.
             start_ms: when it began.
-            name: for people; one is made up where it is empty, and no tag gives one.
+            name: for people, cut as its tag is; one is made up where it is empty, and no tag gives one.
             tags: its first tags.
 
         Raises:
@@ -90,7 +95,8 @@ class SqlRuns:
             )
         for key, _ in tags:
             check_length("key", key, KEY_CHARACTERS_MAX)
-        called = name or named or run_name()
+        check_length("user_id", actor, ACTOR_CHARACTERS_MAX)
+        called = (name or named or run_name())[:TAG_CHARACTERS_MAX]
         words = {**{key: value[:TAG_CHARACTERS_MAX] for key, value in tags}, NAME_TAG: called}
         id_ = self._new_id()
         self._require_default()
@@ -270,6 +276,11 @@ class SqlRuns:
             UsageError: something of it cannot be read.
         """
         check_page(limit)
+        if len(experiments) > _EXPERIMENTS_MAX:
+            raise UsageError(
+                f"A search of runs can name at most {_EXPERIMENTS_MAX} experiments. Got {len(experiments)}.",
+                hint="Search in parts.",
+            )
         wanted, orders = parse_filter(filter, RUNS), parse_orders(order_by)
         place = read_token(page)
         if place.after is not None and not has_key(orders):

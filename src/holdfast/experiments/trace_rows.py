@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, Connection, Row, bindparam, select, text
 
 from holdfast.canonical import JsonObject
 from holdfast.errors import NotFound, TooLarge, UsageError
-from holdfast.experiments.limits import check_length
+from holdfast.experiments.limits import check_length, check_tags
 from holdfast.experiments.tables import trace_tags, traces
 
 __all__ = ["WORDS_CHARACTERS_MAX", "Trace", "locked", "made", "no_trace", "set_tags", "some", "traces_of", "written"]
@@ -110,8 +110,9 @@ def set_tags(connection: Connection, trace: str, tags: Mapping[str, str]) -> Non
     """Sets tags of a trace, over those of the same names; a value that is too long is cut.
 
     Raises:
-        UsageError: a name is too long.
+        UsageError: a name is too long, or they are too many.
     """
+    check_tags(len(tags))
     for key in tags:
         check_length("key", key, _KEY_CHARACTERS_MAX)
     rows = [{"trace": trace, "key": key, "value": value[:_VALUE_CHARACTERS_MAX]} for key, value in tags.items()]

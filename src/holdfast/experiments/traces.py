@@ -14,8 +14,11 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, select, updat
 from holdfast.canonical import Json, JsonObject
 from holdfast.database.engine import Database
 from holdfast.errors import NotFound, TooLarge, UsageError
+from holdfast.experiments.free_names import take_turns, why_frozen
 from holdfast.experiments.logged import FILES
+from holdfast.experiments.moments import check_moment
 from holdfast.experiments.paths import bounds
+from holdfast.experiments.places import served
 from holdfast.experiments.standing import active_experiment, active_run
 from holdfast.experiments.tables import experiments, frozen_files, run_files, trace_tags, traces
 from holdfast.experiments.trace_rows import Trace, locked, made, no_trace, set_tags, some, traces_of, written
@@ -52,10 +55,12 @@ _SPANS_MAX = 10_000
 _SPANS_CHARACTERS_MAX = 64 << 20
 """Of all spans of one trace together: twice what one request brings."""
 
+_TRACES_MAX = 1_000
+"""Of one request with spans: twice what clients send at once. Each takes a few statements; a file has one writer."""
+
 _SOURCE_RUN = "mlflow.sourceRun"
 
 
-# What a version was made of stays, wherever its client said that it is.
 _REMOVE_FILES = delete(run_files).where(
     run_files.c.path > bindparam("low"),
     run_files.c.path < bindparam("high"),
@@ -130,8 +135,11 @@ class SqlTraces:
 
         Raises:
             NotFound: there is no such experiment.
-            UsageError: the experiment is deleted, or the words cannot be kept.
+            UsageError: the experiment is deleted, or the words cannot be kept; or no calendar has when it began or
+                ended, and then nobody could be told of it.
         """
+        for moment in (new.began_ms, new.began_ms + (new.lasted_ms or 0)):
+            check_moment(moment)
         self._require_default()
         with self._database.change() as connection:
             experiment, place = active_experiment(connection, new.experiment)
@@ -159,11 +167,17 @@ class SqlTraces:
         Raises:
             NotFound: there is no such experiment.
             UsageError: it is deleted.
-            TooLarge: a trace would have more spans than it may, or longer ones.
+            TooLarge: a trace would have more spans than it may, or longer ones; or the traces are too many.
         """
         grouped: dict[str, list[Span]] = {}
         for span in spans:
             grouped.setdefault(span.trace, []).append(span)
+        if len(grouped) > _TRACES_MAX:
+            raise TooLarge(
+                f"A request can have spans of at most {_TRACES_MAX} traces, and these are of {len(grouped)}",
+                hint="Send them in parts.",
+                limit=_TRACES_MAX,
+            )
         self._require_default()
         with self._database.change() as connection:
             number, place = active_experiment(connection, experiment)
@@ -287,11 +301,19 @@ def _add_spans(connection: Connection, trace: str, spans: Sequence[Span], experi
 
 
 def _forget_files(connection: Connection, experiment: int, ids: Sequence[str]) -> None:
-    """Takes away the names of files with the spans of these traces; their bytes go when space is freed."""
+    """Takes away the names of files with the spans of these traces; their bytes go when space is freed.
+
+    What a version was made of stays, wherever its client said that it is.
+    """
     place = connection.execute(select(experiments.c.place).where(experiments.c.id == experiment)).scalar_one_or_none()
-    if ids and place is not None and place.startswith(FILES):
-        folders = [bounds(_place_of(place, id_).removeprefix(FILES)) for id_ in ids]
-        connection.execute(_REMOVE_FILES, [{"low": low, "high": high} for low, high in folders])
+    if not ids or place is None or not place.startswith(FILES):
+        return
+    take_turns(connection, "")
+    for id_ in ids:
+        folder = served(_place_of(place, id_))
+        if folder and why_frozen(connection, folder) is None:
+            low, high = bounds(folder)
+            connection.execute(_REMOVE_FILES, {"low": low, "high": high})
 
 
 def _guessed(row: Row[Any], spans: Sequence[Span], root: Span | None) -> dict[str, Any]:

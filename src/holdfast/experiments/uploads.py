@@ -17,7 +17,7 @@ from functools import partial
 from threading import BoundedSemaphore
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, text, update
 
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
@@ -69,9 +69,15 @@ _OPEN = (
     .select_from(file_uploads)
     .where(
         file_uploads.c.path == bindparam("path"),
+        file_uploads.c.id != bindparam("id"),
         file_uploads.c.created_ms > bindparam("after"),
         file_uploads.c.digest.is_(None),
     )
+)
+
+_BEGIN = text(
+    "INSERT INTO file_uploads (id, path, parts, created_by, created_ms) "
+    "VALUES (:id, :path, :parts, :created_by, :created_ms) ON CONFLICT (id) DO NOTHING"
 )
 
 _PARTS = select(file_parts).where(file_parts.c.upload == bindparam("upload")).order_by(file_parts.c.number)
@@ -182,14 +188,15 @@ class SqlUploads:
             with self._database.change() as connection:
                 require_free(connection, path)
                 _forget(connection, now)
-                if connection.execute(_OPEN, {"path": path, "after": now - AGE_MS_MAX}).scalar_one() >= OPEN_MAX:
+                others = {"path": path, "id": upload.id, "after": now - AGE_MS_MAX}
+                if connection.execute(_OPEN, others).scalar_one() >= OPEN_MAX:
                     raise Unavailable(
                         f"{OPEN_MAX} uploads of {path} were begun and not brought to an end",
                         hint="Complete or abort one of them; after a day they are forgotten.",
                         path=path,
                     )
                 row = {"id": upload.id, "path": path, "parts": parts, "created_by": actor, "created_ms": now}
-                connection.execute(insert(file_uploads), row)
+                connection.execute(_BEGIN, row)
 
         insisted(once)
         return upload

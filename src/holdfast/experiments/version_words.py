@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, select, text, update
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
 from holdfast.errors import PermissionRefused
+from holdfast.experiments.limits import WORDS_CHARACTERS_MAX, check_length
 from holdfast.experiments.names import known_row
 from holdfast.experiments.naming import model_name, registry_tag, tag_key
 from holdfast.experiments.registered import NewRegistered, RegisteredVersion
@@ -105,7 +106,9 @@ class SqlVersionWords:
 
         Raises:
             NotFound: there is no such model, or no such version.
+            UsageError: it is longer than it may be.
         """
+        check_length("description", description or "", WORDS_CHARACTERS_MAX)
 
         def work(connection: Connection, now: datetime) -> RegisteredVersion:
             row = known_version(connection, name, number)

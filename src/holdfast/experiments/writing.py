@@ -12,7 +12,14 @@ from holdfast.canonical import encode
 from holdfast.database.filters import SEARCHED_CHARACTERS_MAX
 from holdfast.errors import UsageError
 from holdfast.experiments.documents import params_of
-from holdfast.experiments.limits import KEY_CHARACTERS_MAX, bad_value, check_key, check_length
+from holdfast.experiments.limits import (
+    DATASET_DIGEST_CHARACTERS_MAX,
+    DATASET_NAME_CHARACTERS_MAX,
+    KEY_CHARACTERS_MAX,
+    bad_value,
+    check_key,
+    check_length,
+)
 from holdfast.experiments.logged_metrics import ModelPoint, add_points
 from holdfast.experiments.moments import to_text
 from holdfast.tracking.points import NewPoint, Ties
@@ -69,6 +76,8 @@ def to_point(metric: Measured, path: str) -> NewPoint:
         why = f"metric '{metric.key}' (value={metric.value}). Timestamp must be a nonnegative long (64-bit integer) "
         raise bad_value(f"{path}timestamp", metric.time_ms, why)
     check_length("Metric name", metric.key, KEY_CHARACTERS_MAX)
+    check_length("dataset_name", metric.dataset_name, DATASET_NAME_CHARACTERS_MAX)
+    check_length("dataset_digest", metric.dataset_digest, DATASET_DIGEST_CHARACTERS_MAX)
     value = None if math.isnan(metric.value) else metric.value
     return NewPoint(metric.key, metric.step, to_text(metric.time_ms), value)
 

@@ -5,7 +5,7 @@ say, and not what the training remembers.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,31 +17,24 @@ from holdfast.canonical import JsonObject, encode
 from holdfast.digest import Digest
 from holdfast.mlflow_plugin.datasets import Rows
 from holdfast.mlflow_plugin.freezing import ROWS_MAX
-from holdfast.runtime.loaders.mlflow import estimator_scores, rows_of, two_sided
+from holdfast.runtime.loaders.mlflow import NETWORKS, QUICK, estimator_scores, rows_of, two_sided
 from holdfast.runtime.pipeline import Answer
 from holdfast.runtime.rows import Table, table_of, values_of, write_table
 from holdfast.runtime.smoke import write_outputs
 
-__all__ = ["Asked", "answers_of", "answers_rows", "best_first", "replaces"]
+__all__ = ["Asked", "answers_of", "answers_rows", "best_first", "replaces", "says_rows"]
 
 _LOG = logging.getLogger("holdfast")
 
 _MODEL_BYTES_MAX = 1 << 30
 """A model beyond this is not opened a second time beside the one in memory: the machine may not have room for two."""
 
-_QUICK = frozenset(
-    f"mlflow.{name}"
-    for name in ("sklearn", "xgboost", "lightgbm", "catboost", "statsmodels", "prophet", "spacy", "onnx")
-)
-"""Kinds of model that answer a thousand rows in a moment and ask nobody. Any other is asked about its input example
-only, as MLflow asks it: what a thousand rows would cost, or set off, is its author's to say."""
-
-_NETWORKS = frozenset(f"mlflow.{name}" for name in ("pytorch", "keras", "tensorflow"))
-"""Kinds of model that ask nobody, and take as long as they are large."""
-
 _NETWORK_BYTES_MAX = 32 << 20
 """A network up to this answers a thousand rows within some seconds on two cores, convolutions and all. One beyond it is
 asked about its input example only."""
+
+_ASK, _ROWS = "holdfast.ask", "rows"
+"""The word of a script whose author knows that a thousand questions cost nothing and set nothing off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +77,22 @@ def best_first(held_back: Asked | None, trained_on: Asked | None) -> tuple[Asked
     return both if known or not known_too or columns > columns_too else both[::-1]
 
 
-def answers_of(folder: Path, known: Any, asked: Sequence[Asked]) -> dict[str, bytes]:
+def answers_of(folder: Path, known: Any, asked: Sequence[Asked], willing: Callable[[], bool]) -> dict[str, bytes]:
     """The files that say what the model answers to the first of `asked` that it takes; empty where it takes none.
 
     Args:
         folder: the model's.
         known: what MLflow's `Model` says of it.
         asked: what it may be asked, the best first; its own input example comes last.
+        willing: whether its author says that it may be asked about rows, whatever kind of model it is.
     """
     loader = known.flavors.get("python_function", {}).get("loader_module")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if loader is None or size > _MODEL_BYTES_MAX:
         return {}
     example = _example(folder, known)
-    candidates = [*(asked if answers_rows(loader, size) else ()), *(() if example is None else (example,))]
+    may = bool(asked) and (answers_rows(loader, size) or willing())
+    candidates = [*(asked if may else ()), *(() if example is None else (example,))]
     if not candidates:
         return {}
     with disable_autologging():
@@ -112,7 +107,14 @@ def answers_rows(loader: str, size: int) -> bool:
         loader: the module of MLflow's that opens it.
         size: of its files, in bytes.
     """
-    return loader in _QUICK or (loader in _NETWORKS and size <= _NETWORK_BYTES_MAX)
+    flavor = loader.removeprefix("mlflow.")
+    # What a thousand rows would cost any other, or set off, is its author's to say.
+    return flavor in QUICK or (flavor in NETWORKS and size <= _NETWORK_BYTES_MAX)
+
+
+def says_rows(words: Mapping[str, Any]) -> bool:
+    """Whether tags, params or metadata say that the model may be asked about rows."""
+    return str(words.get(_ASK, "")).strip().lower() == _ROWS
 
 
 def _example(folder: Path, known: Any) -> Asked | None:

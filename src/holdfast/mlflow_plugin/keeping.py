@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from holdfast.errors import NoProject
 from holdfast.flow.bundle.card import read_card
 from holdfast.flow.bundle.origin import data_input, keep_capture, to_run
 from holdfast.flow.capture import Capture, LiveCapture, requirements_lock
-from holdfast.mlflow_plugin.answers import Asked, answers_of, best_first, replaces
+from holdfast.mlflow_plugin.answers import Asked, answers_of, best_first, replaces, says_rows
 from holdfast.mlflow_plugin.datasets import Rows
 from holdfast.mlflow_plugin.freezing import freeze_dataset, role_of, sample
 from holdfast.mlflow_plugin.quiet import quietly
@@ -78,7 +79,7 @@ class Keeper:
         capture = self._keep(run)
         with tempfile.TemporaryDirectory(prefix="holdfast-run-") as name:
             _write(Path(name), _readable(capture))
-            get_artifact_repository(files, tracking_uri=self._uri).log_artifacts(name, "holdfast")
+            _repository(files, self._uri).log_artifacts(name, "holdfast")
 
     def describe(self, model: Path, beside: Path, above: Mapping[str, str]) -> None:
         """Write what is known of a model into `beside`, after keeping what its run did so far.
@@ -96,7 +97,11 @@ class Keeper:
         held_back, trained_on = (data[role][1] if role in data else None for role in (HOLDOUT, TRAIN))
         nothing: dict[str, bytes] = {}
         best = best_first(held_back, trained_on)
-        _write(beside, quietly("the model's answers", lambda: answers_of(model, known, best), nothing))
+
+        def willing() -> bool:
+            return says_rows(known.metadata or {}) or (bool(run) and says_rows(self._project.tracking.run(run).tags))
+
+        _write(beside, quietly("the model's answers", lambda: answers_of(model, known, best, willing), nothing))
 
     def _inherit(self, run: str, above: Mapping[str, str]) -> dict[str, tuple[RunInput, Asked]]:
         """The data of a run; of a run without any, that of the nearest one above it, which is then noted as its own.
@@ -132,6 +137,12 @@ class Keeper:
             if path.is_file():
                 return {"card.md": read_card(path).encode()}
         return {}
+
+
+def _repository(files: str, server: str) -> Any:
+    """What sends files to where those of a run are; before MLflow 3 it knows no server but the script's own."""
+    takes_server = "tracking_uri" in signature(get_artifact_repository).parameters
+    return get_artifact_repository(files, **({"tracking_uri": server} if takes_server else {}))
 
 
 def _readable(capture: Capture) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from mlflow.models import Model
 from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
 from mlflow.tracking import get_tracking_uri
 
@@ -49,18 +50,31 @@ class _ListeningRepository(MlflowArtifactsRepository):  # type: ignore[misc]  # 
     def log_artifacts(self, local_dir: Any, artifact_path: str | None = None) -> None:
         folder = Path(local_dir).absolute()
         # The run's data must be frozen, and its capture kept, before anybody can register the model.
-        if artifact_path is None and _MODEL.match(self.artifact_uri) and (folder / "MLmodel").is_file():
-            quietly("what is known of the model", lambda: self._send_what_is_known(folder), None)
+        if (folder / "MLmodel").is_file():
+            quietly("what is known of the model", lambda: self._send_what_is_known(folder, artifact_path), None)
         self._send(folder, artifact_path)
 
-    def _send_what_is_known(self, folder: Path) -> None:
+    def _send_what_is_known(self, folder: Path, artifact_path: str | None) -> None:
+        if not self._is_place_of(folder, artifact_path):
+            return
         session = known_session(self._uri)
         if session is None:
             return
         with tempfile.TemporaryDirectory(prefix="holdfast-model-") as name:
             beside = Path(name)
             session.describe(folder, beside)
-            self._send(beside, FOLDER)
+            self._send(beside, f"{artifact_path}/{FOLDER}" if artifact_path else FOLDER)
+
+    def _is_place_of(self, folder: Path, artifact_path: str | None) -> bool:
+        """Whether a model is on its way to be one of the server's.
+
+        Before MLflow 3, which has logged models, that is a folder of the run which the model says that it is of. A
+        model of another run, or of none, is a file like others: what this process did says nothing of it.
+        """
+        if artifact_path is None:
+            return _MODEL.match(self.artifact_uri) is not None
+        run = Model.load(str(folder)).run_id
+        return bool(run) and self.artifact_uri.rstrip("/").endswith(f"/{run}/artifacts")
 
     def _send(self, folder: Path, artifact_path: str | None) -> None:
         with ThreadPoolExecutor(_AT_ONCE, "holdfast-files") as pool:

@@ -6,10 +6,14 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from mlflow.exceptions import MlflowException
-from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-__all__ = ["Server", "find_server", "known_server"]
+try:
+    from mlflow.utils.credentials import get_default_host_creds
+except ImportError:  # MLflow 2.9 keeps it elsewhere, under another name
+    from mlflow.tracking._tracking_service.utils import _get_default_host_creds as get_default_host_creds
+
+__all__ = ["Server", "find_server", "get_default_host_creds", "known_server"]
 
 _INFO = "/api/3.0/mlflow/server-info"
 

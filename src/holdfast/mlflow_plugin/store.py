@@ -6,12 +6,11 @@ from typing import Any
 
 from mlflow.entities import RunStatus
 from mlflow.store.tracking.rest_store import RestStore
-from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.mlflow_tags import MLFLOW_AUTOLOGGING, MLFLOW_PARENT_RUN_ID
 
 from holdfast.mlflow_plugin.datasets import listen_to_datasets
 from holdfast.mlflow_plugin.quiet import quietly
-from holdfast.mlflow_plugin.server import find_server
+from holdfast.mlflow_plugin.server import find_server, get_default_host_creds
 from holdfast.mlflow_plugin.session import Session, session_with
 from holdfast.mlflow_plugin.watch import Watch
 

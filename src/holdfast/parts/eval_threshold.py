@@ -89,8 +89,18 @@ class EvalThreshold:
             raise UsageError(
                 "argmax needs a score for each class", hint="Use a cut-off or identity for this kind of model."
             )
-        best = max(range(len(row)), key=row.__getitem__)
-        return self.negative if self.value is not None and row[best] < self.value else classes[best]
+        try:
+            best = max(range(len(row)), key=row.__getitem__)
+            is_below = self.value is not None and row[best] < self.value
+        except (
+            TypeError,
+            ValueError,
+        ) as error:  # a text has no place among numbers, and nothing is the highest of none
+            raise UsageError(
+                "argmax needs a number for each class, and the model gives something else",
+                hint="Use a model that scores, or 'identity' for this kind of model.",
+            ) from error
+        return self.negative if is_below else classes[best]
 
     def to_json(self) -> JsonObject:
         """The part as it stands in a manifest."""

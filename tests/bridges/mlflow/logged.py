@@ -49,6 +49,10 @@ WEIGHTS: Mapping[str, Mapping[str, bytes]] = {
     "probabilities": {"model.pkl": pickled()},
     "without_signature": {"model.pkl": pickled()},
     "own_code": {"python_model.pkl": pickle.dumps({"of": "anybody"})},
+    "catboost": {"model.cb": b"CBM1"},
+    "from_code": {"doubling.py": b"import mlflow\n"},
+    "agent": {"agent.py": b"import mlflow\n"},
+    "forecast": {"model.pr": b"{}"},
 }
 
 

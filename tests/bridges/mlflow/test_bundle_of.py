@@ -16,7 +16,7 @@ from holdfast.bridges.mlflow import LoggedDataset, LoggedFiles, Prepared, Said, 
 from holdfast.bridges.mlflow.bundle import param_value
 from holdfast.digest import hash_bytes
 from holdfast.evidence import CodeState, Environment, FeatureSchema, Holdout, Metrics, RunReference
-from holdfast.flow.bundle.adding import how_to_supply
+from holdfast.flow.bundle.adding import how_to_supply, lines_of, lines_to_add
 from holdfast.flow.capture import Capture, Distribution
 from holdfast.flow.capture import CodeState as CapturedCode
 from holdfast.manifest import Manifest
@@ -54,6 +54,10 @@ def why(manifest: Manifest, name: str) -> str:
         ("probabilities", "mlflow", None, True, "pandas"),
         ("own_code", "mlflow", "cut_off", True, "pandas"),
         ("without_signature", "mlflow-labels", "argmax", True, None),
+        ("catboost", "mlflow-labels", "argmax", False, "pandas"),
+        ("from_code", "mlflow", None, True, "pandas"),
+        ("agent", "mlflow", None, True, None),
+        ("forecast", "mlflow", None, True, "pandas"),
     ],
 )
 def test_each_kind_of_model_is_stated_as_what_it_is(
@@ -324,7 +328,7 @@ def test_rows_without_true_answers_are_no_holdout_and_the_line_to_add_is_said(to
     assert f"the 4 rows {whose}" in why(prepared.manifest, "holdout")
     assert not [path for path in prepared.small if str(path).startswith("holdout/")]
     for missing in prepared.manifest.missing():
-        assert "from_pandas(test, targets='churned'), context='eval')" in how_to_supply(missing, prepared.manifest)
+        assert 'from_pandas(test, targets="churned"), context="eval")' in how_to_supply(missing, prepared.manifest)
 
 
 def test_a_column_of_answers_counts_once_somebody_says_which_it_is() -> None:
@@ -409,6 +413,7 @@ def test_what_is_missing_is_told_in_the_words_of_an_mlflow_script() -> None:
     told = {missing.name: how_to_supply(missing, manifest) for missing in manifest.missing()}
     assert set(told) == {"data_slice", "preprocessing_code", "hyperparameters", "schema", "metrics", "holdout"}
     assert "signature=" in told["preprocessing_code"]
+    assert not [line for line in told.values() if len(line) > 160 or "\n" in line], "one line is read at a glance"
     assert told["metrics"] == told["holdout"], "without rows there is no column to name"
     silent: Any = bundle("probabilities", Said(run_id="r1")).manifest.parts.eval_threshold
     assert 'mlflow.set_tag("holdfast.threshold"' in how_to_supply(silent, manifest)
@@ -419,11 +424,62 @@ def test_nobody_is_told_to_install_the_plugin_that_was_there() -> None:
     with_it = bundle("without_signature", Said(run_id="r1"), lock).manifest
     told = {missing.name: how_to_supply(missing, with_it) for missing in with_it.missing()}
     assert not [name for name, words in told.items() if "pip install" in words]
-    assert "context='training')" in told["data_slice"]
-    assert "context='eval')" in told["holdout"]
+    assert 'context="training")' in told["data_slice"]
+    assert 'context="eval")' in told["holdout"]
     without = bundle("without_signature", Said(run_id="r1")).manifest
     told = {missing.name: how_to_supply(missing, without) for missing in without.missing()}
     assert {name for name, words in told.items() if "pip install" in words} == {"data_slice", "metrics", "holdout"}
+
+
+def told_by(name: str, said: Said | None = None, more: Mapping[str, bytes] | None = None) -> dict[str, str]:
+    manifest = bundle(name, said, {"holdfast/requirements.lock": b"numpy==2.3.0\n", **(more or {})}).manifest
+    return {missing.name: how_to_supply(missing, manifest) for missing in manifest.missing()}
+
+
+def test_a_classifier_of_catboost_is_known_by_the_word_that_mlflow_has_for_its_class() -> None:
+    weights = bundle("catboost").manifest.parts.weights
+    assert isinstance(weights, Weights)
+    assert weights.model_class == "catboost.CatBoostClassifier"
+    number = {"MLmodel": files_of("catboost")["MLmodel"].replace(b"CatBoostClassifier", b"CatBoostRegressor")}
+    rule = bundle("catboost", more=number).manifest.parts.eval_threshold
+    assert isinstance(rule, EvalThreshold)
+    assert rule.rule == "identity"
+
+
+def test_what_python_compiled_beside_a_model_from_code_is_no_part_of_the_bundle() -> None:
+    compiled = {"__pycache__/doubling.cpython-311.pyc": b"\xa7\r\r\n", "__pycache__.pyc": b"\xa7\r\r\n"}
+    paths = {str(entry.path) for entry in bundle("from_code", more=compiled).manifest.files}
+    assert "weights/doubling.py" in paths
+    assert [path for path in paths if path.endswith(".pyc")] == ["weights/__pycache__.pyc"]
+
+
+def test_the_line_that_is_told_is_one_that_helps_this_model() -> None:
+    agent = told_by("agent")
+    assert "one value each" in agent["schema"]
+    assert agent["preprocessing_code"] == agent["schema"], "it has a signature: another one like it would not do"
+    assert "PythonModel whose predict" in told_by("forecast")["eval_threshold"]
+    assert 'mlflow.set_tag("holdfast.ask", "rows")' in told_by("from_code")["holdout"]
+    assert "holdfast.ask" not in told_by("forecast")["holdout"]
+    undecided = told_by("from_code", more=recorded())
+    assert "mlflow.set_tag" in undecided["eval_threshold"]
+    assert undecided["holdout"] == undecided["metrics"]
+    assert "log_input" not in undecided["holdout"], "the rows are there"
+    decided = bundle("from_code", Said(tags={"holdfast.threshold": "identity"})).manifest
+    assert "eval_threshold" not in lacks(decided)
+
+
+def test_what_is_missing_is_a_list_with_one_line_of_code_for_each() -> None:
+    manifest = bundle("without_signature", Said(run_id="r1")).manifest
+    names = [missing.name for missing in manifest.missing()]
+    assert [line.partition(": ")[0] for line in lines_to_add(manifest)] == [
+        "data_slice", "preprocessing_code, schema", "hyperparameters", "metrics, holdout",
+    ]  # fmt: skip
+    *lines, last = lines_of(names)
+    assert [line.partition(": ")[0] for line in lines] == [
+        "data_slice", "preprocessing_code, schema", "hyperparameters", "metrics, holdout",
+    ]  # fmt: skip
+    assert last.endswith("pip install holdfast"), "by names alone nobody knows whether the plugin was there"
+    assert lines_of(["eval_threshold"])[-1].startswith('eval_threshold: mlflow.set_tag("holdfast.threshold"')
 
 
 def test_hyperparameters_are_those_of_run_and_model_with_the_seeds_among_them() -> None:

@@ -11,7 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from holdfast.wire import Project, create_project, open_project
+from holdfast.wire import Project, open_project
+from tests.blank import blank_project
 
 SOURCE = Path(__file__).parents[3] / "src"
 
@@ -61,5 +62,5 @@ def registry_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHONPATH", str(SOURCE), prepend=os.pathsep)  # workers run this checkout, installed or not
-    with open_project(create_project(tmp_path / "project")) as project:
+    with open_project(blank_project(tmp_path / "project")) as project:
         yield project

@@ -187,6 +187,7 @@ def test_without_a_part_that_scoring_needs_nothing_is_opened_and_all_else_is_kep
     assert f"{part}: missing: {reason}".encode() in files.read(RelativePath("CARD.md"))
 
 
+@pytest.mark.thorough
 def test_without_a_holdout_there_is_no_schema_and_nothing_is_opened(registry_project: Project, tmp_path: Path) -> None:
     files = put(tmp_path / "bundle", ingredients(registry_project.settings.project, holdout=None))
     whole(files)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.flow.capture.patch import Addition, additions_patch
+from tests.effort import examples
 
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
     lambda name: name not in {".", ".."} and not name.lower().startswith(".git")
@@ -14,7 +15,7 @@ names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
 @given(name=names, data=st.binary(max_size=200).map(lambda data: data.replace(b"\0", b"")), executable=st.booleans())
 def test_git_apply_creates_exactly_the_file(name: str, data: bytes, executable: bool) -> None:
     patch = additions_patch([Addition(name.encode(), data, executable)])

@@ -137,6 +137,7 @@ def test_an_editable_distribution_is_used_when_its_folder_is(
     assert used(site, "features") == ["my-project"]
 
 
+@pytest.mark.thorough
 def test_what_only_the_left_out_one_needs_is_left_out(
     site: Path, install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

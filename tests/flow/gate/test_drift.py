@@ -47,6 +47,7 @@ def test_what_moved_by_more_than_half_its_deviation_fails_and_is_told_in_its_uni
     assert column["p_adjusted"] < 1e-9
 
 
+@pytest.mark.thorough
 def test_what_moved_a_little_among_many_rows_is_detectable_and_not_large() -> None:
     finding = judged(trained_on({"age": normal(40_000)}), trained_on({"age": normal(40_000, 0.1, seed=2)}))
     assert finding.outcome is Outcome.PASS
@@ -67,6 +68,7 @@ def test_what_is_large_among_few_rows_may_be_chance() -> None:
     assert finding.outcome is Outcome.PASS
 
 
+@pytest.mark.thorough
 def test_many_columns_are_adjusted_for_being_many() -> None:
     count = 120
     before = {f"x{n}": normal(300, seed=n) for n in range(count)}

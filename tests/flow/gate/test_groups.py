@@ -14,6 +14,7 @@ from holdfast.errors import InvalidInput
 from holdfast.flow.gate.case import Case, Measured
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.groups import groups
+from tests.effort import examples
 from tests.flow.gate.cases import NUMBERS, RIGHT, case, said, without_answer, without_baseline_answer, wrong_at
 
 PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
@@ -207,7 +208,7 @@ def test_the_sentence_says_why_the_other_version_could_not_be_compared() -> None
 places = st.sets(st.integers(0, 99), max_size=40)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(places, places, st.floats(0.0, 0.5))
 def test_it_passes_only_when_no_group_that_was_tested_lost_more_than_the_margin(
     mine: set[int], theirs: set[int], margin: float
@@ -218,7 +219,7 @@ def test_it_passes_only_when_no_group_that_was_tested_lost_more_than_the_margin(
     assert all(group["rows"] >= 20 for group in finding.values["groups"])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(places)
 def test_a_version_does_no_harm_beside_itself(mine: set[int]) -> None:
     assert judge(wrong_at(*mine), wrong_at(*mine), group_margin=0.0).outcome is PASS

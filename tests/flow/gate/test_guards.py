@@ -11,6 +11,7 @@ from holdfast.canonical import Json
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.guards import guards
 from holdfast.flow.gate.not_worse import not_worse
+from tests.effort import examples
 from tests.flow.gate.cases import NUMBERS, RIGHT, case, without_baseline_answer, wrong_at
 
 PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
@@ -95,7 +96,7 @@ def test_errors_are_guarded_as_shares_of_the_error() -> None:
     assert judge(mine, theirs, guards={"mean_absolute_error": {"margin": 0.5}}, **asked).outcome is PASS
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     st.sets(st.integers(0, 99), max_size=30),
     st.sets(st.integers(0, 99), max_size=30),
@@ -114,6 +115,7 @@ def test_all_pass_together_exactly_where_each_passes_alone(
         assert FAIL in alone
 
 
+@pytest.mark.thorough
 def test_one_guard_that_loses_lets_at_most_alpha_of_all_versions_through_however_many_stand_beside_it() -> None:
     """By simulation: accuracy truly loses its whole margin, and three other guards lose nothing that is not allowed."""
     chance = random.Random(11)

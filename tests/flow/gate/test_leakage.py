@@ -330,3 +330,43 @@ def test_images_are_compared_by_their_digests_with_those_that_the_holdout_came_f
     assert finding.outcome is FAIL
     assert finding.sentence.startswith("5 of 20 of the holdout's files (25.0%) are in train too")
     assert bench.judged(rows, train, fresh).outcome is PASS
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["float32", ">f8", "int16"])
+def test_rows_of_arrays_are_looked_for_as_those_of_tables_are(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, order: Any, kind: str
+) -> None:
+    monkeypatch.setattr(tables, "_CELLS_AT_ONCE", 60)  # several pieces, the last of them shorter
+    drawn = np.random.default_rng(3).normal(0, 1000, (250, 4)).astype(kind)
+    trained, apart = drawn[:200], drawn[200:]
+
+    def judged(held_back: Any) -> Finding:
+        given = arrays(bench, "train", np.asarray(trained, order=order), np.arange(200) % 2)
+        whole = arrays(bench, "test", held_back, np.arange(len(held_back)) % 2, HOLDOUT)
+        frame = pd.DataFrame(held_back.astype("float64"), columns=[f"x{place}" for place in range(4)])
+        return bench.judged(frame.assign(churned=np.arange(len(held_back)) % 2), given, whole)
+
+    honest = judged(apart)
+    assert (honest.outcome, looked_at(honest)[0]["rows"]) == (PASS, 200)
+    assert honest.sentence == "none of 50 holdout rows is among the 200 rows that were trained on"
+    leaked = judged(np.concatenate([apart[:30], trained[150:170]]))
+    assert (leaked.outcome, leaked.sentence.startswith("20 of 50 holdout rows")) == (FAIL, True)
+
+
+def test_arrays_that_are_no_rows_prove_nothing_and_the_finding_says_so(bench: Bench) -> None:
+    pictures = np.random.default_rng(3).normal(size=(9, 4, 4))
+    given = arrays(bench, "train", pictures, np.arange(9))
+    whole = arrays(bench, "test", pictures + 1, np.arange(9), HOLDOUT)
+    finding = bench.judged(customers(9), given, whole, leakage_unread="inconclusive")
+    assert finding.outcome is INCONCLUSIVE
+    assert "features.npy has no rows that can be compared" in finding.sentence
+
+
+def arrays(bench: Bench, name: str, features: Any, targets: Any, role: str = TRAIN) -> DataInput:
+    """Frozen as the plugin of MLflow's clients freezes them."""
+    folder = bench.folder / name
+    folder.mkdir(exist_ok=True)
+    for file, held in (("features", features), ("targets", targets)):
+        np.save(folder / f"{file}.npy", held)
+    return bench.frozen_path(folder, role)

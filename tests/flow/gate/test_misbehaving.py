@@ -12,7 +12,8 @@ from holdfast.flow.register import register
 from holdfast.flow.snapshot import snapshot
 from holdfast.parts import DataInput
 from holdfast.parts.data_slice import TRAIN
-from holdfast.wire import Project, create_project, open_project
+from holdfast.wire import Project, open_project
+from tests.blank import blank_project
 from tests.projects import CHURN, HOLDOUT_ROWS, TARGET, TRAIN_ROWS, ask, write_csv
 from tests.projects import trained as model_of
 
@@ -57,7 +58,7 @@ def turning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project,
     """churn@1, and the file whose text its preprocessing runs."""
     folder = tmp_path_factory.mktemp("turning")
     place = folder / "orders"
-    with open_project(create_project(folder)) as project:
+    with open_project(blank_project(folder)) as project:
         write_csv(folder / "data/train.csv", TRAIN_ROWS)
         (folder / "features.py").write_text(FEATURES.format(place=str(place)))
         frozen = snapshot(project.store, folder / "data/train.csv", root=folder)

@@ -19,6 +19,7 @@ from holdfast.flow.gate.not_worse import not_worse
 from holdfast.flow.gate.stage_policy import SAYS, StagePolicy
 from holdfast.parts import EvalThreshold
 from holdfast.runtime.pipeline import Answer
+from tests.effort import examples
 from tests.flow.gate.cases import CUT_OFF, NUMBERS, RIGHT, case, wrong_at
 
 PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
@@ -126,6 +127,7 @@ def test_margins_of_errors_are_shares_of_the_error_of_the_version_that_holds_the
         assert judge(scaled[0], scaled[1], margin=0.03, **asked).outcome is FAIL
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("metric", ["roc_auc", "average_precision"])
 def test_rankings_are_compared_by_their_scores(metric: str) -> None:
     chance = random.Random(3)
@@ -172,7 +174,7 @@ def test_labels_of_any_kind_are_compared() -> None:
     assert finding.values["estimate"]["value"] == pytest.approx(finding.values["gain"], abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     st.sets(st.integers(0, 99)), st.sets(st.integers(0, 99)), st.sampled_from(["accuracy", "f1", "balanced_accuracy"])
 )

@@ -20,6 +20,7 @@ from holdfast.manifest import Manifest
 from holdfast.names import RelativePath
 from holdfast.parts import PART_NAMES, Missing, PreprocessingCode, Weights
 from holdfast.runtime.pipeline import Answer
+from tests.effort import examples
 from tests.flow.gate.cases import (
     NUMBERS,
     RIGHT,
@@ -334,7 +335,7 @@ class TestNotWorse:
     def test_without_an_answer_nothing_is_decided(self) -> None:
         assert judge("not_worse", without_answer(case(RIGHT, RIGHT), TROUBLE)).outcome is INCONCLUSIVE
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(st.sets(st.integers(0, 99)), st.sets(st.integers(0, 99)))
     def test_it_passes_only_when_no_more_rows_are_wrong(self, mine: set[int], theirs: set[int]) -> None:
         finding = judge("not_worse", case(wrong_at(*mine), wrong_at(*theirs)))
@@ -343,7 +344,7 @@ class TestNotWorse:
         if finding.outcome is FAIL:
             assert len(mine) > len(theirs)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(st.sets(st.integers(0, 99)), st.sets(st.integers(0, 99)), st.sampled_from(["default", "strict"]))
     def test_it_says_of_the_difference_taken_the_other_way_what_is_left(
         self, mine: set[int], theirs: set[int], policy: str

@@ -142,6 +142,7 @@ def test_where_nothing_is_cut_there_is_nothing_to_judge() -> None:
     assert threshold(without_answer(case())).outcome is INCONCLUSIVE
 
 
+@pytest.mark.thorough
 def test_a_real_model_of_rare_rows_is_not_best_cut_in_the_middle() -> None:
     rows, targets = make_classification(6000, weights=[0.93], flip_y=0.03, class_sep=0.7, random_state=2)
     model = LogisticRegression().fit(rows[:3000], targets[:3000])

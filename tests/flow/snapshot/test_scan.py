@@ -13,6 +13,7 @@ from holdfast.flow.snapshot import blocks, compare, scan
 from holdfast.flow.snapshot.blocks import Block, Blocks
 from holdfast.flow.snapshot.ignores import Ignores
 from holdfast.flow.snapshot.scan import scan_folder
+from tests.effort import examples
 
 names = st.text(st.sampled_from("ab-.0 \u00e9\U0001f600\ue000"), min_size=1, max_size=3).filter(
     lambda name: name not in {".", ".."}
@@ -25,7 +26,7 @@ def scanned(folder: Path) -> list[Block]:
 
 
 @given(paths)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60), deadline=None)
 def test_files_come_in_the_order_of_the_bytes_of_their_paths(
     tmp_path_factory: pytest.TempPathFactory, wanted: list[str]
 ) -> None:
@@ -43,6 +44,7 @@ def test_files_come_in_the_order_of_the_bytes_of_their_paths(
     assert found == sorted(made, key=str.encode)
 
 
+@pytest.mark.thorough
 def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "BLOCK_FILES", 256)
     for number in range(8000):

@@ -18,6 +18,7 @@ from holdfast.flow.snapshot.blocks import Block
 from holdfast.flow.snapshot.compare import difference
 from holdfast.store.interface import Stored
 from holdfast.store.memory import MemoryStore
+from tests.effort import examples
 
 LATER_NS = 3_000_000_000
 """Past the time within which a file's times prove nothing."""
@@ -139,7 +140,7 @@ steps = st.lists(
 
 
 @given(st.lists(steps, min_size=2, max_size=4), st.integers(1, 3))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(40), deadline=None)
 def test_a_snapshot_from_memory_is_the_one_from_bytes(
     tmp_path_factory: pytest.TempPathFactory, rounds: list[list[tuple[str, bytes | None]]], width: int
 ) -> None:

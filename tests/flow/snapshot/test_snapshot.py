@@ -14,6 +14,7 @@ from holdfast.errors import NotFound, TooLarge, UnsupportedFormat, UsageError
 from holdfast.flow.snapshot import load_tree, scan, snapshot
 from holdfast.store.checkout import checkout_tree
 from holdfast.store.memory import MemoryStore
+from tests.effort import examples
 
 
 def paths(store: MemoryStore, folder: Path, root: Path) -> list[str]:
@@ -117,7 +118,7 @@ trees = st.dictionaries(
 
 
 @given(trees)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30), deadline=None)
 def test_checking_a_snapshot_out_gives_the_same_files(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, tuple[bytes, bool]]
 ) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from mlflow.entities import InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from holdfast.mlflow_plugin.answers import Asked, answers_rows, best_first, replaces
+from holdfast.mlflow_plugin.answers import Asked, answers_rows, best_first, replaces, says_rows
 from holdfast.mlflow_plugin.datasets import Rows, forget, listen_to_datasets, remembered
 from holdfast.mlflow_plugin.freezing import ROWS_MAX, freeze_dataset, role_of, sample
 from holdfast.mlflow_plugin.server import find_server
@@ -45,6 +45,9 @@ assert answers_rows("mlflow.sklearn", 1 << 29)
 assert answers_rows("mlflow.pytorch", 1 << 20)
 assert not answers_rows("mlflow.pytorch", 1 << 26)
 assert not answers_rows("mlflow.pyfunc.model", 1)
+assert says_rows({"holdfast.ask": "rows"})
+assert not says_rows({"holdfast.ask": "no"})
+assert not says_rows({})
 
 # A model is asked about rows whose answers are known before others, and then about those that it was not trained on.
 blind = Asked("eval", Rows(pd.DataFrame({"x": [1.0], "z": [2.0]})), 1)

@@ -1,4 +1,4 @@
-"""Write two models, as `mlflow.*.save_model` does it, with what they answer beside each; argument: the folder."""
+"""Write three models, as `mlflow.*.save_model` does it, with what they answer beside each; argument: the folder."""
 
 import sys
 from pathlib import Path
@@ -18,6 +18,18 @@ from holdfast.runtime.smoke import write_outputs
 OUT = Path(sys.argv[1])
 PINNED = [f"mlflow=={mlflow.__version__}"]
 """Said, so that MLflow need not open each model in a process of its own to find it out."""
+
+
+FROM_CODE = """
+import mlflow
+
+class Doubling(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return 2 * model_input["age"]
+
+mlflow.models.set_model(Doubling())
+"""
+"""A model from code: MLflow keeps the script instead of a pickle."""
 
 
 class OwnCode(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -45,7 +57,7 @@ def describe(name: str, rows: Any, truth: Any) -> None:
 
 
 def main() -> None:
-    """Make both."""
+    """Make them."""
     rows = pd.DataFrame({"age": np.linspace(18.0, 80.0, 40), "calls": np.arange(40) % 7})
     left = np.where(rows.age + 5 * rows.calls > 60, "yes", "no")
     classifier = LogisticRegression(max_iter=500).fit(rows, left)
@@ -64,6 +76,10 @@ def main() -> None:
         pip_requirements=PINNED,
     )
     describe("own_code", rows[["age"]], rows["age"])
+    code = OUT / "doubling.py"
+    code.write_text(FROM_CODE, encoding="utf-8")
+    mlflow.pyfunc.save_model(OUT / "from_code", python_model=str(code), signature=signature, pip_requirements=PINNED)
+    describe("from_code", rows[["age"]], rows["age"])
 
 
 if __name__ == "__main__":

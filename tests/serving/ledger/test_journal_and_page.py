@@ -16,8 +16,9 @@ from holdfast.names import ModelName, StageName
 from holdfast.serving.ledger.decision import Decision
 from holdfast.serving.ledger.journal import Head, Journal, read_journal
 from holdfast.serving.ledger.page import finder, may_have, read_page, write_page
+from tests.effort import examples
 
-LAW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 HEAD = Head(ModelName("churn"), StageName("production"), "one", 3, 0.5, 30)
 

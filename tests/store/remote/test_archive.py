@@ -67,6 +67,7 @@ def direct(sides: Sides, transport: Transport | None = None) -> RemoteStore:
 # What is sent
 
 
+@pytest.mark.thorough
 def test_a_family_takes_little_more_than_its_base_and_comes_back_bit_by_bit(sides: Sides, tmp_path: Path) -> None:
     contents = family(1, 5)
     digests = archived(sides, *contents)
@@ -440,6 +441,7 @@ def write_pack(sides: Sides, records: list[tuple[bytes, int, int, bytes]]) -> Se
     return segment
 
 
+@pytest.mark.thorough
 def test_a_lost_base_is_named_and_the_next_archiver_sends_it_or_does_without(sides: Sides) -> None:
     contents = family(1, 3)
     [first] = archived(sides, contents[0])
@@ -524,6 +526,7 @@ class Breaks:
         return create()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("after", [0, 1, 2, 3, 4, 6, 8, 11])
 def test_an_interrupted_archiver_goes_on_where_it_stopped_with_the_same_packs(
     sides: Sides, tmp_path: Path, after: int
@@ -543,6 +546,7 @@ def test_an_interrupted_archiver_goes_on_where_it_stopped_with_the_same_packs(
     is_whole(sides.there, digests, contents)
 
 
+@pytest.mark.thorough
 def test_two_archivers_at_once_leave_an_archive_that_is_whole(sides: Sides, tmp_path: Path) -> None:
     contents = family(1, 6)
     shares = [contents[:4], [contents[0], *contents[3:]], contents[::-1]]

@@ -18,6 +18,7 @@ from holdfast.registry.sql import SqlRegistry
 from holdfast.upkeep.audit.key import LogKey
 from holdfast.upkeep.audit.logbook import Logbook
 from holdfast.upkeep.audit.memory import Memory, Watch
+from tests.blank import blank_registry
 
 CHURN = ModelName("churn")
 
@@ -33,6 +34,7 @@ class Place:
         self.home.mkdir(parents=True)
         self.settings = Settings.at(self.home, {"XDG_STATE_HOME": str(folder / "state")})
         self.database = self.home / "registry.db"
+        blank_registry(self.database)
         self.key = LogKey.of(self.settings)
         self.memory = Memory.of(self.settings)
         self.watch = Watch.of(self.settings)

@@ -1,5 +1,4 @@
 import itertools
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from holdfast.store.turns import undisturbed
 from holdfast.tracking.sql import SqlTracking
 from holdfast.web.api.depot import Depot
 from holdfast.web.api.desk import Around
+from tests.blank import blank_registry
 from tests.serving_api import api_server
 from tests.web.api.people import People, asks
 
@@ -98,10 +98,10 @@ def begin_a_shadow(database: Database) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared(empty_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     """A server for all tests of a module, with a model, a run and a rollout."""
     folder = tmp_path_factory.mktemp("shared")
-    database = Database.open(f"sqlite:///{shutil.copy(empty_file, folder / 'registry.db')}")
+    database = Database.open(blank_registry(folder / "registry.db"))
     with served(database, folder) as found:
         assert found.ask("contributor", "PUT", "/models/churn", {}).status_code == 200
         assert found.ask("contributor", "POST", "/runs", {"model": "churn"}).status_code == 201

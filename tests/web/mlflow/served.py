@@ -15,9 +15,10 @@ from holdfast.experiments.tables import experiments
 from holdfast.tracking.tables import runs
 from holdfast.web.api.app import api_app
 from holdfast.web.api.desk import Around
-from holdfast.wire import Project, create_project, open_project
+from holdfast.wire import Project, open_project
 from holdfast.wire.mlflow import Shelf, open_shelf
 from holdfast.wire.people import open_doors, open_guarded
+from tests.blank import blank_project
 
 MOMENT = "2026-03-01T09:00:00.000000Z"
 
@@ -69,7 +70,7 @@ class Served:
 @contextmanager
 def served(folder: Path) -> Iterator[Served]:
     """A server of a new project that asks nobody who they are."""
-    with open_project(create_project(folder)) as project, serving(project) as found:
+    with open_project(blank_project(folder)) as project, serving(project) as found:
         yield found
 
 

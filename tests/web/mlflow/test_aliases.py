@@ -184,6 +184,44 @@ def test_a_stage_of_mlflows_is_held_by_one_version_and_the_one_before_is_archive
     assert server.project.registry.audit_verify().ok
 
 
+def test_a_version_has_one_stage_of_mlflows_and_leaves_the_other(server: Served) -> None:
+    transition(server, 1, "Staging")
+    transition(server, 1, "Production")
+    transition(server, 2, "Production", archive_existing_versions=True)
+    assert stages(server) == {"1": "Archived", "2": "Production", "3": "None"}
+    assert transition(server, 2, "Staging")["current_stage"] == "Staging"
+    assert stages(server) == {"1": "Archived", "2": "Staging", "3": "None"}
+    assert [one[:2] for one in moves(server)] == [
+        ("staging", "promote"),
+        ("production", "promote"),
+        ("staging", "clear"),
+        ("production", "promote"),
+        ("staging", "promote"),
+        ("production", "clear"),
+    ]
+
+
+def test_a_version_does_not_leave_a_protected_stage_for_a_lower_one(gated: Served) -> None:
+    adopted = MoveStage(CHURN, StageName("production"), VersionNumber(1), None, Action.STAGE_ADOPT, "served before")
+    gated.project.registry.move_stage(adopted, "ana")
+    error = transition(gated, 1, "Staging", status=403)
+    assert "production of churn is protected by a gate, and is not emptied" in error["message"]
+    assert stages(gated)["1"] == "Production"
+    assert [str(one.name) for one in gated.project.registry.stages(CHURN) if one.number] == ["production"]
+
+
+def test_a_version_keeps_a_protected_staging_when_it_rises(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text("[gate.staging]\n")
+    with served(tmp_path) as found:
+        found.experiment()
+        registered(found)
+        adopted = MoveStage(CHURN, StageName("staging"), VersionNumber(1), None, Action.STAGE_ADOPT, "tried before")
+        found.project.registry.move_stage(adopted, "ana")
+        assert transition(found, 1, "Production")["current_stage"] == "Production"
+        held = {str(one.name) for one in found.project.registry.stages(CHURN) if one.number}
+        assert held == {"production", "staging"}
+
+
 def test_stages_that_mlflow_has_not(server: Served) -> None:
     text = "Invalid Model Version stage: live. Value must be one of None, Staging, Production, Archived."
     assert transition(server, 1, "live", status=400)["message"] == text
@@ -231,6 +269,27 @@ def test_no_spelling_of_a_protected_stage_is_a_way_around_its_gate(gated: Served
     assert f"'{other}'" in error["message"]
     assert "letters' case" in error["message"]
     assert [str(one.name) for one in gated.project.registry.stages(CHURN) if one.number] == ["production"]
+
+
+@pytest.mark.parametrize("other", ["\u0440roduction", "produ\u0441tion", "\uff50roduction", "PR\u039fDUCTION"])
+def test_no_letter_that_looks_like_another_is_a_way_around_a_gate(gated: Served, other: str) -> None:
+    assert "that look alike" in point(gated, 2, other, status=400)["message"]
+    assert moves(gated) == []
+    point(gated, 2, "\u0440\u0443\u043a\u0430")
+    assert named(gated, "\u0440\u0443\u043a\u0430")["version"] == "2"
+
+
+@pytest.mark.parametrize("other", ["Best", "BEST", "b\u0435st"])
+def test_no_spelling_of_an_alias_that_means_a_protected_stage_is_a_way_around_its_gate(
+    tmp_path: Path, other: str
+) -> None:
+    (tmp_path / "holdfast.toml").write_text(f"{OPEN}[gate.production]\n")
+    with served(tmp_path) as server:
+        server.experiment()
+        registered(server, count=2)
+        assert "which a gate protects" in point(server, 2, other, status=400)["message"]
+        assert "may not have production" in point(server, 2, "best", status=403)["message"]
+        assert moves(server) == []
 
 
 def test_an_alias_that_was_a_stage_of_its_own_before_is_read_on_and_moves_the_real_one_once_deleted(

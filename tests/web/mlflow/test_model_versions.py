@@ -50,7 +50,11 @@ def test_a_logged_model_becomes_a_real_version_that_says_what_it_lacks(server: S
     assert (told["current_stage"], told["status"], told["run_id"]) == ("None", "READY", "r1")
     assert (told["source"], told["model_id"], told["run_link"]) == (f"models:/{id_}", id_, "")
     assert (told["description"], told["tags"]) == ("first", [{"key": "team", "value": "risk"}])
-    assert "Incomplete, without" in told["status_message"]
+    first, *lines, last = told["status_message"].splitlines()
+    assert first.startswith("Incomplete, without data_slice, hyperparameters, ")
+    assert first.endswith(". What adds it:")
+    assert next(line for line in lines if line.startswith("  eval_threshold: ")).count("mlflow.set_tag(") == 1
+    assert last == "  Why: holdfast show churn@1"
     assert get(server) == told
     version = server.project.registry.versions(CHURN)[0]
     assert not version.complete
@@ -79,6 +83,21 @@ def test_the_files_of_a_version_are_never_swapped(server: Served) -> None:
     put(server, f"{folder}/model.skops", b"another", status=403)
     put(server, f"{folder}/more.txt", b"another", status=403)
     put(server, "7/r1/artifacts/other/model.skops", b"elsewhere it may")
+
+
+def test_a_model_where_a_version_is_hears_how_its_script_goes_on(server: Served) -> None:
+    """Clients before MLflow 3 have no logged models: they write the second model of a run over the first."""
+    for name, data in FILES.items():
+        put(server, f"7/r1/artifacts/model/{name}", data)
+    source = f"{server.ask('GET', 'runs/get', {'run_id': 'r1'})['run']['info']['artifact_uri']}/model"
+    assert create(server, source, run_id="r1")["source"] == source
+    url = "/api/2.0/mlflow-artifacts/artifacts/7/r1/artifacts/model/MLmodel"
+    refused = server.loop.run(server.client.put(url, content=b"the next model"))
+    assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED")
+    assert refused.json()["message"] == (
+        "The files of version 1 of churn are immutable; log the next model in a run of its own, or under another "
+        "artifact_path of this one."
+    )
 
 
 def test_what_cannot_be_registered_leaves_its_files_as_free_as_they_were(server: Served) -> None:
@@ -159,6 +178,7 @@ def test_words_of_a_version_change_and_the_version_does_not(server: Served) -> N
     assert server.project.registry.versions(CHURN) == before
 
 
+@pytest.mark.thorough
 def test_a_deleted_version_is_not_shown_and_nothing_gets_its_number(server: Served) -> None:
     registered(server, count=2)
     assert server.ask("DELETE", "model-versions/delete", {"name": "churn", "version": "2"}) == {}
@@ -191,6 +211,7 @@ def test_a_number_that_no_version_has(server: Served, version: str, status: int,
     assert message in get(server, version, status=status)["message"]
 
 
+@pytest.mark.thorough
 def test_versions_are_searched(server: Served) -> None:
     registered(server, count=2)
     id_ = logged(server, "r1", weights=b"of a run")

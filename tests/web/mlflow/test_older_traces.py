@@ -44,3 +44,14 @@ def test_a_trace_that_nobody_began_does_not_end(server: Served) -> None:
     assert refused["message"] == "Trace with ID 'none' not found."
     missing = server.ask("GET", "traces", {}, status=400)
     assert missing["message"].startswith("Missing value for required parameter 'experiment_ids'.")
+
+
+def test_one_whose_moment_no_calendar_has_keeps_nobody_from_the_others(server: Served) -> None:
+    said = {"experiment_id": "7", "timestamp_ms": 1000}
+    begun = server.ask("POST", "traces", said)["trace_info"]["request_id"]
+    late = {"timestamp_ms": 2**63 - 1}
+    for method, path, more in (("POST", "traces", said | late), ("PATCH", f"traces/{begun}", late)):
+        assert "is no moment in milliseconds" in server.ask(method, path, more, status=400)["message"]
+    asked = {"locations": [{"mlflow_experiment": {"experiment_id": "7"}}]}
+    found = server.ask("POST", "/api/3.0/mlflow/traces/search", asked)["traces"]
+    assert [one["trace_id"] for one in found] == [begun]

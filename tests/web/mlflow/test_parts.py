@@ -16,8 +16,9 @@ from holdfast.experiments.tables import file_parts
 from holdfast.names import ModelName
 from holdfast.tracking import NewRun
 from holdfast.web.bearer import TICKET_HEADER
-from holdfast.wire import create_project, open_project
+from holdfast.wire import open_project
 from holdfast.wire.people import open_doors
+from tests.blank import blank_project
 from tests.web.mlflow.served import Served, serving
 
 FILES = "/api/2.0/mlflow-artifacts"
@@ -71,7 +72,7 @@ class Asking:
 
 @contextmanager
 def asked(folder: Path, *, asks: bool) -> Iterator[Asking]:
-    with open_project(create_project(folder)) as project:
+    with open_project(blank_project(folder)) as project:
         doors, secrets = open_doors(project), {}
         for name, role, pattern in (
             ("ana", Role.CONTRIBUTOR, "churn"),
@@ -99,6 +100,7 @@ def known(tmp_path: Path) -> Iterator[Asking]:
         yield found
 
 
+@pytest.mark.thorough
 def test_parts_become_the_file_and_its_ranges_are_read(asking: Asking) -> None:
     begun = asking.begun()
     assert [one["part_number"] for one in begun["credentials"]] == [1, 2, 3]
@@ -119,6 +121,7 @@ def test_parts_become_the_file_and_its_ranges_are_read(asking: Asking) -> None:
     assert read == DATA
 
 
+@pytest.mark.thorough
 def test_a_part_is_let_in_by_its_ticket_and_by_nothing_else(known: Asking) -> None:
     begun = known.begun()
     first, second, _ = begun["credentials"]
@@ -163,6 +166,7 @@ def test_a_ticket_opens_nothing_but_links_whoever_wrote_it(known: Asking) -> Non
     assert known.bare("GET", path, headers={TICKET_HEADER: write(f"GET {path}")}).status_code == 404
 
 
+@pytest.mark.thorough
 def test_who_may_not_write_there_begins_sends_completes_and_aborts_nothing(known: Asking) -> None:
     begun = known.begun()
     url = begun["credentials"][0]["url"]

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from holdfast.access import Grant, NewToken, NewUser, Role
-from holdfast.wire import create_project, open_project
+from holdfast.wire import open_project
 from holdfast.wire.people import open_doors
+from tests.blank import blank_project
 from tests.web.mlflow.served import Served, serving
 
 V3 = "/api/3.0/mlflow/traces"
@@ -58,7 +59,7 @@ class Asked:
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Iterator[Asked]:
-    with open_project(create_project(tmp_path)) as project:
+    with open_project(blank_project(tmp_path)) as project:
         doors = open_doors(project)
         for name in ("viewer", "guest"):
             doors.add_user(NewUser(name), "root")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from holdfast.names import ModelName
-from holdfast.registry import Action
+from holdfast.registry import Action, NewPolicy
 from tests.web.mlflow.logging import registered
 from tests.web.mlflow.served import Served, served
 
@@ -95,8 +95,15 @@ def test_a_model_that_nobody_created_is_not_found(server: Served) -> None:
     error = get(server, "none", status=404)
     assert error["error_code"] == "RESOURCE_DOES_NOT_EXIST"
     assert error["message"] == "Registered Model with name=none not found"
-    for method, path in (("PATCH", "update"), ("DELETE", "delete"), ("POST", "set-tag"), ("DELETE", "delete-tag")):
-        said = {"name": "none", "key": "a", "value": "b", "description": "c"}
+    ways = [
+        ("PATCH", "update"),
+        ("DELETE", "delete"),
+        ("POST", "set-tag"),
+        ("DELETE", "delete-tag"),
+        ("POST", "rename"),
+    ]
+    for method, path in ways:
+        said = {"name": "none", "key": "a", "value": "b", "description": "c", "new_name": "other"}
         assert server.ask(method, f"registered-models/{path}", said, status=404)["message"] == error["message"]
 
 
@@ -129,6 +136,27 @@ def test_a_renamed_model_stays_what_it_is_here_and_its_old_name_is_free(server: 
     assert server.project.registry.audit_verify().ok
 
 
+def test_no_name_that_has_rules_of_its_own_is_a_way_around_its_gate(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text("[model.churn.gate.production]\nmargin = 0.1\n")
+    with served(tmp_path) as server:
+        server.experiment()
+        registered(server, "scratch")
+        server.ask("POST", "registered-models/alias", {"name": "scratch", "alias": "production", "version": "1"})
+        rename = {"name": "scratch", "new_name": "churn"}
+        error = server.ask("POST", "registered-models/rename", rename, status=403)
+        assert "gates have rules of their own for churn" in error["message"]
+        registered(server, "churn")
+        server.ask("POST", "registered-models/rename", {"name": "churn", "new_name": "leavers"})
+        assert server.ask("POST", "registered-models/rename", rename, status=403) == error
+        assert "have rules" in server.ask("POST", "registered-models/create", {"name": "churn"}, status=403)["message"]
+        server.project.registry.set_policy(NewPolicy("[gate.staging]\n", ModelName("scratch"), "its own"), "ana")
+        server.ask("POST", "registered-models/rename", {"name": "leavers", "new_name": "churn"})
+        server.ask("POST", "registered-models/rename", {"name": "scratch", "new_name": "trial"})
+        rename = {"name": "churn", "new_name": "scratch"}
+        assert "have rules" in server.ask("POST", "registered-models/rename", rename, status=403)["message"]
+
+
+@pytest.mark.thorough
 def test_a_deleted_model_is_not_shown_and_goes_on_with_its_numbers_when_it_comes_back(server: Served) -> None:
     registered(server, count=2)
     server.ask("POST", "registered-models/set-tag", {"name": "churn", "key": "team", "value": "risk"})
@@ -207,6 +235,7 @@ def test_a_model_that_holdfast_made_is_seen_and_can_be_spoken_of(server: Served)
     assert (told["description"], told["tags"]) == ("made here", [{"key": "team", "value": "risk"}])
 
 
+@pytest.mark.thorough
 def test_the_heads_of_stages_are_told_either_way(server: Served) -> None:
     registered(server, count=3)
     server.ask("POST", "model-versions/transition-stage", {"name": "churn", "version": "1", "stage": "staging"})

@@ -9,8 +9,9 @@ import pytest
 from holdfast.access import Grant, NewToken, NewUser, Pattern, Role
 from holdfast.names import ModelName, StageName
 from holdfast.tracking import NewRun
-from holdfast.wire import create_project, open_project
+from holdfast.wire import open_project
 from holdfast.wire.people import open_doors
+from tests.blank import blank_project
 from tests.web.mlflow.logging import FILES, logged, put, registered
 from tests.web.mlflow.served import Served, serving
 
@@ -20,6 +21,7 @@ PEOPLE = {
     "approver": Grant(Role.APPROVER),
     "of-trial": Grant(Role.APPROVER, Pattern("*"), (StageName("trial"),)),
     "of-fraud": Grant(Role.APPROVER, Pattern("fraud*")),
+    "of-churn": Grant(Role.CONTRIBUTOR, Pattern("churn")),
     "admin": Grant(Role.ADMIN),
 }
 
@@ -41,7 +43,7 @@ class Asked:
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Iterator[Asked]:
-    with open_project(create_project(tmp_path)) as project:
+    with open_project(blank_project(tmp_path)) as project:
         doors = open_doors(project)
         secrets = {}
         for name, grant in PEOPLE.items():
@@ -79,6 +81,7 @@ WRITING = [
 ALIAS = {"name": "churn", "alias": "trial", "version": "1"}
 
 
+@pytest.mark.thorough
 def test_who_reads_needs_to_be_a_viewer_of_the_model_and_who_writes_a_contributor(asked: Asked) -> None:
     for method, path, said in READING:
         asked.by("viewer", method, path, said)
@@ -93,6 +96,7 @@ def test_who_reads_needs_to_be_a_viewer_of_the_model_and_who_writes_a_contributo
         asked.by("contributor", method, path, said)
 
 
+@pytest.mark.thorough
 def test_an_alias_is_moved_by_approvers_of_its_stage_and_the_event_has_their_name(asked: Asked) -> None:
     for who in ("viewer", "contributor", "of-fraud"):
         assert asked.by(who, "POST", "registered-models/alias", ALIAS, status=403)
@@ -118,6 +122,24 @@ def test_nobody_takes_a_name_or_a_version_that_is_none_of_theirs(asked: Asked) -
     assert asked.by("of-fraud", "POST", "model-versions/create", said, status=403)
 
 
+def test_what_stages_hold_is_led_elsewhere_by_their_approvers_alone(asked: Asked) -> None:
+    asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
+    asked.by("approver", "POST", "registered-models/alias", ALIAS)
+    rename = {"name": "churn", "new_name": "leavers"}
+    error = asked.by("contributor", "POST", "registered-models/rename", rename, status=403)
+    assert "no approver of churn, stage trial" in error["message"]
+    asked.by("approver", "POST", "registered-models/rename", rename)
+    asked.by("contributor", "POST", "registered-models/rename", {"name": "fraud", "new_name": "churn"})
+
+
+def test_nobody_begins_a_model_that_is_none_of_theirs_under_a_name_that_is(asked: Asked) -> None:
+    asked.by("contributor", "POST", "registered-models/rename", {"name": "churn", "new_name": "leavers"})
+    error = asked.by("of-churn", "POST", "registered-models/create", {"name": "churn"}, status=403)
+    assert "of-churn is no contributor of churn-" in error["message"]
+    asked.by("contributor", "POST", "registered-models/create", {"name": "churn"})
+
+
+@pytest.mark.thorough
 def test_searches_and_unknown_names_tell_nothing_of_what_is_not_theirs(asked: Asked) -> None:
     asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
     found = asked.by("of-fraud", "GET", "registered-models/search")["registered_models"]
@@ -143,6 +165,7 @@ def test_nobody_reads_the_files_of_another_model_by_registering_them_as_their_ow
         assert "no viewer of churn" in error["message"]
 
 
+@pytest.mark.thorough
 def test_nobody_reads_the_files_of_another_model_by_registering_the_folder_around_them(asked: Asked) -> None:
     asked.by("of-fraud", "POST", "registered-models/create", {"name": "fraud"})
     run = asked.server.run("run")
@@ -158,6 +181,7 @@ def test_nobody_reads_the_files_of_another_model_by_registering_the_folder_aroun
         assert "no viewer of hidden" in error["message"]
 
 
+@pytest.mark.thorough
 def test_a_logged_model_tells_nothing_of_a_run_of_a_model_that_is_not_its_clients(asked: Asked) -> None:
     new = NewRun(name="secret", model=ModelName("churn"))
     run = asked.server.project.tracking.start_run(new, actor="ana")
@@ -167,3 +191,16 @@ def test_a_logged_model_tells_nothing_of_a_run_of_a_model_that_is_not_its_client
     said = {"name": "fraud", "source": f"models:/{id_}"}
     error = asked.by("of-fraud", "POST", "model-versions/create", said, status=403)
     assert "no viewer of churn" in error["message"]
+
+
+def test_what_a_run_of_a_model_measured_is_told_to_nobody_by_its_id_alone(asked: Asked) -> None:
+    tracking = asked.server.project.tracking
+    run = tracking.start_run(NewRun(name="secret", model=ModelName("churn")), actor="ana").id
+    tracking.log_metrics(run, {"accuracy": 0.94})
+    for path, ids in (
+        ("get-history", "run_id"),
+        ("get-history-bulk", "run_id"),
+        ("get-history-bulk-interval", "run_ids"),
+    ):
+        said = {ids: run, "metric_key": "accuracy"}
+        assert not asked.by("of-fraud", "GET", f"metrics/{path}", said).get("metrics")

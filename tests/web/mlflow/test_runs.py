@@ -84,6 +84,7 @@ def test_a_history_is_told_whole_page_by_page_and_as_a_picture(server: Served, r
     first = server.ask("GET", "metrics/get-history", asked | {"max_results": 6})
     rest = {"max_results": 6, "page_token": first["next_page_token"]}
     assert [*first["metrics"], *server.ask("GET", "metrics/get-history", asked | rest)["metrics"]] == points
+    assert server.ask("GET", "metrics/get-history", asked | {"max_results": 2**63 - 1}) == {"metrics": points}
     assert server.ask("GET", "metrics/get-history", {"run_id": "none", "metric_key": "m"}) == {}
     of_run = [{**point, "run_id": run} for point in points]
     path = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.web.mlflow.logging import MLMODEL, put
 from tests.web.mlflow.served import Served, served
 
 ID = "tr-" + "ab" * 16
@@ -130,9 +131,19 @@ def test_what_are_no_spans_is_refused(server: Served, body: bytes, headers: dict
     assert send(server, body, headers, 400)["message"].startswith(message)
 
 
+@pytest.mark.thorough
 def test_a_small_body_that_unpacks_to_a_large_one_is_refused(server: Served) -> None:
     refused = send(server, gzip.compress(bytes(40 << 20)), {"content-encoding": "gzip"}, 400)
     assert refused["message"] == "Spans of one request may have 33554432 bytes"
+
+
+@pytest.mark.parametrize(("count", "each"), [(1_001, 1), (20_001, 100)])
+def test_nobody_keeps_the_writer_busy_with_traces(server: Served, count: int, each: int) -> None:
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for number in range(count):
+        scope.spans.add(trace_id=(1 + number // each).to_bytes(16), span_id=(1 + number).to_bytes(8))
+    assert "can have" in send(server, request.SerializeToString(), status=400)["message"]
 
 
 def test_traces_are_found_by_what_is_said_of_them(server: Served) -> None:
@@ -222,10 +233,28 @@ def test_traces_are_deleted_for_good(server: Served) -> None:
     assert server.ask("GET", f"{V3}/tr-2")["trace"]["trace_info"]["trace_id"] == "tr-2"
 
 
+def test_traces_that_are_deleted_take_no_file_of_a_version_along(server: Served) -> None:
+    run, files = server.run("run"), "7/run/artifacts/model"
+    put(server, f"{files}/MLmodel", MLMODEL.encode())
+    put(server, f"{files}/traces/tr-1/artifacts/data.bin", b"weights")
+    server.ask("POST", "registered-models/create", {"name": "churn"})
+    server.ask("POST", "model-versions/create", {"name": "churn", "source": f"runs:/{run}/model"})
+    inside = {"name": "inside", "artifact_location": f"mlflow-artifacts:/{files}"}
+    place = {"mlflow_experiment": server.ask("POST", "experiments/create", inside)}
+    start(server, id_="tr-1", trace_location=place)
+    server.ask("POST", f"{V3}/delete-traces", {**place["mlflow_experiment"], "request_ids": ["tr-1"]})
+    listed = server.ask("GET", "/api/2.0/mlflow-artifacts/artifacts", {"path": f"{files}/traces/tr-1/artifacts"})
+    assert [one["path"] for one in listed["files"]] == ["data.bin"]
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         ({"trace_id": "../x"}, "Invalid value \"../x\" for parameter 'trace_id'"),
+        ({"trace_id": ".."}, "Invalid value \"..\" for parameter 'trace_id'"),
+        ({"request_time": "0001-01-01T00:00:00+14:00"}, "-62135647200000 is no moment in milliseconds"),
+        ({"request_time": "9999-12-31T23:59:59-14:00"}, "253402351199000 is no moment in milliseconds"),
+        ({"execution_duration": "999999999999s"}, "1001772355599125 is no moment in milliseconds"),
         ({"request_time": "yesterday"}, "Invalid value \"yesterday\" for parameter 'request_time'"),
         ({"execution_duration": "long"}, "Invalid value \"long\" for parameter 'execution_duration'"),
         ({"state": "FINE"}, "Invalid value \"FINE\" for parameter 'state'"),

@@ -29,13 +29,14 @@ from holdfast.web.mlflow import uploads
 from holdfast.web.mlflow.files import require
 from holdfast.web.mlflow.room import Here
 from holdfast.web.mlflow.uploads import taken
+from tests.blank import blank_registry
 
 PIECE = b"x" * (1 << 20)
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(f"sqlite:///{tmp_path / 'registry.db'}")
+    database = Database.open(blank_registry(tmp_path / "registry.db"))
     yield database
     database.close()
 

@@ -19,6 +19,7 @@ from holdfast.canonical import Json, JsonObject, encode
 from holdfast.digest import Digest
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.evidence import FeatureSchema, Holdout, Metrics
+from holdfast.flow.bundle.adding import ANSWERS_RECORDED
 from holdfast.flow.bundle.infer import groups_in
 from holdfast.flow.bundle.metrics import measure
 from holdfast.flow.bundle.places import OUTPUTS, ROWS
@@ -100,8 +101,7 @@ def measured(
     if isinstance(found, Missing):
         return Measured(found, none)
     if isinstance(schema, Missing) or isinstance(rule, Missing):
-        why = "answers were recorded, and the bundle cannot give its own without its missing parts"
-        return Measured(Missing("holdout", why), Missing("metrics", why))
+        return Measured(Missing("holdout", ANSWERS_RECORDED), Missing("metrics", ANSWERS_RECORDED))
     more = found.more
     target = _target(found.rows, schema, said.word("holdfast.target", {}) or more.get("target"))
     try:

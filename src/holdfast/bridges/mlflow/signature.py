@@ -4,9 +4,10 @@ from holdfast.bridges.mlflow.mlmodel import LoggedModel
 from holdfast.canonical import Json, JsonObject
 from holdfast.errors import UsageError
 from holdfast.evidence import Column, FeatureSchema
+from holdfast.flow.bundle.adding import NO_SIGNATURE
 from holdfast.parts import Missing
 
-__all__ = ["answers_of", "schema_of"]
+__all__ = ["answers_of", "answers_several", "schema_of"]
 
 _DTYPES = {
     "boolean": "bool",
@@ -26,13 +27,11 @@ _TENSOR_DTYPES = {"bool", "float16", "float32", "float64"} | {
 _COLUMNS_MAX = 100_000
 """A tensor of so many columns is an image or a text, and its rows are no rows of features."""
 
-_NO_SIGNATURE = "the model was logged without a signature, so nothing says which columns it takes"
-
 
 def schema_of(model: LoggedModel | None) -> FeatureSchema | Missing:
     """The raw rows that the signature names; a frame of named columns, or the columns of one array."""
     if model is None or model.inputs is None:
-        return Missing("schema", _NO_SIGNATURE)
+        return Missing("schema", NO_SIGNATURE)
     if not model.inputs:
         return Missing("schema", "the signature names no inputs")
     if len(model.inputs) == 1 and model.inputs[0].get("type") == "tensor" and not model.inputs[0].get("name"):
@@ -44,7 +43,7 @@ def schema_of(model: LoggedModel | None) -> FeatureSchema | Missing:
             return Missing("schema", "the signature has a column without a name")
         if not isinstance(kind, str) or kind not in _DTYPES:
             return Missing(
-                "schema", f"column {name[:80]!r} holds a {str(kind)[:40]}, which is no single value of a row"
+                "schema", f"column {name[:80]!r} is of the type {str(kind)[:40]}, which is no single value of a row"
             )
         required = spec.get("required") is not False and spec.get("optional") is not True
         columns.append(Column(name, _DTYPES[kind], nullable=not required))
@@ -52,6 +51,12 @@ def schema_of(model: LoggedModel | None) -> FeatureSchema | Missing:
         return FeatureSchema("pandas", tuple(columns))
     except UsageError as error:
         return Missing("schema", error.message)
+
+
+def answers_several(model: LoggedModel) -> bool:
+    """Whether the signature says that one answer is several values: named columns, or a mapping of them."""
+    outputs = model.outputs or ()
+    return len(outputs) > 1 or any(spec.get("type") in {"object", "map", "array"} for spec in outputs)
 
 
 def _of_array(spec: JsonObject) -> FeatureSchema | Missing:

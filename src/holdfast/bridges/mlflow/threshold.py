@@ -14,12 +14,13 @@ What is stated here is true of the bundle: the loader that goes with a rule give
 import math
 from collections.abc import Sequence
 
-from holdfast.bridges.mlflow.mlmodel import PYFUNC, LoggedModel
+from holdfast.bridges.mlflow.mlmodel import LoggedModel
 from holdfast.bridges.mlflow.said import Said
-from holdfast.bridges.mlflow.signature import answers_of
+from holdfast.bridges.mlflow.signature import answers_of, answers_several
 from holdfast.bridges.mlflow.weights import Estimator
 from holdfast.canonical import Json, decode
 from holdfast.errors import HoldfastError
+from holdfast.flow.bundle.adding import SEVERAL_ANSWERS
 from holdfast.parts import EvalThreshold, Missing
 from holdfast.parts.eval_threshold import ARGMAX, CUT_OFF, IDENTITY
 from holdfast.runtime.loaders.mlflow import ANSWERS, LABELS, SCORES
@@ -152,10 +153,11 @@ def _untold(model: LoggedModel, estimator: Estimator, said: Said) -> tuple[EvalT
         return EvalThreshold(IDENTITY), ANSWERS
     if estimator.scores and estimator.classifies:
         return EvalThreshold(ARGMAX), LABELS
-    if model.flavor == PYFUNC and answers in {"text", "boolean"}:
-        # A label is no score: whatever was to be decided, the model's own code has decided.
+    if answers in {"text", "boolean"}:
+        # A label is no score: whatever was to be decided, the model has decided.
         return EvalThreshold(IDENTITY), ANSWERS
-    return Missing(_NAME, "nothing says how what the model answers becomes a decision"), ANSWERS
+    several = SEVERAL_ANSWERS if answers_several(model) else None
+    return Missing(_NAME, several or "nothing says how what the model answers becomes a decision"), ANSWERS
 
 
 def _fits_numbers(said: Said) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,9 @@ __all__ = ["ADDED_FOLDER", "Estimator", "Laid", "estimator_in", "lay_out", "weig
 
 ADDED_FOLDER = "holdfast"
 """The folder of a logged model in which Holdfast's plugin puts what is evidence and no weights."""
+
+_COMPILED = re.compile(r"(^|/)__pycache__/[^/]*\.pyc\Z")
+"""What Python keeps of sources that it has read, and makes again."""
 
 _LOOKED_AT_BYTES_MAX = 64 << 20
 """A model of this size is read for the name of its class; of a larger one the class is not known without opening it."""
@@ -103,12 +107,16 @@ class Estimator:
 
 
 def lay_out(files: LoggedFiles, model: LoggedModel | None) -> Laid:
-    """Where each file goes: code to where a bundle's code is imported from, what the plugin added nowhere."""
+    """Where each file goes: code to where a bundle's code is imported from, what the plugin added nowhere.
+
+    Nor what Python compiled: MLflow runs a model from code once before it sends its folder, and no gate lets such a
+    program through, which nobody can read.
+    """
     code = f"{model.code.rstrip('/')}/" if model is not None and model.code is not None else None
     weights, own = [], []
     for path, (digest, size) in files.files.items():
         text = str(path)
-        if text.startswith(f"{ADDED_FOLDER}/"):
+        if text.startswith(f"{ADDED_FOLDER}/") or _COMPILED.search(text):
             continue
         if code is not None and text.startswith(code):
             own.append(_entry(f"{CODE_FOLDER}/{text.removeprefix(code)}", digest, size))
@@ -181,7 +189,7 @@ def estimator_in(files: LoggedFiles, model: LoggedModel | None, said: Said) -> E
     if model is None:
         return Estimator("unknown", (), scores=False)
     tag = said.tags.get("estimator_class") or ""
-    told = model.said("model_class") or model.said("lgb_model_class") or ""
+    told = model.said("model_class") or model.said("lgb_model_class") or _of_catboost(model)
     found: list[tuple[str, str]] = []
     if model.flavor == "sklearn":
         found = list(_classes_in(files, model.said("pickled_model") or "", model.said("serialization_format") or ""))
@@ -191,6 +199,11 @@ def estimator_in(files: LoggedFiles, model: LoggedModel | None, said: Said) -> E
     known = next((f"{module}.{name}" for module, name in found), tag if model.flavor == "sklearn" else "")
     scores = model.flavor in _ESTIMATORS and (model.flavor == "sklearn" or ".sklearn." in f"{told}." or bool(told))
     return Estimator(known or f"mlflow.{model.flavor}", names or ((tag.rpartition(".")[2],) if tag else ()), scores)
+
+
+def _of_catboost(model: LoggedModel) -> str:
+    kind = model.said("model_type") if model.flavor == "catboost" else None
+    return "" if kind is None else f"catboost.{kind}"
 
 
 def _classes_in(files: LoggedFiles, path: str, written: str) -> Iterator[tuple[str, str]]:

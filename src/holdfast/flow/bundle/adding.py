@@ -1,72 +1,108 @@
-"""What a person does to supply what a version lacks, in the words of whatever the version came from."""
+"""What a person does to supply what a version lacks: one line for each, in the words of whatever it came from.
+
+For instance of a model that MLflow's client logged:
+
+    data_slice: mlflow.log_input(mlflow.data.from_pandas(train, targets="churned"), context="training")
+    preprocessing_code, schema: mlflow.sklearn.log_model(…, signature=infer_signature(rows, answers))
+"""
+
+from collections.abc import Mapping, Sequence
 
 from holdfast.evidence import Environment
 from holdfast.evidence import how_to_add as how_to_add_evidence
 from holdfast.manifest import Manifest
-from holdfast.parts import PART_NAMES, Missing, how_to_add
+from holdfast.parts import PART_NAMES, Missing, Weights, how_to_add
+from holdfast.runtime.loaders.mlflow import NETWORKS, QUICK
 
-__all__ = ["how_to_supply"]
+__all__ = ["ANSWERS_RECORDED", "NO_SIGNATURE", "SEVERAL_ANSWERS", "how_to_supply", "lines_of", "lines_to_add"]
 
-_PLUGIN = "pip install holdfast beside mlflow, whose plugin then"
+NO_SIGNATURE = "the model was logged without a signature, so nothing says which columns it takes"
+ANSWERS_RECORDED = "answers were recorded, and the bundle cannot give its own without its missing parts"
+SEVERAL_ANSWERS = "it answers several values for each row, and nothing says which of them decides"
+"""Why something is missing, where another line supplies it than elsewhere."""
 
-_ROWS_OF_THE_TEST = (
-    "mlflow.log_input(mlflow.data.from_pandas(test, targets='churned'), context='eval'). Where the answers are a "
-    "column that no line names: mlflow.set_tag('holdfast.target', 'churned')."
-)
+_WITH_PLUGIN = "pip install holdfast beside mlflow, then"
+
+_TRAINED_ON = 'mlflow.log_input(mlflow.data.from_pandas(train, targets="churned"), context="training")'
+_HELD_BACK = 'mlflow.log_input(mlflow.data.from_pandas(test, targets="churned"), context="eval")'
+_SIGNED = "log_model(…, signature=infer_signature(rows, answers))"
 
 _IN_MLFLOW = {
-    "weights": "Log a model that mlflow.pyfunc can open, such as mlflow.sklearn.log_model(model, name='model').",
-    "data_slice": (
-        f"{_PLUGIN} freezes the files that the script reads and the data of mlflow.log_input and autolog. Where no "
-        "autolog logs it, such as batches of PyTorch: mlflow.log_input(mlflow.data.from_numpy(rows, targets=answers), "
-        "context='training')."
-    ),
-    "preprocessing_code": (
-        "Log the model with a signature that names its raw columns: log_model(…, signature=infer_signature(rows, "
-        "answers)) or input_example=rows; code of the project goes along with code_paths=[…]."
-    ),
-    "hyperparameters": "Log them: mlflow.log_params({…}) in the run, or mlflow.autolog().",
-    "eval_threshold": (
-        'Say how a score becomes an answer: mlflow.set_tag("holdfast.threshold", "0.4"); "argmax" for several classes, '
-        '"identity" where the model answers as it is.'
-    ),
-    "environment": "Log the model with pinned requirements: log_model(…, pip_requirements=['scikit-learn==1.7.0', …]).",
-    "schema": "Log the model with a signature: log_model(…, signature=infer_signature(rows, answers)).",
-    "metrics": (
-        'Name the column of the true answers with mlflow.set_tag("holdfast.target", "churned"), and the metric that '
-        'gates judge by with mlflow.set_tag("holdfast.metric", "recall").'
-    ),
-    "holdout": (
-        f"{_PLUGIN} records what the model answers on rows that were logged before it, with their true answers: "
-        f"{_ROWS_OF_THE_TEST}"
-    ),
-    "run": "Log the model inside `with mlflow.start_run():`.",
-    "code": "Keep the training code in Git, and start the script from there.",
-    "card": f"{_PLUGIN} sends the project's CARD.md along.",
+    "weights": 'mlflow.sklearn.log_model(model, name="model"), with MLflow 2 artifact_path="model"',
+    "data_slice": f"{_TRAINED_ON} before the model is logged",
+    "preprocessing_code": _SIGNED,
+    "hyperparameters": "mlflow.log_params({…}) in the run, or mlflow.autolog()",
+    "eval_threshold": 'mlflow.set_tag("holdfast.threshold", "0.4"), or "argmax", or "identity" for the answer as it is',
+    "environment": 'log_model(…, pip_requirements=["scikit-learn==1.7.0", …])',
+    "schema": _SIGNED,
+    "metrics": 'mlflow.set_tag("holdfast.target", "churned"), the column of the true answers',
+    "holdout": f"{_HELD_BACK} before the model is logged",
+    "run": "with mlflow.start_run(): around log_model",
+    "code": "git commit the training code, and start the script from there",
+    "card": "a CARD.md in the project that the script is started from",
 }
 
-_BESIDE_THE_PLUGIN = {
-    "data_slice": (
-        "Log the rows that the model is trained on, before the model: mlflow.log_input(mlflow.data.from_pandas(train, "
-        "targets='churned'), context='training'), or mlflow.data.from_numpy(rows, targets=answers); or "
-        "mlflow.autolog(). Files that Python opens are frozen anyway."
-    ),
-    "holdout": (
-        "Log rows that the model is not trained on, with their true answers, before the model: " + _ROWS_OF_THE_TEST
-    ),
-    "card": "Keep a CARD.md in the project, and start the script from there.",
-}
-"""Where the plugin was there already, and had nothing to keep."""
+_ONE_VALUE_EACH = (
+    "log_model(…, signature=…) of columns with one value each; what takes conversations or tensors passes no gate"
+)
+_ONE_ANSWER = "log_model(python_model=…) of a mlflow.pyfunc.PythonModel whose predict gives the one value that counts"
+_NO_MORE = "no line of its own: what was recorded is measured with the rest of what is missing"
+_OWN_CODE = f'mlflow.set_tag("holdfast.ask", "rows") and {_HELD_BACK} before the model is logged'
+
+_OF_THE_PLUGIN = frozenset({"data_slice", "holdout", "card"})
+"""What no line of a script supplies where Holdfast's plugin is not installed."""
+
+_WHOSE_PLUGIN = "Rows are kept by Holdfast's plugin. Where the script runs without it: pip install holdfast"
 
 
 def how_to_supply(missing: Missing, manifest: Manifest) -> str:
-    """What a person does to supply a part, or a piece of evidence, that this version lacks."""
-    if manifest.logged_elsewhere:
-        # Without rows there is nothing to name a column of, and who has the rows may have the answers too.
-        no_rows = missing.name == "metrics" and isinstance(manifest.evidence.holdout, Missing)
-        name = "holdout" if no_rows else missing.name
-        return _BESIDE_THE_PLUGIN.get(name, _IN_MLFLOW[name]) if _plugin_was_there(manifest) else _IN_MLFLOW[name]
-    return how_to_add(missing.name) if missing.name in PART_NAMES else how_to_add_evidence(missing.name)
+    """The line that supplies a part, or a piece of evidence, that this version lacks."""
+    if not manifest.logged_elsewhere:
+        return _by_holdfast(missing.name)
+    # Without rows there is nothing to name a column of, and who has the rows may have the answers too.
+    no_rows = missing.name == "metrics" and isinstance(manifest.evidence.holdout, Missing)
+    name = "holdout" if no_rows else missing.name
+    line = _for_this(missing, name, manifest) or _IN_MLFLOW[name]
+    needs_plugin = name in _OF_THE_PLUGIN and line != _NO_MORE and not _plugin_was_there(manifest)
+    return f"{_WITH_PLUGIN} {line}" if needs_plugin else line
+
+
+def _for_this(missing: Missing, name: str, manifest: Manifest) -> str | None:
+    """The line for a model like this one, where the usual one would not do."""
+    weights, schema = manifest.parts.weights, manifest.evidence.schema
+    if missing.why == ANSWERS_RECORDED:
+        return _NO_MORE
+    if missing.why == SEVERAL_ANSWERS:
+        return _ONE_ANSWER
+    if name in {"schema", "preprocessing_code"} and isinstance(schema, Missing) and schema.why != NO_SIGNATURE:
+        return _ONE_VALUE_EACH
+    if name == "holdout" and isinstance(weights, Weights) and weights.format not in QUICK | NETWORKS:
+        return _OWN_CODE  # nobody asks it a thousand questions unless its author says so
+    return None
+
+
+def lines_to_add(manifest: Manifest) -> list[str]:
+    """All that supplies what a version lacks: a line for each, with the names of what it supplies first."""
+    return _grouped({missing.name: how_to_supply(missing, manifest) for missing in manifest.missing()})
+
+
+def lines_of(names: Sequence[str]) -> list[str]:
+    """Likewise of a version that MLflow's client logged, where no more is at hand than the names of what it lacks."""
+    known = [name for name in names if name in _IN_MLFLOW]
+    lines = {name: _IN_MLFLOW["holdout" if name == "metrics" and "holdout" in names else name] for name in known}
+    return [*_grouped(lines), *([_WHOSE_PLUGIN] if _OF_THE_PLUGIN & set(known) else [])]
+
+
+def _grouped(lines: Mapping[str, str]) -> list[str]:
+    """One line may supply several."""
+    names: dict[str, list[str]] = {}
+    for name, line in lines.items():
+        names.setdefault(line, []).append(name)
+    return [f"{', '.join(supplied)}: {line}" for line, supplied in names.items()]
+
+
+def _by_holdfast(name: str) -> str:
+    return how_to_add(name) if name in PART_NAMES else how_to_add_evidence(name)
 
 
 def _plugin_was_there(manifest: Manifest) -> bool:

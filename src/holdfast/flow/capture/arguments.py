@@ -7,6 +7,7 @@ Nobody knows what a program makes of its arguments but the program itself. The r
 click, Typer and Hydra agree on: an option takes the word that follows it, unless that is an option too; numbers that
 follow numbers belong to the same option; `name=value` sets a value; a repeated option is a list. A switch followed by a
 file name is therefore read as an option with a value; the words stand in `argv` for whoever wants to check.
+What stands before the program is not the program's: options of the interpreter, such as `-W ignore`, are left out.
 """
 
 import math
@@ -22,7 +23,17 @@ _FLOAT = re.compile(r"[+-]?((\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]?\d+)\Z")
 _NEGATIVE = re.compile(r"-\.?\d")
 _NAME = re.compile(r"\+{0,2}([A-Za-z_][\w./@-]*)=(.*)\Z", re.DOTALL)
 _PROGRAM = re.compile(r".*\.(py|pyw|sh|bash|R|jl|ipynb|pex|pyz)\Z")
+_PYTHON = re.compile(r"(.*[/\\])?(python|pypy)(\d+(\.\d+)*)?[dtw]?(\.exe)?\Z", re.IGNORECASE | re.DOTALL)
 _WORDS = {"true": True, "false": False}
+
+_SWITCHES = frozenset("bBdEhiIOPqRsSuvVx?")
+_WITH_A_VALUE = frozenset("WX")
+_RUNS = frozenset("cm")
+"""Python's own options of one letter, several of which may share a word; "Command line and environment",
+https://docs.python.org/3/using/cmdline.html."""
+
+_LONG_WITH_A_VALUE = "--check-hash-based-pycs"
+_LONG = frozenset({"--help", "--help-all", "--help-env", "--help-xoptions", "--version"})
 
 
 def parse_arguments(argv: Sequence[str]) -> JsonObject:
@@ -64,13 +75,39 @@ def typed(text: str) -> Json:
 def _program(argv: Sequence[str]) -> int:
     """The place of what is run: the script, the module after `-m`, the code after `-c`, or else the first word."""
     for place, word in enumerate(argv):
+        # After an option of a launcher's, it may be the value of that.
+        if _PYTHON.match(word) and not (place and _is_option(argv[place - 1])):
+            found = _run_by_python(argv, place)
+            if found is not None:
+                return found
         if _PROGRAM.match(word):
             return place
-        if word == "-c" and place == 1:
-            return place + 1
         if word == "-m" and place + 1 < len(argv):
             return place + 1
     return 0
+
+
+def _run_by_python(argv: Sequence[str], python: int) -> int | None:
+    """The place of what an interpreter runs, or of its last option; None where a word is no option of Python's."""
+    place = python + 1
+    while place < len(argv):
+        word = argv[place]
+        if not word.startswith("-") or word == "-":  # a script of whatever name, or what comes on standard input
+            return place
+        if word.startswith("--"):
+            if word not in _LONG and word.partition("=")[0] != _LONG_WITH_A_VALUE:
+                return None
+            place += 2 if word == _LONG_WITH_A_VALUE else 1
+            continue
+        letters = word[1:].lstrip("".join(_SWITCHES))
+        if letters and letters[0] not in _RUNS | _WITH_A_VALUE:
+            return None
+        # The value is the rest of the word, or the word that follows.
+        last = place + 1 if len(letters) == 1 else place
+        if letters and letters[0] in _RUNS:
+            return last
+        place = last + 1
+    return len(argv) - 1
 
 
 def _is_option(word: str) -> bool:

@@ -34,7 +34,7 @@ class Finding:
         rule: its name.
         outcome: how it ended.
         sentence: what was found, for a person, with its numbers.
-        hint: what to do about it; empty when the outcome is `pass`.
+        hint: what to do about it, in one line or one for each thing to do; empty when the outcome is `pass`.
         values: the numbers, for a program.
         waived: by whom it is waived, if it is; the outcome stays what it was, and counts as passed.
     """

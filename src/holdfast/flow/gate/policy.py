@@ -153,6 +153,10 @@ class Policy:
         special = self.document.get("model", {}).get(str(model), {}).get("gate", {})
         return str(stage) in self.document.get("gate", {}) or str(stage) in special
 
+    def has_rules_for(self, model: ModelName) -> bool:
+        """Whether the file has tables for this model alone."""
+        return str(model) in self.document.get("model", {})
+
     def every_stage(self) -> Iterator[tuple[str, StageName, StagePolicy]]:
         """Each stage that the policy names or has: the name of its table, the stage, and what it asks.
 

@@ -6,7 +6,7 @@ from math import isfinite
 from holdfast.canonical import Json
 from holdfast.errors import MissingExtra, NoSpace, PermissionRefused, Unavailable
 from holdfast.evidence import Metrics
-from holdfast.flow.bundle.adding import how_to_supply
+from holdfast.flow.bundle.adding import lines_to_add
 from holdfast.flow.bundle.metrics import DIRECTIONS
 from holdfast.flow.gate.calibration import calibration
 from holdfast.flow.gate.card import card
@@ -49,16 +49,10 @@ def completeness(case: Case) -> Finding:
     values: Mapping[str, Json] = {"missing": [{"name": m.name, "why": m.why} for m in missing]}
     if not missing:
         return Finding("completeness", Outcome.PASS, "all five parts and the required evidence are there", "", values)
-    hints: dict[str, list[str]] = {}
-    for one in missing:  # one line may supply several
-        hints.setdefault(how_to_supply(one, case.manifest), []).append(one.name)
-    return Finding(
-        "completeness",
-        Outcome.FAIL,
-        f"missing: {'; '.join(f'{m.name} ({m.why})' for m in missing)}",
-        " ".join(f"{', '.join(names)}: {hint}" for hint, names in hints.items()),
-        values,
-    )
+    named = ", ".join(one.name for one in missing)
+    # With several of them the reasons would hide the names; each stands in the values, and in what `show` prints.
+    said = f"{named} ({missing[0].why})" if len(missing) == 1 else named
+    return Finding("completeness", Outcome.FAIL, f"missing: {said}", "\n".join(lines_to_add(case.manifest)), values)
 
 
 def integrity(case: Case) -> Finding:

@@ -15,9 +15,12 @@ from holdfast.errors import HoldfastError, MissingExtra, TooLarge, UnsupportedFo
 from holdfast.runtime.rows import table_of
 from holdfast.store.interface import Store
 
-__all__ = ["COLUMNS_MAX", "Piece", "is_table", "pieces_of"]
+__all__ = ["COLUMNS_MAX", "Piece", "has_rows", "is_table", "pieces_of"]
 
 Piece = Mapping[str, Any]
+
+_FEATURES, _TARGETS = "features.npy", "targets.npy"
+"""Arrays as MLflow's scripts log them, in the two files that the plugin freezes: rows by columns, and their answers."""
 
 _ENDINGS = {".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson", ".json"}
 
@@ -45,7 +48,12 @@ _COMPLAINT_CHARACTERS_MAX = 200
 
 def is_table(path: str) -> bool:
     """Whether a file's name says that it holds a table that can be read."""
-    return PurePosixPath(path).suffix.lower() in _ENDINGS
+    return PurePosixPath(path).suffix.lower() in _ENDINGS or PurePosixPath(path).name in {_FEATURES, _TARGETS}
+
+
+def has_rows(path: str) -> bool:
+    """Whether a table holds features: the answers beside an array of them are no rows of their own."""
+    return PurePosixPath(path).name != _TARGETS
 
 
 def pieces_of(store: Store, digest: Digest, path: str) -> Iterator[Piece]:
@@ -89,7 +97,9 @@ def pieces_of(store: Store, digest: Digest, path: str) -> Iterator[Piece]:
 def _frames(handle: BinaryIO, kind: str, name: str) -> Iterator[Any]:
     import pandas as pd
 
-    if kind in {".csv", ".tsv"}:
+    if kind == ".npy":
+        yield from _of_array(handle, name)
+    elif kind in {".csv", ".tsv"}:
         separator = "\t" if kind == ".tsv" else ","
         width = pd.read_csv(handle, sep=separator, nrows=0).shape[1]
         handle.seek(0)
@@ -108,6 +118,33 @@ def _frames(handle: BinaryIO, kind: str, name: str) -> Iterator[Any]:
         yield pd.DataFrame(decode(handle.read(), what=name, exact=True))
     else:
         yield from _of_lines(handle, name)
+
+
+def _of_array(handle: BinaryIO, name: str) -> Iterator[Any]:
+    """The rows of an array, its columns called `x0`, `x1` … as those of a holdout are; none where it has no two sides.
+
+    NumPy writes the columns of some arrays one behind the other, so what is read at once is a part of each of them.
+    """
+    import numpy as np
+    import pandas as pd
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(handle)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, by_columns, dtype = read_header(handle)
+    if len(shape) not in {1, 2} or not has_rows(name) or dtype.kind not in "fiub":
+        return
+    count, width = shape[0], shape[1] if len(shape) > 1 else 1
+    at_once, begin = _rows_at_once(width, name), handle.tell()
+    outer, inner = (width, 1) if by_columns else (1, width)
+    for first in range(0, count, at_once):
+        rows = min(at_once, count - first)
+        block = np.empty((outer, rows * inner), dtype)
+        for column in range(outer):
+            handle.seek(begin + (column * count + first * inner) * dtype.itemsize)
+            block[column] = np.frombuffer(handle.read(rows * inner * dtype.itemsize), dtype)
+        cells = block.T if by_columns else block.reshape(rows, width)
+        yield pd.DataFrame(cells.astype(dtype.newbyteorder("=")), columns=[f"x{place}" for place in range(width)])
 
 
 def _of_lines(handle: BinaryIO, name: str) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from holdfast.digest import Digest
 from holdfast.errors import HoldfastError, MissingExtra
 from holdfast.evidence import Holdout
 from holdfast.flow.bundle.origin import INPUT
-from holdfast.flow.gate.tables import is_table, pieces_of
+from holdfast.flow.gate.tables import has_rows, is_table, pieces_of
 from holdfast.manifest import Manifest
 from holdfast.parts import DataInput, DataSlice
 from holdfast.parts.data_slice import HOLDOUT, TRAIN
@@ -158,7 +158,9 @@ class _Pass:
     def read(self, row: Row, sought: "Sought | None") -> bool:
         """Look at one table; whether there is room for another."""
         features = sought.features if sought is not None and self.search is not None else ()
+        empty = True
         for piece in pieces_of(self.store, Digest(row.hex), row.path):
+            empty = False
             if self.sampler is not None:
                 self.sampler.add(piece)
             lacking = [name for name in features if name not in piece]
@@ -171,6 +173,8 @@ class _Pass:
                 return False
             if not features and self.sampler is None:
                 break
+        if empty and has_rows(row.path):
+            self.note(f"{row.path} has no rows that can be compared")
         return True
 
 

@@ -23,6 +23,8 @@ __all__ = [
     "ANSWERS",
     "EACH",
     "LABELS",
+    "NETWORKS",
+    "QUICK",
     "SCORES",
     "WEIGHTS_FOLDER",
     "MlflowLoader",
@@ -30,12 +32,19 @@ __all__ = [
     "leads_outside",
     "rows_of",
     "two_sided",
+    "words_for",
 ]
 
 ANSWERS, LABELS, SCORES = EACH = ("mlflow", "mlflow-labels", "mlflow-scores")
 
 WEIGHTS_FOLDER = "weights"
 """Where the files of a logged model stand in a bundle; the loader takes the folder off again."""
+
+QUICK = frozenset({"sklearn", "xgboost", "lightgbm", "catboost", "statsmodels", "prophet", "spacy", "onnx"})
+"""Flavors whose models answer a thousand rows in a moment and ask nobody."""
+
+NETWORKS = frozenset({"pytorch", "keras", "tensorflow"})
+"""Flavors whose models ask nobody, and take as long as they are large."""
 
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -46,6 +55,14 @@ _QUIET = {
 
 _NO_FILES = {"uri", "model_config"}
 """Fields that may hold paths of other places: where a file came from, and what the model's own code reads."""
+
+_KERAS_BACKENDS = {"jax", "numpy", "openvino", "tensorflow", "torch"}
+
+_LAST_WORDS = {"model_code_path"}
+"""Fields whose last component alone names a file of the folder: a model from code keeps the path of its script."""
+
+_HELD_AS = ("sklearn_model", "xgb_model", "lgb_model", "cb_model")
+"""How the wrappers of MLflow 2.9 name the estimator inside."""
 
 _SHOWN_CHARACTERS_MAX = 80
 
@@ -86,11 +103,14 @@ class MlflowLoader:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
         _make_read_only(root)
-        if outside := leads_outside(_flavors(root)):
+        flavors = _flavors(root)
+        if outside := leads_outside(flavors):
             raise BundleFailed(
                 f"its MLmodel file leads out of the bundle, to {outside[:_SHOWN_CHARACTERS_MAX]!r}",
                 hint="Log the model again: MLflow names files of a model by where they are in its folder.",
             )
+        for name, value in words_for(flavors).items():
+            os.environ.setdefault(name, value)
         model = pyfunc.load_model(str(root), suppress_warnings=True)
         return _Answers(model, folder) if self.name == ANSWERS else _of_estimator(model, folder, self.name)
 
@@ -124,10 +144,21 @@ def leads_outside(value: Any) -> str | None:
         return value if path.is_absolute() or ".." in path.parts else None
     held: Iterable[Any] = ()
     if isinstance(value, Mapping):
-        held = (one for name, one in value.items() if name not in _NO_FILES)
+        held = (_last(one) if name in _LAST_WORDS else one for name, one in value.items() if name not in _NO_FILES)
     elif isinstance(value, list | tuple):
         held = value
     return next((found for one in held if (found := leads_outside(one)) is not None), None)
+
+
+def words_for(flavors: Mapping[str, Any]) -> dict[str, str]:
+    """Variables that a library reads when it is imported: Keras has several engines, and MLflow only notes which."""
+    keras = flavors.get("keras")
+    backend = keras.get("keras_backend") if isinstance(keras, Mapping) else None
+    return {"KERAS_BACKEND": backend} if isinstance(backend, str) and backend in _KERAS_BACKENDS else {}
+
+
+def _last(path: Any) -> Any:
+    return os.path.basename(path) if isinstance(path, str) else path  # noqa: PTH119 - MLflow's call: `..` stays
 
 
 def _make_read_only(root: Path) -> None:
@@ -202,13 +233,22 @@ def estimator_scores(model: Any) -> tuple[list[Json], Callable[[Any], Any]] | No
 
     The probabilities when it has them, else the decision values, else its answers.
     """
-    raw = getattr(getattr(model, "_model_impl", None), "get_raw_model", lambda: None)()
+    raw = _estimator_in(getattr(model, "_model_impl", None))
     known: Any = getattr(raw, "classes_", None)
     if raw is None or known is None:
         return None
     classes = [plain(label) for label in (known.tolist() if hasattr(known, "tolist") else list(known))]
+    if not classes:  # those of a CatBoostRegressor
+        return None
     call = getattr(raw, "predict_proba", None) or getattr(raw, "decision_function", None) or raw.predict
     return classes, call
+
+
+def _estimator_in(wrapper: Any) -> Any:
+    """What MLflow's own wrapper holds; MLflow 2.9 has no word for all of them."""
+    if hasattr(wrapper, "get_raw_model"):
+        return wrapper.get_raw_model()
+    return next((getattr(wrapper, name) for name in _HELD_AS if hasattr(wrapper, name)), None)
 
 
 def two_sided(scores: list[Json], classes: list[Json]) -> list[Json]:
@@ -233,7 +273,9 @@ def _list(values: Any) -> list[Any]:
 
 def _single(row: Any) -> Json:
     told = _told(row)
-    return told[0] if isinstance(told, list) and len(told) == 1 else told
+    while isinstance(told, list) and len(told) == 1:  # a named output with a column of one is a list in a list
+        told = told[0]
+    return told
 
 
 def _told(value: Any) -> Json:

@@ -2,6 +2,7 @@
 
 from holdfast.access import Role
 from holdfast.canonical import Json, JsonObject
+from holdfast.experiments.limits import check_tags
 from holdfast.experiments.view import View
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import V2, Endpoint
@@ -83,9 +84,11 @@ def tags_of(asked: Asked) -> list[tuple[str, str]]:
     """The tags of a request.
 
     Raises:
-        UsageError: one has no key, or something else stands there.
+        UsageError: one has no key, or something else stands there; or they are too many.
     """
-    return [(one.text("key"), one.maybe_text("value") or "") for one in asked.items("tags")]
+    tags = asked.items("tags")
+    check_tags(len(tags))
+    return [(one.text("key"), one.maybe_text("value") or "") for one in tags]
 
 
 _AT = f"{V2}/experiments"

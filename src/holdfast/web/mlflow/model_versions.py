@@ -5,12 +5,13 @@ from collections.abc import Callable
 from holdfast.access import Role
 from holdfast.canonical import JsonObject
 from holdfast.errors import UsageError
+from holdfast.experiments.limits import ID_CHARACTERS_MAX, WORDS_CHARACTERS_MAX, check_length
 from holdfast.experiments.logged import FILES
 from holdfast.experiments.naming import registry_tag
 from holdfast.experiments.registered import STAGES
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import V2, Endpoint
-from holdfast.web.mlflow.moving import clear_stage, move_stage
+from holdfast.web.mlflow.moving import clear_stage, leaves, move_stage
 from holdfast.web.mlflow.named import asked_for, following, require, tags_in, told_version, version_of
 from holdfast.web.mlflow.registered_models import refuse_prompts, stage_in
 from holdfast.web.mlflow.registering import Wish, register_source, source_of
@@ -34,6 +35,8 @@ def create(asked: Asked, here: Here) -> JsonObject:
     for key, value in tags.items():
         registry_tag(key, value)
     refuse_prompts(tags)
+    for name, characters_max in (("run_link", ID_CHARACTERS_MAX), ("description", WORDS_CHARACTERS_MAX)):
+        check_length(name, asked.maybe_text(name) or "", characters_max)
     wish = Wish(
         name=asked.text("name"),
         source=asked.text("source"),
@@ -62,7 +65,10 @@ def update(asked: Asked, here: Here) -> JsonObject:
 
 
 def transition(asked: Asked, here: Here) -> JsonObject:
-    """Another stage of MLflow's; one version holds each of these, and the one that it takes it from is archived."""
+    """Another stage of MLflow's; one version holds each of these, and the one that it takes it from is archived.
+
+    A version has one of them at a time, as clients know it: it leaves the other.
+    """
     word = stage_in(asked.text("stage"))
     if asked.flag("archive_existing_versions") and word not in STAGES:
         raise UsageError(
@@ -72,12 +78,13 @@ def transition(asked: Asked, here: Here) -> JsonObject:
         )
     version = version_of(here, asked, Role.CONTRIBUTOR)
     registered = here.shelf.registered
-    if word in STAGES:
-        move_stage(here, version, STAGES[word])
-    else:
-        for stage in STAGES.values():
-            if registered.pointing.holder(version.model, stage) == version.number:
-                clear_stage(here, version.name, version.model, stage)
+    stage = STAGES.get(word)
+    left = leaves(here, version, stage)
+    if stage is not None:
+        move_stage(here, version, stage)
+    for one in left:
+        clear_stage(here, version.name, version.model, one)
+    if stage is None:
         registered.pointing.rest(version.name, version.number, word)
     return {"model_version": told_version(registered.words.get(version.name, version.number))}
 

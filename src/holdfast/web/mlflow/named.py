@@ -9,8 +9,10 @@ from holdfast.experiments.name_search import NameSearch
 from holdfast.experiments.naming import version_number
 from holdfast.experiments.paging import Place, read_token, search_of, token
 from holdfast.experiments.registered import RegisteredModel, RegisteredVersion
+from holdfast.flow.bundle.adding import lines_of
 from holdfast.names import ModelName
 from holdfast.web.mlflow.asking import Asked, invalid, missing
+from holdfast.web.mlflow.experiments import tags_of
 from holdfast.web.mlflow.room import Here
 from holdfast.web.mlflow.telling import said
 
@@ -56,8 +58,12 @@ def version_of(here: Here, asked: Asked, role: Role) -> RegisteredVersion:
 
 
 def tags_in(asked: Asked) -> dict[str, str]:
-    """The tags that a request gives; of one key the last counts."""
-    return {one.text("key"): one.maybe_text("value") or "" for one in asked.items("tags")}
+    """The tags that a request gives; of one key the last counts.
+
+    Raises:
+        UsageError: as `tags_of`.
+    """
+    return dict(tags_of(asked))
 
 
 def asked_for(asked: Asked, *, usual: int, results_max: int) -> tuple[NameSearch, str]:
@@ -92,7 +98,6 @@ def following(wanted: NameSearch, found: int, same: str) -> str | None:
 
 def told_version(version: RegisteredVersion) -> JsonObject:
     """A version as MLflow's protocol tells it."""
-    lacking = f"Incomplete, without {', '.join(version.missing)}. How to add it: holdfast show {_reference(version)}"
     return said(
         name=version.name,
         version=str(version.number),
@@ -103,7 +108,7 @@ def told_version(version: RegisteredVersion) -> JsonObject:
         source=version.source,
         run_id=version.run,
         status="READY",
-        status_message=lacking if version.missing else None,
+        status_message=_lacking(version) if version.missing else None,
         tags=_words(version.tags),
         run_link=version.run_link or "",
         aliases=_listed(version.aliases),
@@ -125,8 +130,10 @@ def told_model(model: RegisteredModel) -> JsonObject:
     )
 
 
-def _reference(version: RegisteredVersion) -> str:
-    return f"{version.model}@{version.number}"
+def _lacking(version: RegisteredVersion) -> str:
+    """What it lacks, at a glance, and the line that adds it; MLflow's clients print it as it is."""
+    first = f"Incomplete, without {', '.join(version.missing)}. What adds it:"
+    return "\n  ".join([first, *lines_of(version.missing), f"Why: holdfast show {version.model}@{version.number}"])
 
 
 def _words(words: Mapping[str, str]) -> Json:

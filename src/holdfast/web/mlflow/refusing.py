@@ -88,7 +88,9 @@ def refusal(error: HoldfastError) -> tuple[int, JsonObject]:
     if error.code == "unauthenticated":
         message = f"{message}. {_SIGN_IN}"
     elif error.code not in {"not_found", "already_exists", "usage", "too_large"} and error.hint:
-        message = f"{message}. {error.hint}"
+        lines = error.hint.split("\n")
+        # MLflow's client prints the message as it is: a list of things to do stays one.
+        message += f". {error.hint}" if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
     body: JsonObject = {"error_code": code, "message": message}
     if code in _CLASSES:
         body |= dict(zip(("sqlstate", "error_class"), _CLASSES[code], strict=True))

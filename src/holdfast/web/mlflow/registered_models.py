@@ -9,6 +9,7 @@ from holdfast.experiments.naming import PROMPT
 from holdfast.experiments.registered import ARCHIVED, NONE, STAGES
 from holdfast.web.mlflow.asking import Asked
 from holdfast.web.mlflow.endpoint import V2, Endpoint
+from holdfast.web.mlflow.moving import require_led_elsewhere, require_no_other_rules
 from holdfast.web.mlflow.named import asked_for, following, require, tags_in, told_model, told_version
 from holdfast.web.mlflow.room import Here
 from holdfast.web.mlflow.telling import said
@@ -59,8 +60,10 @@ def create(asked: Asked, here: Here) -> JsonObject:
     """Begins a model."""
     name, tags = asked.text("name"), tags_in(asked)
     refuse_prompts(tags)
-    require(here, Role.CONTRIBUTOR, name)
-    names = here.shelf.registered.names
+    meant, names = require(here, Role.CONTRIBUTOR, name), here.shelf.registered.names
+    model = names.made_by(name)
+    here.caller.require(Role.CONTRIBUTOR, model)
+    require_no_other_rules(here, model, meant)
     made = names.create(name, here.caller.name, description=asked.maybe_text("description"), tags=tags)
     return {"registered_model": told_model(made)}
 
@@ -81,11 +84,16 @@ def update(asked: Asked, here: Here) -> JsonObject:
 
 
 def rename(asked: Asked, here: Here) -> JsonObject:
-    """Another name; the caller must be allowed to act under it."""
+    """Another name; the caller must be allowed to act under it, and to say what its stages and aliases lead to."""
     name, new_name = asked.text("name"), asked.text("new_name")
+    names = here.shelf.registered.names
     require(here, Role.CONTRIBUTOR, name)
-    require(here, Role.CONTRIBUTOR, new_name)
-    renamed = here.shelf.registered.names.rename(name, new_name, here.caller.name)
+    meant = require(here, Role.CONTRIBUTOR, new_name)
+    if name != new_name:
+        model = names.get(name).model
+        require_no_other_rules(here, model, meant)
+        require_led_elsewhere(here, model, meant)
+    renamed = names.rename(name, new_name, here.caller.name)
     return {"registered_model": told_model(renamed)}
 
 

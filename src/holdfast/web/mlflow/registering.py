@@ -24,6 +24,7 @@ from holdfast.flow.bundle.origin import kept_capture
 from holdfast.flow.register_logged import register_logged
 from holdfast.names import ModelName, RelativePath
 from holdfast.registry import Version
+from holdfast.registry.events import REASON_CHARACTERS_MAX
 from holdfast.web.mlflow.files import require as require_files
 from holdfast.web.mlflow.named import require
 from holdfast.web.mlflow.room import Here
@@ -108,10 +109,20 @@ def _registered(wish: Wish, source: Source, model: ModelName, here: Here) -> Ver
     while True:
         found = files.below(source.path)
         version = _version_of(found, wish, source, model, here)
-        why = f"The files of version {version.number} of {wish.name} are immutable; log a new model instead."
+        why = f"The files of version {version.number} of {wish.name} are immutable; {_instead(source)}."
         files.freeze(source.path, why)
         if files.below(source.path) == found:
             return version
+
+
+def _instead(source: Source) -> str:
+    """What a script does whose model comes to where a version's files are.
+
+    A logged model has a place of its own. Before MLflow 3 there are none, and a model is a folder of its run.
+    """
+    if source.logged_model is not None:
+        return "log a new model instead"
+    return "log the next model in a run of its own, or under another artifact_path of this one"
 
 
 def _version_of(found: list[FileName], wish: Wish, source: Source, model: ModelName, here: Here) -> Version:
@@ -130,7 +141,7 @@ def _version_of(found: list[FileName], wish: Wish, source: Source, model: ModelN
         shelf.store,
         here.desk.registry,
         actor=here.caller.name,
-        reason=wish.description or "registered by an MLflow client",
+        reason=(wish.description or "registered by an MLflow client")[:REASON_CHARACTERS_MAX],
         stages=shelf.registered.policy.stages,
     )
 

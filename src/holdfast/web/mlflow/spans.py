@@ -25,6 +25,9 @@ __all__ = ["BODY_BYTES_MAX", "read_spans", "take_spans"]
 BODY_BYTES_MAX = 32 << 20
 """As it comes and when it is unpacked: clients send some hundred spans at once, of some kilobytes each."""
 
+_SPANS_MAX = 20_000
+"""Of one request: bare ones of thirty bytes would be a million, and each takes fifty times as much when it is read."""
+
 _PREVIEW_CHARACTERS = 1000
 """Of what went into a trace and came out of it, as many are told in lists, as MLflow tells them."""
 
@@ -76,6 +79,7 @@ def read_spans(body: bytes, *, is_json: bool) -> list[Span]:
 
     Raises:
         UsageError: it is none, or has no spans, or one without an id.
+        TooLarge: it has too many.
         MissingExtra: what reads them is not installed.
     """
     try:
@@ -95,6 +99,13 @@ def read_spans(body: bytes, *, is_json: bool) -> list[Span]:
             Parse(_with_bytes(body), message, ignore_unknown_fields=True)
         else:
             message.ParseFromString(body)
+        count = sum(len(scope.spans) for resource in message.resource_spans for scope in resource.scope_spans)
+        if count > _SPANS_MAX:
+            raise TooLarge(
+                f"A request can have at most {_SPANS_MAX} spans, and this has {count}",
+                hint="Send them in parts.",
+                limit=_SPANS_MAX,
+            )
         found = [
             _span(span, MessageToDict(span, preserving_proto_field_name=True))
             for resource in message.resource_spans

@@ -30,8 +30,11 @@ _FOUND = 100
 _ASKED_MAX = 1000
 """Traces that are asked for by their ids, and experiments that are searched."""
 
-_ID = re.compile(r"[A-Za-z0-9_.-]{1,50}")
-"""An id of a trace; it is a part of a path too."""
+_DELETED_MAX = 10_000
+"""Traces that one request deletes by their ids: each is a parameter of a statement, and PostgreSQL takes 65,535."""
+
+_ID = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,50}")
+"""An id of a trace; it is a part of a path too, and so is none that leads elsewhere."""
 
 _DURATION = re.compile(r"(\d{1,12})(\.\d{1,9})?s")
 
@@ -154,6 +157,10 @@ def delete(asked: Asked, here: Here) -> JsonObject:
     if ids and (before is not None or limit is not None):
         message = "`max_timestamp_millis` and `max_traces` cannot be specified along with `trace_ids`."
         raise UsageError(message, hint="Say the one or the other.")
+    if len(ids) > _DELETED_MAX:
+        raise UsageError(
+            f"At most {_DELETED_MAX} traces can be deleted at once, and {len(ids)} are named.", hint="Ask in parts."
+        )
     if limit is not None and limit < 1:
         raise UsageError(f"`max_traces` must be a positive integer, received {limit}.", hint="Say how many.")
     return {"traces_deleted": here.shelf.traces.delete(experiment, ids, before, limit)}

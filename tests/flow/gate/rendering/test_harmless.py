@@ -121,6 +121,11 @@ class Tags(HTMLParser):
         raise AssertionError(f"a comment: {data}")
 
 
+def lines_in(hint: str) -> list[str]:
+    """Those that say something: a hint may be a list of things to do."""
+    return [line for line in hint.split("\n") if line.strip()] or [hint]
+
+
 def tame(report: Report) -> Report:
     """The same verdict with nothing but letters where it had words."""
 
@@ -139,7 +144,8 @@ def tame(report: Report) -> Report:
 
     # Two rules that want the same share a line, so what was different stays so.
     hints = {
-        hint: f"word{'s' * place}" for place, hint in enumerate(dict.fromkeys(one.hint for one in report.findings))
+        hint: "\n".join(f"word{'s' * place}" for _ in lines_in(hint))
+        for place, hint in enumerate(dict.fromkeys(one.hint for one in report.findings))
     }
     findings = tuple(
         replace(one, rule=said(one.rule), sentence=said(one.sentence), hint=one.hint and hints[one.hint])
@@ -236,11 +242,12 @@ def test_a_build_server_reads_one_test_case_for_each_rule(report: Report) -> Non
 @given(reports())
 def test_a_terminal_gets_one_line_for_each_sentence_and_no_command(report: Report) -> None:
     lines = list(text(report))
-    hints = {one.hint for one in report.findings if one.hint}
-    assert len(lines) == 2 + len(report.findings) + len(hints) + len(report.groups)
+    wanted = sum(len(lines_in(hint)) for hint in {one.hint for one in report.findings if one.hint})
+    assert len(lines) == 2 + len(report.findings) + wanted + len(report.groups)
     assert not re.search(r"[\x00-\x1f\x7f\u202e\u2028]", "".join(lines))
 
 
+@pytest.mark.thorough
 def test_a_comment_is_never_longer_than_a_forge_takes() -> None:
     found = Finding("r" * 1_000, Outcome.FAIL, "|" * 100_000, "#" * 100_000)
     estimates = [estimate("groups", "<" * 10_000) for _ in range(1_000)]
@@ -257,3 +264,14 @@ def test_a_picture_says_in_words_what_it_shows(name: str) -> None:
         assert re.search(r"<title[^>]*>\S.*?</title><desc[^>]*>\S.*?</desc>", picture)
     ids = re.findall(r'\bid="([^"]+)"', said)
     assert len(ids) == len(set(ids))
+
+
+def test_a_list_of_things_to_do_is_a_list_wherever_it_is_read() -> None:
+    found = Finding("completeness", Outcome.FAIL, "missing: code, card", "code: git commit\n\ncard: write one")
+    report = Report("churn", 1, "production", None, Outcome.FAIL, (found,))
+    assert list(text(report))[2:] == [f"  {'':<13} code: git commit", f"  {'':<13} card: write one"]
+    assert "- completeness: code: git commit\n- completeness: card: write one\n" in markdown(report)
+    assert '<p class="soft">code: git commit</p><p class="soft">card: write one</p>' in page(report)
+    assert "\ncode: git commit\ncard: write one</failure>" in junit(report)
+    endless = replace(found, hint="\n".join(["a line"] * 1_000))
+    assert len(list(text(replace(report, findings=(endless,))))) < 20

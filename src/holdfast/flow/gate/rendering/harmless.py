@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-__all__ = ["beginning_markdown", "in_markdown", "one_line"]
+__all__ = ["beginning_markdown", "in_markdown", "lines", "one_line"]
 
 _JOINERS = "\u200c\u200d"
 """Invisible, and needed to write Persian, Hindi and many signs; they turn and hide nothing."""
@@ -15,6 +15,9 @@ _MARKS = re.compile(r"([\\`*_\[\]|~$!#(){}^])")
 
 _BEGINNING = re.compile(r"([0-9]*)([-+=.])")
 """What makes a list, a rule or a heading of a line, or of an item of a list, that it stands first in."""
+
+_LINES_MAX = 16
+"""Of one hint: a version has eleven things that it may lack. A verdict that somebody else wrote fills no screen."""
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -35,6 +38,12 @@ def one_line(value: object, characters_max: int = 2_000) -> str:
     cut = text[:characters_max]
     shown = "".join(_shown(sign) for sign in cut)
     return shown if len(text) <= characters_max else f"{shown}… ({len(text)} characters)"
+
+
+def lines(value: object, characters_max: int = 2_000) -> list[str]:
+    """A text of several lines, such as a hint: `_LINES_MAX` at most that are not empty, each as `one_line` has it."""
+    found = [line for line in str(value).split("\n") if line.strip()] or [str(value)]
+    return [one_line(line, characters_max) for line in found[:_LINES_MAX]]
 
 
 def _shown(sign: str) -> str:

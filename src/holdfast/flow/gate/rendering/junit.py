@@ -9,7 +9,7 @@ says so: a failure would end the build that the gate lets go on.
 from xml.etree import ElementTree as ET
 
 from holdfast.flow.gate.finding import Outcome
-from holdfast.flow.gate.rendering.harmless import one_line
+from holdfast.flow.gate.rendering.harmless import lines, one_line
 from holdfast.flow.gate.rendering.report import Report
 
 __all__ = ["junit"]
@@ -33,7 +33,7 @@ def junit(report: Report) -> str:
             ET.SubElement(case, "system-out").text = f"{finding.outcome}: {said}"
         else:
             failure = ET.SubElement(case, "failure", {"type": str(finding.outcome), "message": said})
-            failure.text = f"{finding.outcome}: {said}\n{one_line(finding.hint)}"
+            failure.text = "\n".join([f"{finding.outcome}: {said}", *lines(finding.hint)])
     ET.indent(suites)
     return ET.tostring(suites, encoding="unicode", xml_declaration=False).join(
         ('<?xml version="1.0" encoding="UTF-8"?>\n', "\n")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from holdfast.canonical import JsonObject
 from holdfast.flow.gate.finding import Finding, Outcome
-from holdfast.flow.gate.rendering.harmless import beginning_markdown, in_markdown
+from holdfast.flow.gate.rendering.harmless import beginning_markdown, in_markdown, lines
 from holdfast.flow.gate.rendering.report import Report
 
 __all__ = ["CHARACTERS_MAX", "MARKER", "markdown"]
@@ -103,8 +103,9 @@ def _to_do(report: Report) -> Iterator[str]:
     yield ""
     yield from _fitting(
         f"- {beginning_markdown(', '.join(rules), _RULES_CHARACTERS_MAX)}: "
-        f"{in_markdown(hint, _SENTENCE_CHARACTERS_MAX)}"
+        f"{in_markdown(line, _SENTENCE_CHARACTERS_MAX)}"
         for hint, rules in wanted.items()
+        for line in lines(hint)
     )
 
 

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 from holdfast.canonical import JsonObject
 from holdfast.flow.gate.finding import Finding, Outcome
 from holdfast.flow.gate.rendering.charts import distribution, forest, number, strip
+from holdfast.flow.gate.rendering.harmless import lines
 from holdfast.flow.gate.rendering.markup import Child, element, written
 from holdfast.flow.gate.rendering.report import Report
 from holdfast.flow.gate.rendering.style import STYLE
@@ -85,7 +86,7 @@ def _findings(report: Report) -> Element:
             "tr",
             element("td", *_ended(report, finding)),
             element("td", finding.rule, class_="rule"),
-            element("td", finding.sentence, _beside(report.let_through(finding) or finding.hint)),
+            element("td", finding.sentence, *_beside(report.let_through(finding) or finding.hint)),
         )
         for finding in report.findings
     ]
@@ -116,8 +117,8 @@ def _any_of(report: Report) -> Iterator[Element]:
     yield _table(("outcome", "rules"), rows)
 
 
-def _beside(said: str) -> Element | None:
-    return element("p", said, class_="soft") if said else None
+def _beside(said: str) -> Iterator[Element]:
+    return (element("p", line, class_="soft") for line in lines(said) if said)
 
 
 def _table(heads: tuple[str, ...], rows: list[Element], *, figures: frozenset[str] = frozenset()) -> Element:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from holdfast.flow.gate.rendering.harmless import one_line
+from holdfast.flow.gate.rendering.harmless import lines, one_line
 from holdfast.flow.gate.rendering.report import Report
 
 __all__ = ["text"]
@@ -22,7 +22,7 @@ def text(report: Report) -> Iterator[str]:
             yield f"  {'':<{_WIDTH}} {one_line(let_through)}"
         elif finding.hint and finding.hint not in said:
             said.add(finding.hint)
-            yield f"  {'':<{_WIDTH}} {one_line(finding.hint, 10_000)}"
+            yield from (f"  {'':<{_WIDTH}} {line}" for line in lines(finding.hint, 10_000))
     for group in report.groups:
         yield f"  {one_line(group.get('outcome')):<{_WIDTH}} one of: {one_line(', '.join(map(str, group['rules'])))}"
     if report.digest is not None:
