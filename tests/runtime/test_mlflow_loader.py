@@ -69,8 +69,8 @@ def test_what_is_not_finite_stays_a_number_for_the_pipeline_to_refuse() -> None:
         ),
         ({"python_function": {"artifacts": {"rows": {"path": "artifacts/x", "uri": "/data/x"}}}}, None),
         ({"torch": {"shards": ["one", "../two"]}}, "../two"),
-        ({"python_function": {"model_code_path": "/home/ana/churn/agent.py"}}, None),
-        ({"python_function": {"model_code_path": "/home/ana/.."}}, ".."),
+        ({"python_function": {"model_code_path": "/srv/churn/agent.py"}}, None),
+        ({"python_function": {"model_code_path": "/srv/.."}}, ".."),
     ],
 )
 def test_a_description_may_name_files_of_the_models_own_folder_only(flavors: Any, outside: str | None) -> None:
