@@ -137,6 +137,14 @@ class TestFormats:
         files: Any = finding.values["files"]
         assert [one["name"] for one in files[MODEL]["imports"]] == ["os.system", "sklearn.tree._tree.Tree"]
         assert len(files) == 5
+        assert "what these names do, add them to formats_allow." in finding.hint
+
+    def test_a_file_that_is_a_program_is_allowed_by_the_digest_that_the_hint_tells(self) -> None:
+        program = Listing("python", Standing.CODE, (), ("it is a program",))
+        finding = judge("formats", listed(case(), model=program))
+        assert (finding.outcome, finding.sentence) == (FAIL, f"{MODEL}: it is a program")
+        assert f"add its digest to formats_allow: {manifest().file(RelativePath(MODEL)).digest}." in finding.hint
+        assert "names" not in finding.hint
 
     def test_what_cannot_be_read_is_not_decided(self) -> None:
         finding = judge("formats", listed(case(), model=self.broken))

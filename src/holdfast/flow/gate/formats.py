@@ -47,9 +47,10 @@ def judge_formats(manifest: Manifest, listings: Listings, policy: StagePolicy) -
         for entry in manifest.files
         if str(entry.path) in listings and str(entry.digest) not in seen and not listings[str(entry.path)].own
     }
-    code = [_would(path, one) for path, one in suspects.items() if one.standing is Standing.CODE]
+    code = {path: one for path, one in suspects.items() if one.standing is Standing.CODE}
     if code:
-        return Finding("formats", Outcome.FAIL, _first(code), _HOW_TO_ALLOW, values)
+        told = _first([_would(path, one) for path, one in code.items()])
+        return Finding("formats", Outcome.FAIL, told, _how_to_allow(code, manifest), values)
     unread = [f"{path}: {one.reasons[0]}" for path, one in suspects.items() if one.standing is Standing.UNREADABLE]
     unread += [f"{entry.path}: it was not looked at" for entry in manifest.files if str(entry.path) not in listings]
     if unread:
@@ -58,14 +59,20 @@ def judge_formats(manifest: Manifest, listings: Listings, policy: StagePolicy) -
     return Finding("formats", Outcome.PASS, _passed(listings), "", values)
 
 
-_HOW_TO_ALLOW = (
-    "Save the model in a format that holds data only; or, when a person knows what these names do, add them to "
-    "formats_allow for this stage in holdfast.toml."
-)
 _HOW_TO_TELL = (
     "Save the model again, or in another format; or, when a person has looked at the file, add its digest to "
     "formats_allow for this stage in holdfast.toml."
 )
+
+
+def _how_to_allow(code: Listings, manifest: Manifest) -> str:
+    """Names that are imported are allowed by their names; a file that is code itself, such as a program, as it is."""
+    named = any(listing.refused for listing in code.values())
+    digests = [str(entry.digest) for entry in manifest.files if (one := code.get(str(entry.path))) and not one.refused]
+    ways = ["when a person knows what these names do, add them to formats_allow"] if named else []
+    if digests:
+        ways.append(f"when a person has read it, add its digest to formats_allow: {_first(digests, ', ')}")
+    return f"Save the model in a format that holds data only; or, for this stage in holdfast.toml, {'; '.join(ways)}."
 
 
 def _declared(manifest: Manifest) -> list[str]:
