@@ -11,6 +11,7 @@ GRANT UPDATE ON version_counters, stages, tallies, replicas, webhooks, runs, run
   experiment_tags, logged_models, logged_model_params, logged_model_tags, run_datasets, run_models, run_files,
   waiting_files, file_uploads, file_parts, registered_models, registered_model_tags, registered_versions,
   registered_version_tags, aliases, hooks, traces, trace_tags TO holdfast_service;
+GRANT UPDATE (created_ms) ON frozen_files TO holdfast_service;
 GRANT DELETE ON tallies, replicas, webhooks, run_tags, experiment_tags, logged_model_tags, run_files, waiting_files,
   file_uploads, file_parts, registered_model_tags, registered_version_tags, aliases, hooks, traces,
   trace_tags TO holdfast_service;
