@@ -49,9 +49,9 @@ def completeness(case: Case) -> Finding:
     values: Mapping[str, Json] = {"missing": [{"name": m.name, "why": m.why} for m in missing]}
     if not missing:
         return Finding("completeness", Outcome.PASS, "all five parts and the required evidence are there", "", values)
-    named = ", ".join(one.name for one in missing)
-    # With several of them the reasons would hide the names; each stands in the values, and in what `show` prints.
-    said = f"{named} ({missing[0].why})" if len(missing) == 1 else named
+    # The others often follow from the first. All reasons would hide the names; each is in the values, and in `show`.
+    first, *others = missing
+    said = ", ".join([f"{first.name} ({first.why})", *(one.name for one in others)])
     return Finding("completeness", Outcome.FAIL, f"missing: {said}", "\n".join(lines_to_add(case.manifest)), values)
 
 
