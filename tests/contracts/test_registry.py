@@ -2,16 +2,14 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from holdfast.canonical import encode
-from holdfast.database.engine import Database
 from holdfast.database.times import to_text
 from holdfast.digest import Digest, hash_bytes
 from holdfast.errors import (
@@ -47,11 +45,7 @@ from holdfast.registry import (
     ReplicaState,
     Version,
 )
-from holdfast.registry.http import HttpRegistry
-from holdfast.registry.sql import SqlRegistry
-from holdfast.service import Line
 from tests.certificates import certificate
-from tests.serving_api import api_server
 from tests.signatures import signature_of
 
 CHURN = ModelName("churn")
@@ -61,34 +55,6 @@ RULED = ModelName("ruled")
 
 ONE_PERSON = "[gate.production]\napprovals_min = 1\n"
 TWO_PEOPLE = "[gate.production]\napprovals_min = 2\n"
-
-
-class InTurns:
-    """Gives each call to the next of several registries, so that nothing can rest on what one process remembers."""
-
-    def __init__(self, *registries: object) -> None:
-        self._turns = itertools.cycle(registries)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(next(self._turns), name)
-
-
-@pytest.fixture
-def registry(
-    handles: list[Database],
-    kept: str,
-    clock: Callable[[], datetime],
-    way: Callable[[str], AbstractContextManager[Line]],
-) -> Iterator[Registry]:
-    ids = itertools.count(1)
-    registries = [SqlRegistry(database, clock, lambda: f"approval-{next(ids)}") for database in handles]
-    with ExitStack() as serving:
-        adapters: list[Registry] = [*registries]
-        if "http" in kept:
-            urls = [serving.enter_context(api_server(registry=one)) for one in registries]
-            lines = [serving.enter_context(way(url)) for url in urls]
-            adapters = [HttpRegistry(line, lambda: f"key-{next(ids)}") for line in lines]
-        yield cast("Registry", InTurns(*adapters))
 
 
 def number(value: int) -> VersionNumber:

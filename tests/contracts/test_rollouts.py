@@ -42,7 +42,6 @@ from holdfast.registry import (
     Truth,
     Turn,
 )
-from tests.contracts.test_registry import registry  # noqa: F401 - the fixture
 
 CHURN, PRODUCTION, STAGING = ModelName("churn"), StageName("production"), StageName("staging")
 ONE, TWO, THREE = map(VersionNumber, (1, 2, 3))
@@ -57,7 +56,7 @@ def digest(text: object) -> Digest:
 
 
 @pytest.fixture
-def names(registry: Registry) -> Registry:  # noqa: F811 - the fixture above
+def names(registry: Registry) -> Registry:
     """Three versions, the first of which holds production."""
     registry.ensure_model(CHURN, "ana")
     for text in ("1", "2", "3"):

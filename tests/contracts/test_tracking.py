@@ -20,17 +20,8 @@ from holdfast.service import Line
 from holdfast.tracking import NewRun, Point, Run, RunInput, RunStatus, Tracking
 from holdfast.tracking.http import HttpTracking
 from holdfast.tracking.sql import SqlTracking
+from tests.contracts.turns import InTurns
 from tests.serving_api import api_server
-
-
-class InTurns:
-    """Gives each call to the next of several, so that nothing can rest on what one process remembers."""
-
-    def __init__(self, *adapters: Tracking) -> None:
-        self._turns = itertools.cycle(adapters)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(next(self._turns), name)
 
 
 @pytest.fixture

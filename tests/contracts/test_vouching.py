@@ -12,7 +12,6 @@ from holdfast.manifest import MANIFEST_NAME
 from holdfast.names import ModelName, VersionNumber
 from holdfast.registry import NewSignature, NewVersion, Registry
 from holdfast.signing import SIGNATURE_BYTES_MAX, Statement, sign
-from tests.contracts.test_registry import registry  # noqa: F401 - the fixture
 from tests.signatures import key_of, signature_of
 
 CHURN = ModelName("churn")
@@ -24,7 +23,7 @@ def digest(text: str) -> Digest:
 
 
 @pytest.fixture
-def names(registry: Registry) -> Registry:  # noqa: F811 - the fixture above
+def names(registry: Registry) -> Registry:
     registry.ensure_model(CHURN, "ana")
     for text in ("1", "2"):
         registry.register(NewVersion(CHURN, digest(text), complete=True), "ana")

@@ -19,7 +19,7 @@ from holdfast.web.api.desk import Around
 from holdfast.webhooks.office import Office
 from holdfast.webhooks.sealing import Seal
 from holdfast.webhooks.sending import Sender
-from tests.contracts.test_registry import InTurns
+from tests.contracts.turns import InTurns
 from tests.serving_api import api_server
 
 KEY = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="

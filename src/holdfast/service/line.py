@@ -280,13 +280,14 @@ class Line:
         with self._opening:
             if self._client is not None:
                 return self._client
-
             headers = {"user-agent": f"holdfast/{VERSION}", "accept": "application/json"}
             if self._token:
                 headers["authorization"] = f"Bearer {self._token}"
             self._client = httpx.Client(
                 base_url=self.url,
                 headers=headers,
+                # Without TLS nobody is verified, and to read the list of authorities takes longer than an answer.
+                verify=urlsplit(self.url).scheme == "https",
                 follow_redirects=False,  # a token goes to the server that was named, and nowhere else
                 timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
                 limits=httpx.Limits(max_connections=_CONNECTIONS_MAX, max_keepalive_connections=_CONNECTIONS_MAX),

@@ -252,7 +252,7 @@ def test_an_application_with_a_route_that_declares_nothing_is_not_built(database
     open_.get("/healthz", dependencies=several[:1])(route)
     for router in (silent, twice, open_):
         with pytest.raises(LookupError):
-            admit(FastAPI(openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None), [(router, "")])
+            admit(FastAPI(openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None), [router])
     app = FastAPI(openapi_url=f"{API}/openapi.json", docs_url=None, redoc_url=None)
     app.get("/hidden", include_in_schema=False)(route)
     with pytest.raises(LookupError):

@@ -94,7 +94,7 @@ def api_app(
         *(lines, stream, evidence, rehearsals, rollouts, questions, proving, keeping, runs),
         *(files, webhooks, people, policies, signatures),
     )
-    admit(app, [*((module.routes, API) for module in modules), (health.routes, ""), (metering.routes, "")])
+    admit(app, [*(module.routes for module in modules), health.routes, metering.routes])
     # The last that is added is the first that a request meets: who may not ask is turned away before it is answered.
     app.add_middleware(AtHand, registry=registry)
     app.add_middleware(Bounded)

@@ -13,6 +13,7 @@ from holdfast.digest import Digest
 from holdfast.errors import PermissionRefused, UnsupportedFormat, UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import EVENTS_MAX, Meaning, NewApproval, NewEvent, NewVerdict, documents
+from holdfast.service.line import API
 from holdfast.web.api import schemas
 from holdfast.web.api.desk import Actor, Here, Key, Who, action_of, answer, refusals
 from holdfast.web.api.lines import ModelText, StageText
@@ -28,7 +29,7 @@ NumberPath = Annotated[int, Path(ge=1, le=2**53 - 1)]
 DigestPath = Annotated[str, Path(pattern="^sha256:[0-9a-f]{64}$")]
 MomentQuery = Annotated[str | None, Query(max_length=40, examples=["2026-03-01T09:00:00.000000Z"])]
 
-routes = APIRouter(tags=["evidence"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["evidence"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 

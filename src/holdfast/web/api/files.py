@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from holdfast.access import Role
 from holdfast.digest import Digest
 from holdfast.errors import UsageError
+from holdfast.service.line import API
 from holdfast.service.signed_urls import SIGNED_SECONDS
 from holdfast.store.naming import gathered
 from holdfast.web.api import schemas
@@ -31,7 +32,7 @@ _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{0,15})")
 
 KeyPath = Annotated[str, Path(max_length=128, examples=["index/" + 64 * "0"])]
 
-routes = APIRouter(tags=["store"], responses=refusals(400, 401, 403, 404, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["store"], responses=refusals(400, 401, 403, 404, 413, 422, 503))
 """Each parses, calls and presents."""
 
 

@@ -10,13 +10,14 @@ from holdfast.database.times import to_text
 from holdfast.digest import Digest
 from holdfast.names import Reference
 from holdfast.registry import NewArchive
+from holdfast.service.line import API
 from holdfast.web.api import schemas_of_keeping as schemas
 from holdfast.web.api.desk import Actor, Here, Key, Who, answer, refusals
 from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["routes"]
 
-routes = APIRouter(tags=["keeping"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["keeping"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 

@@ -11,6 +11,7 @@ from holdfast.canonical import Reader
 from holdfast.digest import Digest
 from holdfast.names import ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import Action, ClearStage, Facts, MoveStage, NewVersion, Stage, Version, documents
+from holdfast.service.line import API
 from holdfast.web.api import schemas, schemas_of_stages
 from holdfast.web.api.caller import Caller
 from holdfast.web.api.desk import Actor, Desk, Here, Key, Who, action_of, answer, refusals
@@ -31,7 +32,7 @@ Only = Annotated[str | None, Query(max_length=256, description="The name of the 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 
-routes = APIRouter(tags=["models"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["models"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 

@@ -19,7 +19,7 @@ from holdfast.names import ModelName, Reference, StageName
 from holdfast.web.api.caller import Caller, caller_of
 from holdfast.web.auth import PUBLIC, SIGN_IN
 
-__all__ = ["Concern", "Needs", "admit", "needs", "require_declared"]
+__all__ = ["Concern", "Needs", "admit", "needs"]
 
 _INDEX_DIGITS_MAX = 16
 """No index of an event has more: 2^53 - 1 is the last that JSON carries."""
@@ -120,39 +120,28 @@ def needs(role: Role, of: Concern) -> Any:
     return Depends(Needs(role, of))
 
 
-def admit(app: FastAPI, routers: Iterable[tuple[APIRouter, str]]) -> None:
+def admit(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     """Give the application its routes, each with what it declares.
+
+    They are put in as they are, so that a process builds each of them once, and not for each application, at the first
+    question to it, again.
 
     Raises:
         LookupError: one declares nothing, or more than one thing, or is public and not listed so.
     """
-    admitted = []
-    for router, prefix in routers:
-        for route in router.routes:
-            _describe(route, prefix)
-        app.include_router(router, prefix=prefix)
-        admitted.append(router)
-    require_declared(app, admitted)
-
-
-def require_declared(app: FastAPI, admitted: Iterable[APIRouter]) -> None:
-    """Refuse an application with a route that nobody looked at.
-
-    Raises:
-        LookupError: there is one.
-    """
-    known = [id(router) for router in admitted]
     for route in app.routes:
-        if id(getattr(route, "original_router", None)) in known or getattr(route, "path", None) in PUBLIC:
-            continue
-        if not isinstance(route, APIRoute) or _declared(route) is None:
-            raise LookupError(f"{getattr(route, 'path', route)} does not say who may ask it")
+        if getattr(route, "path", None) not in PUBLIC:
+            _describe(route)
+    for router in routers:
+        for route in router.routes:
+            _describe(route)
+            app.router.routes.append(route)
 
 
-def _describe(route: BaseRoute, prefix: str) -> None:
+def _describe(route: BaseRoute) -> None:
     if not isinstance(route, APIRoute):
         raise LookupError(f"{route} does not say who may ask it")  # noqa: TRY004 - one error for all that is undeclared
-    found, path = _declared(route), prefix + route.path
+    found, path = _declared(route), route.path
     if path in PUBLIC or path == SIGN_IN:
         if found is not None:
             raise LookupError(f"{path} is public, and asks for {found.role}")

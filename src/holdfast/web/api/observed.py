@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from holdfast.service.line import ACTOR_HEADER, API, REQUEST_HEADER
+from holdfast.service.line import ACTOR_HEADER, REQUEST_HEADER
 from holdfast.web.api.meters import UNMATCHED, Meters
 from holdfast.web.logs import printable
 
@@ -110,10 +110,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"
 
 
 def _template(scope: Scope) -> str:
-    """The route's path, with the names of what stands in it; some routers leave out what it is included under."""
+    """The route's path, with the names of what stands in it."""
     template: str = getattr(scope.get("route"), "path", UNMATCHED)
-    is_short = template != UNMATCHED and not template.startswith(API) and scope["path"].startswith(f"{API}/")
-    return API + template if is_short else template
+    return template
 
 
 def _id(said: bytes) -> str:

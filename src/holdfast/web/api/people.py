@@ -8,6 +8,7 @@ from starlette.responses import Response
 from holdfast.access import Ceiling, Doors, Grant, Issued, Kind, NewToken, NewUser, Pattern, Role
 from holdfast.errors import NotFound, PermissionRefused
 from holdfast.names import StageName
+from holdfast.service.line import API
 from holdfast.web.api import schemas_of_people as schemas
 from holdfast.web.api.caller import Caller
 from holdfast.web.api.desk import Actor, Here, Who, answer, refusals
@@ -22,7 +23,7 @@ _SIGN_IN_DAYS = 0.5
 UserText = Annotated[str, Path(max_length=256, examples=["ana"])]
 TokenId = Annotated[str, Path(max_length=64)]
 
-routes = APIRouter(tags=["people"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["people"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 

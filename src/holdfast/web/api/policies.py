@@ -10,6 +10,7 @@ from holdfast.access import Role
 from holdfast.flow.gate.precedence import require_own_waivers, require_settable
 from holdfast.names import ModelName
 from holdfast.registry.governing import NewPolicy
+from holdfast.service.line import API
 from holdfast.web.api import schemas_of_policies as schemas
 from holdfast.web.api.desk import Here, Key, Who, answer, refusals
 from holdfast.web.api.needs import Concern, needs
@@ -18,7 +19,7 @@ __all__ = ["routes"]
 
 ModelQuery = Annotated[str | None, Query(max_length=256, description="Of one model; otherwise for all")]
 
-routes = APIRouter(tags=["policies"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["policies"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from holdfast.access import Role
 from holdfast.canonical import Reader
 from holdfast.registry import documents
+from holdfast.service.line import API
 from holdfast.web.api import schemas_of_proofs as schemas
 from holdfast.web.api.desk import Here, Signer, answer, refusals
 from holdfast.web.api.needs import Concern, needs
@@ -23,7 +24,7 @@ _EARLIER_MAX = 1_000
 
 Size = Annotated[int | None, Query(ge=0, le=2**53 - 1, description="What the log was with so many events; now")]
 
-routes = APIRouter(tags=["log"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["log"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 

@@ -10,6 +10,7 @@ from holdfast.canonical import Reader
 from holdfast.digest import Digest
 from holdfast.names import ByNumber, ModelName, Reference, StageName, VersionNumber
 from holdfast.registry import DEPTH_MAX, FOUND_MAX, SPELLS_MAX, VERDICTS_MAX, Direction, Facts, Indexed
+from holdfast.service.line import API
 from holdfast.web.api import schemas_of_questions as schemas
 from holdfast.web.api.desk import Here, answer, refusals
 from holdfast.web.api.evidence import NumberPath
@@ -20,7 +21,7 @@ __all__ = ["routes"]
 
 DigestQuery = Annotated[str | None, Query(pattern="^sha256:[0-9a-f]{64}$")]
 
-routes = APIRouter(tags=["questions"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["questions"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 

@@ -9,6 +9,7 @@ from holdfast.access import Role
 from holdfast.errors import UsageError
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import REHEARSALS_MAX, NewRehearsal
+from holdfast.service.line import API
 from holdfast.web.api import schemas_of_rehearsals as schemas
 from holdfast.web.api.desk import Actor, Here, Key, answer, refusals
 from holdfast.web.api.lines import ModelText, StageText
@@ -16,7 +17,7 @@ from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["routes"]
 
-routes = APIRouter(tags=["evidence"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["evidence"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 

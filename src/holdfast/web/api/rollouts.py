@@ -26,6 +26,7 @@ from holdfast.registry import (
     Truth,
     Turn,
 )
+from holdfast.service.line import API
 from holdfast.web.api import schemas_of_rollouts as schemas
 from holdfast.web.api.caller import Caller
 from holdfast.web.api.desk import Actor, Here, Key, Who, answer, refusals
@@ -34,7 +35,7 @@ from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["routes"]
 
-routes = APIRouter(tags=["rollouts"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["rollouts"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 RolloutId = Annotated[int, Path(ge=0, le=2**53 - 1, description="The index of the event that began it")]

@@ -9,6 +9,7 @@ from holdfast.access import Role
 from holdfast.canonical import Reader
 from holdfast.database.times import from_text
 from holdfast.names import ModelName
+from holdfast.service.line import API
 from holdfast.tracking import RUNS_MAX, NewRun, Point, Run, RunStatus, documents
 from holdfast.web.api import schemas_of_runs as schemas
 from holdfast.web.api.caller import Caller
@@ -19,7 +20,7 @@ __all__ = ["routes"]
 
 RunText = Annotated[str, Path(max_length=256)]
 
-routes = APIRouter(tags=["runs"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["runs"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 

@@ -8,6 +8,7 @@ from holdfast.canonical import Reader
 from holdfast.names import ModelName, VersionNumber
 from holdfast.registry import NewSignature
 from holdfast.registry.vouching import file_in
+from holdfast.service.line import API
 from holdfast.web.api import schemas_of_signatures as schemas
 from holdfast.web.api.desk import Actor, Here, Key, answer, refusals
 from holdfast.web.api.evidence import NumberPath
@@ -16,7 +17,7 @@ from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["routes"]
 
-routes = APIRouter(tags=["signatures"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["signatures"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents."""
 
 _PATH = "/models/{model}/versions/{number}/signatures"

@@ -13,6 +13,7 @@ from holdfast.access import Role
 from holdfast.errors import HoldfastError, Unavailable, UsageError
 from holdfast.names import ModelName
 from holdfast.registry import Action, Event
+from holdfast.service.line import API
 from holdfast.web.api.desk import Desk, Here, action_of, refusals
 from holdfast.web.api.needs import Concern, needs
 
@@ -33,7 +34,7 @@ Index = Annotated[
     int | None, Query(ge=-1, le=2**53 - 1, description="Behind this event; what comes from now on, when left out")
 ]
 
-routes = APIRouter(tags=["evidence"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["evidence"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """It goes on for as long as nobody ends it."""
 
 _AS_STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events as they come"}

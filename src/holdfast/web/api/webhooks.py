@@ -9,13 +9,14 @@ from starlette.responses import Response
 from holdfast.access import Role
 from holdfast.errors import NotFound, UsageError
 from holdfast.registry.webhooks import NewWebhook, Webhooks, Wish
+from holdfast.service.line import API
 from holdfast.web.api import schemas_of_webhooks as schemas
 from holdfast.web.api.desk import Actor, Here, answer, refusals
 from holdfast.web.api.needs import Concern, needs
 
 __all__ = ["routes"]
 
-routes = APIRouter(tags=["webhooks"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
+routes = APIRouter(prefix=API, tags=["webhooks"], responses=refusals(400, 401, 403, 404, 409, 413, 422, 503))
 """Each parses, calls and presents. All of them are an administrator's."""
 
 _DAY_SECONDS = 86_400.0
