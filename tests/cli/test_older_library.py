@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -95,7 +95,7 @@ REGISTER = (
 
 
 @pytest.fixture
-def both(cli: Cli, project: Path, old_python: Path) -> Iterator[Path]:
+def both(cli: Cli, project: Path, old_python: Path) -> Path:
     """churn@1 of this machine's scikit-learn, in production; @2 of the older one, with its wheels."""
     (project / "holdfast.toml").write_text(POLICY)
     trained(project, sys.executable, version("scikit-learn"))
@@ -110,31 +110,36 @@ def both(cli: Cli, project: Path, old_python: Path) -> Iterator[Path]:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    yield project
-    shutil.rmtree(project / ".holdfast/cache", ignore_errors=True)
+    shutil.rmtree(project / ".holdfast/cache")
+    return project
 
 
-def test_it_is_judged_promoted_and_served_in_its_own_environment(cli: Cli, both: Path) -> None:
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No index answers, and nothing of one is cached."""
+    for name in ("UV_INDEX_URL", "UV_DEFAULT_INDEX", "PIP_INDEX_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "no-cache"))
+
+
+def test_it_is_judged_served_and_taken_back_in_its_own_environment_where_no_index_is(
+    cli: Cli, both: Path, offline: None
+) -> None:
+    """One test, since an environment takes longer to build than all that is done in it."""
     verdict = cli.json("gate", "churn@2")
     assert verdict["outcome"] == "pass", verdict["findings"]
     assert verdict["against"] == 1
-    cli.ok("promote", "churn@2", "--reason", "it is what the trial used")
-    with serving(both, "churn", "--port", "0", "--json") as process:
-        assert process.stdout is not None
-        value = json.loads(process.stdout.readline())
-        row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
-        body, status = answered(f"{value['url']}/invocations", {"dataframe_records": [row]})
-        assert (status, body["version"], len(body["predictions"])) == (200, 2, 1)
-
-
-def test_a_rollback_under_load_takes_model_and_environment_back_and_fails_no_request(cli: Cli, both: Path) -> None:
+    (built,) = [path for path in (both / ".holdfast/cache/environments").iterdir() if path.is_dir()]
+    assert list(built.rglob(f"scikit_learn-{OLDER}.dist-info"))
     cli.ok("promote", "churn@2", "--reason", "it is what the trial used")
     row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
     answers = Answers()
     with serving(both, "churn", "--port", "0", "--json") as process:
         assert process.stdout is not None
         url = json.loads(process.stdout.readline())["url"]
-        assert answered(f"{url}/invocations", {"dataframe_records": [row]})[0]["version"] == 2
+        body, status = answered(f"{url}/invocations", {"dataframe_records": [row]})
+        assert (status, body["version"], len(body["predictions"])) == (200, 2, 1)
         with load(url, [{"dataframe_records": [row]}], answers):
             wait_until(lambda: held_beside(url) == 1)
             wait_until(lambda: answers.good(2) >= 20)
@@ -156,17 +161,3 @@ def wait_until(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-def test_the_same_where_no_index_is_and_nothing_is_cached(
-    cli: Cli, both: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.rmtree(both / ".holdfast/cache")
-    nowhere = "http://127.0.0.1:9/simple"
-    for name in ("UV_INDEX_URL", "UV_DEFAULT_INDEX", "PIP_INDEX_URL"):
-        monkeypatch.setenv(name, nowhere)
-    monkeypatch.setenv("UV_OFFLINE", "1")
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "no-cache"))
-    test_it_is_judged_promoted_and_served_in_its_own_environment(cli, both)
-    (built,) = [path for path in (both / ".holdfast/cache/environments").iterdir() if path.is_dir()]
-    assert list(built.rglob(f"scikit_learn-{OLDER}.dist-info"))

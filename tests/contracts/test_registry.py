@@ -244,11 +244,11 @@ def test_a_digest_that_is_too_short_says_which_versions_it_could_be(registry: Re
     assert set(raised.value.details["digests"]) == {"1", "2"}
 
 
-@pytest.mark.parametrize("ask", ["versions", "stages", "stage", "stage_epoch", "live", "log", "approvals"])
-def test_every_question_about_an_unknown_model_is_not_found(registry: Registry, ask: str) -> None:
+def test_every_question_about_an_unknown_model_is_not_found(registry: Registry, subtests: pytest.Subtests) -> None:
     more: dict[str, tuple[Any, ...]] = {"stage": (PRODUCTION,), "stage_epoch": (PRODUCTION,), "approvals": (number(1),)}
-    with pytest.raises(NotFound):
-        getattr(registry, ask)(CHURN, *more.get(ask, ()))
+    for ask in ("versions", "stages", "stage", "stage_epoch", "live", "log", "approvals"):
+        with subtests.test(ask), pytest.raises(NotFound):
+            getattr(registry, ask)(CHURN, *more.get(ask, ()))
 
 
 def test_a_promotion_makes_the_version_it_replaces_last_known_good(registry: Registry) -> None:
@@ -694,27 +694,25 @@ def test_certificates_are_found_by_stage_and_by_the_version_that_was_gone_back_t
         ready.rehearsals(CHURN, PRODUCTION, limit=0)
 
 
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"to": {"version": 1, "digest": str(digest(2))}}, UsageError),
-        ({"to": {"version": 9, "digest": str(digest(9))}}, NotFound),
-        ({"model": "nobody"}, NotFound),
-        ({"stage": "nowhere"}, NotFound),
-        ({"format": "holdfast.verdict"}, UnsupportedFormat),
-        ({"format_version": "2.0"}, UnsupportedFormat),
-        ({"outcome": "perhaps"}, UnsupportedFormat),
-        ({"steps": "x" * 1_100_000}, TooLarge),
-    ],
-    ids=["other digest", "no version", "no model", "no stage", "other format", "newer", "no outcome", "too large"],
-)
-def test_what_is_no_certificate_of_these_versions_is_not_kept(
-    ready: Registry, change: dict[str, Any], error: type[HoldfastError]
-) -> None:
+NO_CERTIFICATES: dict[str, tuple[dict[str, Any], type[HoldfastError]]] = {
+    "other digest": ({"to": {"version": 1, "digest": str(digest(2))}}, UsageError),
+    "no version": ({"to": {"version": 9, "digest": str(digest(9))}}, NotFound),
+    "no model": ({"model": "nobody"}, NotFound),
+    "no stage": ({"stage": "nowhere"}, NotFound),
+    "other format": ({"format": "holdfast.verdict"}, UnsupportedFormat),
+    "newer": ({"format_version": "2.0"}, UnsupportedFormat),
+    "no outcome": ({"outcome": "perhaps"}, UnsupportedFormat),
+    "too large": ({"steps": "x" * 1_100_000}, TooLarge),
+}
+
+
+def test_what_is_no_certificate_of_these_versions_is_not_kept(ready: Registry, subtests: pytest.Subtests) -> None:
     last = ready.log(limit=1)
-    with pytest.raises(error):
-        ready.put_rehearsal({**REHEARSED, **change}, "ana")
-    assert ready.log(limit=1) == last
+    for name, (change, error) in NO_CERTIFICATES.items():
+        with subtests.test(name):
+            with pytest.raises(error):
+                ready.put_rehearsal({**REHEARSED, **change}, "ana")
+            assert ready.log(limit=1) == last
 
 
 def test_versions_that_were_judged_on_the_same_rows_are_counted_once_each(registry: Registry) -> None:
@@ -754,11 +752,11 @@ def test_a_refusal_is_recorded_and_moves_nothing(registry: Registry) -> None:
     assert registry.live(CHURN).stages["production"] is None
 
 
-@pytest.mark.parametrize("action", sorted(set(Action) - RECORDED))
-def test_what_comes_with_a_change_is_never_recorded_alone(registry: Registry, action: Action) -> None:
+def test_what_comes_with_a_change_is_never_recorded_alone(registry: Registry, subtests: pytest.Subtests) -> None:
     register(registry)
-    with pytest.raises(UsageError, match="never alone"):
-        registry.record(NewEvent(action, CHURN, PRODUCTION, to_number=number(1)), "ana")
+    for action in sorted(set(Action) - RECORDED):
+        with subtests.test(action), pytest.raises(UsageError, match="never alone"):
+            registry.record(NewEvent(action, CHURN, PRODUCTION, to_number=number(1)), "ana")
 
 
 @pytest.mark.parametrize(

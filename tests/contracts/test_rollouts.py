@@ -194,27 +194,25 @@ def test_of_each_kind_one_stands_beside_a_stage(names: Registry) -> None:
     assert names.rollouts(CHURN, STAGING) == ()
 
 
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"expect": THREE}, StageMoved),
-        ({"stage": STAGING}, StageMoved),
-        ({"number": ONE}, UsageError),
-        ({"number": VersionNumber(9)}, NotFound),
-        ({"number": VersionNumber(4)}, Incomplete),
-        ({"stage": StageName("nowhere")}, NotFound),
-        ({"model": ModelName("nobody")}, NotFound),
-        ({"verdict": digest("never")}, NotFound),
-        ({"plan": LARGE}, TooLarge),
-    ],
-    ids=str,
-)
-def test_a_rollout_that_makes_no_sense_does_not_begin(
-    names: Registry, change: dict[str, Any], error: type[HoldfastError]
-) -> None:
+NO_ROLLOUTS: list[tuple[dict[str, Any], type[HoldfastError]]] = [
+    ({"expect": THREE}, StageMoved),
+    ({"stage": STAGING}, StageMoved),
+    ({"number": ONE}, UsageError),
+    ({"number": VersionNumber(9)}, NotFound),
+    ({"number": VersionNumber(4)}, Incomplete),
+    ({"stage": StageName("nowhere")}, NotFound),
+    ({"model": ModelName("nobody")}, NotFound),
+    ({"verdict": digest("never")}, NotFound),
+    ({"plan": LARGE}, TooLarge),
+]
+
+
+def test_a_rollout_that_makes_no_sense_does_not_begin(names: Registry, subtests: pytest.Subtests) -> None:
     names.register(NewVersion(CHURN, digest(4), complete=False, missing=("data_slice",)), "ana")
-    refused(names, error, lambda: names.begin_rollout(replace(CANARY, **change), "ana"))
-    assert names.route_mark(CHURN, PRODUCTION) == RouteMark(1, 0)
+    for change, error in NO_ROLLOUTS:
+        with subtests.test(*change):
+            refused(names, error, partial(names.begin_rollout, replace(CANARY, **change), "ana"))
+            assert names.route_mark(CHURN, PRODUCTION) == RouteMark(1, 0)
 
 
 def test_a_verdict_that_lets_a_rollout_begin_is_that_of_its_version(names: Registry) -> None:
@@ -255,26 +253,24 @@ def test_what_is_tried_is_not_archived_and_what_is_archived_is_not_tried(names: 
     assert names.audit_verify().ok
 
 
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"state": RolloutState.SUPERSEDED}, UsageError),
-        ({"step": -1}, UsageError),
-        ({"step": 101}, UsageError),
-        ({"rollout": 0}, NotFound),
-        ({"rollout": 99}, NotFound),
-        ({"figures": LARGE}, TooLarge),
-        ({"reason": "x" * 5_000}, TooLarge),
-    ],
-    ids=["superseded", "before the first", "past the last", "no rollout", "no event", "large", "long"],
-)
-def test_a_turn_that_makes_no_sense_is_not_taken(
-    names: Registry, change: dict[str, Any], error: type[HoldfastError]
-) -> None:
+NO_TURNS: dict[str, tuple[dict[str, Any], type[HoldfastError]]] = {
+    "superseded": ({"state": RolloutState.SUPERSEDED}, UsageError),
+    "before the first": ({"step": -1}, UsageError),
+    "past the last": ({"step": 101}, UsageError),
+    "no rollout": ({"rollout": 0}, NotFound),
+    "no event": ({"rollout": 99}, NotFound),
+    "large": ({"figures": LARGE}, TooLarge),
+    "long": ({"reason": "x" * 5_000}, TooLarge),
+}
+
+
+def test_a_turn_that_makes_no_sense_is_not_taken(names: Registry, subtests: pytest.Subtests) -> None:
     begun = names.begin_rollout(CANARY, "ana")
     asked = Turn(begun.id, begun.event, RolloutState.HELD, 0, "why", {})
-    refused(names, error, lambda: names.turn_rollout(replace(asked, **change), "ana"))
-    assert names.rollout(begun.id) == begun
+    for name, (change, error) in NO_TURNS.items():
+        with subtests.test(name):
+            refused(names, error, partial(names.turn_rollout, replace(asked, **change), "ana"))
+            assert names.rollout(begun.id) == begun
 
 
 def test_what_is_long_stands_in_the_row_and_its_digest_in_the_event(names: Registry) -> None:
@@ -389,24 +385,22 @@ def test_truths_are_their_model_s_alone(names: Registry) -> None:
     assert names.put_truths(CHURN, [], "ana") == names.truths(CHURN)[-1].index
 
 
-@pytest.mark.parametrize(
-    ("wrong", "error"),
-    [
-        ([Truth("a", value=float("nan"))], HoldfastError),
-        ([Truth("a", value=1, place=-1)], UsageError),
-        ([Truth("", value=1)], UsageError),
-        ([Truth("a", value="x" * 2_000)], TooLarge),
-        ([Truth("a" * 300, value=1)], TooLarge),
-        ([Truth(str(n), value=1) for n in range(TRUTHS_AT_ONCE_MAX + 1)], TooLarge),
-    ],
-    ids=["not a number", "no row", "no request", "long", "long id", "too many"],
-)
-def test_truths_that_cannot_be_kept_are_all_refused(
-    names: Registry, wrong: list[Truth], error: type[HoldfastError]
-) -> None:
-    with pytest.raises(error):
-        names.put_truths(CHURN, [Truth("good", value=1), *wrong], "ana")
-    assert names.truths(CHURN) == ()
+NO_TRUTHS: dict[str, tuple[list[Truth], type[HoldfastError]]] = {
+    "not a number": ([Truth("a", value=float("nan"))], HoldfastError),
+    "no row": ([Truth("a", value=1, place=-1)], UsageError),
+    "no request": ([Truth("", value=1)], UsageError),
+    "long": ([Truth("a", value="x" * 2_000)], TooLarge),
+    "long id": ([Truth("a" * 300, value=1)], TooLarge),
+    "too many": ([Truth(str(n), value=1) for n in range(TRUTHS_AT_ONCE_MAX + 1)], TooLarge),
+}
+
+
+def test_truths_that_cannot_be_kept_are_all_refused(names: Registry, subtests: pytest.Subtests) -> None:
+    for name, (wrong, error) in NO_TRUTHS.items():
+        with subtests.test(name):
+            with pytest.raises(error):
+                names.put_truths(CHURN, [Truth("good", value=1), *wrong], "ana")
+            assert names.truths(CHURN) == ()
 
 
 def test_answers_hold_so_many_and_names_must_be_there(names: Registry) -> None:

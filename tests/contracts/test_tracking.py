@@ -241,43 +241,43 @@ def test_an_input_names_one_thing(tracking: Tracking) -> None:
     assert tracking.run(run.id).inputs == (first,)
 
 
-@pytest.mark.parametrize(
-    "log",
-    [
-        lambda tracking, run: tracking.log_params(run, {"k" * 251: 1}),
-        lambda tracking, run: tracking.log_params(run, {"k": "v" * 17_000}),
-        lambda tracking, run: tracking.log_params(run, {f"k{n}": n for n in range(10_001)}),
-        lambda tracking, run: tracking.set_tags(run, {"k": "v" * 9_000}),
-        lambda tracking, run: tracking.log_metrics(run, {"k" * 251: 1}),
-        lambda tracking, run: tracking.log_points(run, (Point("k", 1, n) for n in itertools.count())),
-        lambda tracking, run: tracking.log_inputs(run, (RunInput("r", str(n)) for n in itertools.count())),
-        lambda tracking, run: tracking.finish_run(run, RunStatus.FINISHED, notes="n" * 70_000),
-    ],
-)
-def test_what_is_past_a_limit_is_refused_whole(tracking: Tracking, log: Callable[[Tracking, str], None]) -> None:
-    run = start(tracking)
-    with pytest.raises(TooLarge) as raised:
-        log(tracking, run.id)
-    assert raised.value.details["limit"]
-    assert tracking.run(run.id) == run
+TOO_LARGE: list[Callable[[Any, str], object]] = [
+    lambda tracking, run: tracking.log_params(run, {"k" * 251: 1}),
+    lambda tracking, run: tracking.log_params(run, {"k": "v" * 17_000}),
+    lambda tracking, run: tracking.log_params(run, {f"k{n}": n for n in range(10_001)}),
+    lambda tracking, run: tracking.set_tags(run, {"k": "v" * 9_000}),
+    lambda tracking, run: tracking.log_metrics(run, {"k" * 251: 1}),
+    lambda tracking, run: tracking.log_points(run, (Point("k", 1, n) for n in itertools.count())),
+    lambda tracking, run: tracking.log_inputs(run, (RunInput("r", str(n)) for n in itertools.count())),
+    lambda tracking, run: tracking.finish_run(run, RunStatus.FINISHED, notes="n" * 70_000),
+]
+NO_SENSE: list[Callable[[Any, str], object]] = [
+    lambda tracking, run: tracking.log_params(run, {"": 1}),
+    lambda tracking, run: tracking.log_params(run, {"a\nb": 1}),
+    lambda tracking, run: tracking.log_metrics(run, {"x": "word"}),
+    lambda tracking, run: tracking.log_metrics(run, {"x": None}),
+    lambda tracking, run: tracking.log_points(run, [Point("ok", 1), Point("x", 1, 2**60)]),
+    lambda tracking, run: tracking.log_points(run, [Point("ok", 1), Point("x", 1, 0, datetime(2026, 1, 1))]),  # noqa: DTZ001
+]
 
 
-@pytest.mark.parametrize(
-    "log",
-    [
-        lambda tracking, run: tracking.log_params(run, {"": 1}),
-        lambda tracking, run: tracking.log_params(run, {"a\nb": 1}),
-        lambda tracking, run: tracking.log_metrics(run, {"x": "word"}),
-        lambda tracking, run: tracking.log_metrics(run, {"x": None}),
-        lambda tracking, run: tracking.log_points(run, [Point("ok", 1), Point("x", 1, 2**60)]),
-        lambda tracking, run: tracking.log_points(run, [Point("ok", 1), Point("x", 1, 0, datetime(2026, 1, 1))]),  # noqa: DTZ001
-    ],
-)
-def test_what_makes_no_sense_is_refused_whole(tracking: Tracking, log: Callable[[Tracking, str], None]) -> None:
+def test_what_is_past_a_limit_is_refused_whole(tracking: Tracking, subtests: pytest.Subtests) -> None:
     run = start(tracking)
-    with pytest.raises(UsageError):
-        log(tracking, run.id)
-    assert tracking.run(run.id) == run
+    for nth, log in enumerate(TOO_LARGE):
+        with subtests.test(nth=nth):
+            with pytest.raises(TooLarge) as raised:
+                log(tracking, run.id)
+            assert raised.value.details["limit"]
+            assert tracking.run(run.id) == run
+
+
+def test_what_makes_no_sense_is_refused_whole(tracking: Tracking, subtests: pytest.Subtests) -> None:
+    run = start(tracking)
+    for nth, log in enumerate(NO_SENSE):
+        with subtests.test(nth=nth):
+            with pytest.raises(UsageError):
+                log(tracking, run.id)
+            assert tracking.run(run.id) == run
 
 
 def test_a_run_needs_somebody_who_started_it(tracking: Tracking) -> None:
@@ -318,10 +318,10 @@ def test_a_search_finds_by_metrics_params_tags_and_attributes(tracking: Tracking
     assert found("", order_by="started_at ASC") == [first.id, second.id, third.id]
 
 
-@pytest.mark.parametrize("limit", [0, -1, 10_001])
-def test_a_search_has_a_limit(tracking: Tracking, limit: int) -> None:
-    with pytest.raises(UsageError):
-        tracking.search(limit=limit)
+def test_a_search_has_a_limit(tracking: Tracking) -> None:
+    for limit in (0, -1, 10_001):
+        with pytest.raises(UsageError):
+            tracking.search(limit=limit)
 
 
 @pytest.mark.thorough

@@ -166,7 +166,8 @@ class Reader:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "GIT_"))}
         path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
         own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "PATH": path}
-        self._environment = {**kept, **own}
+        # What uv downloads is kept for all tests of this run, as everywhere in them.
+        self._environment = {"UV_CACHE_DIR": os.environ["TESTS_UV_CACHE_DIR"], **kept, **own}
         self._environment.pop("PYTHONPATH", None)
         self._folder = folder
         self._home = home
