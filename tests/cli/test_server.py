@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,8 +15,9 @@ from blake3 import blake3
 
 from holdfast.cli.exit_codes import EXIT_CODES
 from holdfast.registry.checkpoints import Checkpoint, VerifierKey
-from tests.cli.test_serve import SECONDS_MAX, answered, serving
+from tests.cli.test_serve import answered, serving
 from tests.commands import PROGRAM, Cli, holdfast
+from tests.patience import PATIENCE_SECONDS, until
 from tests.projects import HOLDOUT_ROWS, TARGET
 from tests.servers import s3_server
 
@@ -42,7 +42,7 @@ def server(folder: Path, *arguments: str) -> Iterator[tuple[str, "subprocess.Pop
         yield value["url"], process
     finally:
         process.terminate()
-        process.wait(SECONDS_MAX)
+        process.wait(PATIENCE_SECONDS)
         process.communicate()
 
 
@@ -127,14 +127,11 @@ def test_a_process_that_is_killed_is_replaced_and_all_end_when_told(moved: Path)
         first = children(process.pid)
         assert len(first) == 2
         os.kill(first[0], signal.SIGKILL)
-        end = time.monotonic() + SECONDS_MAX
-        while first[0] in children(process.pid) or len(children(process.pid)) < 2:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        until(lambda: first[0] not in (now := children(process.pid)) and len(now) >= 2, "another takes its place")
         for _ in range(20):
             assert httpx.get(f"{url}/api/v1/models/churn/stages/production").json()["version"] == 2
         process.terminate()
-        assert process.wait(SECONDS_MAX) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         assert children(process.pid) == []
     log = (moved / "server.log").read_text()
     assert "another takes its place" in log
@@ -151,7 +148,7 @@ def test_a_server_whose_bytes_are_in_a_bucket_answers(
         with server(project, "--workers", "2") as (url, _):
             # Every process asks the bucket by itself: one that had what its parent has begun would wait for ever.
             for _ in range(6):
-                assert httpx.get(f"{url}/readyz", timeout=SECONDS_MAX).json() == {"status": "ok"}
+                assert httpx.get(f"{url}/readyz", timeout=PATIENCE_SECONDS).json() == {"status": "ok"}
             mine = tmp_path / "mine"
             mine.mkdir()
             (mine / "data.csv").write_text("a\n1\n")

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.test_serve import SECONDS_MAX
 from tests.cli.test_server import children, server
 from tests.commands import PROGRAM, Cli
-from tests.webhooks.receivers import receiver, until
+from tests.patience import PATIENCE_SECONDS, until
+from tests.webhooks.receivers import receiver
 
 pytestmark = pytest.mark.slow
 
@@ -104,11 +104,11 @@ def test_a_server_that_is_to_end_says_so_first_and_sends_away_who_waits(moved: P
 
         def wait() -> None:
             ended["poll"] = httpx.get(
-                f"{stage}?wait_seconds=50", headers={"if-none-match": tag}, timeout=60
+                f"{stage}?wait_seconds=50", headers={"if-none-match": tag}, timeout=PATIENCE_SECONDS
             ).status_code
 
         def stream() -> None:
-            with httpx.stream("GET", f"{url}/api/v1/events/stream", timeout=60) as answer:
+            with httpx.stream("GET", f"{url}/api/v1/events/stream", timeout=PATIENCE_SECONDS) as answer:
                 ended["stream"] = list(answer.iter_lines())
 
         waiting = [threading.Thread(target=wait, daemon=True), threading.Thread(target=stream, daemon=True)]
@@ -121,10 +121,10 @@ def test_a_server_that_is_to_end_says_so_first_and_sends_away_who_waits(moved: P
         assert httpx.get(f"{url}/readyz").json() == {"status": "draining"}
         assert httpx.get(stage).status_code == 200
         for one in waiting:
-            one.join(10)
+            one.join(PATIENCE_SECONDS)
         assert ended["poll"] == 304
         assert ended["stream"][0] == "retry: 1000"
-        assert process.wait(SECONDS_MAX) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         assert time.monotonic() - begun >= 1.5
     assert "Traceback" not in (moved / "server.log").read_text()
 
@@ -177,7 +177,7 @@ def _followed(folder: Path, environment: dict[str, str]) -> None:
         heard = json.loads(following.stdout.readline())
         assert (heard["index"] > last["index"], heard["reason"]) == (True, "to be heard of")
         following.send_signal(signal.SIGINT)
-        assert following.wait(SECONDS_MAX) == 130
+        assert following.wait(PATIENCE_SECONDS) == 130
     finally:
         following.kill()
         following.communicate()
