@@ -13,6 +13,7 @@ import pytest
 from dockerfile_parse import DockerfileParser
 
 from tests.cli.test_serve import serving
+from tests.cli.test_server import get
 from tests.commands import Cli
 from tests.patience import PATIENCE_SECONDS, until
 from tests.projects import HOLDOUT_ROWS, TARGET
@@ -113,7 +114,7 @@ def test_a_bundle_answers_without_project_and_registry(cli: Cli, moved: Path, tm
     with serving(tmp_path / "apart", *asked, command="serve-bundle") as process:
         assert process.stdout is not None
         url = json.loads(process.stdout.readline())["url"]
-        until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+        until(lambda: get(f"{url}/readyz").status_code == 200)
         row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
         answer = httpx.post(f"{url}/invocations", json={"dataframe_records": [row]}, timeout=PATIENCE_SECONDS)
         assert (answer.status_code, answer.headers["x-model-digest"]) == (200, said["digest"])

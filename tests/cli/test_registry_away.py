@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.cli.test_serve import serving
-from tests.cli.test_server import server
+from tests.cli.test_server import get, server
 from tests.commands import Cli
 from tests.patience import PATIENCE_SECONDS
 from tests.projects import HOLDOUT_ROWS, TARGET
@@ -50,7 +50,7 @@ def test_a_replica_starts_without_its_registry_and_answers_as_before(
         assert process.stdout is not None
         at = json.loads(process.stdout.readline())["url"]
         assert version_at(at) == 2
-        assert httpx.get(f"{at}/readyz").status_code == 200
+        assert get(f"{at}/readyz").status_code == 200
     cli.fails("unavailable", "serve", "churn", "--stage", "staging", "--port", "0")
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -44,6 +45,11 @@ def server(folder: Path, *arguments: str) -> Iterator[tuple[str, "subprocess.Pop
         process.terminate()
         process.wait(PATIENCE_SECONDS)
         process.communicate()
+
+
+def get(url: str, **given: Any) -> httpx.Response:
+    """The answer of a server in processes of its own, which may still be starting."""
+    return httpx.get(url, timeout=PATIENCE_SECONDS, **given)
 
 
 @pytest.fixture
@@ -123,13 +129,13 @@ def children(pid: int) -> list[int]:
 
 def test_a_process_that_is_killed_is_replaced_and_all_end_when_told(moved: Path) -> None:
     with server(moved, "--workers", "2") as (url, process):
-        assert httpx.get(f"{url}/readyz").json() == {"status": "ok"}
+        assert get(f"{url}/readyz").json() == {"status": "ok"}
         first = children(process.pid)
         assert len(first) == 2
         os.kill(first[0], signal.SIGKILL)
         until(lambda: first[0] not in (now := children(process.pid)) and len(now) >= 2, "another takes its place")
         for _ in range(20):
-            assert httpx.get(f"{url}/api/v1/models/churn/stages/production").json()["version"] == 2
+            assert get(f"{url}/api/v1/models/churn/stages/production").json()["version"] == 2
         process.terminate()
         assert process.wait(PATIENCE_SECONDS) == 0
         assert children(process.pid) == []
@@ -148,7 +154,7 @@ def test_a_server_whose_bytes_are_in_a_bucket_answers(
         with server(project, "--workers", "2") as (url, _):
             # Every process asks the bucket by itself: one that had what its parent has begun would wait for ever.
             for _ in range(6):
-                assert httpx.get(f"{url}/readyz", timeout=PATIENCE_SECONDS).json() == {"status": "ok"}
+                assert get(f"{url}/readyz").json() == {"status": "ok"}
             mine = tmp_path / "mine"
             mine.mkdir()
             (mine / "data.csv").write_text("a\n1\n")
@@ -157,11 +163,11 @@ def test_a_server_whose_bytes_are_in_a_bucket_answers(
             monkeypatch.chdir(mine)
             cli.ok("init")
             assert cli.json("snapshot", "data.csv")["bytes_new"] == 4
-            found = httpx.get(f"{url}/api/v1/store/files", params={"prefix": "packs/"}).json()["files"]
+            found = get(f"{url}/api/v1/store/files", params={"prefix": "packs/"}).json()["files"]
             assert found
             for key in (one["key"] for one in found):
-                signed = httpx.get(f"{url}/api/v1/store/signed/{key}").json()["url"]
-                assert blake3(httpx.get(signed).content).hexdigest() == key.rpartition("/")[2]
+                signed = get(f"{url}/api/v1/store/signed/{key}").json()["url"]
+                assert blake3(get(signed).content).hexdigest() == key.rpartition("/")[2]
         assert "Traceback" not in (project / "server.log").read_text()
 
 

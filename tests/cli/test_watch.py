@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from holdfast.digest import hash_bytes
@@ -15,6 +14,7 @@ from holdfast.names import VersionNumber
 from holdfast.registry import Replica, ReplicaState
 from holdfast.serving.looking import look
 from tests.cli.test_serve import answered, serving
+from tests.cli.test_server import get
 from tests.commands import Cli
 from tests.patience import PATIENCE_SECONDS, until
 from tests.projects import CHURN, HOLDOUT_ROWS, PRODUCTION, TARGET
@@ -98,7 +98,7 @@ def test_every_process_of_a_port_shows_what_all_of_them_counted(cli: Cli, moved:
             answered(f"{url}/invocations", {"dataframe_records": [row]})
 
         def counted() -> set[float]:
-            return {ok(httpx.get(f"{url}/metrics").text) for _ in range(8)}
+            return {ok(get(f"{url}/metrics").text) for _ in range(8)}
 
         until(lambda: counted() == {16.0}, lambda: f"both have counted 16: {counted()}", pause_seconds=0.2)
         (seen,) = cli.json("watch", "churn")["replicas"]
