@@ -14,6 +14,7 @@ import pytest
 
 from holdfast.cli.app import run
 from holdfast.cli.exit_codes import ENDINGS, EXIT_CODES
+from tests.patience import PATIENCE_SECONDS
 
 SOURCE = Path(__file__).parents[1] / "src"
 PROGRAM = Path(sys.executable).with_name("holdfast")
@@ -127,7 +128,11 @@ def use(environment: Mapping[str, str], patch: pytest.MonkeyPatch) -> None:
 
 
 def holdfast(
-    *arguments: str, folder: Path, environment: Mapping[str, str] | None = None, stdin: str | None = None
+    *arguments: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    seconds_max: float = PATIENCE_SECONDS,
 ) -> Answer:
     """The installed program, in a process of its own."""
     done = subprocess.run(
@@ -138,7 +143,7 @@ def holdfast(
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=seconds_max,
         check=False,
     )
     return Answer(done.returncode, done.stdout, done.stderr)

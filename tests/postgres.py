@@ -24,8 +24,8 @@ import psycopg.conninfo
 from sqlalchemy import URL
 
 from holdfast.database.engine import Database
+from tests.patience import PATIENCE_SECONDS
 
-_START_SECONDS_MAX = 60
 _PORTS_TRIED_MAX = 5
 
 PASSWORD = "a word/with: all@that?hurts%"
@@ -117,7 +117,7 @@ class PostgresServer:
             command += ["-c", f"{name}={value}"]
         with (self.folder / "log").open("ab") as log:
             self._process = _started(command, self._account, self.folder, log)
-        give_up = time.monotonic() + _START_SECONDS_MAX
+        give_up = time.monotonic() + PATIENCE_SECONDS
         while self._process.poll() is None and time.monotonic() < give_up:
             try:
                 psycopg.connect(self._keys(port, "postgres"), connect_timeout=5).close()
@@ -132,7 +132,7 @@ class PostgresServer:
         """End it and wait: at once, as after a crash of the machine; SIGINT lets it say good-bye to its clients."""
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(60)
+            self._process.wait(PATIENCE_SECONDS)
             self._process = None
 
     def _keys(self, port: int, database: str) -> str:

@@ -19,7 +19,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-_START_SECONDS_MAX = 60
+from tests.patience import PATIENCE_SECONDS
+
 _PORTS_TRIED_MAX = 5
 
 
@@ -74,7 +75,7 @@ def s3_server() -> Iterator[S3Server]:
         yield S3Server(f"http://127.0.0.1:{port}", "test", "test")
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_SECONDS)
 
 
 def _started() -> "tuple[subprocess.Popen[bytes], int]":
@@ -84,7 +85,7 @@ def _started() -> "tuple[subprocess.Popen[bytes], int]":
             port = free.getsockname()[1]
         command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        give_up = time.monotonic() + _START_SECONDS_MAX
+        give_up = time.monotonic() + PATIENCE_SECONDS
         while process.poll() is None and time.monotonic() < give_up:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
@@ -93,5 +94,5 @@ def _started() -> "tuple[subprocess.Popen[bytes], int]":
             else:
                 return process, port
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_SECONDS)
     raise AssertionError("the S3 server does not start")

@@ -19,8 +19,7 @@ from holdfast.web.api.depot import Depot
 from holdfast.web.api.desk import Around
 from holdfast.web.api.schemas import Refusal
 from holdfast.web.listening import address_of, listen
-
-_END_SECONDS_MAX = 30.0
+from tests.patience import PATIENCE_SECONDS
 
 
 class HeldToItsWord:
@@ -99,6 +98,6 @@ def api_server(
         yield address_of(listening)  # what is sent before it accepts waits in the socket
     finally:
         server.should_exit = True
-        thread.join(_END_SECONDS_MAX)
+        thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()
     assert not app.complaints, "\n".join(app.complaints)

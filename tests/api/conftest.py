@@ -5,7 +5,6 @@ import importlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +13,8 @@ import pytest
 
 from holdfast.config import HOME_NAME, Settings
 from holdfast.wire import Project, open_project
+from tests.patience import until
 from tests.projects import FEATURES, HOLDOUT_ROWS, SOURCE, TRAIN_ROWS, workers_of, write_csv
-
-PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +40,11 @@ def no_worker_stays() -> Iterator[None]:
     yield
     if set(workers_of(os.getpid())) - before:
         gc.collect()  # of what was only left lying about; it takes longer than most tests
-    end = time.monotonic() + PATIENCE_SECONDS
-    while (left := set(workers_of(os.getpid())) - before) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert left == set()
+
+    def left() -> set[int]:
+        return set(workers_of(os.getpid())) - before
+
+    until(lambda: not left(), lambda: f"all workers end: {left()}", pause_seconds=0.05)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from holdfast.flow.bundle.origin import kept_capture
 from holdfast.flow.capture import Capture
 from holdfast.tracking.values import NewRun, Run, RunStatus
 from holdfast.wire import Project
+from tests.patience import PATIENCE_SECONDS
 from tests.projects import SOURCE, open_handles, tables
 
 Opener = Callable[[], Project]
@@ -431,7 +432,9 @@ class TestRealProcesses:
         (folder / "features.py").write_text("", encoding="utf-8")
         holdfast.snapshot("data/holdout.csv")
         command = [sys.executable, "-m", "holdfast", "run", "--", sys.executable, "train.py", *arguments]
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=200)
+        return subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+        )
 
     def test_a_script_under_holdfast_run_is_one_run(self, folder: Path) -> None:
         done = self.holdfast_run(folder, "--epochs", "3")

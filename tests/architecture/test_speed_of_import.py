@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.wire import create_project
 from tests.architecture.sources import SOURCE
+from tests.patience import PATIENCE_SECONDS
 
 HEAVY = {
     "alembic",
@@ -42,7 +43,7 @@ def loaded_by(statement: str) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     return {name.partition(".")[0] for name in json.loads(answer.stdout.splitlines()[-1])}
 

@@ -16,6 +16,7 @@ from holdfast.digest import Digest
 from holdfast.registry.checkpoints import Checkpoint, VerifierKey
 from holdfast.registry.merkle import root_by_inclusion
 from tests.commands import Cli, holdfast
+from tests.patience import PATIENCE_SECONDS
 
 
 def test_the_checkpoint_is_signed_by_the_key_that_is_printed(cli: Cli, incomplete: Path) -> None:
@@ -160,4 +161,4 @@ def test_a_file_that_holds_no_checkpoint_of_this_log_is_refused(cli: Cli, incomp
 @pytest.mark.slow
 def test_nothing_of_cryptography_is_loaded_by_commands_that_sign_nothing(cli: Cli, incomplete: Path) -> None:
     code = "import sys; from holdfast.cli.app import run; run(['list']); sys.exit('cryptography' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=PATIENCE_SECONDS)

@@ -3,7 +3,6 @@
 import http.client
 import itertools
 import json
-import time
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -18,11 +17,10 @@ from holdfast.wire import open_project
 from tests import projects
 from tests.cli.test_serve import serving
 from tests.commands import Cli
+from tests.patience import PATIENCE_SECONDS, until
 from tests.projects import HOLDOUT_ROWS, TARGET, add_version
 
 pytestmark = pytest.mark.usefixtures("kept_workers")
-
-SECONDS_MAX = 60.0
 
 FAILING = """
 def featurise(rows):
@@ -224,15 +222,13 @@ def test_two_replicas_give_a_failing_candidate_up_together_and_say_why(
     ):
         urls = [json.loads(process.stdout.readline())["url"] for process in (one, two) if process.stdout]
         begun = cli.json("canary", f"churn@{candidate}", "--percent", "20", "--key", "header:x-user")
-        for url in urls:
-            until(lambda url=url: canary_of(url) is not None)
+        until(lambda: all(canary_of(url) is not None for url in urls))
         answers: list[tuple[int, str]] = []
         for number in range(4_000):
             answers.append(ask(urls[number % 2], row, f"user-{number}"))
             if number % 20 == 0 and cli.json("canary", "churn")["state"] == "aborted":
                 break
-        for url in urls:
-            until(lambda url=url: canary_of(url) is None)
+        until(lambda: all(canary_of(url) is None for url in urls))
         after = [ask(urls[number % 2], row, f"user-{number}") for number in range(40)]
     assert {version for status, version in answers if status != 200} == {str(candidate)}
     assert after == [(200, "2")] * 40
@@ -244,7 +240,7 @@ def test_two_replicas_give_a_failing_candidate_up_together_and_say_why(
 
 def ask(url: str, row: dict[str, Any], user: str) -> tuple[int, str]:
     place = urlsplit(url)
-    line = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
+    line = http.client.HTTPConnection(str(place.hostname), place.port, timeout=PATIENCE_SECONDS)
     try:
         body = json.dumps({"dataframe_records": [row]})
         line.request("POST", "/invocations", body, {"content-type": "application/json", "x-user": user})
@@ -257,16 +253,9 @@ def ask(url: str, row: dict[str, Any], user: str) -> tuple[int, str]:
 
 def canary_of(url: str) -> object:
     place = urlsplit(url)
-    line = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
+    line = http.client.HTTPConnection(str(place.hostname), place.port, timeout=PATIENCE_SECONDS)
     try:
         line.request("GET", "/version")
         return json.loads(line.getresponse().read())["canary"]
     finally:
         line.close()
-
-
-def until(holds: Any) -> None:
-    end = time.monotonic() + SECONDS_MAX
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)

@@ -17,6 +17,7 @@ from holdfast.store.local import LocalStore
 from tests.cli.test_serve import answered, serving
 from tests.cli.test_server import server
 from tests.commands import Cli
+from tests.patience import PATIENCE_SECONDS
 from tests.projects import HOLDOUT_ROWS, TARGET
 from tests.serving.ledgers import BEGAN, World
 from tests.store.spoiling import spoil
@@ -77,7 +78,9 @@ def test_a_setting_of_the_ledger_that_cannot_be_is_an_error(cli: Cli, project: P
 
 def asked(url: str, request_id: str, body: bytes) -> None:
     headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
-    with urllib.request.urlopen(urllib.request.Request(f"{url}/invocations", body, headers), timeout=60) as answer:
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{url}/invocations", body, headers), timeout=PATIENCE_SECONDS
+    ) as answer:
         assert answer.headers["X-Request-Id"] == request_id
 
 
@@ -95,7 +98,7 @@ def test_a_decision_is_shown_and_computed_again_and_cannot_be_when_the_bundle_ch
         asked(url, "the-one", body)
         asked(url, "another", body)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(PATIENCE_SECONDS) == 130
     told = cli.json("decision", "the-one", "--model", "churn", "--replay")
     assert (told["version"], told["digest"]) == (2, answer["digest"])
     assert told["input"] == {**told["input"], "kept": "whole", "value": {"dataframe_records": [ROW]}}

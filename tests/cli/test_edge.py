@@ -14,6 +14,7 @@ from holdfast.cli import app, look
 from holdfast.cli.exit_codes import EXIT_CODES
 from holdfast.config import VERSION
 from tests.commands import PROGRAM, Cli, holdfast
+from tests.patience import PATIENCE_SECONDS
 
 
 def breaking(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +73,12 @@ def test_a_reader_that_leaves_early_changes_neither_the_exit_code_nor_says_a_wor
         read, write = os.pipe()
         os.close(read)
         done = subprocess.run(
-            [str(PROGRAM), *command], stdout=write, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+            [str(PROGRAM), *command],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
         )
         os.close(write)
         assert (done.returncode, done.stderr) == (code, ""), command
@@ -83,7 +89,7 @@ def test_many_lines_into_head(cli: Cli, project: Path) -> None:
     for number in range(40):
         cli.ok("register", "churn", "--param", f"seed={number}", "--reason", "x" * 3000)
     shell = f"set -o pipefail; '{PROGRAM}' log | head -1"
-    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("event")
 
@@ -94,7 +100,12 @@ def test_many_lines_into_head(cli: Cli, project: Path) -> None:
 def test_a_full_disk_under_standard_output_is_told_on_the_other_stream(incomplete: Path, command: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [str(PROGRAM), *command], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+            [str(PROGRAM), *command],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
         )
     assert done.returncode == EXIT_CODES["no_space"]
     assert "no space" in done.stderr
@@ -105,7 +116,11 @@ def test_a_full_disk_under_standard_output_is_told_on_the_other_stream(incomplet
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-", "0<&-"])
 def test_a_stream_that_is_closed_from_the_start_is_not_missed(incomplete: Path, closed: str) -> None:
     done = subprocess.run(
-        ["sh", "-c", f"'{PROGRAM}' list --json {closed}"], capture_output=True, text=True, check=False, timeout=60
+        ["sh", "-c", f"'{PROGRAM}' list --json {closed}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert ("1>&-" in closed) == (done.stdout == "")
@@ -130,7 +145,11 @@ def test_the_version_is_said_before_anything_is_loaded(folder: Path) -> None:
     answer = holdfast("--version", folder=folder)
     assert (answer.code, answer.out, answer.err) == (0, f"holdfast {VERSION}\n", "")
     module = subprocess.run(
-        [sys.executable, "-m", "holdfast", "--version"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "holdfast", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert module.stdout == answer.out
 

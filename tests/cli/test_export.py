@@ -5,7 +5,6 @@ import io
 import json
 import os
 import tarfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ import httpx
 import pytest
 from dockerfile_parse import DockerfileParser
 
-from tests.cli.test_serve import SECONDS_MAX, serving
+from tests.cli.test_serve import serving
+from tests.cli.test_server import get
 from tests.commands import Cli
+from tests.patience import PATIENCE_SECONDS, until
 from tests.projects import HOLDOUT_ROWS, TARGET
 
 IMAGE = "registry.example.org/churn@sha256:" + "ab" * 32
@@ -113,11 +114,8 @@ def test_a_bundle_answers_without_project_and_registry(cli: Cli, moved: Path, tm
     with serving(tmp_path / "apart", *asked, command="serve-bundle") as process:
         assert process.stdout is not None
         url = json.loads(process.stdout.readline())["url"]
-        end = time.monotonic() + SECONDS_MAX
-        while httpx.get(f"{url}/readyz").status_code != 200:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        until(lambda: get(f"{url}/readyz").status_code == 200)
         row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
-        answer = httpx.post(f"{url}/invocations", json={"dataframe_records": [row]}, timeout=60.0)
+        answer = httpx.post(f"{url}/invocations", json={"dataframe_records": [row]}, timeout=PATIENCE_SECONDS)
         assert (answer.status_code, answer.headers["x-model-digest"]) == (200, said["digest"])
         assert answer.json()["version"] == 2

@@ -9,6 +9,7 @@ import pytest
 
 from holdfast.cli.exit_codes import EXIT_CODES
 from tests.commands import Cli
+from tests.patience import PATIENCE_SECONDS
 
 HEAVY = {
     "fastapi",
@@ -39,7 +40,7 @@ def loaded_by(*arguments: str) -> set[str]:
     """The modules that a fresh interpreter has loaded once the command is done."""
     done = subprocess.run(
         [sys.executable, "-c", LOADED, json.dumps(arguments)],
-        capture_output=True, text=True, check=True, timeout=60,
+        capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     return set(json.loads(done.stdout))
 
@@ -147,7 +148,7 @@ def test_without_the_extras_the_light_commands_work_and_the_others_say_what_to_i
     absent = sorted(HEAVY | {"httptools", "uvloop"})
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_EXTRAS, json.dumps(absent), json.dumps(arguments)],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.returncode == {"done": 0, **EXIT_CODES}[code], done
     assert ("pip install 'holdfast[" in done.stderr) == (code == "missing_extra")

@@ -11,6 +11,7 @@ import pytest
 from holdfast.cli.exit_codes import EXIT_CODES
 from tests.cli.conftest import QUICK
 from tests.commands import PROGRAM, Cli
+from tests.patience import PATIENCE_SECONDS
 
 MOVE_KEYS = {"model", "stage", "from", "to", "event", "outcome", "verdict", "replicas"}
 
@@ -166,7 +167,7 @@ def test_a_rollback_at_a_terminal_asks_why_once_the_stage_is_safe(cli: Cli, move
             process.send_signal(signal.SIGINT)
         else:
             os.write(ours, f"{said}\n".encode())
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
     os.close(ours)
     assert process.returncode == 0, err
     assert out.startswith("production of churn: @2 -> @1")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,9 +19,10 @@ from holdfast.serving.answers import Answers
 from holdfast.web.inference.loopback import load
 from tests.cli.test_serve import answered, serving
 from tests.commands import Cli
+from tests.patience import PATIENCE_SECONDS, until
 from tests.projects import HOLDOUT_ROWS, TARGET, TRAIN_ROWS, write_csv
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 OLDER = "1.6.1"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -141,23 +141,16 @@ def test_it_is_judged_served_and_taken_back_in_its_own_environment_where_no_inde
         body, status = answered(f"{url}/invocations", {"dataframe_records": [row]})
         assert (status, body["version"], len(body["predictions"])) == (200, 2, 1)
         with load(url, [{"dataframe_records": [row]}], answers):
-            wait_until(lambda: held_beside(url) == 1)
-            wait_until(lambda: answers.good(2) >= 20)
+            until(lambda: held_beside(url) == 1)
+            until(lambda: answers.good(2) >= 20)
             cli.ok("rollback", "churn", "--reason", "the other library", "--wait")
             since = time.monotonic()
-            wait_until(lambda: answers.good(1, since) >= 20)
+            until(lambda: answers.good(1, since) >= 20)
     assert (answers.failed, answers.mixed) == ((), ())
     assert {one.version for one in answers.taken() if one.begun >= since} == {1}
 
 
 def held_beside(url: str) -> int | None:
-    with urllib.request.urlopen(f"{url}/version", timeout=60) as response:
+    with urllib.request.urlopen(f"{url}/version", timeout=PATIENCE_SECONDS) as response:
         found: int | None = json.loads(response.read())["last_known_good"]
     return found
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120.0
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.02)

@@ -7,9 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.test_serve import SECONDS_MAX, serving
-from tests.cli.test_server import server
+from tests.cli.test_serve import serving
+from tests.cli.test_server import get, server
 from tests.commands import Cli
+from tests.patience import PATIENCE_SECONDS
 from tests.projects import HOLDOUT_ROWS, TARGET
 
 pytestmark = pytest.mark.slow
@@ -19,9 +20,9 @@ ROW = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
 
 def version_at(url: str) -> int:
     """The version that answers, once one does."""
-    end = time.monotonic() + SECONDS_MAX
+    end = time.monotonic() + PATIENCE_SECONDS
     while True:
-        answer = httpx.post(f"{url}/invocations", json={"dataframe_records": [ROW]}, timeout=SECONDS_MAX)
+        answer = httpx.post(f"{url}/invocations", json={"dataframe_records": [ROW]}, timeout=PATIENCE_SECONDS)
         if answer.status_code == 200:
             return int(answer.json()["version"])
         assert answer.status_code == 503, answer.text
@@ -49,7 +50,7 @@ def test_a_replica_starts_without_its_registry_and_answers_as_before(
         assert process.stdout is not None
         at = json.loads(process.stdout.readline())["url"]
         assert version_at(at) == 2
-        assert httpx.get(f"{at}/readyz").status_code == 200
+        assert get(f"{at}/readyz").status_code == 200
     cli.fails("unavailable", "serve", "churn", "--stage", "staging", "--port", "0")
 
 

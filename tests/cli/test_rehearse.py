@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from holdfast.registry import Action, MoveStage, Version
 from holdfast.wire import Project, open_project
 from tests.cli.test_server import server
 from tests.commands import Cli
+from tests.patience import until
 from tests.projects import (
     CHURN,
     PRODUCTION,
@@ -47,7 +47,6 @@ STEPS = [
     (6, "watch"),
     (7, "return"),
 ]
-PATIENCE_SECONDS = 120.0
 CANARY = StageName("canary")
 
 
@@ -192,13 +191,6 @@ def test_an_environment_that_cannot_be_built_is_found(
 
 def test_a_version_that_cannot_be_served_any_more_fails_the_rehearsal_of_leaving_it(cli: Cli, project: Project) -> None:
     assert failed(cli, "bundle_failed", "--from", "churn@5", "--to", "churn@1")["body"]["failed"]["step"] == 4
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < end, f"never happened: {what}"
-        time.sleep(0.02)
 
 
 def test_a_rehearsal_that_is_killed_leaves_no_process_and_no_row(cli: Cli, project: Project, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from holdfast.store.remote.address import Address
 from holdfast.wire import open_transport
 from tests.blank import blank_project
 from tests.commands import Cli
+from tests.patience import until
 from tests.servers import S3Server, s3_server
 
 
@@ -205,9 +206,7 @@ def test_a_push_that_is_killed_is_finished_by_the_next_one(
     digest = cli.json("snapshot", "data")["digest"]
     cli.ok("remote", "add", "origin", url)
     process = subprocess.Popen([sys.executable, "-m", "holdfast", "push", digest], stdout=subprocess.DEVNULL)
-    give_up = time.monotonic() + 60
-    while not Path(url, "config.json").exists() and process.poll() is None and time.monotonic() < give_up:
-        time.sleep(0.001)
+    until(lambda: Path(url, "config.json").exists() or process.poll() is not None, pause_seconds=0.001)
     time.sleep(wait_ms / 1000)
     process.kill()
     process.wait()

@@ -5,12 +5,12 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.commands import PROGRAM, Cli, holdfast
+from tests.patience import PATIENCE_SECONDS, until
 
 # Each of these starts one short command, well under a second.
 
@@ -110,7 +110,7 @@ def test_a_terminal_stays_a_terminal(project: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     os.close(ours)
     os.close(theirs)
@@ -126,11 +126,9 @@ def test_a_signal_ends_the_command_and_the_run_is_kept(
     process = subprocess.Popen(
         [str(PROGRAM), "run", "--", sys.executable, "train.py"], cwd=project, stderr=subprocess.PIPE, text=True
     )
-    end = time.monotonic() + 30
-    while not (project / "begun").exists() and time.monotonic() < end:
-        time.sleep(0.02)
+    until((project / "begun").exists)
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == code
     assert "defect of Holdfast" not in said
     (found,) = cli.json("search", "--runs")["runs"]
@@ -143,7 +141,9 @@ def test_a_full_disk_after_the_training_leaves_a_finished_run_that_says_so(cli: 
     (project / "train.py").write_text("open('big.csv', 'rb').read()\nprint('trained')\n")
     # Nothing this process or its children write may pass the limit: the disk is full for the data, not for the rest.
     limited = f"ulimit -f 400; exec {PROGRAM} run --json -- {sys.executable} train.py"
-    done = subprocess.run(["sh", "-c", limited], cwd=project, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        ["sh", "-c", limited], cwd=project, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    )
     assert "trained" in done.stderr
     (found,) = cli.json("search", "--runs")["runs"]
     assert found["status"] == "finished"

@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,8 +16,9 @@ from blake3 import blake3
 
 from holdfast.cli.exit_codes import EXIT_CODES
 from holdfast.registry.checkpoints import Checkpoint, VerifierKey
-from tests.cli.test_serve import SECONDS_MAX, answered, serving
+from tests.cli.test_serve import answered, serving
 from tests.commands import PROGRAM, Cli, holdfast
+from tests.patience import PATIENCE_SECONDS, until
 from tests.projects import HOLDOUT_ROWS, TARGET
 from tests.servers import s3_server
 
@@ -42,8 +43,13 @@ def server(folder: Path, *arguments: str) -> Iterator[tuple[str, "subprocess.Pop
         yield value["url"], process
     finally:
         process.terminate()
-        process.wait(SECONDS_MAX)
+        process.wait(PATIENCE_SECONDS)
         process.communicate()
+
+
+def get(url: str, **given: Any) -> httpx.Response:
+    """The answer of a server in processes of its own, which may still be starting."""
+    return httpx.get(url, timeout=PATIENCE_SECONDS, **given)
 
 
 @pytest.fixture
@@ -123,18 +129,15 @@ def children(pid: int) -> list[int]:
 
 def test_a_process_that_is_killed_is_replaced_and_all_end_when_told(moved: Path) -> None:
     with server(moved, "--workers", "2") as (url, process):
-        assert httpx.get(f"{url}/readyz").json() == {"status": "ok"}
+        assert get(f"{url}/readyz").json() == {"status": "ok"}
         first = children(process.pid)
         assert len(first) == 2
         os.kill(first[0], signal.SIGKILL)
-        end = time.monotonic() + SECONDS_MAX
-        while first[0] in children(process.pid) or len(children(process.pid)) < 2:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        until(lambda: first[0] not in (now := children(process.pid)) and len(now) >= 2, "another takes its place")
         for _ in range(20):
-            assert httpx.get(f"{url}/api/v1/models/churn/stages/production").json()["version"] == 2
+            assert get(f"{url}/api/v1/models/churn/stages/production").json()["version"] == 2
         process.terminate()
-        assert process.wait(SECONDS_MAX) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         assert children(process.pid) == []
     log = (moved / "server.log").read_text()
     assert "another takes its place" in log
@@ -151,7 +154,7 @@ def test_a_server_whose_bytes_are_in_a_bucket_answers(
         with server(project, "--workers", "2") as (url, _):
             # Every process asks the bucket by itself: one that had what its parent has begun would wait for ever.
             for _ in range(6):
-                assert httpx.get(f"{url}/readyz", timeout=SECONDS_MAX).json() == {"status": "ok"}
+                assert get(f"{url}/readyz").json() == {"status": "ok"}
             mine = tmp_path / "mine"
             mine.mkdir()
             (mine / "data.csv").write_text("a\n1\n")
@@ -160,11 +163,11 @@ def test_a_server_whose_bytes_are_in_a_bucket_answers(
             monkeypatch.chdir(mine)
             cli.ok("init")
             assert cli.json("snapshot", "data.csv")["bytes_new"] == 4
-            found = httpx.get(f"{url}/api/v1/store/files", params={"prefix": "packs/"}).json()["files"]
+            found = get(f"{url}/api/v1/store/files", params={"prefix": "packs/"}).json()["files"]
             assert found
             for key in (one["key"] for one in found):
-                signed = httpx.get(f"{url}/api/v1/store/signed/{key}").json()["url"]
-                assert blake3(httpx.get(signed).content).hexdigest() == key.rpartition("/")[2]
+                signed = get(f"{url}/api/v1/store/signed/{key}").json()["url"]
+                assert blake3(get(signed).content).hexdigest() == key.rpartition("/")[2]
         assert "Traceback" not in (project / "server.log").read_text()
 
 

@@ -9,8 +9,9 @@ import pytest
 from holdfast.cli.exit_codes import EXIT_CODES
 from holdfast.config import HOME_NAME, Settings
 from holdfast.wire import open_project
-from tests.cli.test_serve import SECONDS_MAX, answered, serving
+from tests.cli.test_serve import answered, serving
 from tests.commands import Cli
+from tests.patience import PATIENCE_SECONDS
 from tests.projects import HOLDOUT_ROWS, TARGET, add_version
 
 ROWS = [{name: cell for name, cell in row.items() if name != TARGET} for row in HOLDOUT_ROWS[:6]]
@@ -70,7 +71,7 @@ def test_a_shadow_from_its_beginning_to_the_gate_that_asks_for_it(cli: Cli, move
         assert process.stdout is not None
         url = json.loads(process.stdout.readline())["url"]
         # A shadow yields to everything else that runs here.
-        end, sent = time.monotonic() + 4 * SECONDS_MAX, 0
+        end, sent = time.monotonic() + PATIENCE_SECONDS, 0
         while cli.json("shadow", "churn")["figures"]["requests"] < 6:
             assert time.monotonic() < end, (moved / "serve.log").read_text()
             body, status = answered(f"{url}/invocations", {"dataframe_records": [ROWS[sent % 6]]})
@@ -78,7 +79,7 @@ def test_a_shadow_from_its_beginning_to_the_gate_that_asks_for_it(cli: Cli, move
             sent += 1
             time.sleep(0.2)
         process.terminate()
-        assert process.wait(30) is not None
+        assert process.wait(PATIENCE_SECONDS) is not None
     assert "Traceback" not in (moved / "serve.log").read_text()
     ended = cli.json("shadow", "churn", "--stop", "--reason", "enough")
     assert (ended["state"], ended["reason"]) == ("passed", "enough")

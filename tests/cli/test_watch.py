@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from holdfast.digest import hash_bytes
 from holdfast.names import VersionNumber
 from holdfast.registry import Replica, ReplicaState
 from holdfast.serving.looking import look
-from tests.cli.test_serve import SECONDS_MAX, answered, serving
+from tests.cli.test_serve import answered, serving
+from tests.cli.test_server import get
 from tests.commands import Cli
+from tests.patience import PATIENCE_SECONDS, until
 from tests.projects import CHURN, HOLDOUT_ROWS, PRODUCTION, TARGET
 
 BUSY = """
@@ -65,7 +66,7 @@ def test_a_promotion_that_breaks_a_named_rule_is_taken_back_and_everybody_can_se
         url = json.loads(process.stdout.readline())["url"]
         row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
         cli.json("promote", "churn@3", "--reason", "better", "--wait")
-        end = time.monotonic() + SECONDS_MAX
+        end = time.monotonic() + PATIENCE_SECONDS
         while cli.json("live", "churn")["stages"]["production"]["version"] == 3:
             assert time.monotonic() < end, (moved / "serve.log").read_text()
             for _ in range(5):
@@ -75,8 +76,8 @@ def test_a_promotion_that_breaks_a_named_rule_is_taken_back_and_everybody_can_se
         assert event["actor"].startswith("replica on ")
         assert "taken back by itself" in event["reason"]
         assert "busy: requests of version 3 (primary) is" in event["reason"]
-        while (seen := watched(cli))["versions"][0]["compared_with"] == "":
-            assert time.monotonic() < end + SECONDS_MAX
+        until(lambda: watched(cli)["versions"][0]["compared_with"])
+        seen = watched(cli)
         assert seen["versions"][0]["compared_with"] == "300 rows of train.csv, which it was trained on"
         told = {version["version"]: version for version in seen["versions"]}
         assert told[3]["windows"][0]["requests"] > 5
@@ -95,12 +96,11 @@ def test_every_process_of_a_port_shows_what_all_of_them_counted(cli: Cli, moved:
         # Each request has a connection of its own, and the system chooses a process for it.
         for _ in range(16):
             answered(f"{url}/invocations", {"dataframe_records": [row]})
-        counted: set[float] = set()
-        end = time.monotonic() + SECONDS_MAX
-        while counted != {16.0}:
-            assert time.monotonic() < end, counted
-            time.sleep(0.2)
-            counted = {ok(httpx.get(f"{url}/metrics").text) for _ in range(8)}
+
+        def counted() -> set[float]:
+            return {ok(get(f"{url}/metrics").text) for _ in range(8)}
+
+        until(lambda: counted() == {16.0}, lambda: f"both have counted 16: {counted()}", pause_seconds=0.2)
         (seen,) = cli.json("watch", "churn")["replicas"]
         assert seen["watch"]["versions"][0]["windows"][2]["requests"] == 16
 

@@ -12,17 +12,17 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.test_serve import SECONDS_MAX
-from tests.cli.test_server import children, server
+from tests.cli.test_server import children, get, server
 from tests.commands import PROGRAM, Cli
-from tests.webhooks.receivers import receiver, until
+from tests.patience import PATIENCE_SECONDS, until
+from tests.webhooks.receivers import receiver
 
 pytestmark = pytest.mark.slow
 
 
 def counted(url: str, name: str) -> float:
     """The sum over all labels of one counter."""
-    text = httpx.get(f"{url}/metrics").text
+    text = get(f"{url}/metrics").text
     return sum(
         float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith((f"{name}{{", f"{name} "))
     )
@@ -38,19 +38,19 @@ def test_counters_are_sums_over_all_processes_and_outlive_each_of_them(moved: Pa
 
         def ask(count: int) -> None:
             for _ in range(count):
-                assert httpx.get(f"{url}/api/v1/models").status_code == 200  # each on a connection of its own
+                assert get(f"{url}/api/v1/models").status_code == 200  # each on a connection of its own
 
         ask(20)
         name = 'holdfast_requests_total{method="GET",route="/api/v1/models",status="200"}'
         assert counted(url, name[: name.index("{")]) >= 20
-        before = {line for line in httpx.get(f"{url}/metrics").text.splitlines() if line.startswith(name)}
+        before = {line for line in get(f"{url}/metrics").text.splitlines() if line.startswith(name)}
         assert before == {f"{name} 20.0"}
         for worker in children(process.pid):
             os.kill(worker, signal.SIGKILL)
             until(lambda gone=worker: gone not in children(process.pid) and len(children(process.pid)) == 2)  # type: ignore[misc]
-            until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+            until(lambda: get(f"{url}/readyz").status_code == 200)
         ask(10)
-        after = {line for line in httpx.get(f"{url}/metrics").text.splitlines() if line.startswith(name)}
+        after = {line for line in get(f"{url}/metrics").text.splitlines() if line.startswith(name)}
         assert after == {f"{name} 30.0"}
         assert counted(url, "holdfast_requests_in_flight") == 1
         (folder,) = scratch.glob("counters-*")
@@ -68,13 +68,13 @@ def test_counters_that_a_killed_server_left_are_swept(moved: Path) -> None:
 def test_metrics_may_have_a_port_of_their_own(moved: Path) -> None:
     with server(moved, "--workers", "1", "--metrics-port", "0") as (url, process):
         assert process.stdout is not None
-        assert httpx.get(f"{url}/metrics").status_code == 404
+        assert get(f"{url}/metrics").status_code == 404
         with (moved / "server.log").open() as log:
             assert "Traceback" not in log.read()
         port = own_port(process.pid, url)
-        assert httpx.get(f"http://127.0.0.1:{port}/metrics").status_code == 200
-        assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
-        assert httpx.get(f"http://127.0.0.1:{port}/api/v1/models").status_code == 404
+        assert get(f"http://127.0.0.1:{port}/metrics").status_code == 200
+        assert get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        assert get(f"http://127.0.0.1:{port}/api/v1/models").status_code == 404
 
 
 def own_port(pid: int, url: str) -> int:
@@ -99,16 +99,14 @@ def test_a_server_writes_one_object_a_line(cli: Cli, moved: Path, monkeypatch: p
 def test_a_server_that_is_to_end_says_so_first_and_sends_away_who_waits(moved: Path) -> None:
     with server(moved, "--workers", "1", "--drain-seconds", "1.5") as (url, process):
         stage = f"{url}/api/v1/models/churn/stages/production"
-        tag = httpx.get(stage).headers["etag"]
+        tag = get(stage).headers["etag"]
         ended: dict[str, Any] = {}
 
         def wait() -> None:
-            ended["poll"] = httpx.get(
-                f"{stage}?wait_seconds=50", headers={"if-none-match": tag}, timeout=60
-            ).status_code
+            ended["poll"] = get(f"{stage}?wait_seconds=50", headers={"if-none-match": tag}).status_code
 
         def stream() -> None:
-            with httpx.stream("GET", f"{url}/api/v1/events/stream", timeout=60) as answer:
+            with httpx.stream("GET", f"{url}/api/v1/events/stream", timeout=PATIENCE_SECONDS) as answer:
                 ended["stream"] = list(answer.iter_lines())
 
         waiting = [threading.Thread(target=wait, daemon=True), threading.Thread(target=stream, daemon=True)]
@@ -117,14 +115,14 @@ def test_a_server_that_is_to_end_says_so_first_and_sends_away_who_waits(moved: P
         until(lambda: counted(url, "holdfast_requests_in_flight") == 3)
         begun = time.monotonic()
         process.terminate()
-        until(lambda: httpx.get(f"{url}/readyz").status_code == 503)
-        assert httpx.get(f"{url}/readyz").json() == {"status": "draining"}
-        assert httpx.get(stage).status_code == 200
+        until(lambda: get(f"{url}/readyz").status_code == 503)
+        assert get(f"{url}/readyz").json() == {"status": "draining"}
+        assert get(stage).status_code == 200
         for one in waiting:
-            one.join(10)
+            one.join(PATIENCE_SECONDS)
         assert ended["poll"] == 304
         assert ended["stream"][0] == "retry: 1000"
-        assert process.wait(SECONDS_MAX) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         assert time.monotonic() - begun >= 1.5
     assert "Traceback" not in (moved / "server.log").read_text()
 
@@ -177,7 +175,7 @@ def _followed(folder: Path, environment: dict[str, str]) -> None:
         heard = json.loads(following.stdout.readline())
         assert (heard["index"] > last["index"], heard["reason"]) == (True, "to be heard of")
         following.send_signal(signal.SIGINT)
-        assert following.wait(SECONDS_MAX) == 130
+        assert following.wait(PATIENCE_SECONDS) == 130
     finally:
         following.kill()
         following.communicate()

@@ -46,6 +46,7 @@ from holdfast.registry import (
     Version,
 )
 from tests.certificates import certificate
+from tests.patience import PATIENCE_SECONDS
 from tests.signatures import signature_of
 
 CHURN = ModelName("churn")
@@ -1181,5 +1182,5 @@ def test_who_follows_the_log_hears_of_each_event_as_it_comes(registry: Registry)
     registry.create_model(ModelName("fraud"), "bob")
     registry.define_stage(ModelName("fraud"), StageName("night"), "bob")
     registry.create_model(ModelName("spam"), "bob")
-    listener.join(30)
+    listener.join(PATIENCE_SECONDS)
     assert heard == ["churn", "fraud", "spam"]

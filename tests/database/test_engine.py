@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from holdfast.database.engine import Database
 from holdfast.errors import IntegrityError, NoSpace, NotFound, PermissionRefused, Unavailable, UsageError
 from tests.blank import blank_registry
+from tests.patience import PATIENCE_SECONDS
 
 ADD = text("INSERT INTO lineage VALUES (:name, '', '', '', '')")
 COUNT = text("SELECT count(*) FROM lineage")
@@ -234,6 +235,6 @@ database.close()
 print(seen, *names)
 """
     found = subprocess.run(
-        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )
     assert found.stdout == "0 after before child\n", found.stderr

@@ -30,6 +30,7 @@ from holdfast.errors import (
 from holdfast.experiments import tables as experiment_tables
 from holdfast.registry import tables as registry_tables
 from holdfast.tracking import tables as tracking_tables
+from tests.patience import PATIENCE_SECONDS
 from tests.postgres import PASSWORD, PostgresServer, postgres_server
 from tests.proxy import proxy_to
 
@@ -344,7 +345,7 @@ print(seen, *names)
             [sys.executable, "-W", "error", "-c", code, postgres_url],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert found.stdout == "0 after before child\n", found.stderr

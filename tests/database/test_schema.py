@@ -23,6 +23,7 @@ from holdfast.errors import IntegrityError, UnsupportedFormat
 from holdfast.experiments import tables as experiment_tables
 from holdfast.registry import tables as registry_tables
 from holdfast.tracking import tables as tracking_tables
+from tests.patience import PATIENCE_SECONDS
 
 
 @contextmanager
@@ -148,13 +149,13 @@ def test_an_ordinary_open_loads_no_alembic(tmp_path: Path) -> None:
         f"Database.open('sqlite:///{path}').close(); "
         "sys.exit([name for name in sys.modules if name.partition('.')[0] in ('alembic', 'mako')] != [])"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.slow
 def test_the_values_of_the_registry_and_of_tracking_load_no_sqlalchemy() -> None:
     code = "import sys, holdfast.registry, holdfast.tracking; sys.exit('sqlalchemy' in sys.modules)"
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.slow
@@ -180,4 +181,4 @@ def test_processes_that_open_one_new_file_together_all_succeed(tmp_path: Path) -
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    assert [process.communicate(timeout=120)[0] for process in started] == ["0\n"] * 5
+    assert [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in started] == ["0\n"] * 5

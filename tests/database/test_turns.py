@@ -5,9 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from holdfast.database.turns import Turns
-
-LONG = 30.0
-"""Far longer than a test may take."""
+from tests.patience import PATIENCE_SECONDS
 
 
 def queued(turns: Turns) -> int:
@@ -23,11 +21,11 @@ def test_turns_come_in_the_order_in_which_they_were_asked_for() -> None:
     turns, order = Turns(), list[int]()
 
     def work(number: int) -> None:
-        assert turns.take(LONG)
+        assert turns.take(PATIENCE_SECONDS)
         order.append(number)
         turns.leave()
 
-    assert turns.take(LONG)
+    assert turns.take(PATIENCE_SECONDS)
     threads = []
     for number in range(8):
         threads.append(threading.Thread(target=work, args=(number,)))
@@ -41,18 +39,18 @@ def test_turns_come_in_the_order_in_which_they_were_asked_for() -> None:
 
 def test_who_lets_go_and_asks_again_comes_behind_those_who_wait() -> None:
     turns, order = Turns(), list[str]()
-    assert turns.take(LONG)
+    assert turns.take(PATIENCE_SECONDS)
     with ThreadPoolExecutor(1) as pool:
 
         def wait() -> None:
-            assert turns.take(LONG)
+            assert turns.take(PATIENCE_SECONDS)
             order.append("waited")
             turns.leave()
 
         waiting = pool.submit(wait)
         wait_for(turns, 1)
         turns.leave()
-        assert turns.take(LONG)
+        assert turns.take(PATIENCE_SECONDS)
         order.append("came back")
         turns.leave()
         waiting.result()
@@ -61,7 +59,7 @@ def test_who_lets_go_and_asks_again_comes_behind_those_who_wait() -> None:
 
 def test_who_loses_patience_leaves_the_queue_and_holds_nobody_up() -> None:
     turns = Turns()
-    assert turns.take(LONG)
+    assert turns.take(PATIENCE_SECONDS)
     assert not turns.take(0.01)
     assert queued(turns) == 0
     turns.leave()

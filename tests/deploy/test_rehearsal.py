@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Container, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from holdfast.cli.exit_codes import EXIT_CODES
 from holdfast.wire import create_project, open_project
 from tests.commands import holdfast
 from tests.deploy.written import KUBERNETES, ROOT, compose, containers, only, stages, variables
+from tests.patience import PATIENCE_SECONDS, until
 from tests.postgres import OWNER, PASSWORD, PostgresServer, _programs, postgres_server
 from tests.projects import HOLDOUT_ROWS, TARGET, TRAIN_ROWS, add_version, write_csv
 from tests.servers import S3Server, s3_server
@@ -38,8 +39,6 @@ SERVICES = compose()["services"]
 
 WORDS = {"POSTGRES_PASSWORD": PASSWORD, "OWNER_PASSWORD": "an 'owner", "SERVICE_PASSWORD": "ser%20vice"}
 """What .env would say."""
-
-SECONDS_MAX = 60.0
 
 UNREACHABLE = re.compile(r"(?i)dns error|tcp connect|connection refused|network is unreachable|network connectivity")
 """How uv says that there is no index, and that what is asked for was not kept from an earlier installation."""
@@ -90,7 +89,7 @@ class Installed:
             user=self.account,
             capture_output=True,
             text=True,
-            timeout=SECONDS_MAX,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 
@@ -216,19 +215,16 @@ def running(
         assert "Traceback" not in log.read_text()
     finally:
         process.terminate()  # never killed outright: those that it has started would stay
-        process.communicate(timeout=SECONDS_MAX)
+        process.communicate(timeout=PATIENCE_SECONDS)
 
 
 def until_ready(url: str, log: Path) -> None:
-    give_up = time.monotonic() + SECONDS_MAX
-    while time.monotonic() < give_up:
-        try:
-            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError(f"it does not get ready:\n{log.read_text()}")
+    def ready() -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+        return False
+
+    until(ready, lambda: f"it gets ready:\n{log.read_text()}")
 
 
 def health(installed: Installed, url: str) -> int:
@@ -241,7 +237,6 @@ def health(installed: Installed, url: str) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 class TestTheImage:
     def test_holds_the_program_and_lets_nobody_change_it(self, installed: Installed) -> None:
         installed.home()
@@ -272,7 +267,7 @@ class TestTheImage:
             until_ready(url, log)
             assert health(installed, url) == 0
             row = {name: cell for name, cell in HOLDOUT_ROWS[0].items() if name != TARGET}
-            said = httpx.post(f"{url}/invocations", json={"dataframe_records": [row]}, timeout=SECONDS_MAX)
+            said = httpx.post(f"{url}/invocations", json={"dataframe_records": [row]}, timeout=PATIENCE_SECONDS)
             assert (said.status_code, said.json()["version"], said.headers["x-model-version"]) == (200, 1, "1")
         assert not (home / "cache/environments").exists(), "the image has what the version pins"
 
@@ -369,7 +364,7 @@ def test_the_desk_waits_for_its_end_and_goes_at_once() -> None:
         assert process.poll() is None
         time.sleep(0.2)
     process.terminate()
-    assert process.wait(SECONDS_MAX) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_the_grants_that_are_rehearsed_are_those_of_kubernetes() -> None:

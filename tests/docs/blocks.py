@@ -23,12 +23,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import PATIENCE_SECONDS
+
 RUN = {"console", "sh", "python"}
 DIRECTIVES = {"skip", "background", "file"}
 
 _COMMENT = re.compile(r"<!-- test: (\w+) ?(.*?) ?-->")
 _FENCE = re.compile(r"```(\w*)\s*")
-_COMMAND_SECONDS_MAX = 240
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ class Reader:
             for process in self._started:
                 process.terminate()
             for process in self._started:
-                process.wait(60)
+                process.wait(PATIENCE_SECONDS)
 
     def follow(self, block: Block) -> None:
         """Do what the block asks of its reader."""
@@ -236,7 +237,7 @@ class Reader:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=_COMMAND_SECONDS_MAX,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         if (kept / "environment").exists():

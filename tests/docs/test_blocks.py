@@ -7,6 +7,7 @@ import pytest
 
 from tests.commands import clean, holdfast
 from tests.docs.blocks import RUN, Block, Reader, absent, blocks, indented_commands, shown
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "docs/tutorial.md", *sorted((ROOT / "docs/how-to").glob("*.md"))]
@@ -26,11 +27,14 @@ def blocks_of(document: Path) -> list[Block]:
     return list(blocks(document.read_text(encoding="utf-8")))
 
 
+LONG_SECONDS = 6 * PATIENCE_SECONDS
+"""For what a person follows for minutes: a document of many commands, and the demonstration."""
+
 SKIPPED = [(document, block) for document in DOCUMENTS for block in blocks_of(document) if block.directive == "skip"]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(LONG_SECONDS)
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_every_block_does_what_the_document_shows(document: Path, tmp_path: Path) -> None:
     folder, home = tmp_path / "project", tmp_path / "home"
@@ -63,7 +67,7 @@ def test_the_readme_begins_with_the_commands_that_are_known_here() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(LONG_SECONDS)
 def test_make_demo_shows_what_the_readme_shows(tmp_path: Path) -> None:
     first = next(block for block in blocks_of(ROOT / "README.md") if block.kind == "console")
     excerpt = first.text.partition("$ make demo")[2].partition("$ make test")[0].splitlines()[1:]
@@ -71,6 +75,7 @@ def test_make_demo_shows_what_the_readme_shows(tmp_path: Path) -> None:
     recipe = (ROOT / "Makefile").read_text().partition("\ndemo: ")[2].splitlines()[1]
     assert recipe.strip() == "@$(BIN)/holdfast demo $(ARGS)"
     environment = clean(os.environ, tmp_path)
-    told = holdfast("demo", "--folder", str(tmp_path / "demo"), folder=tmp_path, environment=environment)
+    asked = ("demo", "--folder", str(tmp_path / "demo"))
+    told = holdfast(*asked, folder=tmp_path, environment=environment, seconds_max=LONG_SECONDS - PATIENCE_SECONDS)
     assert told.code == 0, told
     assert absent(excerpt, told.out) == []

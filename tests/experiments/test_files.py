@@ -14,6 +14,7 @@ from holdfast.experiments.files import Listed, SqlFiles, freeze_files
 from holdfast.experiments.tables import waiting_files
 from holdfast.experiments.waiting import WAITING_BYTES_MAX
 from holdfast.store.local import LocalStore
+from tests.patience import PATIENCE_SECONDS
 
 LARGE = WAITING_BYTES_MAX + 1
 MODEL = "3/models/m-1/artifacts"
@@ -205,5 +206,5 @@ def test_whoever_removes_a_file_waits_for_who_is_freezing_a_folder_around_it(
             removing = pool.submit(files.remove, removed)
             wait([removing], timeout=0.5)  # long enough for what would not wait
         with pytest.raises(PermissionRefused, match="immutable"):
-            removing.result(60)
+            removing.result(PATIENCE_SECONDS)
     assert files.find("3/run/artifacts/model/MLmodel")

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -13,11 +12,11 @@ from typing import IO
 
 import httpx
 
+from tests.patience import until
+
 __all__ = ["Replica", "replicas"]
 
 _SOURCE = Path(__file__).parents[2] / "src"
-
-_SECONDS_MAX = 60.0
 
 
 class Replica:
@@ -52,13 +51,12 @@ class Replica:
         said = self._process.stdout.readline()
         assert said, self.said()
         self.url = json.loads(said)["url"]
-        give_up = time.monotonic() + _SECONDS_MAX
-        while True:
-            with suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/readyz").is_success:
-                    return
-            assert time.monotonic() < give_up, self.said()
-            time.sleep(0.02)
+        until(self._answers, self.said)
+
+    def _answers(self) -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/readyz").is_success
+        return False
 
     def _log(self) -> IO[str]:
         return (self._folder / "server.log").open("a")

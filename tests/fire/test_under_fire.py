@@ -17,6 +17,7 @@ from holdfast.registry.sql import SqlRegistry
 from tests.fire.clients import promoted
 from tests.fire.history import History, faults, faults_of_the_log
 from tests.fire.replicas import Replica, replicas
+from tests.patience import until
 from tests.postgres import PostgresServer, postgres_server
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,9 @@ def under_fire(cluster: Cluster, meanwhile: Callable[[], object] = lambda: None)
     with closing(Database.open(cluster.database_url)) as database:
         registry = SqlRegistry(database, lambda: datetime.now(UTC), lambda: uuid.uuid4().hex)
         urls = [server.url for server in cluster.servers]
-        history, seen = promoted(registry, urls, clients=CLIENTS, seconds=SECONDS, meanwhile=meanwhile)
+        history, seen = promoted(
+            registry, urls, clients=CLIENTS, seconds=SECONDS, moves=CLIENTS + 1, meanwhile=meanwhile
+        )
         found = [*faults(history), *faults_of_the_log(registry, seen)]
     assert not found, "\n".join(found[:20])
     assert all(attempt.move or attempt.refusal for attempt in history.attempts), "somebody was never answered"
@@ -85,12 +88,15 @@ def test_nothing_is_lost_when_processes_of_a_server_are_killed(cluster: Cluster)
     killed: list[int] = []
     moments = []
 
+    def unhurt(server: Replica) -> int:
+        return until(lambda: set(server.workers()) - set(killed), server.said).pop()
+
     def meanwhile() -> None:
         for nth in range(6):
             time.sleep(1)
-            workers = cluster.servers[nth % 2].workers()
-            os.kill(workers[0], signal.SIGKILL)
-            killed.append(workers[0])
+            worker = unhurt(cluster.servers[nth % 2])
+            os.kill(worker, signal.SIGKILL)
+            killed.append(worker)
             moments.append(time.monotonic())
 
     assert goes_on_after(under_fire(cluster, meanwhile), moments[-1])

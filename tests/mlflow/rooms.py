@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +17,7 @@ from holdfast.wire import open_project
 from holdfast.wire.people import open_doors
 from tests.commands import PROGRAM, clean, holdfast
 from tests.mlflow.venvs import Client
-
-_PATIENCE_SECONDS = 120
+from tests.patience import PATIENCE_SECONDS, until
 
 
 @dataclass(frozen=True)
@@ -111,11 +109,8 @@ def theirs(client: Client, folder: Path) -> Iterator[str]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        give_up = time.monotonic() + _PATIENCE_SECONDS
-        while not _answers(url):
-            assert process.poll() is None, (folder / "server.log").read_text(encoding="utf-8")
-            assert time.monotonic() < give_up, "MLflow's server does not start"
-            time.sleep(0.2)
+        until(lambda: process.poll() is not None or _answers(url), "MLflow's server answers", pause_seconds=0.2)
+        assert process.poll() is None, (folder / "server.log").read_text(encoding="utf-8")
         yield url
     finally:
         _end(process)
@@ -131,6 +126,6 @@ def _answers(url: str) -> bool:
 
 def _end(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
     process.terminate()
-    process.wait(60)
+    process.wait(PATIENCE_SECONDS)
     if process.stdout is not None:
         process.stdout.close()

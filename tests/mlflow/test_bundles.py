@@ -20,6 +20,7 @@ from holdfast.runtime.smoke import compare, read_outputs
 from holdfast.store.interface import Store
 from holdfast.store.memory import MemoryStore
 from tests.mlflow.venvs import Client
+from tests.patience import PATIENCE_SECONDS
 
 SCRIPT = Path(__file__).parent / "scripts/write_models.py"
 
@@ -50,7 +51,7 @@ def written(real: Client, carried: Path, tmp_path: Path) -> Path:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ from tests.mlflow.differences import FAMILIES as REASONS
 from tests.mlflow.rooms import ours
 from tests.mlflow.table import placed, table
 from tests.mlflow.venvs import ROOT, Client, client
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +45,7 @@ def walk(client: Client, url: str, folder: Path) -> Walked:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

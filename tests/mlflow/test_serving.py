@@ -3,7 +3,6 @@
 import json
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,10 +14,9 @@ import pytest
 
 from tests.mlflow.rooms import ours
 from tests.mlflow.venvs import Client
+from tests.patience import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.slow
-
-_PATIENCE_SECONDS = 120
 
 NO_GATE = '[mlflow]\naliases = {champion = "production"}\n'
 GATE = f"{NO_GATE}\n[gate.production]\n"
@@ -58,34 +56,36 @@ def served(client: Client, url: str, folder: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = ["mlflow", "models", "serve", "-m", "models:/line@production", "--env-manager", "local", "-p", str(port)]
-    with (folder / "serve.log").open("w") as log:
+    with (folder / "serve.log").open("w") as written:
         process = subprocess.Popen(
             [str(client.folder / "bin" / command[0]), *command[1:]],
             cwd=folder,
             env={**client.environment(), "MLFLOW_TRACKING_URI": url},
-            stdout=log,
-            stderr=log,
+            stdout=written,
+            stderr=written,
         )
     try:
-        give_up = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
-                break
-            except (urllib.error.URLError, OSError):
-                assert process.poll() is None, (folder / "serve.log").read_text(encoding="utf-8")
-                assert time.monotonic() < give_up, (folder / "serve.log").read_text(encoding="utf-8")
-                time.sleep(0.2)
+        log = folder / "serve.log"
+        until(lambda: process.poll() is not None or answers(port), lambda: log.read_text("utf-8"), pause_seconds=0.2)
+        assert process.poll() is None, log.read_text("utf-8")
         yield f"http://127.0.0.1:{port}/invocations"
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE_SECONDS)
+
+
+def answers(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
+    except (urllib.error.URLError, OSError):
+        return False
+    return True
 
 
 def predicted(url: str) -> Any:
     body = json.dumps({"dataframe_split": {"columns": ["x"], "data": [[3.0], [4.0]]}}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
         return json.load(answer)
 
 

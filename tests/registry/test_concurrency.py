@@ -16,6 +16,7 @@ from holdfast.errors import StageMoved
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import Action, MoveStage, NewVersion
 from holdfast.registry.sql import SqlRegistry
+from tests.patience import PATIENCE_SECONDS
 from tests.postgres import PostgresServer
 
 CHURN, PRODUCTION = ModelName("churn"), StageName("production")
@@ -98,7 +99,7 @@ def in_processes(url: str, task: str, count: int) -> list[list[int]]:
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in started:
-        out, _ = process.communicate(timeout=120)
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0
         answers.append(json.loads(out))
     return answers

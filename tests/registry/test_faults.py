@@ -14,6 +14,7 @@ from holdfast.errors import NoSpace
 from holdfast.names import ModelName, StageName, VersionNumber
 from holdfast.registry import Action, MoveStage, NewEvent, NewVersion
 from holdfast.registry.sql import SqlRegistry
+from tests.patience import PATIENCE_SECONDS
 
 CHURN, PRODUCTION = ModelName("churn"), StageName("production")
 
@@ -73,7 +74,7 @@ def test_a_kill_in_the_middle_of_a_move_leaves_the_state_before_or_after(
         [sys.executable, "-W", "error", "-c", MOVER, str(database_path), moment, str(after)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr

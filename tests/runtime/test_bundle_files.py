@@ -106,7 +106,6 @@ SPOIL: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("how", SPOIL)
 @pytest.mark.parametrize("name", [WEIGHTS, MANIFEST_NAME])
 def test_what_stands_in_a_files_place_is_refused(bundles: Bundles, how: str, name: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from holdfast.errors import TooLarge, Unavailable
 from holdfast.runtime import frames
+from tests.patience import PATIENCE_SECONDS
 
 headers = st.dictionaries(st.text(max_size=20), st.one_of(st.text(max_size=50), st.integers(), st.booleans()))
 
@@ -18,7 +19,7 @@ headers = st.dictionaries(st.text(max_size=20), st.one_of(st.text(max_size=50), 
 def test_frames_come_out_as_they_went_in_and_in_order(sent: list[tuple[dict[str, Any], bytes]]) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.settimeout(10)
+        theirs.settimeout(PATIENCE_SECONDS)
         for header, body in sent:
             ours.sendall(frames.pack(header, body))
         assert [frames.receive(theirs) for _ in sent] == sent
@@ -27,7 +28,7 @@ def test_frames_come_out_as_they_went_in_and_in_order(sent: list[tuple[dict[str,
 def test_a_frame_that_arrives_byte_by_byte_is_whole() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.settimeout(10)
+        theirs.settimeout(PATIENCE_SECONDS)
         data = frames.pack({"op": "predict"}, b"rows")
 
         def drip() -> None:

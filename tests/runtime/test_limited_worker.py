@@ -3,9 +3,9 @@
 import json
 import os
 import platform
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import Predictor
 from holdfast.runtime.rows import Table
 from holdfast.runtime.session import PRINTED_BYTES_MAX
+from tests.patience import PATIENCE_SECONDS, until
 from tests.runtime.conftest import CODE, HERE, ROWS, Bundles
 
 pytestmark = [
@@ -26,7 +27,6 @@ pytestmark = [
 ]
 
 GOOD = Table.of_records(ROWS)
-PATIENCE = 60.0
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def test_a_file_past_the_limit_is_told_as_a_file(bundles: Bundles) -> None:
 
 
 def test_processor_time_past_the_limit_is_told_as_that(bundles: Bundles) -> None:
-    limits = Limits(seconds_max=PATIENCE, cpu_seconds_max=4)
+    limits = Limits(seconds_max=PATIENCE_SECONDS, cpu_seconds_max=4)
     error = refused(bundles, doing("exec('while True: pass')"), limits)
     assert "4 s of processor time" in error.message
 
@@ -178,13 +178,13 @@ def test_a_crowd_of_processes_is_ended_together(bundles: Bundles) -> None:
         "def crowd():\n    for _ in range(40):\n        "
         "if os.fork() == 0:\n            time.sleep(600)\n    time.sleep(600)"
     )
-    limits = Limits.of_gate(seconds_max=PATIENCE)
+    limits = Limits.of_gate(seconds_max=PATIENCE_SECONDS)
     with judged(bundles(doing("crowd()", first)), _few(limits)) as predictor:
         session = predictor.hello.pid
         with pytest.raises(BundleFailed, match="processes at once, and 20 are allowed") as error:
             predictor.predict(GOOD)
     assert error.value.details["limit"] == "processes"
-    assert until_none_of(session) == []
+    until_none_of(session)
 
 
 def _few(limits: Limits) -> Limits:
@@ -208,12 +208,9 @@ def of_session(session: int) -> list[int]:
     return found
 
 
-def until_none_of(session: int) -> list[int]:
-    """Those of the session that are still there after all patience."""
-    deadline = time.monotonic() + PATIENCE
-    while (found := of_session(session)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return found
+def until_none_of(session: int) -> None:
+    """Wait until nobody of the session is there."""
+    until(lambda: not of_session(session), lambda: f"the end of {of_session(session)}")
 
 
 def test_what_a_worker_leaves_behind_ends_with_it(bundles: Bundles) -> None:
@@ -223,7 +220,7 @@ def test_what_a_worker_leaves_behind_ends_with_it(bundles: Bundles) -> None:
         scratch = predictor._spawned.scratch
         assert scratch.stat().st_mode & 0o777 == 0o700
         assert scratch.stat().st_uid == os.getuid()
-    assert until_none_of(predictor.hello.pid) == []
+    until_none_of(predictor.hello.pid)
     assert not scratch.exists()
 
 
@@ -291,8 +288,10 @@ def test_whatever_a_worker_writes_to_its_socket_is_one_error(bundles: Bundles, l
 def test_an_answer_that_drips_is_as_late_as_none(bundles: Bundles) -> None:
     line = "send(struct.pack('>II', 60_000, 0)); [(send(b' '), time.sleep(0.05)) for _ in range(50_000)]"
     files = bundles(doing(line, SOCKETS))
-    with judged(files, Limits(seconds_max=3.0)) as predictor, pytest.raises(Unavailable, match="within 3 s"):
-        predictor.predict(GOOD)
+    with judged(files) as predictor:
+        predictor.limits = replace(predictor.limits, seconds_max=3.0)
+        with pytest.raises(Unavailable, match="within 3 s"):
+            predictor.predict(GOOD)
 
 
 def test_an_error_of_a_megabyte_is_believed_as_far_as_somebody_reads(bundles: Bundles) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from holdfast.digest import hash_bytes
 from holdfast.errors import HoldfastError, Unavailable, UsageError
 from holdfast.names import RelativePath
 from holdfast.runtime.project_code import SOURCE_BYTES_MAX, Program, call, of_file, of_module
+from tests.patience import until
 
 slow = pytest.mark.slow
 
@@ -247,10 +247,7 @@ def check(case):
 
 def gone(mark: str) -> None:
     """Wait until no process has the mark among its arguments."""
-    patience = time.monotonic() + 60
-    while any(mark in arguments for arguments in running()):
-        assert time.monotonic() < patience, f"a process with {mark} is still there"
-        time.sleep(0.05)
+    until(lambda: not any(mark in arguments for arguments in running()), f"the end of a process with {mark}")
 
 
 def running() -> list[str]:

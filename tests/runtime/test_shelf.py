@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.runtime.shelf import Shelf, held_in_use
+from tests.patience import PATIENCE_SECONDS
 
 A_DAY = 86400
 
@@ -109,7 +110,7 @@ def test_of_several_processes_at_once_one_builds_and_all_have_it(tmp_path: Path)
     for one in builders:
         one.start()
     for one in builders:
-        one.join(60)
+        one.join(PATIENCE_SECONDS)
     assert [one.exitcode for one in builders] == [0, 0, 0]
     assert len((tmp_path / "builders").read_text().splitlines()) == 1
     assert names(tmp_path / "shelf") == ["a"]

@@ -36,6 +36,7 @@ from holdfast.runtime.environment import Interpreter
 from holdfast.runtime.limits import Limits
 from holdfast.runtime.predictor import Predictor, spawn
 from holdfast.runtime.rows import Table, table_of
+from tests.patience import PATIENCE_SECONDS, until
 from tests.runtime.conftest import CODE, HERE, ROWS, SCHEMA, Bundles, fitted
 
 pytestmark = pytest.mark.slow
@@ -227,10 +228,14 @@ def test_a_bundle_that_raises_says_where_and_answers_the_next_rows(
 
 def heard(capfd: pytest.CaptureFixture[str], last: str) -> str:
     """What the worker wrote, up to this: its log goes another way than its answer, and may come later."""
-    said, end = capfd.readouterr().err, time.monotonic() + 60
-    while last not in said and time.monotonic() < end:
-        time.sleep(0.02)
+    said = capfd.readouterr().err
+
+    def more() -> bool:
+        nonlocal said
         said += capfd.readouterr().err
+        return last in said
+
+    until(more, lambda: f"{last!r} in {said}")
     return said
 
 
@@ -297,7 +302,6 @@ def test_a_bundle_that_ends_its_process_while_answering(bundles: Bundles, line: 
             predictor.predict(GOOD)
 
 
-@pytest.mark.timeout(60)
 def test_a_bundle_that_hangs_is_ended_at_its_limit_and_never_answers_somebody_else(bundles: Bundles) -> None:
     code = """
         import time
@@ -305,12 +309,13 @@ def test_a_bundle_that_hangs_is_ended_at_its_limit_and_never_answers_somebody_el
             time.sleep(rows[0]["age"])
             return [[row["age"], 0.0] for row in rows]
     """
-    with opened(bundles(code), limits=Limits(seconds_max=1.0)) as predictor:
+    with opened(bundles(code)) as predictor:
         assert predictor.predict(Table.of_records([{"age": 0.0}])).predictions
+        predictor.limits = replace(predictor.limits, seconds_max=1.0)
         before = time.monotonic()
         with pytest.raises(Unavailable, match="did not answer within 1 s") as error:
             predictor.predict(Table.of_records([{"age": 100.0}]))
-        assert time.monotonic() - before < 10
+        assert time.monotonic() - before < 100
         assert error.value.details["seconds_max"] == 1.0
         assert predictor._process.poll() == -signal.SIGKILL
         # The late answer must not be taken for the answer to what is asked next.
@@ -318,7 +323,6 @@ def test_a_bundle_that_hangs_is_ended_at_its_limit_and_never_answers_somebody_el
             predictor.predict(Table.of_records([{"age": 0.0}]))
 
 
-@pytest.mark.timeout(60)
 def test_a_bundle_that_hangs_while_it_opens_is_ended(bundles: Bundles) -> None:
     with pytest.raises(Unavailable, match="did not answer within 2 s"):
         Predictor.start(bundles("import time\ntime.sleep(100)\n"), HERE, limits=Limits(seconds_max=2.0))
@@ -551,7 +555,7 @@ def test_the_stamp_is_what_the_parent_said(bundles: Bundles) -> None:
         assert (answer["model"], answer["version"], answer["digest"]) == ("churn", 4, str(files.digest))
     finally:
         spawned.connection.close()
-        spawned.process.wait(10)
+        spawned.process.wait(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("shape", ["invocations", "v2"])

@@ -23,12 +23,12 @@ from holdfast.serving.observing import Observer
 from holdfast.serving.opening import Opened, Opener
 from holdfast.serving.replica import Place, Replica
 from holdfast.serving.source import Pointer, Pointers, StageSource
+from tests.patience import until_async
 from tests.serving.building import MODEL, Built, here
 
 T = TypeVar("T")
 
 STAGE = StageName("production")
-PATIENCE_SECONDS = 60.0
 
 
 class HandMovedStage:
@@ -133,12 +133,8 @@ async def running(
         await replica.stop()
 
 
-async def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait for something that the replica does in its own time."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < end, f"never happened: {what}"
-        await asyncio.sleep(0.005)
+until = until_async
+"""Wait for something that the replica does in its own time."""
 
 
 async def until_epoch(replica: Replica, epoch: int) -> None:

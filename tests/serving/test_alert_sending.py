@@ -12,6 +12,7 @@ from holdfast.serving.alerts import AlertState
 from holdfast.webhooks.delivering import Patience
 from holdfast.webhooks.sending import Sender
 from holdfast.webhooks.signing import new_secret
+from tests.patience import PATIENCE_SECONDS
 from tests.serving.test_taking_back import alert
 from tests.webhooks.receivers import Receiver, receiver
 
@@ -41,7 +42,7 @@ def test_receivers_are_told_of_the_beginning_and_the_end_and_a_slow_one_holds_up
 
     with receiver() as broken, receiver() as good:
         broken.answer = lambda number: 500 if number == 1 else 204
-        asyncio.run(asyncio.wait_for(work(broken, good), 60))
+        asyncio.run(asyncio.wait_for(work(broken, good), PATIENCE_SECONDS))
         first, again, last = broken.received
         assert first.id == again.id == good.received[0].id
         assert [one.said(secret)["type"] for one in (again, last)] == [
@@ -67,5 +68,5 @@ def test_a_receiver_that_never_takes_it_is_given_up_and_the_next_alert_is_tried(
 
     with receiver() as found:
         found.answer = lambda _: 503
-        asyncio.run(asyncio.wait_for(work(found), 60))
+        asyncio.run(asyncio.wait_for(work(found), PATIENCE_SECONDS))
         assert len(found.received) == 6

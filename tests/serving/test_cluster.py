@@ -17,6 +17,7 @@ from holdfast.runtime.shapes import INVOCATIONS
 from holdfast.serving.cluster import Cluster
 from holdfast.serving.opening import Opened, Opener
 from holdfast.serving.replica import Replica
+from tests.patience import PATIENCE_SECONDS
 from tests.serving.building import ROWS, Built, build, here, with_code
 from tests.serving.stages import HandMovedStage, pointer, run, running, until, until_epoch, until_failed
 
@@ -115,7 +116,7 @@ async def tells_what_goes_wrong(cluster: Cluster, first: Built, broken: Built) -
         assert (await ask(replica))["version"] == 1
         with pytest.raises((BundleFailed, Unavailable)):
             await ask(replica, {**ROWS[30], "plan": "die"})
-        end = asyncio.get_running_loop().time() + 60.0
+        end = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while True:
             try:
                 answer = await ask(replica)

@@ -12,6 +12,7 @@ from holdfast.runtime.frames import PREFIX, pack, split
 from holdfast.serving import queueing
 from holdfast.serving.pipe import Pipe
 from holdfast.serving.queueing import Batching, Queue
+from tests.patience import PATIENCE_SECONDS
 from tests.serving.stages import run, until
 
 PREDICT = b'{"op":"predict","shape":"invocations"}'
@@ -87,7 +88,7 @@ def queued(work: Callable[[Asked], Awaitable[None]]) -> None:
     async def whole() -> None:
         queue = Asked()
         try:
-            async with asyncio.timeout(60.0):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await work(queue)
         finally:
             over = Unavailable("the test is over", hint="-")

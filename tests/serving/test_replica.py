@@ -105,6 +105,7 @@ def test_swaps_under_load_fail_nothing_and_mix_nothing_and_the_way_back_loads_no
                 await until(lambda: replica.route is not None and replica.route.standby is not None, "the standby")
                 pids |= {pid_of(live) for live in replica.route.lives}
                 await asyncio.sleep(0.1)
+            await until(lambda: load.failed or load.mixed or len(load.answers) > 100, "a hundred answers")
             load.going = False
             await asyncio.gather(*senders)
             assert load.failed == []

@@ -21,6 +21,7 @@ from holdfast.serving.alerts import Alert, AlertState
 from holdfast.serving.settings import WatchSettings
 from holdfast.serving.taking_back import BY_ALERT, TakingBack, moves_of
 from tests.blank import blank_registry
+from tests.patience import PATIENCE_SECONDS
 
 MODEL, STAGE = ModelName("churn"), StageName("production")
 ERRORS = next(rule for rule in BUILT_IN if rule.name == "errors")
@@ -187,5 +188,5 @@ def test_a_registry_that_is_away_is_asked_again_later_and_an_answer_only_once(
         taking.look([alert(2)], Route())  # type: ignore[arg-type]
         await taking.stop()
 
-    asyncio.run(asyncio.wait_for(work(), 60))
+    asyncio.run(asyncio.wait_for(work(), PATIENCE_SECONDS))
     assert (calls, scene.held) == (2, 1)

@@ -15,13 +15,11 @@ from holdfast.errors import IntegrityError
 from holdfast.runtime.key_files import make_keys, private_key, public_key
 from holdfast.runtime.signed import hashed, verified_folder
 from holdfast.signing import Statement, sign
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow
 
 CLIENT = ("model-signing==1.1.1", "pyopenssl")  # the client imports the second, and does not ask for it
-
-SECONDS_MAX = 240.0
-"""A dozen wheels over a slow line."""
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +30,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (uv, "venv", "--quiet", "--python", sys.executable, str(folder)),
         (uv, "pip", "install", "--quiet", "--python", str(folder / "bin/python"), *CLIENT),
     ):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
         if done.returncode != 0:
             pytest.skip(f"no index serves {CLIENT[0]} here: {done.stderr[-200:]}")
     return folder / "bin/python"
@@ -40,7 +38,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def ask(client: Path, *words: str | Path) -> bool:
     command = (str(client), "-m", "model_signing", *map(str, words))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode in {0, 1}, done.stderr
     return done.returncode == 0
 
@@ -92,6 +90,6 @@ def test_shards_and_other_hashes_of_the_client_are_refused_in_words(client: Path
         "how = m.hashing.Config().use_shard_serialization()\n"
         "m.signing.Config().use_elliptic_key_signer(private_key=key).set_hashing_config(how).sign(folder, file)\n"
     )
-    subprocess.run([client, "-c", code, bundle, file, keys.private], check=True, timeout=SECONDS_MAX)
+    subprocess.run([client, "-c", code, bundle, file, keys.private], check=True, timeout=PATIENCE_SECONDS)
     with pytest.raises(IntegrityError, match="hashed as shards"):
         verified_folder(bundle, file.read_bytes(), [public_key(keys.public)])

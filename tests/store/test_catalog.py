@@ -23,6 +23,7 @@ from holdfast.store.layout import Layout
 from holdfast.store.local import LocalStore
 from holdfast.store.pack import Record
 from tests.effort import examples
+from tests.patience import PATIENCE_SECONDS
 from tests.store.looking import index_files, packs
 from tests.store.spoiling import flip, write_index
 
@@ -327,7 +328,7 @@ def test_processes_that_commit_and_merge_lose_nothing(root: Path) -> None:
     for child in children:
         child.start()
     for child in children:
-        child.join(60)
+        child.join(PATIENCE_SECONDS)
     assert [child.exitcode for child in children] == [0, 0, 0]
     store = LocalStore(root)
     assert len(list(store.digests())) == 25 + 3 * 25

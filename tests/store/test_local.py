@@ -17,6 +17,7 @@ from holdfast.errors import IntegrityError, NotFound, PermissionRefused, Unsuppo
 from holdfast.store.cut import CUTTING
 from holdfast.store.local import LocalStore
 from holdfast.store.pack import PACK_START
+from tests.patience import PATIENCE_SECONDS
 from tests.store.looking import exact_files, index_files, names, packs
 from tests.store.spoiling import flip
 
@@ -401,7 +402,7 @@ def test_processes_that_add_the_same_blobs_to_a_store_that_they_make_agree(root:
     for child in children:
         child.start()
     for child in children:
-        child.join(60)
+        child.join(PATIENCE_SECONDS)
     assert [child.exitcode for child in children] == [0, 0, 0]
     store = LocalStore(root)
     digests = list(store.digests())

@@ -22,6 +22,7 @@ from holdfast.store.memory import MemoryStore
 from holdfast.store.resuming import PREFIX
 from holdfast.store.tree import Row, Tree
 from holdfast.store.tree_stream import tree_pieces
+from tests.patience import PATIENCE_SECONDS
 from tests.store.looking import names
 
 FILES = {
@@ -284,10 +285,10 @@ def test_a_killed_checkout_is_continued(tmp_path: Path, number: signal.Signals) 
             [sys.executable, "-c", PROGRAM, store.root, digest.hex, target],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, stderr=subprocess.DEVNULL,
         ) as child:  # fmt: skip
-            until = time.monotonic() + 60
+            end = time.monotonic() + PATIENCE_SECONDS
             while sum(len(files) for _, _, files in os.walk(tmp_path / "x")) < goal:
                 assert child.poll() is None
-                assert time.monotonic() < until
+                assert time.monotonic() < end
                 time.sleep(0.005)
             child.send_signal(number)
         assert not target.exists()

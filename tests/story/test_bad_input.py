@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,11 +15,10 @@ import pytest
 
 from holdfast.cli.exit_codes import EXIT_CODES
 from tests.commands import PROGRAM, Answer
+from tests.patience import PATIENCE_SECONDS, until
 from tests.story.tumour import REGISTER, Person, blob, flip_bit, tables
 
 pytestmark = pytest.mark.slow
-
-SECONDS_MAX = 60.0
 
 
 def refused(answer: Answer, code: str) -> dict[str, Any]:
@@ -43,7 +41,8 @@ def loaded(person: Person, reference: str) -> dict[str, Any]:
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=person.folder, env=dict(person.environment), capture_output=True, text=True, check=True, timeout=120,
+        cwd=person.folder, env=dict(person.environment), capture_output=True, text=True, check=True,
+        timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     error: dict[str, Any] = json.loads(done.stdout)
     assert error["message"]
@@ -190,7 +189,8 @@ def test_a_file_size_limit_while_registering_leaves_everything_as_it_was(held: P
     limited = f"ulimit -f 600; exec '{PROGRAM}' register tumour --weights model.onnx --threshold 0.5 --json"
     done = subprocess.run(
         ["sh", "-c", limited],
-        cwd=held.folder, env=dict(held.environment), capture_output=True, text=True, check=False, timeout=120,
+        cwd=held.folder, env=dict(held.environment), capture_output=True, text=True, check=False,
+        timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     refused(Answer(done.returncode, done.stdout, done.stderr), "no_space")
     assert tables(held.folder) == before
@@ -243,11 +243,9 @@ def never_answered(person: Person) -> str:
     try:
         assert process.stdout is not None
         url = json.loads(process.stdout.readline())["url"]
-        end = time.monotonic() + SECONDS_MAX
-        while "not served" not in log.read_text() and time.monotonic() < end:
-            time.sleep(0.05)
+        until(lambda: "not served" in log.read_text(), log.read_text)
         with pytest.raises(urllib.error.HTTPError) as refusal:
-            urllib.request.urlopen(f"{url}/invocations", b'{"dataframe_records": [{}]}', timeout=60)
+            urllib.request.urlopen(f"{url}/invocations", b'{"dataframe_records": [{}]}', timeout=PATIENCE_SECONDS)
         assert refusal.value.code == 503
         assert json.loads(refusal.value.read())["error"]["code"] == "unavailable"
         refusal.value.close()
@@ -271,7 +269,7 @@ def test_two_people_promote_at_once_and_exactly_one_wins(held: Person) -> None:
     }  # fmt: skip
     answers = {}
     for name, process in processes.items():
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
         answers[name] = Answer(process.returncode, out, err)
     winners = [name for name, answer in answers.items() if answer.code == 0]
     assert len(winners) == 1, answers

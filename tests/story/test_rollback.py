@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.story.tumour import Person, recorded
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,8 @@ def answers(person: Person, rows: list[dict[str, Any]]) -> list[Any]:
     (person.folder / "ask.py").write_text(script)
     done = subprocess.run(
         [sys.executable, "ask.py"],
-        cwd=person.folder, env=dict(person.environment), capture_output=True, text=True, check=True, timeout=120,
+        cwd=person.folder, env=dict(person.environment), capture_output=True, text=True, check=True,
+        timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     return list(json.loads(done.stdout))
 

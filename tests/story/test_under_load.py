@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.commands import PROGRAM
+from tests.patience import PATIENCE_SECONDS, until
 from tests.story.tumour import Person, recorded
 
 pytestmark = pytest.mark.slow
@@ -22,7 +23,6 @@ pytestmark = pytest.mark.slow
 CONNECTIONS = 4
 PAUSE_SECONDS = 0.01
 """Between two requests of one client: some hundred a second in all, and a processor left for the promotions."""
-SECONDS_MAX = 60.0
 
 QUICK = """\
 [gate.production]
@@ -63,7 +63,7 @@ class Load:
 
     def _client(self, number: int) -> None:
         parts = urlsplit(self.url)
-        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE_SECONDS)
         turn, epoch = number, 0
         while not self._stop.is_set():
             turn += 1
@@ -110,13 +110,12 @@ def replica(person: Person) -> Iterator[str]:
     try:
         assert process.stdout is not None
         url = str(json.loads(process.stdout.readline())["url"])
-        end = time.monotonic() + SECONDS_MAX
-        while "serves version" not in (person.folder / "serve.log").read_text() and time.monotonic() < end:
-            time.sleep(0.05)
+        said = (person.folder / "serve.log").read_text
+        until(lambda: "serves version" in said(), said)
         yield url
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_SECONDS)
 
 
 def test_moving_a_stage_under_load_drops_nothing_and_mixes_nothing(held: Person) -> None:
@@ -140,6 +139,7 @@ def test_moving_a_stage_under_load_drops_nothing_and_mixes_nothing(held: Person)
                 assert (confirmed["version"], confirmed["url"]) == (version, url)
                 moved.append((begun, time.monotonic(), version))
             time.sleep(0.5)
+            until(lambda: load.faults or sum(load.answers.values()) > 200, lambda: f"200 answers: {load.answers}")
     assert load.faults == []
     assert set(load.answers) == {1, 3}
     assert sum(load.answers.values()) > 200

@@ -19,6 +19,7 @@ from typing import Any
 from holdfast.cli.demo.projects import PROJECTS
 from holdfast.digest import Digest
 from tests.commands import Answer, clean, holdfast, with_json
+from tests.patience import PATIENCE_SECONDS
 from tests.store.spoiling import alone
 
 PROJECT = PROJECTS["breast-cancer"]
@@ -65,7 +66,7 @@ class Person:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
         )
         return done.stdout.strip()
 

@@ -19,9 +19,8 @@ from holdfast.web.inference.answering import Answering, Asked
 from holdfast.web.inference.app import replica_app
 from holdfast.web.inference.override import anybody, nobody
 from holdfast.web.inference.stamp import Spoken
+from tests.patience import PATIENCE_SECONDS
 from tests.serving.stages import HandMovedStage, Shelf, replica_of, run
-
-SECONDS_MAX = 60.0
 
 
 class Silent:
@@ -69,7 +68,7 @@ def test_there_are_threads_for_many_that_wait_for_a_registry_that_is_silent() ->
     async def work() -> None:
         app = replica_app(replica_of(HandMovedStage(), Shelf()))
         async with app.router.lifespan_context(app):
-            await asyncio.gather(*(asyncio.to_thread(together.wait, SECONDS_MAX) for _ in range(16)))
+            await asyncio.gather(*(asyncio.to_thread(together.wait, PATIENCE_SECONDS) for _ in range(16)))
 
     run(work)
 
@@ -79,7 +78,7 @@ def test_few_truths_are_passed_on_at_once() -> None:
         going_on = threading.Event()
 
         def learn(self, truths: Sequence[Truth]) -> int:
-            assert self.going_on.wait(SECONDS_MAX)
+            assert self.going_on.wait(PATIENCE_SECONDS)
             return super().learn(truths)
 
     async def work() -> None:

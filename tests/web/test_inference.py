@@ -327,11 +327,18 @@ def test_the_header_and_the_body_of_every_answer_agree_while_the_stage_moves(fir
                     seen.add((answer.headers["x-route-epoch"], said["version"]))
 
             senders = [asyncio.create_task(send()) for _ in range(4)]
+
+            async def answered(epoch: str) -> None:
+                await until(
+                    lambda: epoch in dict(seen) or any(sender.done() for sender in senders),
+                    f"an answer in epoch {epoch}",
+                )
+
             for epoch in range(2, 8):
                 to, good = ((2, second), (1, first)) if epoch % 2 == 0 else ((1, first), (2, second))
                 stage.move(pointer(*to), pointer(*good))
                 await until_epoch(replica, epoch)
-                await asyncio.sleep(0.1)
+                await answered(str(epoch))
             going = False
             await asyncio.gather(*senders)
         assert seen == {(str(epoch), 2 - epoch % 2) for epoch in range(1, 8)}

@@ -5,13 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-SECONDS_MAX = 60.0
+from tests.patience import PATIENCE_SECONDS, until
 
 FIRST = """
 import os, signal, sys, time
@@ -39,22 +38,18 @@ supervise(2, work)
 
 
 def until_there(paths: list[Path]) -> None:
-    end = time.monotonic() + SECONDS_MAX
-    while not all(path.exists() for path in paths):
-        assert time.monotonic() < end, paths
-        time.sleep(0.02)
+    until(lambda: all(path.exists() for path in paths), f"{paths} are there")
 
 
 def until_free(port: int) -> None:
-    end = time.monotonic() + SECONDS_MAX
-    while True:
+    def free() -> bool:
         try:
             socket.create_server(("127.0.0.1", port)).close()
         except OSError:
-            assert time.monotonic() < end
-            time.sleep(0.02)
-        else:
-            return
+            return False
+        return True
+
+    until(free, f"port {port} is free")
 
 
 @pytest.mark.slow
@@ -100,7 +95,7 @@ supervise(2, lambda place: time.sleep(3600))
 def test_who_is_told_to_end_while_a_process_begins_ends_that_one_too() -> None:
     with subprocess.Popen([sys.executable, "-c", HASTY], start_new_session=True) as first:
         try:
-            assert first.wait(SECONDS_MAX) == 0
+            assert first.wait(PATIENCE_SECONDS) == 0
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(first.pid, signal.SIGKILL)

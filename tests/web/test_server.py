@@ -27,6 +27,7 @@ from holdfast.serving.confirm import wait_for_replicas
 from holdfast.web.listening import address_of, listen
 from holdfast.wire import Project, open_project
 from tests.blank import blank_project
+from tests.patience import PATIENCE_SECONDS, until
 from tests.serving.building import MODEL, ROWS, Built
 from tests.serving.stages import STAGE
 
@@ -56,7 +57,9 @@ def move(project: Project, to: int, expect: int | None, action: Action = Action.
 
 
 def confirmed(project: Project, done: Move) -> tuple[Replica, ...]:
-    return wait_for_replicas(project.registry, MODEL, STAGE, done.epoch, done.to_digest, timeout_seconds=60.0)
+    return wait_for_replicas(
+        project.registry, MODEL, STAGE, done.epoch, done.to_digest, timeout_seconds=PATIENCE_SECONDS
+    )
 
 
 @contextmanager
@@ -73,14 +76,14 @@ def serving(project: Project) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
 
 
 def ready_url(project: Project, process: subprocess.Popen[bytes]) -> str:
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        assert process.poll() is None, (project.settings.project / "server.log").read_text()
-        for replica in project.registry.live_replicas(MODEL, STAGE, timedelta(seconds=5)):
-            if replica.state is ReplicaState.READY:
-                return replica.url
-        time.sleep(0.02)
-    raise AssertionError((project.settings.project / "server.log").read_text())
+    log = project.settings.project / "server.log"
+
+    def ready() -> list[str]:
+        assert process.poll() is None, log.read_text()
+        live = project.registry.live_replicas(MODEL, STAGE, timedelta(seconds=5))
+        return [replica.url for replica in live if replica.state is ReplicaState.READY]
+
+    return until(ready, log.read_text)[0]
 
 
 def post(connection: http.client.HTTPConnection, **changes: Any) -> tuple[http.client.HTTPResponse, dict[str, Any]]:
@@ -95,7 +98,7 @@ def test_a_server_follows_its_stage_and_ends_without_dropping_what_is_in_flight(
 ) -> None:
     with serving(project) as (process, url):
         assert urlsplit(url).hostname == "127.0.0.1"
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
         answer, said = post(connection)
         assert (answer.status, said["digest"]) == (200, str(first.digest))
         assert "server" not in answer.headers
@@ -112,7 +115,7 @@ def test_a_server_follows_its_stage_and_ends_without_dropping_what_is_in_flight(
         answers: list[tuple[int, Any]] = []
 
         def slow() -> None:
-            other = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+            other = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
             got, body = post(other, sleep=1.5)
             answers.append((got.status, body["predictions"]))
             other.close()
@@ -124,7 +127,7 @@ def test_a_server_follows_its_stage_and_ends_without_dropping_what_is_in_flight(
         process.send_signal(signal.SIGTERM)
         caller.join()
         assert answers == [(200, [first.outputs.predictions[25]])]
-        assert process.wait(20) in {0, -signal.SIGTERM}
+        assert process.wait(PATIENCE_SECONDS) in {0, -signal.SIGTERM}
         assert project.registry.live_replicas(MODEL, STAGE, timedelta(seconds=5)) == ()
     log = (project.settings.project / "server.log").read_text()
     assert f"serves version 1 (sha256:{first.digest.short}), epoch 1, because the replica started" in log
@@ -134,7 +137,7 @@ def test_a_server_follows_its_stage_and_ends_without_dropping_what_is_in_flight(
 
 def test_answers_on_a_kept_connection_do_not_wait_for_a_delayed_acknowledgement(project: Project) -> None:
     with serving(project) as (_, url):
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
         seconds = []
         for _ in range(40):
             begun = time.perf_counter()

@@ -22,6 +22,7 @@ from holdfast.webhooks.sealing import Seal
 from holdfast.webhooks.sending import Resolve, Sender
 from holdfast.webhooks.signing import our_words
 from tests.blank import blank_registry
+from tests.patience import PATIENCE_SECONDS
 from tests.webhooks.receivers import Receiver, receiver
 
 KEY = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="
@@ -100,7 +101,7 @@ def running(deliverer: Deliverer) -> Iterator[None]:
         yield
     finally:
         loop.call_soon_threadsafe(deliverer.stop)
-        thread.join(30)
+        thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
 
 

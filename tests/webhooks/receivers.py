@@ -1,7 +1,6 @@
 """A receiver of webhooks: a real HTTP server on this machine that answers as it is told to, and remembers."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,8 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from holdfast.canonical import JsonObject
 from holdfast.webhooks import verify
-
-SECONDS_MAX = 60.0
+from tests.patience import PATIENCE_SECONDS
 
 
 @dataclass
@@ -47,7 +45,7 @@ class Receiver:
     def wait(self, count: int) -> list[Received]:
         """What came in, once it is so many."""
         with self._grown:
-            assert self._grown.wait_for(lambda: len(self.received) >= count, SECONDS_MAX), self.received
+            assert self._grown.wait_for(lambda: len(self.received) >= count, PATIENCE_SECONDS), self.received
             return list(self.received)
 
     def indexes(self) -> list[int]:
@@ -84,11 +82,3 @@ def receiver() -> Iterator[Receiver]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + SECONDS_MAX
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from holdfast.registry.webhooks import WebhookState, Wish
+from tests.patience import PATIENCE_SECONDS, until
 from tests.webhooks.conftest import HASTE, KEY, Post, now, opened, running
-from tests.webhooks.receivers import Receiver, receiver, until
+from tests.webhooks.receivers import Receiver, receiver
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +112,7 @@ def test_a_receiver_that_stalls_costs_its_time_and_holds_up_nobody_else(post: Po
         post.add(taker.url)
         post.add(other.url)
         post.begin("a")
-        taker.answer = lambda _: 200 if free.wait(20) else 500
+        taker.answer = lambda _: 200 if free.wait(PATIENCE_SECONDS) else 500
         with running(post.deliverer(seconds=0.5)):
             other.wait(1)
             until(lambda: post.outbox.webhooks()[0].attempts > 0)

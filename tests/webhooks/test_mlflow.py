@@ -31,8 +31,9 @@ from holdfast.webhooks.mlflow import Asked, HookOffice, Words
 from holdfast.webhooks.sealing import Seal
 from holdfast.webhooks.sending import Sender
 from holdfast.webhooks.signing import verify
+from tests.patience import until
 from tests.webhooks.conftest import KEY, here, now, opened, running
-from tests.webhooks.receivers import Receiver, until
+from tests.webhooks.receivers import Receiver
 
 ALL = (
     ("registered_model", "created"),

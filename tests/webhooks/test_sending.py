@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from holdfast.webhooks.sending import Answer, Sender
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +78,7 @@ def sent(host: str, port: int, tls: ssl.SSLContext | None) -> Answer:
     async def here(_host: str, _port: int) -> list[str]:
         return [str(ipaddress.IPv4Address("127.0.0.1"))]
 
-    sender = Sender([host], resolve=here, tls=tls, seconds=5.0)
+    sender = Sender([host], resolve=here, tls=tls, seconds=PATIENCE_SECONDS)
     return asyncio.run(sender.send(f"https://{host}:{port}/hooks", {}, b"{}"))
 
 

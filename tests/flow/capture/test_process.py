@@ -17,6 +17,7 @@ from holdfast.errors import UsageError
 from holdfast.flow.capture import Capture, requirements_lock, run_command
 from holdfast.flow.capture import process as process_module
 from holdfast.flow.capture.process import HOOK_FOLDER
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow
 SOURCES = Path(__file__).parents[3] / "src"
@@ -284,14 +285,14 @@ DRIVER = """
     capture = run_command([sys.executable, "child.py"], folder=Path.cwd())
     print("captured", capture.exit_code, capture.killed_by, flush=True)
 """
-PATIENT = """
+PATIENT = f"""
     import signal, sys, time
     seen = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, lambda number, frame: seen.append(signal.Signals(number).name))
     print("ready", flush=True)
-    until = time.monotonic() + 60
-    while not seen and time.monotonic() < until:
+    end = time.monotonic() + {PATIENCE_SECONDS}
+    while not seen and time.monotonic() < end:
         time.sleep(0.02)
     time.sleep(0.3)
     print("seen", *seen, flush=True)
@@ -327,8 +328,8 @@ def test_the_terminals_interrupt_reaches_the_command_once(tmp_path: Path) -> Non
         os.chdir(tmp_path)
         os.execv(argv[0], argv)  # noqa: S606 - the child of a terminal of our own
     said = b""
-    until = time.monotonic() + 60
-    while b"captured 6 None" not in said and time.monotonic() < until:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while b"captured 6 None" not in said and time.monotonic() < end:
         if select.select([terminal], [], [], 0.1)[0]:
             said += os.read(terminal, 1000)
         if said.endswith(b"ready\r\n"):
@@ -350,6 +351,6 @@ def test_a_script_that_is_interrupted_ends_as_python_ends(tmp_path: Path, first:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        said, trace = process.communicate(timeout=60)
+        said, trace = process.communicate(timeout=PATIENCE_SECONDS)
     assert said == "captured 130 SIGINT\n"
     assert "KeyboardInterrupt" in trace

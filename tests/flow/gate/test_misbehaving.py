@@ -19,7 +19,6 @@ from tests.projects import trained as model_of
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(600),
     pytest.mark.skipif(platform.system() != "Linux", reason="other systems hold few of these limits, and say so"),
 ]
 

@@ -23,6 +23,7 @@ from holdfast.serving.ledger.sealing import seal
 from holdfast.serving.ledger.spool import Spool
 from holdfast.serving.settings import LedgerSettings
 from holdfast.store.local import LocalStore
+from tests.patience import until_async
 from tests.serving.ledgers import ALL, BEGAN, World
 
 ROOT = Path(__file__).parents[3]
@@ -88,15 +89,15 @@ def test_a_sample_is_the_same_for_every_replica(world: World) -> None:
 def test_a_page_is_sealed_when_it_is_full(world: World) -> None:
     recorder = world.recorder("one", LedgerSettings(keep="all", page_rows=4))
 
+    async def sealed(count: int) -> None:
+        await until_async(lambda: len(pages(world)) >= count)
+
     async def serve() -> None:
         await recorder.start()
         for part in range(3):
             for n in range(4):
                 recorder.see(world.observed(f"r{part}-{n}"))
-            end = time.monotonic() + 60
-            while len(pages(world)) <= part:
-                assert time.monotonic() < end
-                await asyncio.sleep(0.01)
+            await sealed(part + 1)
         await recorder.stop()
 
     asyncio.run(serve())
@@ -133,10 +134,10 @@ def test_what_the_disk_refuses_is_dropped_and_counted(world: World, monkeypatch:
     async def serve() -> None:
         await recorder.start()
         recorder.see(world.observed("first"))
-        await until(lambda: recorder._journal is not None)
+        await until_async(lambda: recorder._journal is not None)
         monkeypatch.setattr(os, "write", write)
         recorder.see(world.observed("lost"))
-        await until(lambda: len(refused) == 2)
+        await until_async(lambda: len(refused) == 2)
         monkeypatch.setattr(os, "write", real)
         recorder.see(world.observed("third"))
         await recorder.stop()
@@ -168,9 +169,9 @@ def test_a_store_that_comes_back_gets_what_waited(world: World) -> None:
     async def serve() -> None:
         await recorder.start()
         recorder.see(world.observed("r1"))
-        await until(lambda: any(world.home.glob("ledger/*/*/*/*.full")))
+        await until_async(lambda: any(world.home.glob("ledger/*/*/*/*.full")))
         store.away = False
-        await until(lambda: len(pages(world)) == 1)
+        await until_async(lambda: len(pages(world)) == 1)
         await recorder.stop()
 
     asyncio.run(serve())
@@ -219,13 +220,6 @@ def test_the_page_says_how_long_it_is_kept(world: World) -> None:
     world.recorded([world.observed("r1")], LedgerSettings(keep="all", days_keep=30))
     (page,) = pages(world)
     assert page.kept_until == page.last_at + timedelta(days=30)
-
-
-async def until(holds: Any) -> None:
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.01)
 
 
 KILLED = """

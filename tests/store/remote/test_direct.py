@@ -18,6 +18,7 @@ from holdfast.store.remote.persistent import Persistent
 from holdfast.store.remote.remote import Remote
 from holdfast.store.remote.transport import Listed, Transport
 from tests.flaky import Flaky
+from tests.patience import PATIENCE_SECONDS
 from tests.store.spoiling import flip
 
 WHILE_SECONDS = 2.0
@@ -87,7 +88,7 @@ def test_what_one_thread_adds_while_another_looks_is_there_afterwards(
 
     way.meanwhile = work
     assert not store.has(hash_bytes(b"never"))
-    assert done.wait(60)
+    assert done.wait(PATIENCE_SECONDS)
     assert store._catalog.holds(bytes.fromhex(hash_bytes(data).hex))
 
 

@@ -1,7 +1,6 @@
 """Every route of the OpenAPI document: asked by nobody, with bad tokens, in a role too low, and in one that will do."""
 
 import re
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +17,7 @@ from holdfast.service.line import API
 from holdfast.web.api.app import api_app
 from holdfast.web.api.needs import Concern, admit, needs
 from holdfast.web.auth import METRICS, PUBLIC, SIGN_IN
+from tests.patience import until
 from tests.web.api.people import People
 
 pytestmark = pytest.mark.slow
@@ -226,9 +226,7 @@ def test_a_request_is_written_down_with_its_route_and_who_proved_to_have_asked_i
     def told() -> list[str]:
         return [record.getMessage() for record in caplog.records]
 
-    end = time.monotonic() + 60
-    while len(told()) < 3 and time.monotonic() < end:
-        time.sleep(0.01)
+    until(lambda: len(told()) >= 3, lambda: f"three requests are told of: {told()}")
     said = told()
     assert any(line.startswith("GET /api/v1/models 200") and line.endswith("by viewer") for line in said), said
     assert not any("the-boss" in line for line in said)

@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -17,6 +16,7 @@ from holdfast.registry.sql import SqlRegistry
 from holdfast.service import Line
 from holdfast.web.api.desk import Around
 from holdfast.web.logs import AsJson, printable
+from tests.patience import until
 from tests.serving_api import api_server
 
 pytestmark = pytest.mark.slow
@@ -37,13 +37,12 @@ class Lines(logging.Handler):
 
     def of(self, event: str, **wanted: object) -> list[JsonObject]:
         """Those of one kind; waits a moment, for a line is written behind its answer."""
-        end = time.monotonic() + 60
-        while True:
-            found = [one for one in map(json.loads, list(self.texts)) if one["event"] == event]
-            found = [one for one in found if all(one.get(name) == value for name, value in wanted.items())]
-            if found or time.monotonic() > end:
-                return found
-            time.sleep(0.01)
+
+        def found() -> list[JsonObject]:
+            of_kind = [one for one in map(json.loads, list(self.texts)) if one["event"] == event]
+            return [one for one in of_kind if all(one.get(name) == value for name, value in wanted.items())]
+
+        return until(found, lambda: f"{event} {wanted}: {self.texts}")
 
 
 @pytest.fixture
@@ -134,9 +133,7 @@ def test_a_client_names_each_request_and_the_same_again_when_it_repeats_it(embed
         line.get("/models")
         line.get("/models")
         line.close()
-        end = time.monotonic() + 60
-        while len(lines.of("request", route=MODELS)) < 2:
-            assert time.monotonic() < end
+        until(lambda: len(lines.of("request", route=MODELS)) >= 2)
         ids = [one["request"] for one in lines.of("request", route=MODELS)]
     assert len(set(ids)) == 2
 
@@ -187,8 +184,7 @@ def test_what_is_held_open_on_purpose_is_not_counted_as_slow(embedded: SqlRegist
         ):
             for text in answer.iter_lines():
                 assert text in {"retry: 1000", ""}
-        end = time.monotonic() + 60
-        while 'route="/api/v1/events/stream",status="200"' not in (text := httpx.get(f"{url}/metrics").text):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        counted = 'route="/api/v1/events/stream",status="200"'
+        until(lambda: counted in httpx.get(f"{url}/metrics").text)
+        text = httpx.get(f"{url}/metrics").text
     assert not any("stream" in line for line in text.splitlines() if line.startswith("holdfast_request_seconds"))

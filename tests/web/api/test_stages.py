@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 CHURN, PRODUCTION = ModelName("churn"), StageName("production")
 FIRST = MoveStage(CHURN, PRODUCTION, VersionNumber(1), None, Action.STAGE_PROMOTE)
-LONG = 30.0
+LONG = 60.0
 """Far longer than a test may take: an answer that comes was not the end of the wait."""
 
 

@@ -16,6 +16,7 @@ from holdfast.registry.http import HttpRegistry
 from holdfast.registry.sql import SqlRegistry
 from holdfast.service import Line
 from holdfast.service.stream import Message, messages
+from tests.patience import PATIENCE_SECONDS
 from tests.serving_api import api_server
 
 pytestmark = pytest.mark.slow
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def reading(url: str, query: str = "", **headers: str) -> Iterator[Iterator[Message | None]]:
-    with httpx.stream("GET", f"{url}/api/v1/events/stream{query}", headers=headers, timeout=30) as answer:
+    with httpx.stream("GET", f"{url}/api/v1/events/stream{query}", headers=headers, timeout=PATIENCE_SECONDS) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")
         yield messages(answer.iter_lines())
@@ -104,7 +105,7 @@ def test_a_client_takes_a_stream_up_where_it_broke_off(embedded: SqlRegistry, mo
         for name in "abcdef":
             begin(embedded, name)
             listener.join(0.25)
-        listener.join(30)
+        listener.join(PATIENCE_SECONDS)
     assert heard == list("abcdef")
 
 
