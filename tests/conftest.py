@@ -17,6 +17,7 @@ import pytest
 from holdfast.database.engine import Database
 from tests import effort
 from tests.blank import blank_registry, forget
+from tests.patience import wait_for_answers
 
 if TYPE_CHECKING:
     from tests.postgres import PostgresServer
@@ -45,6 +46,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 effort.register()
+wait_for_answers()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["PATIENCE_SECONDS", "until", "until_async"]
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
+
+__all__ = ["PATIENCE_SECONDS", "until", "until_async", "wait_for_answers"]
 
 T = TypeVar("T")
 
@@ -42,6 +44,12 @@ async def until_async(holds: Callable[[], T], what: str | Callable[[], object] =
         assert time.monotonic() < end, _never(what)
         await asyncio.sleep(0.005)
     return found
+
+
+def wait_for_answers() -> None:
+    """Have questions of this process's tests wait as long, where nobody says otherwise; httpx would wait 5 seconds."""
+    for phase in ("connect", "read", "write", "pool"):
+        setattr(DEFAULT_TIMEOUT_CONFIG, phase, PATIENCE_SECONDS)
 
 
 def _never(what: str | Callable[[], object]) -> str:
