@@ -70,7 +70,8 @@ class Known:
         self._doors = doors
         self._sign_in = sign_in
         self._open = (PUBLIC | {SIGN_IN} | OPEN) - (frozenset() if open_metrics else {METRICS})
-        self._remembered: dict[str, tuple[float, Identity]] = {}
+        # By what was shown, and as what: the same text shown as a token is another question than as a ticket.
+        self._remembered: dict[tuple[str, str], tuple[float, Identity]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -99,7 +100,7 @@ class Known:
         return await self._known(f"{shown}\n{what}", partial(self._doors.admitted, shown, what), "ticket")
 
     async def _known(self, secret: str, ask: Callable[[], Identity | None], kind: str) -> Identity:
-        key, now = fingerprint(secret), time.monotonic()
+        key, now = (kind, fingerprint(secret)), time.monotonic()
         known = self._remembered.get(key)
         if known is not None and now < known[0]:
             return known[1]

@@ -31,7 +31,7 @@ def bearer(headers: list[tuple[bytes, bytes]]) -> str:
         token = _secret(token.strip())
     elif scheme.lower() != "bearer":
         token = ""
-    if len(said) > 1 or not token or len(said[0]) > _HEADER_BYTES_MAX:
+    if len(said) > 1 or not token or not token.isprintable() or len(said[0]) > _HEADER_BYTES_MAX:
         raise unauthenticated("the request carries no token that this server understands")
     return token.strip()
 

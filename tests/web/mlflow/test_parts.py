@@ -1,5 +1,6 @@
 """Large files over MLflow's protocol: in parts, and by URLs that need nothing but what came with them."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -164,6 +165,16 @@ def test_a_ticket_opens_nothing_but_links_whoever_wrote_it(known: Asking) -> Non
         assert known.bare(method, path, headers={TICKET_HEADER: write(f"{method} {path}")}).status_code == 401
     path = f"{FILES}/artifacts/{known.folder}/x"
     assert known.bare("GET", path, headers={TICKET_HEADER: write(f"GET {path}")}).status_code == 404
+
+
+def test_what_is_remembered_of_a_ticket_lets_no_token_in(known: Asking) -> None:
+    known.files.put(f"{known.folder}/x", [b"data"])
+    found = known.by("eve", "GET", f"{FILES}/presigned/{known.folder}/x").json()
+    assert known.bare("GET", found["url"], headers=found["headers"]).status_code == 200
+    # What the ticket is remembered under, shown as a password.
+    shown = f"x:{found['headers'][TICKET_HEADER]}\nGET {httpx.URL(found['url']).path}"
+    headers = {"authorization": f"Basic {b64encode(shown.encode()).decode()}"}
+    assert known.bare("GET", "/api/2.0/mlflow/experiments/search?max_results=1", headers=headers).status_code == 401
 
 
 @pytest.mark.thorough
