@@ -112,6 +112,12 @@ def test_what_is_no_run_of_an_experiment_is_not_found(logged_runs: SqlRuns, anyw
     assert logged_runs.search(["0"])[0] == []
 
 
+def test_an_id_that_is_no_text_is_refused_alike_everywhere(logged_runs: SqlRuns) -> None:
+    for wrong in ("a\0", "\ud800"):
+        with pytest.raises(UsageError, match="a text cannot be kept"):
+            logged_runs.get(wrong)
+
+
 def test_runs_are_found_by_the_name_of_their_experiment(
     made: SqlExperiments, logged_runs: SqlRuns, run: str, anywhere: Database
 ) -> None:

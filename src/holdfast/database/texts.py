@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from holdfast.errors import UsageError
 
-__all__ = ["refuse_unstorable"]
+__all__ = ["refuse_texts", "refuse_unstorable"]
 
 
 def refuse_unstorable(
@@ -20,13 +20,23 @@ def refuse_unstorable(
             of a surrogate pair, which is no character and has no bytes in UTF-8.
     """
     for row in parameters if executemany else (parameters,):
-        values: Iterable[Any] = row.values() if isinstance(row, Mapping) else row
-        for value in values:
-            if isinstance(value, str):
-                if "\0" in value:
-                    raise _refused(value, "the character NUL")
-                if not value.isascii():
-                    _refuse_surrogates(value)
+        refuse_texts(row.values() if isinstance(row, Mapping) else row)
+
+
+def refuse_texts(values: Iterable[Any]) -> None:
+    """Looks at the texts among these values, and among those of each list that is one of them.
+
+    Raises:
+        UsageError: as above.
+    """
+    for value in values:
+        if isinstance(value, str):
+            if "\0" in value:
+                raise _refused(value, "the character NUL")
+            if not value.isascii():
+                _refuse_surrogates(value)
+        elif isinstance(value, list):
+            refuse_texts(value)
 
 
 def _refuse_surrogates(text: str) -> None:

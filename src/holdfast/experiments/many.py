@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from holdfast.database.driver import asked
+from holdfast.database.texts import refuse_texts
 
 __all__ = ["of_runs", "rows_of"]
 
@@ -29,7 +30,12 @@ def of_runs(columns: str, tables: str, order: str, *, run: str = "run") -> Mappi
 
 
 def rows_of(connection: Connection, ids: Sequence[str], *wanted: Mapping[str, str]) -> list[list[tuple[Any, ...]]]:
-    """What each of these statements gives of these runs, in one round trip."""
+    """What each of these statements gives of these runs, in one round trip.
+
+    Raises:
+        UsageError: an id is no text that a database holds.
+    """
+    refuse_texts(ids)  # inside JSON nobody would see it
     dialect = connection.dialect.name
     named = json.dumps(ids) if dialect == "sqlite" else list(ids)
     return asked(connection, *((one[dialect], (named,)) for one in wanted))
