@@ -131,6 +131,19 @@ def test_a_version_that_is_a_whole_folder_of_a_deleted_run_keeps_all_of_it(room:
     assert len(room.paths()) == 2
 
 
+@pytest.mark.thorough
+def test_a_run_may_have_become_any_number_of_versions(room: Room, anywhere: Database) -> None:
+    run = room.run("notes", *(f"{nth}/MLmodel" for nth in range(600)))
+    room.names.create("churn", "ana")
+    for nth in range(600):
+        number = room.registry.register(NewVersion(CHURN, hash_bytes(str(nth).encode()), complete=True), "ana").number
+        place = f"{room.experiment}/{run}/artifacts/{nth}"
+        room.words.keep(NewRegistered(CHURN, number, "x", place, run), "ana")
+    room.runs.delete(run)
+    assert room.due.lapsed(MONTH) == room.due.free(MONTH) == [Lapsed(f"run {run}", 1, len("notes"))]
+    assert len(room.paths()) == 600
+
+
 def test_what_was_deleted_and_has_its_files_elsewhere_is_passed_over(room: Room, made: SqlExperiments) -> None:
     room.experiment = made.create("elsewhere", "ana", "s3://bucket/x")
     room.runs.delete(room.run())

@@ -7,11 +7,11 @@ What a registered version is made of keeps its names: clients load the version b
 as long ago keeps them no more; its bytes are needed by the version itself, unless that was archived.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, or_, select
 
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
@@ -59,7 +59,8 @@ class SqlLapsed:
         """What was deleted so long ago or longer, and has files that nothing else is made of; nothing is changed."""
         before = self._before(age)
         with self._database.read() as connection:
-            found = [_told(connection, folder, before) for _, folder in _owners(connection, before)]
+            owners = list(_owners(connection, before))
+            found = [_told(_going(connection, folder, before), folder) for _, folder in owners]
         return [one for one in found if one.files]
 
     def free(self, age: timedelta) -> list[Lapsed]:
@@ -75,11 +76,11 @@ class SqlLapsed:
             with self._database.change() as connection:
                 there = connection.execute(owner.with_for_update(key_share=True)).one_or_none()
                 take_turns(connection, folder)
-                told = _told(connection, folder, before)
-                if there is None or not told.files:
-                    return Lapsed(told.what, 0, 0)
-                connection.execute(delete(run_files).where(_goes(connection, folder, before)))
-                return told
+                going = _going(connection, folder, before) if there is not None else {}
+                if going:
+                    gone = delete(run_files).where(run_files.c.path == bindparam("gone"))
+                    connection.execute(gone, [{"gone": path} for path in going])
+                return _told(going, folder)
 
         return insisted(once)
 
@@ -116,14 +117,12 @@ def _is_one(connection: Connection, folder: str) -> bool:
     return connection.execute(select(run_files.c.path).where(_is_below(folder)).limit(1)).one_or_none() is not None
 
 
-def _told(connection: Connection, folder: str, before: int) -> Lapsed:
-    going = select(func.count(), func.coalesce(func.sum(run_files.c.bytes), 0))
-    files, size = connection.execute(going.where(_goes(connection, folder, before))).one()
-    return Lapsed(owner_of(f"{folder}/"), int(files), int(size))
+def _told(going: Mapping[str, int], folder: str) -> Lapsed:
+    return Lapsed(owner_of(f"{folder}/"), len(going), sum(going.values()))
 
 
-def _goes(connection: Connection, folder: str, before: int) -> ColumnElement[bool]:
-    """The files below a folder that no registered version is made of, or only such as were deleted by then.
+def _going(connection: Connection, folder: str, before: int) -> Mapping[str, int]:
+    """The files below a folder that no registered version is made of, or only such as were deleted by then, with bytes.
 
     Nor those that were frozen since: whoever registers a version freezes its files before it is known by them.
 
@@ -141,9 +140,9 @@ def _goes(connection: Connection, folder: str, before: int) -> ColumnElement[boo
     named = select(experiments.c.place).where(experiments.c.place.contains(folder.split("/")[-2:][0], autoescape=True))
     placed = {_served(place) for place in connection.scalars(named)}
     kept |= {one for one in placed if one is not None and f"{one}/".startswith(low)}
-    if kept & set(folders_of(folder)):
-        kept = {folder}
-    return and_(_is_below(folder), *(and_(run_files.c.path != one, not_(_is_below(one))) for one in sorted(kept)))
+    # Any number of versions may be made of one run, and a statement that names them all may be no statement any more.
+    files = connection.execute(select(run_files.c.path, run_files.c.bytes).where(_is_below(folder)))
+    return {row.path: row.bytes for row in files if kept.isdisjoint(folders_of(row.path))}
 
 
 def _is_below(folder: str) -> ColumnElement[bool]:
