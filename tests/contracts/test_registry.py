@@ -756,7 +756,7 @@ def test_a_refusal_is_recorded_and_moves_nothing(registry: Registry) -> None:
 def test_what_comes_with_a_change_is_never_recorded_alone(registry: Registry, subtests: pytest.Subtests) -> None:
     register(registry)
     for action in sorted(set(Action) - RECORDED):
-        with subtests.test(action), pytest.raises(UsageError, match="never alone"):
+        with subtests.test(action.value), pytest.raises(UsageError, match="never alone"):
             registry.record(NewEvent(action, CHURN, PRODUCTION, to_number=number(1)), "ana")
 
 
