@@ -48,6 +48,16 @@ def test_the_home_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         Settings.find(tmp_path, {"HOLDFAST_HOME": "nowhere"})
 
 
+def test_where_clients_reach_a_server_is_an_address(tmp_path: Path) -> None:
+    assert (
+        Settings.at(tmp_path, {"HOLDFAST_PUBLIC_URL": "https://example.org/x/"}).public_url == "https://example.org/x"
+    )
+    assert Settings.at(tmp_path, {"HOLDFAST_PUBLIC_URL": ""}).public_url is None
+    for wrong in ("models.example.org", "s3://models", "https://"):
+        with pytest.raises(UsageError, match="HOLDFAST_PUBLIC_URL"):
+            Settings.at(tmp_path, {"HOLDFAST_PUBLIC_URL": wrong})
+
+
 def test_what_the_environment_says_goes_before_the_defaults_and_empty_says_nothing(tmp_path: Path) -> None:
     environment = {
         "HOLDFAST_DATABASE_URL": "postgresql:///x",

@@ -125,7 +125,7 @@ class Settings:
             state=_folder(environment, "XDG_STATE_HOME", ".local/state"),
             credentials=credentials_path(environment),
             direct_reads=_flag(environment, "HOLDFAST_DIRECT_READS"),
-            public_url=(environment.get("HOLDFAST_PUBLIC_URL") or "").rstrip("/") or None,
+            public_url=_address(environment, "HOLDFAST_PUBLIC_URL"),
             oidc_issuer=environment.get("HOLDFAST_OIDC_ISSUER") or None,
             oidc_client_id=environment.get("HOLDFAST_OIDC_CLIENT_ID") or None,
             keys=keys_folder(environment),
@@ -181,6 +181,14 @@ def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
             f"{name} is {text[:40]!r}, which is no number of bytes", hint="Write digits only, or unset it."
         )
     return int(text)
+
+
+def _address(environment: Mapping[str, str], name: str) -> str | None:
+    text = (environment.get(name) or "").rstrip("/")
+    scheme, _, place = text.partition("://")
+    if text and (scheme not in {"http", "https"} or not place):
+        raise UsageError(f"{name} is {text[:200]!r}", hint="Write it like https://models.example.org, or unset it.")
+    return text or None
 
 
 def _flag(environment: Mapping[str, str], name: str) -> bool:

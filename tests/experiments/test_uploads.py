@@ -223,6 +223,11 @@ def test_too_many_of_anything_are_refused(uploads: SqlUploads, monkeypatch: pyte
             uploads.put(begun[1], 1, pieces, size)
 
 
+def test_a_number_of_parts_that_is_none_is_no_upload(uploads: SqlUploads) -> None:
+    with pytest.raises(UsageError, match="no -1 parts"):
+        uploads.begin(PATH, -1, "ana")
+
+
 def test_after_a_day_an_upload_is_forgotten_and_the_next_takes_it_away(
     uploads: SqlUploads, database: Database, clock: Clock
 ) -> None:

@@ -127,6 +127,16 @@ def test_what_is_written_after_the_file_was_read_whole_and_before_its_range_is_r
         b"".join(LocalStore(tmp_path / "store").between(digest, 0, 1))
 
 
+def test_a_file_that_a_checkout_links_to_while_it_is_read_is_not_taken_for_damaged(
+    tmp_path: Path, data: bytes, digest: Digest
+) -> None:
+    path = alone(tmp_path / "store", digest)
+    pieces = LocalStore(tmp_path / "store").between(digest, 0, LONG)
+    read = next(pieces)
+    (tmp_path / "checked out").hardlink_to(path)
+    assert read + b"".join(pieces) == data
+
+
 def test_what_could_not_be_proved_is_tried_again_and_what_was_forgotten_is_proved_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

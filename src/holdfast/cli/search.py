@@ -15,6 +15,7 @@ from holdfast.errors import TooLarge, UsageError
 from holdfast.names import ModelName
 from holdfast.runtime.holding_files import snapshots_with
 from holdfast.store.disk import refusing
+from holdfast.tracking import RUNS_MAX
 from holdfast.tracking.values import Run
 from holdfast.wire import Project
 
@@ -43,8 +44,8 @@ def search(
         _require_alone(model=model, after=after, file=file)
         found_runs = project.tracking.search(query, order_by=order_by, limit=limit)
         output.result({"runs": [run.to_json() for run in found_runs]}, _run_rows(found_runs))
-        if len(found_runs) == limit and not as_json:
-            output.talk(f"there may be more: add --limit {2 * limit}")
+        if len(found_runs) == limit < RUNS_MAX and not as_json:
+            output.talk(f"there may be more: add --limit {min(2 * limit, RUNS_MAX)}")
         return
     name = None if model is None else ModelName(model)
     text = query if file is None else _with_file(project, output, query, file, in_data=in_data)

@@ -15,11 +15,10 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delet
 
 from holdfast.database.engine import Database
 from holdfast.database.insisting import insisted
-from holdfast.errors import UsageError
 from holdfast.experiments.files import now_ms
 from holdfast.experiments.free_names import take_turns
 from holdfast.experiments.paths import bounds, folders_of, owner_of
-from holdfast.experiments.places import served
+from holdfast.experiments.places import once_served
 from holdfast.experiments.registered_rows import VERSION_IS_THERE, VERSION_JOIN
 from holdfast.experiments.tables import experiments, frozen_files, logged_models, registered_versions, run_files
 from holdfast.tracking.tables import runs
@@ -93,24 +92,16 @@ def _owners(connection: Connection, before: int) -> Iterator[tuple[Select[Any], 
     joined = runs.join(experiments, experiments.c.id == runs.c.experiment)
     of_runs = select(runs.c.id, experiments.c.place).select_from(joined).where(runs.c.deleted_ms <= before)
     for row in connection.execute(of_runs.order_by(runs.c.id)):
-        folder = _served(f"{row.place.rstrip('/')}/{row.id}/artifacts")
+        folder = once_served(f"{row.place.rstrip('/')}/{row.id}/artifacts")
         if folder and _is_one(connection, folder):
             yield of_runs.where(runs.c.id == row.id), folder
     with_them = logged_models.join(experiments, experiments.c.id == logged_models.c.experiment)
     by_then = or_(logged_models.c.deleted_ms <= before, experiments.c.deleted_ms <= before)
     of_models = select(logged_models.c.id, logged_models.c.place).select_from(with_them).where(by_then)
     for row in connection.execute(of_models.order_by(logged_models.c.id)):
-        folder = _served(row.place)
+        folder = once_served(row.place)
         if folder and _is_one(connection, folder):
             yield of_models.where(logged_models.c.id == row.id), folder
-
-
-def _served(uri: str) -> str | None:
-    """The path of what was deleted; None where it is elsewhere, or nowhere: others are not kept waiting for that."""
-    try:
-        return served(uri)
-    except UsageError:
-        return None
 
 
 def _is_one(connection: Connection, folder: str) -> bool:
@@ -138,7 +129,7 @@ def _going(connection: Connection, folder: str, before: int) -> Mapping[str, int
     beside = or_(frozen.in_(folders_of(folder)), and_(frozen > low, frozen < high))
     kept |= set(connection.scalars(select(frozen).where(beside, frozen_files.c.created_ms > before)))
     named = select(experiments.c.place).where(experiments.c.place.contains(folder.split("/")[-2:][0], autoescape=True))
-    placed = {_served(place) for place in connection.scalars(named)}
+    placed = {once_served(place) for place in connection.scalars(named)}
     kept |= {one for one in placed if one is not None and f"{one}/".startswith(low)}
     # Any number of versions may be made of one run, and a statement that names them all may be no statement any more.
     files = connection.execute(select(run_files.c.path, run_files.c.bytes).where(_is_below(folder)))

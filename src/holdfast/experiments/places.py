@@ -17,7 +17,7 @@ from holdfast.experiments.tables import experiments, logged_models, registered_m
 from holdfast.names import ModelName
 from holdfast.tracking.tables import runs
 
-__all__ = ["Place", "SqlPlaces", "served"]
+__all__ = ["Place", "SqlPlaces", "once_served", "served"]
 
 SCHEME = "mlflow-artifacts"
 """Of what a server keeps itself; MLflow's clients find the server by themselves then."""
@@ -97,6 +97,14 @@ def served(uri: str) -> str | None:
     if "?" in uri or "#" in uri:
         raise _invalid(uri)
     return safe_path(parts.path.lstrip("/"))
+
+
+def once_served(uri: str) -> str | None:
+    """As `served`, of what was kept before such URIs were refused: None for them as well, for they lead nowhere."""
+    try:
+        return served(uri)
+    except UsageError:
+        return None
 
 
 def _invalid(uri: str) -> UsageError:

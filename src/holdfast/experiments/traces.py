@@ -18,7 +18,7 @@ from holdfast.experiments.free_names import take_turns, why_frozen
 from holdfast.experiments.logged import FILES
 from holdfast.experiments.moments import check_moment
 from holdfast.experiments.paths import bounds
-from holdfast.experiments.places import served
+from holdfast.experiments.places import once_served
 from holdfast.experiments.standing import active_experiment, active_run
 from holdfast.experiments.tables import experiments, frozen_files, run_files, trace_tags, traces
 from holdfast.experiments.trace_rows import Trace, locked, made, no_trace, set_tags, some, traces_of, written
@@ -310,7 +310,7 @@ def _forget_files(connection: Connection, experiment: int, ids: Sequence[str]) -
         return
     take_turns(connection, "")
     for id_ in ids:
-        folder = served(_place_of(place, id_))
+        folder = once_served(_place_of(place, id_))
         if folder and why_frozen(connection, folder) is None:
             low, high = bounds(folder)
             connection.execute(_REMOVE_FILES, {"low": low, "high": high})

@@ -171,11 +171,13 @@ class SqlUploads:
             actor: who begins it.
 
         Raises:
-            PermissionRefused, UsageError: a file cannot stand there, as `SqlFiles.put` says.
+            PermissionRefused, UsageError: a file cannot stand there, as `SqlFiles.put` says; or that is no number.
             TooLarge: too many parts.
             Unavailable: too many were begun for this path and not brought to an end.
         """
-        if not 0 <= parts <= PARTS_MAX:
+        if parts < 0:
+            raise UsageError(f"A file has no {parts} parts", hint="Announce as many as will come.")
+        if parts > PARTS_MAX:
             raise TooLarge(
                 f"A file has at most {PARTS_MAX} parts, and {parts} were announced",
                 hint="Make them larger: MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE.",

@@ -121,6 +121,9 @@ class ExactFiles:
 
 
 def _known_by(handle: BinaryIO) -> tuple[int, ...]:
-    """What tells an open file from what it was before somebody wrote to it, and from any other."""
+    """What tells an open file from what it was before somebody wrote to it.
+
+    Not its `ctime`: that goes on as well where a checkout links to the file, or lets it go again.
+    """
     status = os.fstat(handle.fileno())
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return (status.st_size, status.st_mtime_ns)

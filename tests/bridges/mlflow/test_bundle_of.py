@@ -248,6 +248,11 @@ def test_a_dataset_that_was_frozen_to_ask_the_model_about_is_no_pointer_to_train
     manifest = bundle("classifier", Said(run_id="r1", datasets=(asked, train), inputs=(frozen,))).manifest
     assert "d25cfbf8" in why(manifest, "data_slice")
     assert "070050ed" not in why(manifest, "data_slice")
+    for digest in ("", "t", "0ed"):  # which a client may say
+        manifest = bundle(
+            "classifier", Said(run_id="r1", datasets=(replace(train, digest=digest),), inputs=(frozen,))
+        ).manifest
+        assert "pointer: train digest" in why(manifest, "data_slice")
 
 
 def test_code_that_was_logged_belongs_to_the_preprocessing_and_stands_where_bundles_import_from() -> None:

@@ -8,7 +8,7 @@ from holdfast.bridges.mlflow.documents import mapping_of, text_in
 from holdfast.bridges.mlflow.environment import environment_of
 from holdfast.bridges.mlflow.holdout import Recorded, measured, recorded
 from holdfast.bridges.mlflow.mlmodel import LoggedModel, read_mlmodel
-from holdfast.bridges.mlflow.said import LoggedFiles, Said
+from holdfast.bridges.mlflow.said import LoggedDataset, LoggedFiles, Said
 from holdfast.bridges.mlflow.signature import schema_of
 from holdfast.bridges.mlflow.threshold import threshold_of
 from holdfast.bridges.mlflow.weights import ADDED_FOLDER, Laid, estimator_in, lay_out, weights_part
@@ -116,11 +116,15 @@ def _captured(said: Said) -> _Captured:
     return _Captured(found.lock, found.python, found.environment, found.code, found.patch)
 
 
+def _is_frozen_as(dataset: LoggedDataset, name: str) -> bool:
+    """Whether that is the name which the plugin gives to a dataset that it froze: MLflow's digest is its end."""
+    return bool(dataset.digest) and name.removesuffix(".parquet").endswith(f"-{dataset.digest}")
+
+
 def _data_slice(said: Said) -> DataSlice | Missing:
     frozen = [from_run(item) for item in said.inputs if item.digest is not None]
     part = data_slice_part(tuple({(item.role, item.digest, item.source): item for item in frozen}.values()))
-    # The plugin writes MLflow's digest into the name of what it froze; that dataset is more than a pointer.
-    pointers = [one for one in said.datasets if not any(one.digest in item.name for item in frozen)]
+    pointers = [one for one in said.datasets if not any(_is_frozen_as(one, item.name) for item in frozen)]
     if isinstance(part, DataSlice) or not pointers:
         return part
     named = "; ".join(f"{one.name} digest {one.digest} from {_place(one.source)}" for one in pointers[:_POINTERS_MAX])

@@ -32,7 +32,11 @@ class Link(NamedTuple):
 
 
 def links(here: Here, method: str, seconds: int) -> Callable[[str], Link]:
-    """What makes links for who asks: of a method, to a path from the root, for so long."""
+    """What makes links for who asks: of a method, to a path from the root, for so long.
+
+    Raises:
+        NotFound: the token of who asks is gone meanwhile.
+    """
     identity, access = here.caller.identity, here.desk.access
     if identity is None or access is None:
         return lambda path: Link(here.origin + quote(path), {})
