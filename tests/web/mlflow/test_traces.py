@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from sqlalchemy import update
 
+from holdfast.experiments.tables import experiments
 from tests.web.mlflow.logging import MLMODEL, put
 from tests.web.mlflow.served import Served, served
 
@@ -231,6 +233,14 @@ def test_traces_are_deleted_for_good(server: Served) -> None:
     assert server.ask("GET", f"{V3}/tr-1", status=404)["message"] == "Trace with ID 'tr-1' not found."
     assert "must be specified" in server.ask("POST", deleted, {"experiment_id": "7"}, status=400)["message"]
     assert server.ask("GET", f"{V3}/tr-2")["trace"]["trace_info"]["trace_id"] == "tr-2"
+
+
+def test_traces_are_deleted_where_a_place_was_taken_that_is_refused_now(server: Served) -> None:
+    start(server, id_="tr-1")
+    with server.database.change() as connection:
+        connection.execute(update(experiments).values(place="mlflow-artifacts:/x#y"))
+    asked = {"experiment_id": "7", "request_ids": ["tr-1"]}
+    assert server.ask("POST", f"{V3}/delete-traces", asked) == {"traces_deleted": 1}
 
 
 def test_traces_that_are_deleted_take_no_file_of_a_version_along(server: Served) -> None:
