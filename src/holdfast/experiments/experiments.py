@@ -11,7 +11,7 @@ from holdfast.database.engine import Database
 from holdfast.errors import AlreadyExists, NotFound, UsageError
 from holdfast.experiments.filters import EXPERIMENTS, Clause, parse_filter, parse_order
 from holdfast.experiments.likeness import compared
-from holdfast.experiments.limits import check_experiment_name, check_experiment_tag, check_page
+from holdfast.experiments.limits import check_experiment_name, check_experiment_tag, check_orders, check_page
 from holdfast.experiments.moments import now_ms
 from holdfast.experiments.paging import Place, read_token, token
 from holdfast.experiments.places import served
@@ -64,9 +64,6 @@ _TAGS = (
     .where(experiment_tags.c.experiment.in_(bindparam("ids", expanding=True)))
     .order_by(experiment_tags.c.experiment, experiment_tags.c.key)
 )
-
-_ORDERS_MAX = 16
-"""What one search sorts by: there are four attributes, and SQLite takes no two thousand terms."""
 
 _IDS_AT_A_TIME = 500
 """Ids in one statement: below every database's limit of parameters."""
@@ -352,8 +349,7 @@ def _condition(clause: Clause, dialect: str) -> ColumnElement[bool]:
 
 def _sorted(found: Select[*tuple[Any, ...]], order_by: Sequence[str]) -> Select[*tuple[Any, ...]]:
     has_id = False
-    if len(order_by) > _ORDERS_MAX:
-        raise UsageError(f"`order_by` has {len(order_by)} fields, and may have {_ORDERS_MAX}", hint="Sort by fewer.")
+    check_orders(order_by)
     for written in order_by or ("creation_time DESC", "experiment_id ASC"):
         sorting = parse_order(written, EXPERIMENTS)
         if sorting.kind != "attribute":

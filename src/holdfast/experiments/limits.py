@@ -22,6 +22,7 @@ __all__ = [
     "check_experiment_tag",
     "check_key",
     "check_length",
+    "check_orders",
     "check_page",
     "check_param",
     "check_run_id",
@@ -35,6 +36,9 @@ _PARAMS_MAX = 100
 _TAGS_MAX = 100
 _ALL_MAX = 1000
 """Of one batch."""
+
+_ORDERS_MAX = 16
+"""What one search sorts by: each metric, param or tag is one more table of the statement."""
 
 _TAGS_AT_ONCE_MAX = 1000
 """Of one run, experiment, model, version or trace in one request: as much as a batch has in all. A file has one writer,
@@ -123,6 +127,12 @@ def check_tags(count: int) -> None:
             f"A request can contain at most {_TAGS_AT_ONCE_MAX} tags. Got {count} tags.",
             hint="Set the others in further requests, or write a file.",
         )
+
+
+def check_orders(order_by: Sequence[str]) -> None:
+    """Raises `UsageError` when a search is to be sorted by so many things."""
+    if len(order_by) > _ORDERS_MAX:
+        raise UsageError(f"`order_by` has {len(order_by)} fields, and may have {_ORDERS_MAX}", hint="Sort by fewer.")
 
 
 def check_param(key: str, value: str, path: str = "key") -> str:

@@ -13,6 +13,7 @@ from holdfast.errors import UsageError
 from holdfast.experiments.documents import ROWS
 from holdfast.experiments.filters import RUNS, Clause, Sorting, parse_order
 from holdfast.experiments.likeness import Piece, related
+from holdfast.experiments.limits import check_orders
 from holdfast.experiments.moments import MS_MAX, MS_MIN, to_text
 from holdfast.experiments.paging import Place
 from holdfast.experiments.view import View
@@ -43,9 +44,6 @@ _PARAM = {"sqlite": "json_extract(value, '$')", "postgresql": "CAST(value AS jso
 _NATURAL = (Sorting("attribute", "start_time", ascending=False),)
 """The order of runs when nobody asks for another: the newest first, and among equals by id."""
 
-_ORDERS_MAX = 16
-"""What one search sorts by: each metric, param or tag is one more table of the statement."""
-
 
 def parse_orders(order_by: Sequence[str]) -> tuple[Sorting, ...]:
     """What the texts sort by, the first first.
@@ -53,8 +51,7 @@ def parse_orders(order_by: Sequence[str]) -> tuple[Sorting, ...]:
     Raises:
         UsageError: one cannot be read, two are of one thing, or they are too many.
     """
-    if len(order_by) > _ORDERS_MAX:
-        raise UsageError(f"`order_by` has {len(order_by)} fields, and may have {_ORDERS_MAX}", hint="Sort by fewer.")
+    check_orders(order_by)
     found = tuple(parse_order(written, RUNS) for written in order_by)
     for sorting in found:
         if sorting.kind == "dataset":

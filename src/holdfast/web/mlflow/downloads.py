@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from posixpath import basename, splitext
 from urllib.parse import quote
-from weakref import WeakKeyDictionary
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from holdfast.experiments.files import FileName
+from holdfast.web.mlflow.turns import Turns
 from holdfast.wire.mlflow import Shelf
 
 __all__ = ["answered", "content_type", "disposition"]
@@ -29,7 +29,7 @@ _AT_ONCE_BYTES_MAX = 1 << 20
 _RANGES_MAX = 8
 """Ranges in one process that wait for their file to be hashed, each in a thread, of forty; others wait for these."""
 
-_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = WeakKeyDictionary()
+_TURNS = Turns(_RANGES_MAX)
 
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
@@ -154,6 +154,6 @@ async def _ahead(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 async def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces, the first of which is there: what is damaged is an error then, and no answer that breaks off."""
-    async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_RANGES_MAX)):
+    async with _TURNS.here():
         first = await run_in_threadpool(next, pieces, b"")
     return chain([first], pieces)

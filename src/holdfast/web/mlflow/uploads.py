@@ -7,12 +7,12 @@ uploads wait for each other, so that slow ones never take all threads from who a
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TypeVar
-from weakref import WeakKeyDictionary
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from holdfast.errors import Unavailable, UsageError
+from holdfast.web.mlflow.turns import Turns
 
 __all__ = ["UPLOADS_MAX", "arriving", "taken"]
 
@@ -33,7 +33,7 @@ _IDLE_SECONDS = 60.0
 _DIGITS_MAX = 15
 """Of a length: a petabyte."""
 
-_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = WeakKeyDictionary()
+_TURNS = Turns(UPLOADS_MAX)
 
 
 async def taken(request: Request, put: Callable[[Iterable[bytes], int | None], _T]) -> _T:
@@ -53,8 +53,7 @@ async def taken(request: Request, put: Callable[[Iterable[bytes], int | None], _
         body = b"".join([piece async for piece in pieces])
         return await run_in_threadpool(put, [body], size)
     loop = asyncio.get_running_loop()
-    turns = _turns.setdefault(loop, asyncio.Semaphore(UPLOADS_MAX))
-    async with turns:
+    async with _TURNS.here():
         return await run_in_threadpool(put, _followed(pieces, loop), size)
 
 
