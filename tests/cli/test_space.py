@@ -48,27 +48,58 @@ def test_applying_condemns_first(cli: Cli, incomplete: Path) -> None:
     cli.ok("hold", "add", tree, "--reason", "back again")
     assert len(cli.json("gc", "--apply")["pardoned"]) == 1
     assert cli.json("check")["ok"]
+    freeze(cli, incomplete, "young.csv")
+    said = cli.ok("gc", "--unreferenced-days", "0", "--apply").out
+    assert "they go with the first holdfast gc --unreferenced-days 0 --apply after" in said
+
+
+def deleted_run(folder: Path) -> str:
+    """A run with one file, made and deleted as MLflow's clients do it."""
+    with open_project(Settings.find(folder)) as project:
+        shelf = open_shelf(project, project.store)
+        run = str(shelf.runs.create("0", "ana", 5)["info"]["run_id"])
+        shelf.files.put(f"0/{run}/artifacts/weights", [b"w" * 100_000])
+        shelf.runs.delete(run)
+    return run
 
 
 @pytest.mark.thorough
 def test_bytes_of_a_run_that_an_mlflow_client_deleted_go_when_its_files_have_lost_their_names(
     cli: Cli, incomplete: Path
 ) -> None:
-    with open_project(Settings.find(incomplete)) as project:
-        shelf = open_shelf(project, project.store)
-        run = str(shelf.runs.create("0", "ana", 5)["info"]["run_id"])
-        shelf.files.put(f"0/{run}/artifacts/weights", [b"w" * 100_000])
-        shelf.runs.delete(run)
+    run = deleted_run(incomplete)
     old(incomplete)
     told = [{"what": f"run {run}", "files": 1, "bytes": 100_000}]
     assert cli.json("gc", "--deleted-days", "30")["deleted_names"] == []
     value = cli.json("gc", "--deleted-days", "0")
     assert (value["deleted_names"], value["doomed"]) == (told, [])
-    assert "would lose their names" in cli.ok("gc", "--deleted-days", "0").out
     value = cli.json("gc", "--deleted-days", "0", "--apply")
     assert (value["deleted_names"], len(value["condemned"])) == (told, 1)
     assert cli.json("gc", "--deleted-days", "0")["deleted_names"] == []
     assert cli.json("check")["ok"]
+
+
+def test_a_dry_run_names_the_command_that_does_the_same(cli: Cli, incomplete: Path) -> None:
+    deleted_run(incomplete)
+    asked = ("gc", "--unreferenced-days", "0.5", "--deleted-days", "0", "--sole-registry")
+    said = cli.ok(*asked).out
+    assert "would lose their names" in said
+    assert "nothing would go but the names below" in said
+    assert "is then condemned by the same run" in said
+    assert said.endswith(f"nothing was changed; do it with: holdfast {' '.join(asked)} --apply\n")
+    assert "nothing would go;" in cli.ok("gc").out
+    freeze(cli, incomplete, "dropped.csv")
+    old(incomplete)
+    assert cli.ok("gc").out.endswith("nothing was changed; do it with: holdfast gc --apply\n")
+
+
+def test_what_lost_its_name_is_told_though_nothing_else_is_done(cli: Cli, incomplete: Path) -> None:
+    run = deleted_run(incomplete)
+    for pack in (incomplete / ".holdfast/store/packs").rglob("*/*"):
+        pack.unlink()
+    answer = cli("gc", "--deleted-days", "0", "--apply")
+    assert (answer.code, answer.out) == (EXIT_CODES["integrity"], "")
+    assert f"1 file(s) of run {run}, 100 kB, have lost their names: it was deleted" in answer.err
 
 
 def test_a_store_elsewhere_asks_for_a_word(cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,11 +111,7 @@ def test_a_store_elsewhere_asks_for_a_word(cli: Cli, incomplete: Path, monkeypat
 def test_no_file_loses_its_name_before_the_word_was_said(
     cli: Cli, incomplete: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with open_project(Settings.find(incomplete)) as project:
-        shelf = open_shelf(project, project.store)
-        run = str(shelf.runs.create("0", "ana", 5)["info"]["run_id"])
-        shelf.files.put(f"0/{run}/artifacts/weights", [b"w" * 100_000])
-        shelf.runs.delete(run)
+    deleted_run(incomplete)
     monkeypatch.setenv("HOLDFAST_STORE_URL", str(incomplete / ".holdfast/store/../store"))
     cli.fails("usage", "gc", "--deleted-days", "0", "--apply")
     assert len(cli.json("gc", "--deleted-days", "0")["deleted_names"]) == 1

@@ -23,9 +23,8 @@ def settled(printed: str) -> str:
     return "".join(line for line in printed.splitlines(keepends=True) if not re.search(r" at: http", line))
 
 
-NOT_WITH_OLD = {"tracing", "lightning_autolog"}
-"""Traces of the older client are in a shape of before, which docs/mlflow.md says is not offered; and it is older than
-the PyTorch that the other script is written for."""
+NOT_WITH_OLD = {"lightning_autolog"}
+"""The older client is older than the PyTorch that this script is written for."""
 
 PAIRS = [(client, name) for client in CLIENTS for name in SCRIPTS if client != "old" or name not in NOT_WITH_OLD]
 

@@ -120,15 +120,6 @@ def fill(registry: SqlRegistry) -> None:
 
 
 @pytest.fixture
-def filled_server(postgres_url: str) -> Iterator[Database]:
-    """The same on a server."""
-    database = Database.open(postgres_url)
-    fill(SqlRegistry(database, Clock(), counted("approval-")))
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def registry_at() -> Iterator[Callable[[Path | str], SqlRegistry]]:
     """Opens registries by path or URL, with the real clock, and closes their databases at the end."""
     opened: list[Database] = []

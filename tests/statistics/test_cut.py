@@ -17,9 +17,7 @@ OF_BOTH_KINDS = ROWS.filter(lambda rows: len({kind for kind, _ in rows}) == 2)
 
 
 @settings(deadline=None)
-@given(
-    ROWS.filter(lambda rows: len({kind for kind, _ in rows}) == 2), st.floats(0, 1), st.sampled_from(sorted(METRICS))
-)
+@given(OF_BOTH_KINDS, st.floats(0, 1), st.sampled_from(sorted(METRICS)))
 def test_the_metrics_are_those_of_scikit_learn(rows: list[tuple[bool, float]], cut: float, name: str) -> None:
     positive, scores = zip(*rows, strict=True)
     said = [score >= cut for score in scores]

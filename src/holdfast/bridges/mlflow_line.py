@@ -16,6 +16,7 @@ from holdfast.errors import (
     Unavailable,
     UsageError,
 )
+from holdfast.service.line import keep_hidden
 
 if TYPE_CHECKING:
     import httpx
@@ -57,7 +58,8 @@ class MlflowLine:
         token: shown to it, where it asks who somebody is.
 
     Raises:
-        UsageError: the URL is none of a server.
+        UsageError: the URL is none of a server, or would carry the token, or the password in it, unencrypted over a
+            network.
     """
 
     def __init__(self, url: str, token: str | None = None) -> None:
@@ -72,6 +74,9 @@ class MlflowLine:
             self._client = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=_SECONDS_MAX)
         except httpx.InvalidURL as error:
             raise UsageError(f"that is no URL of a server: {error}", hint="Write it as http://host:port.") from error
+        there = self._client.base_url
+        if token or there.userinfo:
+            keep_hidden(there.scheme, there.host)
 
     def __enter__(self) -> Self:
         return self

@@ -21,8 +21,10 @@ app = typer.Typer()
 hold = typer.Typer(help="Holds: what must be kept, though nothing else may need it.")
 app.add_typer(hold, name="hold")
 
-_SEGMENTS_SHOWN_MAX = 20
-"""Lines of segments that a person reads; --json has all of them."""
+_SHOWN_MAX = 20
+"""Lines of one kind that a person reads of what would go; --json has all of them."""
+
+_UNREFERENCED_DAYS = 30.0
 
 
 @app.command(epilog=epilog("gc", "holdfast gc --apply"))
@@ -32,7 +34,7 @@ def gc(
     ] = False,
     unreferenced_days: Annotated[
         float, typer.Option("--unreferenced-days", min=0.0, help="What is younger stays, though nothing needs it yet.")
-    ] = 30.0,
+    ] = _UNREFERENCED_DAYS,
     sole_registry: Annotated[
         bool, typer.Option("--sole-registry", help="No other registry keeps its bytes in this store.")
     ] = False,
@@ -52,15 +54,29 @@ def gc(
     names: list[JsonObject] = []
     if deleted_days is not None:
         names = collector.free_deleted(timedelta(days=deleted_days), apply=apply, sole_registry=sole_registry)
+    if apply:
+        # Their names are gone by now, and nothing else keeps whose they were: said in full, before anything may refuse.
+        for line in _deleted_names(names, "have lost"):
+            output.talk(line)
     found = collector.look(timedelta(days=unreferenced_days))
     if apply:
         found = collector.apply(found, sole_registry=sole_registry, nothing_needed=nothing_needed)
     value = {**found.to_json(), "deleted_names": names}
-    output.result(value, _collection(value))
+    words = (("--sole-registry", sole_registry), ("--nothing-needed", nothing_needed))
+    output.result(value, _collection(value, _asked(unreferenced_days, deleted_days, *words)))
     return EXIT_CODES[IntegrityError.code] if value["lost"] or value["unread"] or value["stuck"] else SUCCESS
 
 
-def _collection(value: JsonObject) -> Iterator[str]:
+def _asked(unreferenced_days: float, deleted_days: float | None, *words: tuple[str, bool]) -> str:
+    """The command that does what was asked for: with other options, other things would go."""
+    young = None if unreferenced_days == _UNREFERENCED_DAYS else unreferenced_days
+    days = (("--unreferenced-days", young), ("--deleted-days", deleted_days))
+    said = [f"{name} {str(value).removesuffix('.0')}" for name, value in days if value is not None]
+    said += [name for name, was_said in words if was_said]
+    return " ".join(["holdfast gc", *said, "--apply"])
+
+
+def _collection(value: JsonObject, asked: str) -> Iterator[str]:
     yield from table(
         ("kept by", "blobs", "bytes"),
         [(one["why"], one["blobs"], bytes_text(one["bytes"])) for one in value["kept"] if one["blobs"]],
@@ -73,26 +89,30 @@ def _collection(value: JsonObject) -> Iterator[str]:
             yield f"{bytes_text(value[what])} that nothing needs are {why}"
     for digest in [*value["lost"], *value["unread"]]:
         yield f"LOST: {digest} is needed and is not whole; nothing is deleted until it is. See: holdfast check"
-    yield from _deleted_names(value)
     if value["applied"]:
-        yield from _done(value)
-    else:
-        yield from _planned(value)
+        yield from _done(value, asked)
+        return
+    names = value["deleted_names"]
+    yield from _planned(value)
+    if names:
+        yield from _deleted_names(names[:_SHOWN_MAX], "would lose")
+        if len(names) > _SHOWN_MAX:
+            yield f"and those of {len(names) - _SHOWN_MAX} more; --json has all of them"
+        yield "what nothing else needs of their bytes is then condemned by the same run, unless it is too young to go"
+    if names or value["doomed"]:
+        yield f"nothing was changed; do it with: {asked}"
 
 
-def _deleted_names(value: JsonObject) -> Iterator[str]:
-    owners = value["deleted_names"]
-    for one in owners[:_SEGMENTS_SHOWN_MAX]:
-        verb = "have lost" if value["applied"] else "would lose"
+def _deleted_names(names: list[JsonObject], verb: str) -> Iterator[str]:
+    for one in names:
         yield f"{one['files']} file(s) of {one['what']}, {bytes_text(one['bytes'])}, {verb} their names: it was deleted"
-    if len(owners) > _SEGMENTS_SHOWN_MAX:
-        yield f"and those of {len(owners) - _SEGMENTS_SHOWN_MAX} more; --json has all of them"
 
 
 def _planned(value: JsonObject) -> Iterator[str]:
     doomed = value["doomed"]
     if not doomed:
-        yield f"nothing would go; the store has {bytes_text(value['bytes'])}"
+        besides = " but the names below" if value["deleted_names"] else ""
+        yield f"nothing would go{besides}; the store has {bytes_text(value['bytes'])}"
         return
     gain = sum(one["bytes"] - one["bytes_needed"] for one in doomed)
     yield f"{bytes_text(gain)} of {bytes_text(value['bytes'])} would go: no version, run or hold needs them"
@@ -106,15 +126,14 @@ def _planned(value: JsonObject) -> Iterator[str]:
                 one["condemned_at"] or "not yet",
                 one["due_at"],
             )
-            for one in doomed[:_SEGMENTS_SHOWN_MAX]
+            for one in doomed[:_SHOWN_MAX]
         ],
     )
-    if len(doomed) > _SEGMENTS_SHOWN_MAX:
-        yield f"and {len(doomed) - _SEGMENTS_SHOWN_MAX} more; --json has all of them"
-    yield "nothing was changed; do it with: holdfast gc --apply"
+    if len(doomed) > _SHOWN_MAX:
+        yield f"and {len(doomed) - _SHOWN_MAX} more; --json has all of them"
 
 
-def _done(value: JsonObject) -> Iterator[str]:
+def _done(value: JsonObject, asked: str) -> Iterator[str]:
     deleted, condemned, left = value["deleted"], value["condemned"], value["doomed"]
     yield (
         f"deleted {len(deleted)} segment(s), {bytes_text(max(value['bytes_freed'], 0))} freed; "
@@ -124,7 +143,7 @@ def _done(value: JsonObject) -> Iterator[str]:
         yield f"pardoned {len(value['pardoned'])} segment(s): something needs them again"
     if condemned:
         due = max(one["due_at"] for one in left)
-        yield f"condemned {len(condemned)} segment(s); they go with the first holdfast gc --apply after {due}"
+        yield f"condemned {len(condemned)} segment(s); they go with the first {asked} after {due}"
     for one in value["stuck"]:
         yield f"STUCK: {one['kind']} {one['segment'][:12]} holds something needed that is damaged. See: holdfast check"
 

@@ -19,7 +19,7 @@ from holdfast.service.stream import messages
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["ACTOR_HEADER", "API", "ATTEMPTS_MAX", "KEY_HEADER", "REQUEST_HEADER", "Line", "quoted"]
+__all__ = ["ACTOR_HEADER", "API", "ATTEMPTS_MAX", "KEY_HEADER", "REQUEST_HEADER", "Line", "keep_hidden", "quoted"]
 
 API = "/api/v1"
 """Where the routes of the server begin."""
@@ -87,11 +87,8 @@ class Line:
             raise UsageError(
                 "HOLDFAST_URL is not the address of a server", hint="Write it like https://registry.example.org"
             )
-        if token and parts.scheme == "http" and parts.hostname not in _LOCAL:
-            raise UsageError(
-                f"a token would travel to {parts.hostname} unencrypted",
-                hint="Name the server with https://, or leave the token out on a machine of your own.",
-            )
+        if token:
+            keep_hidden(parts.scheme, parts.hostname)
         self.url = url.rstrip("/")
         self._token = token
         self._sleep = sleep
@@ -323,6 +320,23 @@ class Line:
     def _silent(self, error: Exception) -> Unavailable:
         said = str(error) or type(error).__name__
         return Unavailable(f"{self.url} did not answer: {said}", hint="Check that it runs, and HOLDFAST_URL.")
+
+
+def keep_hidden(scheme: str, host: str) -> None:
+    """Keep a token from going to another machine in a way that whoever is in between can read.
+
+    Args:
+        scheme: of the address that it would be sent to.
+        host: of the same.
+
+    Raises:
+        UsageError: it would go so.
+    """
+    if scheme == "http" and host not in _LOCAL:
+        raise UsageError(
+            f"a token would travel to {host} unencrypted",
+            hint="Name the server with https://, or leave the token out on a machine of your own.",
+        )
 
 
 def quoted(name: object) -> str:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from holdfast.bridges import mlflow_line
+from holdfast.bridges.from_mlflow import source_of
 from holdfast.bridges.from_mlflow.bringing import bring
 from holdfast.bridges.from_mlflow.database import DatabaseSource
 from holdfast.bridges.from_mlflow.folder import FolderSource
@@ -320,6 +321,17 @@ def test_a_password_in_the_address_of_a_server_is_not_told() -> None:
         line.get("experiments/search")
     assert caught.value.message.startswith("http://127.0.0.1:1/below did not answer")
     assert "hush" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "token"), [("http://models.example:5000", "hush"), ("http://ana:hush@models.example", None)]
+)
+def test_a_token_or_a_password_goes_to_another_machine_by_https_alone(url: str, token: str | None) -> None:
+    with pytest.raises(UsageError, match=r"would travel to models\.example unencrypted") as caught:
+        source_of(url, token=token)
+    assert "hush" not in f"{caught.value.message} {caught.value.hint}"
+    MlflowLine(url.replace("http:", "https:"), token).close()
+    MlflowLine(url.replace("models.example", "[::1]"), token).close()
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://x\0y"])
