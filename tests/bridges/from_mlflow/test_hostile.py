@@ -193,6 +193,51 @@ def test_a_folder_of_tags_or_a_run_that_is_a_link_out_is_refused(root: Path, sec
     assert [one.params for one in FolderSource(root, more=(secret,)).runs("1")] == [{}, {"key": "secret"}]
 
 
+@pytest.mark.parametrize(
+    ("linked", "behind"),
+    [
+        ("1/datasets/x", "private"),
+        ("1/run1/inputs/x", "private"),
+        ("1/run1/outputs/x", "private"),
+        ("1/datasets", "private/x"),
+        ("1/run1/inputs", "private/x"),
+        ("1/run1/outputs", "private/x"),
+    ],
+)
+def test_what_a_run_read_and_made_is_not_looked_up_in_other_folders(
+    root: Path, secret: Path, linked: str, behind: str
+) -> None:
+    described = root.parent / behind
+    described.mkdir(exist_ok=True)
+    (described / "meta.yaml").write_text("name: hush\ndestination_type: MODEL_OUTPUT\ndestination_id: m\n")
+    (root / linked).parent.mkdir(exist_ok=True)
+    (root / linked).symlink_to(secret)
+    with pytest.raises(IntegrityError, match="is a link out of"):
+        list(FolderSource(root).runs("1"))
+
+
+@pytest.mark.parametrize("described", ["1", "1/run1", "1/models/m-1", "models/churn", "models/churn/version-1"])
+def test_a_description_that_is_a_link_is_refused(root: Path, secret: Path, described: str) -> None:
+    (secret / "meta.yaml").write_text("name: hush\n")
+    (root / described).mkdir(parents=True, exist_ok=True)
+    (root / described / "meta.yaml").unlink(missing_ok=True)
+    (root / described / "meta.yaml").symlink_to(secret / "meta.yaml")
+    source = FolderSource(root)
+    with pytest.raises(IntegrityError, match=r"meta\.yaml is a link, which MLflow does not make"):
+        _ = [*source.runs("1"), *source.logged_models("1"), *source.models(), *source.versions("churn")]
+
+
+def test_a_description_that_became_a_link_as_it_was_read_is_not_followed(
+    root: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (secret / "meta.yaml").write_text("name: hush\n")
+    (root / "1/meta.yaml").unlink()
+    (root / "1/meta.yaml").symlink_to(secret / "meta.yaml")
+    monkeypatch.setattr(Path, "is_symlink", lambda _: False)
+    with pytest.raises(UsageError, match="cannot be used as a file"):
+        list(FolderSource(root).experiments())
+
+
 def test_a_description_that_grows_without_an_end_is_refused(root: Path) -> None:
     levels = ["a: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))]
     (root / "1/meta.yaml").write_text("\n".join([*levels, "name: *a39\n"]))
