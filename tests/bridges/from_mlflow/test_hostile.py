@@ -373,10 +373,32 @@ def test_what_can_be_no_address_is_told_so(url: str) -> None:
         MlflowLine(url)
 
 
-def test_files_of_runs_come_to_where_the_experiment_of_that_name_has_its_own(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "folder"),
+    [
+        ("mlflow-artifacts:/shared/5", "shared/5/run1/artifacts"),
+        ("mlflow-artifacts:/", "run1/artifacts"),
+        ("mlflow-artifacts://here", "run1/artifacts"),
+    ],
+)
+def test_files_of_runs_come_to_where_the_experiment_of_that_name_has_its_own(
+    root: Path, tmp_path: Path, place: str, folder: str
+) -> None:
     with open_project(blank_project(tmp_path / "project")) as project, FolderSource(root) as source:
         shelf = open_shelf(project, project.store)
-        shelf.experiments.create("first", "ana", "mlflow-artifacts:/shared/5")
+        shelf.experiments.create("first", "ana", place)
         bring(source, open_target(project))
-        folder = shelf.places.of_run("run1").folder("it")
-        assert [file.path for file in shelf.files.below(folder)] == ["shared/5/run1/artifacts/file"]
+        assert shelf.places.of_run("run1").folder("it") == folder
+        assert [file.path for file in shelf.files.below(folder)] == [f"{folder}/file"]
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/5", "file:///srv/5"])
+def test_files_of_runs_that_are_said_to_be_elsewhere_come_below_the_number_of_their_experiment(
+    root: Path, tmp_path: Path, place: str
+) -> None:
+    with open_project(blank_project(tmp_path / "project")) as project, FolderSource(root) as source:
+        shelf = open_shelf(project, project.store)
+        number = shelf.experiments.create("first", "ana", place)
+        bring(source, open_target(project))
+        folder = f"{number}/run1/artifacts"
+        assert [file.path for file in shelf.files.below(folder)] == [f"{folder}/file"]

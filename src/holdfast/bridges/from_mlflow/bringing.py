@@ -122,13 +122,12 @@ def _experiment(work: _Bringing, given: ExperimentRecord, wanted: frozenset[str 
     imports = work.target.imports
     asked = ImportedExperiment(given.name, given.created_ms, given.updated_ms, given.deleted, given.tags)
     id_ = imports.experiment(asked, work.target.actor)
-    below = imports.folder(id_)
     work.more(experiments=1)
     for run in work.source.runs(given.id):
         work.total += 1
         if not _is_id(work, f"run {run.id[:80]}", run.id):
             continue
-        folder = f"{below}/{run.id}/artifacts"
+        folder = imports.folder(id_, run.id)
         work.places[normal(run.place)] = folder
         if run.id in wanted:
             work.runs[run.id] = (run, _last(work.source.points(run.id)))
