@@ -9,7 +9,7 @@ numbers; (4) what stages and aliases point to. Each thing counts when all of it 
 where the first one stopped.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,23 +19,17 @@ from holdfast.bridges.from_mlflow.records import (
     LoggedModelRecord,
     ModelRecord,
     NotBrought,
-    PointRecord,
     RunRecord,
     Source,
     VersionRecord,
 )
+from holdfast.bridges.from_mlflow.rows import imported_model, imported_point, imported_run, last_values
 from holdfast.bridges.from_mlflow.target import Moved, MovedVersion, Target
 from holdfast.bridges.mlflow import LoggedDataset, LoggedFiles, Said, bundle_of
 from holdfast.canonical import JsonObject
 from holdfast.database.times import to_text
 from holdfast.errors import AlreadyExists, HoldfastError, NotFound, UsageError
-from holdfast.experiments.importing import (
-    ImportedData,
-    ImportedExperiment,
-    ImportedModel,
-    ImportedPoint,
-    ImportedRun,
-)
+from holdfast.experiments.importing import ImportedExperiment
 from holdfast.experiments.limits import check_run_id
 from holdfast.experiments.paths import safe_path
 from holdfast.experiments.registered import STAGES, NewRegistered, RegisteredModel
@@ -130,14 +124,15 @@ def _experiment(work: _Bringing, given: ExperimentRecord, wanted: frozenset[str 
         folder = imports.folder(id_, run.id)
         work.places[normal(run.place)] = folder
         if run.id in wanted:
-            work.runs[run.id] = (run, _last(work.source.points(run.id)))
+            work.runs[run.id] = (run, last_values(work.source.points(run.id)))
         if imports.has_run(run.id):
             work.more(there=1)
             if not run.deleted and _may_come(work, run.place, folder):
                 _files(work, run.place, folder, f"files of run {run.id}")
         else:
             _files(work, run.place, folder, f"files of run {run.id}")
-            _run(work, id_, run)
+            points = imports.run(id_, imported_run(run), map(imported_point, work.source.points(run.id)))
+            work.more(runs=1, points=points)
         work.step()
     for model in work.source.logged_models(given.id):
         work.total += 1
@@ -159,7 +154,7 @@ def _logged_model(work: _Bringing, experiment: int, model: LoggedModelRecord, fo
     if is_there:
         work.more(there=1)
     else:
-        work.target.imports.model(experiment, _imported_model(model))
+        work.target.imports.model(experiment, imported_model(model))
         work.more(logged_models=1)
     if comes and model.status == "READY" and folder not in work.refused:
         work.target.files.freeze(folder, f"The logged model {model.id} is ready, and its files stay as they are.")
@@ -180,57 +175,6 @@ def _is_id(work: _Bringing, what: str, id_: str) -> bool:
         work.step()
         return False
     return True
-
-
-def _run(work: _Bringing, experiment: int, run: RunRecord) -> None:
-    given = ImportedRun(
-        id=run.id,
-        name=run.name,
-        status=run.status,
-        began_ms=run.began_ms or 0,
-        ended_ms=run.ended_ms,
-        deleted=run.deleted,
-        user=run.user,
-        params=run.params,
-        tags=run.tags,
-        data=[
-            ImportedData(one.name, one.digest, one.source_type, one.source, one.schema, one.profile, one.tags)
-            for one in run.datasets
-        ],
-        models=run.models,
-    )
-    points = work.target.imports.run(experiment, given, map(_imported_point, work.source.points(run.id)))
-    work.more(runs=1, points=points)
-
-
-def _imported_point(point: PointRecord) -> ImportedPoint:
-    return ImportedPoint(point.key, point.step, point.time_ms, point.value)
-
-
-def _imported_model(model: LoggedModelRecord) -> ImportedModel:
-    return ImportedModel(
-        id=model.id,
-        name=model.name,
-        type=model.type,
-        status=model.status,
-        run=model.run,
-        created_ms=model.created_ms,
-        updated_ms=model.updated_ms,
-        deleted=model.deleted,
-        params=model.params,
-        tags=model.tags,
-        points=[(one.run, _imported_point(one.point), one.dataset_name, one.dataset_digest) for one in model.points],
-    )
-
-
-def _last(points: Iterable[PointRecord]) -> dict[str, float]:
-    """The last value of each metric, by step, time and value."""
-    last: dict[str, PointRecord] = {}
-    for point in points:
-        there = last.get(point.key)
-        if there is None or (point.step, point.time_ms, point.value) >= (there.step, there.time_ms, there.value):
-            last[point.key] = point
-    return {key: point.value for key, point in last.items()}
 
 
 def _files(work: _Bringing, place: str, folder: str, what: str) -> None:
@@ -349,7 +293,7 @@ def _said(work: _Bringing, given: VersionRecord) -> Said:
         said = replace(
             said,
             model_params=logged.params,
-            model_metrics=_last(one.point for one in logged.points),
+            model_metrics=last_values(one.point for one in logged.points),
             model_tags=logged.tags,
         )
     return said
