@@ -28,7 +28,7 @@ from holdfast.bridges.from_mlflow.target import Moved, MovedVersion, Target
 from holdfast.bridges.mlflow import LoggedDataset, LoggedFiles, Said, bundle_of
 from holdfast.canonical import JsonObject
 from holdfast.database.times import to_text
-from holdfast.errors import AlreadyExists, HoldfastError, NotFound, UsageError
+from holdfast.errors import AlreadyExists, HoldfastError, NotFound, PermissionRefused, UsageError
 from holdfast.experiments.importing import ImportedExperiment
 from holdfast.experiments.limits import check_run_id
 from holdfast.experiments.paths import safe_path
@@ -127,8 +127,8 @@ def _experiment(work: _Bringing, given: ExperimentRecord, wanted: frozenset[str 
             work.runs[run.id] = (run, last_values(work.source.points(run.id)))
         if imports.has_run(run.id):
             work.more(there=1)
-            if not run.deleted and _may_come(work, run.place, folder):
-                _files(work, run.place, folder, f"files of run {run.id}")
+            if not run.deleted and work.source.may_come(run.place):
+                _rest(work, run.place, folder, f"files of run {run.id}")
         else:
             _files(work, run.place, folder, f"files of run {run.id}")
             points = imports.run(id_, imported_run(run), map(imported_point, work.source.points(run.id)))
@@ -147,23 +147,30 @@ def _experiment(work: _Bringing, given: ExperimentRecord, wanted: frozenset[str 
 
 
 def _logged_model(work: _Bringing, experiment: int, model: LoggedModelRecord, folder: str) -> None:
-    is_there = work.target.imports.has_model(model.id)
-    comes = not is_there or (not model.deleted and _may_come(work, model.place, folder))
-    if comes:
-        _files(work, model.place, folder, f"files of logged model {model.id}")
-    if is_there:
+    imports, what = work.target.imports, f"files of logged model {model.id}"
+    if imports.has_model(model.id):
         work.more(there=1)
+        looked = not model.deleted and work.source.may_come(model.place) and _rest(work, model.place, folder, what)
     else:
-        work.target.imports.model(experiment, imported_model(model))
+        looked = True
+        _files(work, model.place, folder, what)
+        imports.model(experiment, imported_model(model))
         work.more(logged_models=1)
-    if comes and model.status == "READY" and folder not in work.refused:
+    if looked and model.status == "READY" and folder not in work.refused:
         work.target.files.freeze(folder, f"The logged model {model.id} is ready, and its files stay as they are.")
 
 
-def _may_come(work: _Bringing, place: str, folder: str) -> bool:
-    """Whether files that stayed behind when what they belong to came may come now."""
+def _rest(work: _Bringing, place: str, folder: str, what: str) -> bool:
+    """Bring the files that are not here yet: they stayed behind, or an earlier call ended while they came.
+
+    Returns:
+        whether that was looked at; nothing comes to a frozen folder.
+    """
     files = work.target.files
-    return work.source.may_come(place) and not files.is_folder(folder) and not files.is_frozen(folder)
+    if files.is_frozen(folder):
+        return False
+    _files(work, place, folder, what, files.names(folder))
+    return True
 
 
 def _is_id(work: _Bringing, what: str, id_: str) -> bool:
@@ -177,14 +184,22 @@ def _is_id(work: _Bringing, what: str, id_: str) -> bool:
     return True
 
 
-def _files(work: _Bringing, place: str, folder: str, what: str) -> None:
-    """The files below a place; what cannot be had stays behind, and is told."""
+def _files(work: _Bringing, place: str, folder: str, what: str, there: frozenset[str] = frozenset()) -> None:
+    """The files below a place but those that are there; what cannot be had stays behind, and is told."""
     try:
         for file in work.source.files(place):
             try:
-                stored = work.target.files.put(f"{folder}/{safe_path(file.path)}", file.pieces())
+                path = f"{folder}/{safe_path(file.path)}"
+                if path in there:
+                    continue
+                stored = work.target.files.put(path, file.pieces())
             except UsageError as error:
                 work.leave(f"{what}: {file.path[:200]}", error)
+                continue
+            except PermissionRefused as error:
+                if not work.target.files.is_frozen(path):
+                    raise
+                work.left.append(NotBrought(f"{what}: {file.path[:200]}", error.message))
                 continue
             work.more(files=1, bytes=stored.bytes)
     except NotFound as error:
@@ -226,8 +241,9 @@ def _version(work: _Bringing, named: RegisteredModel, given: VersionRecord) -> t
 def _registered(work: _Bringing, model: ModelName, given: VersionRecord, folder: str) -> Version:
     target = work.target
     listed = target.files.below(folder)
-    if not listed:
-        refused = next((why for there, why in work.refused.items() if f"{folder}/".startswith(f"{there}/")), None)
+    refused = next((why for there, why in work.refused.items() if f"{folder}/".startswith(f"{there}/")), None)
+    # What is here may be the part of it that came before an earlier call ended, unless a version was made of it.
+    if not listed or (refused is not None and not target.files.is_frozen(folder)):
         where = given.place or given.source
         raise refused or NotFound(f"there are no files of it at {where}", hint="They were deleted there.")
     files = LoggedFiles(
@@ -306,8 +322,7 @@ def _folder_of(work: _Bringing, given: VersionRecord) -> str:
         if known and (place == known or place.startswith(f"{known}/")):
             return f"{folder}{place[len(known) :]}"
     folder = f"{_ELSEWHERE}/{work.target.names.model_of(given.model)}/{given.number}"
-    if not work.target.files.below(folder):
-        _files(work, given.place, folder, f"files of version {given.number} of {given.model}")
+    _rest(work, given.place, folder, f"files of version {given.number} of {given.model}")
     return folder
 
 
