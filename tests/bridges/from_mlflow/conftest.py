@@ -1,10 +1,16 @@
-"""Two small MLflows, and a folder beside them that is none of theirs."""
+"""Two small MLflows, a folder beside them that is none of theirs, and what they move into."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from holdfast.bridges.from_mlflow.target import Target
+from holdfast.wire import open_project
+from holdfast.wire.moving import open_target
+from tests.blank import blank_project
 
 
 @pytest.fixture
@@ -54,3 +60,10 @@ def database(tmp_path: Path) -> Path:
         )
         connection.commit()
     return path
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Target]:
+    """An empty project."""
+    with open_project(blank_project(tmp_path / "project")) as project:
+        yield open_target(project)

@@ -12,17 +12,8 @@ from holdfast.bridges.from_mlflow.database import DatabaseSource
 from holdfast.bridges.from_mlflow.folder import FolderSource
 from holdfast.bridges.from_mlflow.records import File, Source
 from holdfast.bridges.from_mlflow.target import Moved, Target
-from holdfast.wire import open_project
-from holdfast.wire.moving import open_target
-from tests.blank import blank_project
 
 ARTIFACTS = "1/run1/artifacts"
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Iterator[Target]:
-    with open_project(blank_project(tmp_path / "project")) as project:
-        yield open_target(project)
 
 
 def ended(source: Source, target: Target) -> None:
@@ -72,6 +63,14 @@ def test_files_of_a_run_that_came_later_and_were_cut_off_come_the_next_time(
     again = all_of(database, target, secret)
     assert (again.files, again.left, len(again.versions)) == (1, (), 1)
     assert names(target, ARTIFACTS) == ["MLmodel", "key"]
+
+
+def test_files_of_a_deleted_run_come_later_too_where_a_version_is_made_of_them(
+    database: Path, secret: Path, target: Target
+) -> None:
+    changed(database, "UPDATE runs SET lifecycle_stage = 'deleted'")
+    assert all_of(database, target).versions == ()
+    assert len(all_of(database, target, secret).versions) == 1
 
 
 def test_a_version_that_is_here_is_so_whether_or_not_its_files_can_be_had_again(

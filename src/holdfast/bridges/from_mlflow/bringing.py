@@ -9,13 +9,15 @@ numbers; (4) what stages and aliases point to. Each thing counts when all of it 
 where the first one stopped.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from holdfast.bridges.from_mlflow.places import normal
 from holdfast.bridges.from_mlflow.records import (
     ExperimentRecord,
+    File,
     LoggedModelRecord,
     ModelRecord,
     NotBrought,
@@ -92,7 +94,8 @@ def bring(source: Source, target: Target, progress: Progress = lambda _done, _to
 
     Raises:
         IntegrityError: the source cannot be read.
-        NoSpace, PermissionRefused, Unavailable: either side gave out; a second call goes on from here.
+        NoSpace, PermissionRefused, Unavailable: either side gave out; a second call goes on from here. Files of this
+            machine that may not be read are left behind.
     """
     work = _Bringing(source, target, progress)
     # (1) which runs and logged models matter to versions
@@ -127,7 +130,7 @@ def _experiment(work: _Bringing, given: ExperimentRecord, wanted: frozenset[str 
             work.runs[run.id] = (run, last_values(work.source.points(run.id)))
         if imports.has_run(run.id):
             work.more(there=1)
-            if not run.deleted and work.source.may_come(run.place):
+            if _may_come(work, run):
                 _rest(work, run.place, folder, f"files of run {run.id}")
         else:
             _files(work, run.place, folder, f"files of run {run.id}")
@@ -150,14 +153,20 @@ def _logged_model(work: _Bringing, experiment: int, model: LoggedModelRecord, fo
     imports, what = work.target.imports, f"files of logged model {model.id}"
     if imports.has_model(model.id):
         work.more(there=1)
-        looked = not model.deleted and work.source.may_come(model.place) and _rest(work, model.place, folder, what)
+        looked = _may_come(work, model) and _rest(work, model.place, folder, what)
     else:
         looked = True
         _files(work, model.place, folder, what)
         imports.model(experiment, imported_model(model))
         work.more(logged_models=1)
-    if looked and model.status == "READY" and folder not in work.refused:
+    if looked and model.status == "READY" and _refusal(work, folder) is None:
         work.target.files.freeze(folder, f"The logged model {model.id} is ready, and its files stay as they are.")
+
+
+def _may_come(work: _Bringing, one: RunRecord | LoggedModelRecord) -> bool:
+    """Whether files may come of what is here; what versions are made of is looked at each time, to be whole."""
+    is_wanted = one.id in work.runs or one.id in work.logged
+    return is_wanted or (not one.deleted and work.source.may_come(one.place))
 
 
 def _rest(work: _Bringing, place: str, folder: str, what: str) -> bool:
@@ -186,26 +195,58 @@ def _is_id(work: _Bringing, what: str, id_: str) -> bool:
 
 def _files(work: _Bringing, place: str, folder: str, what: str, there: frozenset[str] = frozenset()) -> None:
     """The files below a place but those that are there; what cannot be had stays behind, and is told."""
-    try:
-        for file in work.source.files(place):
-            try:
-                path = f"{folder}/{safe_path(file.path)}"
-                if path in there:
-                    continue
-                stored = work.target.files.put(path, file.pieces())
-            except UsageError as error:
-                work.leave(f"{what}: {file.path[:200]}", error)
+    for file in _offered(work, place, folder, what):
+        try:
+            path = f"{folder}/{safe_path(file.path)}"
+            if path in there:
                 continue
-            except PermissionRefused as error:
-                if not work.target.files.is_frozen(path):
-                    raise
-                work.left.append(NotBrought(f"{what}: {file.path[:200]}", error.message))
-                continue
+            stored = work.target.files.put(path, _pieces(work, place, file))
+        except UsageError as error:
+            work.leave(f"{what}: {file.path[:200]}", error)
+        except NotFound as error:
+            work.refused[path] = error
+            work.leave(f"{what}: {file.path[:200]}", error)
+        except PermissionRefused as error:
+            if not work.target.files.is_frozen(path):
+                raise
+            work.left.append(NotBrought(f"{what}: {file.path[:200]}", error.message))
+        else:
             work.more(files=1, bytes=stored.bytes)
+
+
+def _offered(work: _Bringing, place: str, folder: str, what: str) -> Iterator[File]:
+    """The files below a place, which may have none."""
+    try:
+        with _reading(work, place):
+            yield from work.source.files(place)
     except NotFound as error:
         if place and not _is_absent_folder(error):
             work.refused[folder] = error
             work.leave(what, error)
+
+
+def _pieces(work: _Bringing, place: str, file: File) -> Iterator[bytes]:
+    with _reading(work, place):
+        yield from file.pieces()
+
+
+@contextmanager
+def _reading(work: _Bringing, place: str) -> Iterator[None]:
+    """What may not be read there stays behind if it may come another time; a disk here that refuses ends the call."""
+    try:
+        yield
+    except PermissionRefused as error:
+        if not work.source.may_come(place):
+            raise
+        raise NotFound(error.message, hint=error.hint) from error
+
+
+def _refusal(work: _Bringing, folder: str) -> NotFound | None:
+    """Why a folder, or something below it, could not be had."""
+    for path, why in work.refused.items():
+        if f"{folder}/".startswith(f"{path}/") or path.startswith(f"{folder}/"):
+            return why
+    return None
 
 
 def _is_absent_folder(error: NotFound) -> bool:
@@ -241,8 +282,8 @@ def _version(work: _Bringing, named: RegisteredModel, given: VersionRecord) -> t
 def _registered(work: _Bringing, model: ModelName, given: VersionRecord, folder: str) -> Version:
     target = work.target
     listed = target.files.below(folder)
-    refused = next((why for there, why in work.refused.items() if f"{folder}/".startswith(f"{there}/")), None)
-    # What is here may be the part of it that came before an earlier call ended, unless a version was made of it.
+    refused = _refusal(work, folder)
+    # What is here may be a part of it, unless a version was made of it: an earlier call ended, or a file was refused.
     if not listed or (refused is not None and not target.files.is_frozen(folder)):
         where = given.place or given.source
         raise refused or NotFound(f"there are no files of it at {where}", hint="They were deleted there.")
