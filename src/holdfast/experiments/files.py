@@ -73,6 +73,8 @@ _BELOW: Select[*tuple[Any, ...]] = (
     .order_by(run_files.c.path)
 )
 
+_NAMES = select(run_files.c.path).where(run_files.c.path > bindparam("low"), run_files.c.path < bindparam("high"))
+
 _PAGE = _BELOW.limit(bindparam("rows"))
 
 _PAGE_IN_STORE = _PAGE.where(~exists().where(waiting_files.c.digest == run_files.c.digest))
@@ -289,10 +291,11 @@ class SqlFiles:
         with self._database.read() as connection:
             return why_frozen(connection, path) is not None
 
-    def is_folder(self, path: str) -> bool:
-        """Whether files stand below this path."""
+    def names(self, folder: str) -> frozenset[str]:
+        """The paths of all files below a folder, at any depth; as in `below` they are whole."""
+        low, high = bounds(folder)
         with self._database.read() as connection:
-            return is_folder(connection, path)
+            return frozenset(connection.scalars(_NAMES, {"low": low, "high": high}))
 
     def named(self) -> Iterator[tuple[str, Digest]]:
         """What files need of the store, each with what the file belongs to; a page of names is read at a time."""

@@ -19,7 +19,7 @@ from holdfast.database.filters import SEARCHED_CHARACTERS_MAX
 from holdfast.database.times import to_text
 from holdfast.digest import hash_bytes
 from holdfast.errors import IntegrityError, UsageError
-from holdfast.experiments.places import served
+from holdfast.experiments.places import place_of_run
 from holdfast.experiments.tables import (
     datasets,
     experiment_tags,
@@ -157,13 +157,19 @@ class SqlImports:
             _words(connection, experiment_tags, {"experiment": id_}, given.tags)
             return id_
 
-    def folder(self, experiment: int) -> str:
-        """Below what the files of its runs are looked for here; where they are said to be elsewhere, its own number."""
+    def folder(self, experiment: int, run: str) -> str:
+        """Where the files of a run are looked for here; where they are said to be elsewhere, below its own experiment.
+
+        Args:
+            experiment: that the run belongs to, or will.
+            run: its id.
+        """
         with self._database.read() as connection:
             place = connection.execute(select(experiments.c.place).where(experiments.c.id == experiment)).scalar_one()
+        path = None
         with suppress(UsageError):
-            return served(place) or str(experiment)
-        return str(experiment)
+            path = place_of_run(place, run).path
+        return f"{experiment}/{run}/artifacts" if path is None else path
 
     def has_run(self, run: str) -> bool:
         """Whether the run is here."""

@@ -17,7 +17,7 @@ from holdfast.experiments.tables import experiments, logged_models, registered_m
 from holdfast.names import ModelName
 from holdfast.tracking.tables import runs
 
-__all__ = ["Place", "SqlPlaces", "once_served", "served"]
+__all__ = ["Place", "SqlPlaces", "once_served", "place_of_run", "served"]
 
 SCHEME = "mlflow-artifacts"
 """Of what a server keeps itself; MLflow's clients find the server by themselves then."""
@@ -107,6 +107,20 @@ def once_served(uri: str) -> str | None:
         return None
 
 
+def place_of_run(experiment: str, run: str) -> Place:
+    """Where the files of a run are.
+
+    Args:
+        experiment: the place of its experiment, below which they are.
+        run: its id.
+
+    Raises:
+        UsageError: as `served`.
+    """
+    uri = f"{experiment.rstrip('/')}/{run}/artifacts"
+    return Place(uri, served(uri))
+
+
 def _invalid(uri: str) -> UsageError:
     return UsageError("Invalid path", hint="Write a URI, or a path with plain names.", path=uri[:200])
 
@@ -131,8 +145,7 @@ class SqlPlaces:
             row = connection.execute(_RUN, {"run": run}).one_or_none()
         if row is None:
             raise NotFound(f"Run with id={run} not found", hint="Search the runs of its experiment.")
-        uri = f"{row.place.rstrip('/')}/{row.id}/artifacts"
-        return Place(uri, served(uri))
+        return place_of_run(row.place, row.id)
 
     def of_logged_model(self, model: str) -> Place:
         """Where the files of a logged model are.

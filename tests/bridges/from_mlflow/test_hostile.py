@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -31,55 +29,6 @@ from holdfast.wire import open_project
 from holdfast.wire.mlflow import open_shelf
 from holdfast.wire.moving import open_target
 from tests.blank import blank_project
-
-
-@pytest.fixture
-def secret(tmp_path: Path) -> Path:
-    """A folder of this machine that is nobody's business."""
-    folder = tmp_path / "private"
-    folder.mkdir()
-    (folder / "key").write_text("secret")
-    return folder
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A folder `mlruns` with one run."""
-    run = tmp_path / "mlruns" / "1" / "run1"
-    (run / "artifacts").mkdir(parents=True)
-    (run / "tags").mkdir()
-    (run / "artifacts" / "file").write_text("theirs")
-    (run / "meta.yaml").write_text("status: 3\n")
-    (run.parent / "meta.yaml").write_text("name: first\nexperiment_id: '1'\n")
-    return tmp_path / "mlruns"
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    """The file of a server whose only run says that its files are in the folder `private`, and a version of them."""
-    path = tmp_path / "theirs" / "mlflow.db"
-    path.parent.mkdir()
-    place = f"{tmp_path}/private"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript("""
-            CREATE TABLE experiments (experiment_id INTEGER, name, artifact_location, lifecycle_stage);
-            CREATE TABLE runs (
-                run_uuid, experiment_id INTEGER, status, start_time, end_time, user_id, artifact_uri, lifecycle_stage
-            );
-            CREATE TABLE registered_models (name, description, creation_time, last_updated_time);
-            CREATE TABLE model_versions (
-                name, version INTEGER, source, current_stage, creation_time, last_updated_time, run_id, description,
-                user_id
-            );
-            INSERT INTO experiments VALUES (1, 'first', '/', 'active');
-            INSERT INTO registered_models VALUES ('churn', NULL, 1, 1);
-        """)
-        connection.execute("INSERT INTO runs VALUES ('run1', 1, 'FINISHED', 1, 2, 'ana', ?, 'active')", (place,))
-        connection.execute(
-            "INSERT INTO model_versions VALUES ('churn', 1, ?, 'None', 1, 1, 'run1', NULL, 'ana')", (place,)
-        )
-        connection.commit()
-    return path
 
 
 def brought(root: Path, place: Path | str) -> list[str]:
@@ -192,6 +141,51 @@ def test_a_folder_of_tags_or_a_run_that_is_a_link_out_is_refused(root: Path, sec
     with pytest.raises(IntegrityError, match="run2 is a link out of"):
         list(FolderSource(root).runs("1"))
     assert [one.params for one in FolderSource(root, more=(secret,)).runs("1")] == [{}, {"key": "secret"}]
+
+
+@pytest.mark.parametrize(
+    ("linked", "behind"),
+    [
+        ("1/datasets/x", "private"),
+        ("1/run1/inputs/x", "private"),
+        ("1/run1/outputs/x", "private"),
+        ("1/datasets", "private/x"),
+        ("1/run1/inputs", "private/x"),
+        ("1/run1/outputs", "private/x"),
+    ],
+)
+def test_what_a_run_read_and_made_is_not_looked_up_in_other_folders(
+    root: Path, secret: Path, linked: str, behind: str
+) -> None:
+    described = root.parent / behind
+    described.mkdir(exist_ok=True)
+    (described / "meta.yaml").write_text("name: hush\ndestination_type: MODEL_OUTPUT\ndestination_id: m\n")
+    (root / linked).parent.mkdir(exist_ok=True)
+    (root / linked).symlink_to(secret)
+    with pytest.raises(IntegrityError, match="is a link out of"):
+        list(FolderSource(root).runs("1"))
+
+
+@pytest.mark.parametrize("described", ["1", "1/run1", "1/models/m-1", "models/churn", "models/churn/version-1"])
+def test_a_description_that_is_a_link_is_refused(root: Path, secret: Path, described: str) -> None:
+    (secret / "meta.yaml").write_text("name: hush\n")
+    (root / described).mkdir(parents=True, exist_ok=True)
+    (root / described / "meta.yaml").unlink(missing_ok=True)
+    (root / described / "meta.yaml").symlink_to(secret / "meta.yaml")
+    source = FolderSource(root)
+    with pytest.raises(IntegrityError, match=r"meta\.yaml is a link, which MLflow does not make"):
+        _ = [*source.runs("1"), *source.logged_models("1"), *source.models(), *source.versions("churn")]
+
+
+def test_a_description_that_became_a_link_as_it_was_read_is_not_followed(
+    root: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (secret / "meta.yaml").write_text("name: hush\n")
+    (root / "1/meta.yaml").unlink()
+    (root / "1/meta.yaml").symlink_to(secret / "meta.yaml")
+    monkeypatch.setattr(Path, "is_symlink", lambda _: False)
+    with pytest.raises(UsageError, match="cannot be used as a file"):
+        list(FolderSource(root).experiments())
 
 
 def test_a_description_that_grows_without_an_end_is_refused(root: Path) -> None:
@@ -340,10 +334,32 @@ def test_what_can_be_no_address_is_told_so(url: str) -> None:
         MlflowLine(url)
 
 
-def test_files_of_runs_come_to_where_the_experiment_of_that_name_has_its_own(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "folder"),
+    [
+        ("mlflow-artifacts:/shared/5", "shared/5/run1/artifacts"),
+        ("mlflow-artifacts:/", "run1/artifacts"),
+        ("mlflow-artifacts://here", "run1/artifacts"),
+    ],
+)
+def test_files_of_runs_come_to_where_the_experiment_of_that_name_has_its_own(
+    root: Path, tmp_path: Path, place: str, folder: str
+) -> None:
     with open_project(blank_project(tmp_path / "project")) as project, FolderSource(root) as source:
         shelf = open_shelf(project, project.store)
-        shelf.experiments.create("first", "ana", "mlflow-artifacts:/shared/5")
+        shelf.experiments.create("first", "ana", place)
         bring(source, open_target(project))
-        folder = shelf.places.of_run("run1").folder("it")
-        assert [file.path for file in shelf.files.below(folder)] == ["shared/5/run1/artifacts/file"]
+        assert shelf.places.of_run("run1").folder("it") == folder
+        assert [file.path for file in shelf.files.below(folder)] == [f"{folder}/file"]
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/5", "file:///srv/5"])
+def test_files_of_runs_that_are_said_to_be_elsewhere_come_below_the_number_of_their_experiment(
+    root: Path, tmp_path: Path, place: str
+) -> None:
+    with open_project(blank_project(tmp_path / "project")) as project, FolderSource(root) as source:
+        shelf = open_shelf(project, project.store)
+        number = shelf.experiments.create("first", "ana", place)
+        bring(source, open_target(project))
+        folder = f"{number}/run1/artifacts"
+        assert [file.path for file in shelf.files.below(folder)] == [f"{folder}/file"]

@@ -9,33 +9,29 @@ numbers; (4) what stages and aliases point to. Each thing counts when all of it 
 where the first one stopped.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from holdfast.bridges.from_mlflow.places import normal
 from holdfast.bridges.from_mlflow.records import (
     ExperimentRecord,
+    File,
     LoggedModelRecord,
     ModelRecord,
     NotBrought,
-    PointRecord,
     RunRecord,
     Source,
     VersionRecord,
 )
+from holdfast.bridges.from_mlflow.rows import imported_model, imported_point, imported_run, last_values
 from holdfast.bridges.from_mlflow.target import Moved, MovedVersion, Target
 from holdfast.bridges.mlflow import LoggedDataset, LoggedFiles, Said, bundle_of
 from holdfast.canonical import JsonObject
 from holdfast.database.times import to_text
-from holdfast.errors import AlreadyExists, HoldfastError, NotFound, UsageError
-from holdfast.experiments.importing import (
-    ImportedData,
-    ImportedExperiment,
-    ImportedModel,
-    ImportedPoint,
-    ImportedRun,
-)
+from holdfast.errors import AlreadyExists, HoldfastError, NotFound, PermissionRefused, UsageError
+from holdfast.experiments.importing import ImportedExperiment
 from holdfast.experiments.limits import check_run_id
 from holdfast.experiments.paths import safe_path
 from holdfast.experiments.registered import STAGES, NewRegistered, RegisteredModel
@@ -98,7 +94,8 @@ def bring(source: Source, target: Target, progress: Progress = lambda _done, _to
 
     Raises:
         IntegrityError: the source cannot be read.
-        NoSpace, PermissionRefused, Unavailable: either side gave out; a second call goes on from here.
+        NoSpace, PermissionRefused, Unavailable: either side gave out; a second call goes on from here. Files of this
+            machine that may not be read are left behind.
     """
     work = _Bringing(source, target, progress)
     # (1) which runs and logged models matter to versions
@@ -122,23 +119,23 @@ def _experiment(work: _Bringing, given: ExperimentRecord, wanted: frozenset[str 
     imports = work.target.imports
     asked = ImportedExperiment(given.name, given.created_ms, given.updated_ms, given.deleted, given.tags)
     id_ = imports.experiment(asked, work.target.actor)
-    below = imports.folder(id_)
     work.more(experiments=1)
     for run in work.source.runs(given.id):
         work.total += 1
         if not _is_id(work, f"run {run.id[:80]}", run.id):
             continue
-        folder = f"{below}/{run.id}/artifacts"
+        folder = imports.folder(id_, run.id)
         work.places[normal(run.place)] = folder
         if run.id in wanted:
-            work.runs[run.id] = (run, _last(work.source.points(run.id)))
+            work.runs[run.id] = (run, last_values(work.source.points(run.id)))
         if imports.has_run(run.id):
             work.more(there=1)
-            if not run.deleted and _may_come(work, run.place, folder):
-                _files(work, run.place, folder, f"files of run {run.id}")
+            if _may_come(work, run):
+                _rest(work, run.place, folder, f"files of run {run.id}")
         else:
             _files(work, run.place, folder, f"files of run {run.id}")
-            _run(work, id_, run)
+            points = imports.run(id_, imported_run(run), map(imported_point, work.source.points(run.id)))
+            work.more(runs=1, points=points)
         work.step()
     for model in work.source.logged_models(given.id):
         work.total += 1
@@ -153,23 +150,36 @@ def _experiment(work: _Bringing, given: ExperimentRecord, wanted: frozenset[str 
 
 
 def _logged_model(work: _Bringing, experiment: int, model: LoggedModelRecord, folder: str) -> None:
-    is_there = work.target.imports.has_model(model.id)
-    comes = not is_there or (not model.deleted and _may_come(work, model.place, folder))
-    if comes:
-        _files(work, model.place, folder, f"files of logged model {model.id}")
-    if is_there:
+    imports, what = work.target.imports, f"files of logged model {model.id}"
+    if imports.has_model(model.id):
         work.more(there=1)
+        looked = _may_come(work, model) and _rest(work, model.place, folder, what)
     else:
-        work.target.imports.model(experiment, _imported_model(model))
+        looked = True
+        _files(work, model.place, folder, what)
+        imports.model(experiment, imported_model(model))
         work.more(logged_models=1)
-    if comes and model.status == "READY" and folder not in work.refused:
+    if looked and model.status == "READY" and _refusal(work, folder) is None:
         work.target.files.freeze(folder, f"The logged model {model.id} is ready, and its files stay as they are.")
 
 
-def _may_come(work: _Bringing, place: str, folder: str) -> bool:
-    """Whether files that stayed behind when what they belong to came may come now."""
+def _may_come(work: _Bringing, one: RunRecord | LoggedModelRecord) -> bool:
+    """Whether files may come of what is here; what versions are made of is looked at each time, to be whole."""
+    is_wanted = one.id in work.runs or one.id in work.logged
+    return is_wanted or (not one.deleted and work.source.may_come(one.place))
+
+
+def _rest(work: _Bringing, place: str, folder: str, what: str) -> bool:
+    """Bring the files that are not here yet: they stayed behind, or an earlier call ended while they came.
+
+    Returns:
+        whether that was looked at; nothing comes to a frozen folder.
+    """
     files = work.target.files
-    return work.source.may_come(place) and not files.is_folder(folder) and not files.is_frozen(folder)
+    if files.is_frozen(folder):
+        return False
+    _files(work, place, folder, what, files.names(folder))
+    return True
 
 
 def _is_id(work: _Bringing, what: str, id_: str) -> bool:
@@ -183,71 +193,60 @@ def _is_id(work: _Bringing, what: str, id_: str) -> bool:
     return True
 
 
-def _run(work: _Bringing, experiment: int, run: RunRecord) -> None:
-    given = ImportedRun(
-        id=run.id,
-        name=run.name,
-        status=run.status,
-        began_ms=run.began_ms or 0,
-        ended_ms=run.ended_ms,
-        deleted=run.deleted,
-        user=run.user,
-        params=run.params,
-        tags=run.tags,
-        data=[
-            ImportedData(one.name, one.digest, one.source_type, one.source, one.schema, one.profile, one.tags)
-            for one in run.datasets
-        ],
-        models=run.models,
-    )
-    points = work.target.imports.run(experiment, given, map(_imported_point, work.source.points(run.id)))
-    work.more(runs=1, points=points)
-
-
-def _imported_point(point: PointRecord) -> ImportedPoint:
-    return ImportedPoint(point.key, point.step, point.time_ms, point.value)
-
-
-def _imported_model(model: LoggedModelRecord) -> ImportedModel:
-    return ImportedModel(
-        id=model.id,
-        name=model.name,
-        type=model.type,
-        status=model.status,
-        run=model.run,
-        created_ms=model.created_ms,
-        updated_ms=model.updated_ms,
-        deleted=model.deleted,
-        params=model.params,
-        tags=model.tags,
-        points=[(one.run, _imported_point(one.point), one.dataset_name, one.dataset_digest) for one in model.points],
-    )
-
-
-def _last(points: Iterable[PointRecord]) -> dict[str, float]:
-    """The last value of each metric, by step, time and value."""
-    last: dict[str, PointRecord] = {}
-    for point in points:
-        there = last.get(point.key)
-        if there is None or (point.step, point.time_ms, point.value) >= (there.step, there.time_ms, there.value):
-            last[point.key] = point
-    return {key: point.value for key, point in last.items()}
-
-
-def _files(work: _Bringing, place: str, folder: str, what: str) -> None:
-    """The files below a place; what cannot be had stays behind, and is told."""
-    try:
-        for file in work.source.files(place):
-            try:
-                stored = work.target.files.put(f"{folder}/{safe_path(file.path)}", file.pieces())
-            except UsageError as error:
-                work.leave(f"{what}: {file.path[:200]}", error)
+def _files(work: _Bringing, place: str, folder: str, what: str, there: frozenset[str] = frozenset()) -> None:
+    """The files below a place but those that are there; what cannot be had stays behind, and is told."""
+    for file in _offered(work, place, folder, what):
+        try:
+            path = f"{folder}/{safe_path(file.path)}"
+            if path in there:
                 continue
+            stored = work.target.files.put(path, _pieces(work, place, file))
+        except UsageError as error:
+            work.leave(f"{what}: {file.path[:200]}", error)
+        except NotFound as error:
+            work.refused[path] = error
+            work.leave(f"{what}: {file.path[:200]}", error)
+        except PermissionRefused as error:
+            if not work.target.files.is_frozen(path):
+                raise
+            work.left.append(NotBrought(f"{what}: {file.path[:200]}", error.message))
+        else:
             work.more(files=1, bytes=stored.bytes)
+
+
+def _offered(work: _Bringing, place: str, folder: str, what: str) -> Iterator[File]:
+    """The files below a place, which may have none."""
+    try:
+        with _reading(work, place):
+            yield from work.source.files(place)
     except NotFound as error:
         if place and not _is_absent_folder(error):
             work.refused[folder] = error
             work.leave(what, error)
+
+
+def _pieces(work: _Bringing, place: str, file: File) -> Iterator[bytes]:
+    with _reading(work, place):
+        yield from file.pieces()
+
+
+@contextmanager
+def _reading(work: _Bringing, place: str) -> Iterator[None]:
+    """What may not be read there stays behind if it may come another time; a disk here that refuses ends the call."""
+    try:
+        yield
+    except PermissionRefused as error:
+        if not work.source.may_come(place):
+            raise
+        raise NotFound(error.message, hint=error.hint) from error
+
+
+def _refusal(work: _Bringing, folder: str) -> NotFound | None:
+    """Why a folder, or something below it, could not be had."""
+    for path, why in work.refused.items():
+        if f"{folder}/".startswith(f"{path}/") or path.startswith(f"{folder}/"):
+            return why
+    return None
 
 
 def _is_absent_folder(error: NotFound) -> bool:
@@ -283,8 +282,9 @@ def _version(work: _Bringing, named: RegisteredModel, given: VersionRecord) -> t
 def _registered(work: _Bringing, model: ModelName, given: VersionRecord, folder: str) -> Version:
     target = work.target
     listed = target.files.below(folder)
-    if not listed:
-        refused = next((why for there, why in work.refused.items() if f"{folder}/".startswith(f"{there}/")), None)
+    refused = _refusal(work, folder)
+    # What is here may be a part of it, unless a version was made of it: an earlier call ended, or a file was refused.
+    if not listed or (refused is not None and not target.files.is_frozen(folder)):
         where = given.place or given.source
         raise refused or NotFound(f"there are no files of it at {where}", hint="They were deleted there.")
     files = LoggedFiles(
@@ -350,7 +350,7 @@ def _said(work: _Bringing, given: VersionRecord) -> Said:
         said = replace(
             said,
             model_params=logged.params,
-            model_metrics=_last(one.point for one in logged.points),
+            model_metrics=last_values(one.point for one in logged.points),
             model_tags=logged.tags,
         )
     return said
@@ -363,8 +363,7 @@ def _folder_of(work: _Bringing, given: VersionRecord) -> str:
         if known and (place == known or place.startswith(f"{known}/")):
             return f"{folder}{place[len(known) :]}"
     folder = f"{_ELSEWHERE}/{work.target.names.model_of(given.model)}/{given.number}"
-    if not work.target.files.below(folder):
-        _files(work, given.place, folder, f"files of version {given.number} of {given.model}")
+    _rest(work, given.place, folder, f"files of version {given.number} of {given.model}")
     return folder
 
 

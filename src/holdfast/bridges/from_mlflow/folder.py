@@ -6,8 +6,9 @@ models/<name>/meta.yaml tags/ aliases/ version-3/meta.yaml tags/
 .trash/<experiment>                    deleted experiments
 """
 
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,7 @@ from holdfast.bridges.from_mlflow.records import (
     VersionRecord,
 )
 from holdfast.errors import IntegrityError, MissingExtra, NotFound
-from holdfast.store.disk import refusing
+from holdfast.store.disk import READ, refusing
 
 __all__ = ["FolderSource"]
 
@@ -98,11 +99,11 @@ class FolderSource:
     def runs(self, experiment: str) -> Iterator[RunRecord]:
         """See `Source.runs`."""
         home = self._home(experiment)
-        known = {path.parent.name: _meta(path.parent) for path in sorted((home / "datasets").glob(f"*/{_META}"))}
-        folders = [self._own(path.parent) for path in sorted(home.glob(f"*/{_META}"))]
-        found = [(_meta(folder), folder) for folder in folders]
+        known = {folder.name: _meta(folder) for folder in self._described(home / "datasets")}
+        found = [(_meta(folder), folder) for folder in self._described(home)]
         for said, folder in sorted(found, key=lambda one: (one[0].get("start_time") or 0, one[1].name)):
             tags = _words(folder / "tags")
+            inputs, outputs = self._described(folder / "inputs"), self._described(folder / "outputs")
             yield RunRecord(
                 id=folder.name,
                 name=str(said.get("run_name") or tags.get("mlflow.runName", "")),
@@ -114,8 +115,8 @@ class FolderSource:
                 deleted=said.get("lifecycle_stage") == "deleted",
                 params=_words(folder / "params"),
                 tags=tags,
-                datasets=tuple(_datasets(folder / "inputs", known)),
-                models=tuple(_models_of(folder)),
+                datasets=tuple(_datasets(inputs, known)),
+                models=tuple(_models_of([*inputs, *outputs])),
             )
 
     def points(self, run: str) -> Iterator[PointRecord]:
@@ -128,7 +129,7 @@ class FolderSource:
     def logged_models(self, experiment: str) -> Iterator[LoggedModelRecord]:
         """See `Source.logged_models`."""
         home = self._home(experiment) / _MODELS
-        for folder in [self._own(path.parent) for path in sorted(home.glob(f"*/{_META}"))]:
+        for folder in self._described(home):
             said = _meta(folder)
             yield LoggedModelRecord(
                 id=folder.name,
@@ -147,7 +148,7 @@ class FolderSource:
 
     def models(self) -> Iterator[ModelRecord]:
         """See `Source.models`."""
-        for folder in [self._own(path.parent) for path in sorted((self._root / _MODELS).glob(f"*/{_META}"))]:
+        for folder in self._described(self._root / _MODELS):
             said = _meta(folder)
             yield ModelRecord(
                 name=str(said.get("name", folder.name)),
@@ -193,6 +194,10 @@ class FolderSource:
         """See `Source.may_come`."""
         return True
 
+    def _described(self, folder: Path) -> list[Path]:
+        """The folders in a folder that describe something, by name; each as `_own`."""
+        return [self._own(path.parent) for path in sorted(folder.glob(f"*/{_META}"))]
+
     def _own(self, folder: Path) -> Path:
         """The folder, which a link may have led to.
 
@@ -225,12 +230,15 @@ def _meta(folder: Path) -> dict[str, Any]:
     """What stands in the description of a thing.
 
     Raises:
-        IntegrityError: it is none.
+        IntegrityError: it is none, or a link.
     """
     import yaml
 
     path = folder / _META
-    with refusing(path), path.open("rb") as file:
+    if path.is_symlink():
+        raise IntegrityError(f"{path} is a link, which MLflow does not make", hint="Copy in what it leads to.")
+    # It may have become a link since, which is not followed then either.
+    with refusing(path), os.fdopen(os.open(path, READ), "rb") as file:
         data = file.read(_META_BYTES_MAX + 1)
     if len(data) > _META_BYTES_MAX:
         raise IntegrityError(f"{path} is longer than any such file", hint="Is it MLflow's?")
@@ -281,9 +289,9 @@ def _points(folder: Path) -> Iterator[ModelPointRecord]:
             yield ModelPointRecord(run, point, name, digest)
 
 
-def _datasets(folder: Path, known: Mapping[str, Mapping[str, Any]]) -> Iterator[DatasetRecord]:
-    for path in sorted(folder.glob(f"*/{_META}")):
-        said = _meta(path.parent)
+def _datasets(inputs: Iterable[Path], known: Mapping[str, Mapping[str, Any]]) -> Iterator[DatasetRecord]:
+    for folder in inputs:
+        said = _meta(folder)
         there = known.get(str(said.get("source_id")))
         if there is not None:
             yield DatasetRecord(
@@ -297,9 +305,9 @@ def _datasets(folder: Path, known: Mapping[str, Mapping[str, Any]]) -> Iterator[
             )
 
 
-def _models_of(run: Path) -> Iterator[tuple[str, str, int]]:
-    for path in sorted(chain((run / "outputs").glob(f"*/{_META}"), (run / "inputs").glob(f"*/{_META}"))):
-        said = _meta(path.parent)
+def _models_of(inputs_and_outputs: Iterable[Path]) -> Iterator[tuple[str, str, int]]:
+    for folder in inputs_and_outputs:
+        said = _meta(folder)
         direction = _DIRECTIONS.get(str(said.get("destination_type")))
         if direction is not None:
             yield direction, str(said["destination_id"]), int(said.get("step") or 0)

@@ -9,13 +9,13 @@ import stat
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from holdfast.bridges.from_mlflow.records import File
 from holdfast.bridges.mlflow_line import PROXIED
 from holdfast.errors import NotFound, PermissionRefused, UsageError
-from holdfast.store.disk import refusing
+from holdfast.store.disk import refusal, refusing
 
 __all__ = ["Roots", "folder_of", "logged_model_of", "normal", "split"]
 
@@ -117,15 +117,25 @@ class Roots(NamedTuple):
 
         Raises:
             NotFound: there is no such folder, or it is in none of the roots.
-            PermissionRefused: it cannot be read.
+            PermissionRefused: it cannot be read, and none was found below a root in its stead.
         """
-        places = [one for one in (folder, *self._carried(folder)) if _is_folder(one)]
-        for real in map(_real, places):
+        refused: PermissionRefused | None = None
+        is_elsewhere = False
+        for place in (folder, *self._carried(folder)):
+            try:
+                if not _is_folder(place):
+                    continue
+            except PermissionRefused as error:
+                refused = refused or error
+                continue
+            is_elsewhere, real = True, _real(place)
             root = self._of(real)
             if root is not None:
                 yield from _files_below(root, real.relative_to(root))
                 return
-        if not places:
+        if refused is not None:
+            raise refused
+        if not is_elsewhere:
             raise NotFound(f"there is no folder {folder}", hint="It was moved or deleted.")
         raise NotFound(
             f"{str(folder)[:200]} is a folder of this machine that does not belong to what is brought",
@@ -147,7 +157,10 @@ def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except PermissionError as error:
-        raise PermissionRefused(f"{path} cannot be looked at: {error.strerror}", hint="Ask whose it is.") from error
+        raise PermissionRefused(
+            f"{str(path)[:200]} cannot be looked at: {error.strerror}",
+            hint="Ask whose it is. If its files were copied, name the folder that they are in: --files-root FOLDER",
+        ) from error
     except OSError:
         return False
 
@@ -159,10 +172,16 @@ def _real(path: Path) -> Path:
 
 def _files_below(root: Path, folder: Path) -> Iterator[File]:
     with refusing(root / folder):
-        found = sorted(path for path in (root / folder).rglob("*") if path.is_file() and not path.is_symlink())
+        # Unlike `rglob`, which passes over a folder that may not be read as if it were empty.
+        below = (Path(home, name) for home, _, names in os.walk(root / folder, onerror=_refuse) for name in names)
+        found = sorted(path for path in below if path.is_file() and not path.is_symlink())
     for path in found:
         inside = path.relative_to(root)
         yield File(inside.relative_to(folder).as_posix(), _opened(root, inside))
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise refusal(error, Path(error.filename)) from error
 
 
 def _opened(root: Path, inside: Path) -> Callable[[], Iterator[bytes]]:

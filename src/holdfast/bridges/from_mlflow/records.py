@@ -134,7 +134,7 @@ class VersionRecord:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file below a place; `pieces` opens it, and may be called once."""
+    """One file below a place; `pieces` opens it, may be called once, and raises as `Source.files`."""
 
     path: str
     pieces: Callable[[], Iterator[bytes]]
@@ -177,6 +177,7 @@ class Source(Protocol):
 
         Raises:
             NotFound: the place is nowhere that can be read from here; the message says why.
+            PermissionRefused: it may not be read; that says nothing of other places.
         """
 
     def may_come(self, place: str) -> bool:
